@@ -1,1 +1,3 @@
-//! core
+//! What runs in every offshoot context: the router machine, the broker, calls and streams.
+
+pub mod machine;

@@ -1,0 +1,68 @@
+//! Every bound of the machine, with its unit and its reason.
+
+/// The bounds by which a context lives; the defaults are those of the design.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The longest body, in bytes: what one call, answer or item may carry.
+    pub body: u32,
+    /// Bytes of control frames that may wait on one link; over it the link is cut.
+    pub control: u32,
+    /// The window that a new correspondent may use, in bytes.
+    pub window_start: u32,
+    /// The largest window of one correspondent, in bytes.
+    pub window_max: u32,
+    /// What all windows together may grow by, in bytes.
+    pub receive_budget: u64,
+    /// Frames of one child that may wait for the uplink, in bytes; over it the child is not read.
+    pub uplink_child: u64,
+    /// The same once `uplink_all` bytes wait there.
+    pub uplink_child_crowded: u64,
+    /// Bytes on the uplink from which on every child gets less.
+    pub uplink_all: u64,
+    /// Bytes that may wait for a child; over it the destination that holds most is refused.
+    pub downlink: u64,
+    /// Bodies in the making by one link.
+    pub partial_bodies: u32,
+    /// Bytes of bodies in the making by one link, or one larger body.
+    pub partial_bytes: u64,
+    /// Calls of ours in flight to one context; over it a call is refused as busy.
+    pub calls_in_flight: u32,
+    /// Failed chains remembered for one caller.
+    pub failed_chains: u32,
+    /// Grants remembered.
+    pub grants: u32,
+    /// A link that is idle so long is asked for a PONG, in milliseconds; 0 never.
+    pub ping_ms: u32,
+    /// So many PINGs without any byte in answer, and the link is lost.
+    pub pings_lost: u32,
+    /// A call that has not ended after so long tells its caller that it began, in milliseconds.
+    pub started_ms: u32,
+    /// How long a child may take to end once told to, before it is made to, in milliseconds.
+    pub grace_ms: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 128 << 20,
+            control: 64 << 10,
+            window_start: 16 << 10,
+            window_max: 1 << 20,
+            receive_budget: 64 << 20,
+            uplink_child: 256 << 10,
+            uplink_child_crowded: 64 << 10,
+            uplink_all: 32 << 20,
+            downlink: 64 << 20,
+            partial_bodies: 64,
+            partial_bytes: 8 << 20,
+            calls_in_flight: 65_536,
+            failed_chains: 1024,
+            grants: 4096,
+            ping_ms: 10_000,
+            pings_lost: 3,
+            started_ms: 20,
+            grace_ms: 2_000,
+        }
+    }
+}

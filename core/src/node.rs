@@ -1,0 +1,65 @@
+//! What the typed face needs of a running context: object-safe, so that one `Context` serves leaf and parent.
+
+use std::{sync::Arc, time::Instant};
+
+use offshoot_latch::Wake;
+use offshoot_wire::{Body, ContextId, Direction, End, Handle};
+
+use crate::machine::{BadEnd, CallKey, Ended, Outcome, Outgoing, Progress, StreamUnsent, Tick, Unsent};
+
+/// Takes the end of one call. Called under the node's lock: must not block, send or run user code.
+pub(crate) trait CallSink: Send + Sync {
+    /// The call has ended; what is returned is fired after the lock is released.
+    fn end(&self, outcome: Outcome) -> Option<Wake>;
+}
+
+/// Takes what comes for one end of a stream. Called under the node's lock, as [`CallSink`].
+pub(crate) trait StreamSink: Send + Sync {
+    /// An item has come.
+    fn item(&self, body: Body, cost: u32) -> Option<Wake>;
+    /// There is room to send again, or the other end was opened.
+    fn room(&self) -> Option<Wake>;
+    /// Nothing more will come.
+    fn ended(&self, how: Ended) -> Option<Wake>;
+}
+
+/// A running context: the machine behind its lock, and the threads that move its bytes.
+pub(crate) trait Node: Send + Sync + 'static {
+    fn me(&self) -> ContextId;
+    /// Parent first, root last; empty at the root.
+    fn ancestors(&self) -> &[ContextId];
+    /// The name of a context as this one knows it, else its id in digits.
+    fn name_of(&self, id: ContextId) -> String;
+    fn is_alive(&self, id: ContextId) -> bool;
+    fn tick(&self, at: Instant) -> Tick;
+    fn instant(&self, at: Tick) -> Instant;
+
+    /// Sends a call; `sink` learns its end exactly once, unless it is cancelled.
+    fn call(&self, call: Outgoing, sink: Arc<dyn CallSink>) -> Result<Handle, Unsent>;
+    /// Gives a call up; its sink learns nothing any more.
+    fn cancel(&self, handle: Handle) -> Progress;
+    fn progress(&self, handle: Handle) -> Progress;
+    /// Sends without an answer; blocks while the window is full, until `deadline`; then `Unsent::Full`.
+    fn send_one_way(
+        &self, dst: ContextId, handle: Handle, body: Body, ends: Vec<End>, deadline: Option<Instant>,
+    ) -> Result<(), Unsent>;
+    /// `sink` gets [`Outcome::Lost`] when `dst` goes.
+    fn watch(&self, dst: ContextId, sink: Arc<dyn CallSink>) -> Handle;
+    fn unwatch(&self, handle: Handle);
+    fn shutdown_context(&self, dst: ContextId, left_ms: u32) -> Result<(), Unsent>;
+    fn new_chain(&self) -> u32;
+    fn end_chain(&self, dst: ContextId, chain: u32);
+
+    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool);
+    fn is_cancelled(&self, key: CallKey) -> bool;
+
+    fn export(&self, to: ContextId, ours: Direction, sink: Arc<dyn StreamSink>) -> Handle;
+    fn unexport(&self, handle: Handle);
+    fn import(&self, from: ContextId, end: End, sink: Arc<dyn StreamSink>) -> Result<Handle, BadEnd>;
+    fn hand_on(&self, handle: Handle, to: ContextId) -> Result<End, BadEnd>;
+    fn stream_open(&self, handle: Handle);
+    /// Never blocks: `Full` gives the body back, and `StreamSink::room` tells when to try again.
+    fn stream_send(&self, handle: Handle, body: Body, ends: Vec<End>) -> Result<(), StreamUnsent>;
+    fn stream_close(&self, handle: Handle, fail: Option<String>);
+    fn taken(&self, handle: Handle, cost: u32);
+}
