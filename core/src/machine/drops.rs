@@ -1,6 +1,5 @@
 //! What was dropped, by link and kind: counted always, told once.
 
-
 /// Why a frame was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]

@@ -3,9 +3,11 @@
 mod drops;
 mod event;
 mod limits;
+mod routes;
 mod types;
 
 pub use drops::DropKind;
 pub use event::{Action, Actions, Event, LinkKey, Note, Tick};
 pub use limits::Limits;
+pub use routes::{Owner, RouteFrame, Routes, Side, Standing, Step, UpOnly};
 pub use types::*;
