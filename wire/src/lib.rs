@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+mod be;
 mod body;
 pub mod codec;
 mod control;
