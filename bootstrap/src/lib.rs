@@ -1,1 +1,63 @@
-//! bootstrap
+//! Puts a program where a process can be had, starts it, and hands back its stdin and stdout as one stream.
+//!
+//! This is the part of offshoot that knows places and processes, and nothing of contexts, routes or calls:
+//! `offshoot-parent` makes children by it. By itself it is enough for a program that wants to start another
+//! somewhere and talk to it. So far the one place is this machine, by [`Local`].
+//!
+//! ```
+//! use std::{io::{Read as _, Write as _}, net::Shutdown, os::unix::net::UnixStream, time::Duration};
+//!
+//! use offshoot_bootstrap::{Local, Method as _, Payload, Reaper, spawn};
+//!
+//! let cat = Local::new(Payload::file("/bin/cat")?);
+//! let spawned = spawn(&cat.plan())?;
+//!
+//! let mut link = UnixStream::from(spawned.link);
+//! link.write_all(b"hello")?;
+//! link.shutdown(Shutdown::Write)?;
+//! let mut answer = String::new();
+//! link.read_to_string(&mut answer)?;
+//! assert_eq!(answer, "hello");
+//!
+//! let reaper = Reaper::new()?;                                 // one for all the children of a program
+//! reaper.end(spawned.process, Duration::from_secs(5), |exit| println!("cat: {exit}"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A [`Method`] is compiled to a [`Plan`], which is data and can be sent to be carried out elsewhere; [`spawn`]
+//! carries it out; a [`Process`] is never left running by accident; a [`Reaper`] ends many at once, gently at
+//! first. Whatever fails, the [`ConnectError`] names the place, the method, the phase and the reason, and no
+//! process and no file is left.
+//!
+//! It does not supervise or restart, and does not read or write the streams: what they carry is the caller's
+//! affair.
+
+#![forbid(unsafe_code)]
+
+#[cfg(not(unix))]
+compile_error!("offshoot runs on Linux and other Unix systems, not on this one: use WSL on Windows");
+
+mod error;
+mod exit;
+mod kind;
+mod local;
+mod method;
+mod payload;
+mod place;
+mod process;
+mod raw;
+mod reap;
+mod spawn;
+mod sys;
+mod text;
+
+pub use error::{ConnectError, Phase};
+pub use exit::{Escalation, Exit, ExitReport};
+pub use kind::ConnectErrorKind;
+pub use local::Local;
+pub use method::{DEFAULT_TIMEOUT, Method, NAME_LIMIT, Plan};
+pub use payload::{Payload, PayloadError};
+pub use process::Process;
+pub use reap::Reaper;
+pub use spawn::{CHILD_ARG, Spawned, spawn};
+pub use text::Text;

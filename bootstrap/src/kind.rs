@@ -1,0 +1,231 @@
+//! The reasons for which a connect fails, each with what its reader can do.
+
+use std::{fs, io, path::Path, time::Duration};
+
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::{ExitReport, Text, payload::other_than_elf, sys};
+
+/// Why a connect failed. Match on what you can act on; print the [`ConnectError`](crate::ConnectError).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ConnectErrorKind {
+    /// The name of the child cannot be one.
+    #[error("the name `{name}` {why}; give one with `.name(..)`")]
+    BadName {
+        /// The name.
+        name: Text,
+        /// What is wrong with it.
+        why: Text,
+    },
+    /// The tree has used up its ids.
+    #[error("no id is left in this tree, and ids are never used again; start a new tree")]
+    IdsExhausted,
+    /// There is no such program.
+    #[error("there is no file {path}")]
+    NotFound {
+        /// Where it was looked for.
+        path: Text,
+    },
+    /// There is one, and it may not be run.
+    #[error("{path} {why}")]
+    NotExecutable {
+        /// The program.
+        path: Text,
+        /// What keeps it from being run, and what to do.
+        why: Text,
+    },
+    /// It is not a program for this machine.
+    #[error("{path} is {what}, which this machine cannot run; build the program for this machine")]
+    WrongFormat {
+        /// The program.
+        path: Text,
+        /// What it is.
+        what: Text,
+    },
+    /// What must load it is missing.
+    #[error(
+        "{path} is there, but the program that must load it is not; build it static, or mend the first line of a script"
+    )]
+    NoLoader {
+        /// The program.
+        path: Text,
+    },
+    /// Neither memory nor any folder can hold a program and let it run.
+    #[error("no place was found where the program can be put and run ({tried}); name a folder by TMPDIR")]
+    NoPlace {
+        /// Each place with its reason.
+        tried: Text,
+    },
+    /// No descriptor is left.
+    #[error(
+        "too many descriptors are open ({}); raise the limit (`ulimit -n`) or have fewer children at once",
+        limit_text(*limit)
+    )]
+    TooManyDescriptors {
+        /// How many this process may have; `None` if it is the whole system that has no more.
+        limit: Option<u64>,
+    },
+    /// No process can be added.
+    #[error(
+        "no further process may be started; raise the limit (`ulimit -u`, pids.max of the control group) or have fewer children at once"
+    )]
+    TooManyProcesses,
+    /// The system refused for another reason.
+    #[error("the system refused: {error}")]
+    Spawn {
+        /// What the system says.
+        error: Text,
+    },
+    /// The deadline of the connect has passed.
+    #[error("no answer within {}; look at the far side, or allow it more by `.timeout(..)`", seconds(*limit))]
+    NoAnswer {
+        /// How long it was given.
+        limit: Duration,
+    },
+    /// The process ended.
+    #[error("it ended: {report}")]
+    Exited {
+        /// How.
+        report: ExitReport,
+    },
+    /// It closed its link and may still be running.
+    #[error("it closed its link without a word")]
+    Closed,
+    /// What it says is not ours.
+    #[error("it does not speak our protocol: {what}; is it a program that runs `Child` or `run`?")]
+    BadStream {
+        /// What came instead, and where.
+        what: Text,
+    },
+    /// It speaks another version.
+    #[error("it speaks version {theirs} of the protocol, we speak {ours}; build both from the same release")]
+    Version {
+        /// What it speaks.
+        theirs: u16,
+        /// What this program speaks.
+        ours: u16,
+    },
+    /// A leaf was asked to have children.
+    #[error("{context} is a leaf and can have no children; its program must link `offshoot-parent`")]
+    Leaf {
+        /// The context that was to make the child.
+        context: Text,
+    },
+    /// A context nearer to the root, or the one that was to make the child, does not want it.
+    #[error("refused: {reason}")]
+    Refused {
+        /// Why.
+        reason: Text,
+    },
+    /// The context that was to make it cannot be asked, or its answer cannot be used.
+    #[error("asking {context} to make it failed: {error}")]
+    Asking {
+        /// The context that was asked.
+        context: Text,
+        /// What went wrong.
+        error: Text,
+    },
+    /// The context that was to make it, or the child itself, is lost.
+    #[error("{context} is lost: {reason}")]
+    Lost {
+        /// The context that is lost.
+        context: Text,
+        /// Why.
+        reason: Text,
+    },
+    /// The caller gave it up.
+    #[error("cancelled")]
+    Cancelled,
+    /// The tree is coming down.
+    #[error("the tree is shutting down")]
+    ShuttingDown,
+}
+
+impl ConnectErrorKind {
+    /// A word for the reason that stays the same when texts change.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::BadName { .. } => "bad_name",
+            Self::IdsExhausted => "ids_exhausted",
+            Self::NotFound { .. } => "not_found",
+            Self::NotExecutable { .. } => "not_executable",
+            Self::WrongFormat { .. } => "wrong_format",
+            Self::NoLoader { .. } => "no_loader",
+            Self::NoPlace { .. } => "no_place",
+            Self::TooManyDescriptors { .. } => "too_many_descriptors",
+            Self::TooManyProcesses => "too_many_processes",
+            Self::Spawn { .. } => "spawn",
+            Self::NoAnswer { .. } => "no_answer",
+            Self::Exited { .. } => "exited",
+            Self::Closed => "closed",
+            Self::BadStream { .. } => "bad_stream",
+            Self::Version { .. } => "version",
+            Self::Leaf { .. } => "leaf",
+            Self::Refused { .. } => "refused",
+            Self::Asking { .. } => "asking",
+            Self::Lost { .. } => "lost",
+            Self::Cancelled => "cancelled",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+
+    /// What the system's refusal to make descriptors or processes means.
+    pub(crate) fn from_system(error: &io::Error) -> Self {
+        match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::MFILE) => Self::TooManyDescriptors { limit: sys::descriptor_limit() },
+            Some(Errno::NFILE) => Self::TooManyDescriptors { limit: None },
+            Some(Errno::AGAIN) => Self::TooManyProcesses,
+            _ => Self::Spawn { error: error.to_string().into() },
+        }
+    }
+
+    /// What its refusal to run `program` means. The file is looked at again, only to describe it.
+    pub(crate) fn from_exec(error: &io::Error, program: &Path) -> Self {
+        let path = Text::from(program);
+        match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::NOENT) if program.exists() => Self::NoLoader { path },
+            Some(Errno::NOENT | Errno::NOTDIR) => Self::NotFound { path },
+            Some(Errno::ACCESS) => Self::NotExecutable { path, why: barrier(program).into() },
+            Some(Errno::NOEXEC) => Self::WrongFormat { path, what: contents(program).into() },
+            _ => Self::from_system(error),
+        }
+    }
+}
+
+/// Why a program that exists may not be run.
+fn barrier(program: &Path) -> &'static str {
+    match fs::metadata(program) {
+        Ok(found) if found.is_dir() => "is a directory, not a program",
+        Ok(found) if !found.is_file() => "is not a file, and so not a program",
+        Ok(_) if rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_err() => {
+            "is not executable for this user; `chmod +x` it"
+        }
+        Ok(_) => "may not be run: its file system forbids it (noexec), or a security policy",
+        Err(_) => "is in a folder that this user may not enter",
+    }
+}
+
+/// What a file holds that the kernel did not take for a program.
+fn contents(program: &Path) -> &'static str {
+    let mut start = [0; 20];
+    let read = fs::File::open(program).and_then(|mut file| io::Read::read(&mut file, &mut start));
+    match read.ok().and_then(|length| start.get(..length)) {
+        Some(bytes) => other_than_elf(bytes).unwrap_or("a program for another kind of machine"),
+        None => "no program",
+    }
+}
+
+fn limit_text(limit: Option<u64>) -> String {
+    limit.map_or_else(
+        || "the whole system has no more".into(),
+        |limit| format!("this process may have {limit}"),
+    )
+}
+
+/// A duration for people: `30 s`, `0.25 s`.
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}

@@ -1,0 +1,136 @@
+//! Ways to reach a place, and the plan that each comes down to.
+
+use std::{
+    fmt::{Debug, Display},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ConnectError, ConnectErrorKind, Payload, Phase, Text};
+
+/// How long a connect may take where nobody said otherwise: a slow machine starts a process in a second, and a
+/// person who waits gives up after half a minute.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest name of a context, in bytes.
+pub const NAME_LIMIT: usize = 64;
+
+/// A way to reach a place and start a program there.
+///
+/// Open for others to implement: all that is asked for is a [`Plan`], which is data, so that any context of a tree
+/// can carry it out. `Display` says what it reaches, as `local:worker` does: it is what lists of failures show.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a way to reach a place",
+    label = "not a `Method`",
+    note = "for a child on this machine write `Local::new(payload)`"
+)]
+pub trait Method: Display + Debug + Send + Sync + 'static {
+    /// What must be done.
+    fn plan(&self) -> Plan;
+}
+
+impl<M: Method + ?Sized> Method for Box<M> {
+    fn plan(&self) -> Plan {
+        (**self).plan()
+    }
+}
+
+impl<M: Method + ?Sized> Method for Arc<M> {
+    fn plan(&self) -> Plan {
+        (**self).plan()
+    }
+}
+
+/// What must be done to have a child: a [`Method`] as data.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Plan {
+    /// What is reached, in the user's words: a host, or the name of a local child. Errors begin with it.
+    pub place: Text,
+    /// The word for the way there, such as `local`.
+    pub method: Text,
+    /// The child's part of its name: 1 to 64 bytes, no dot, no slash, nothing invisible.
+    pub name: String,
+    /// What becomes the child.
+    pub payload: Payload,
+    /// How long all of the connect may take.
+    pub timeout: Duration,
+    /// Whether what comes by this link carries the authority of the context that made it, instead of the child's.
+    pub stamped: bool,
+}
+
+impl Plan {
+    /// A plan to start `payload` as a process of the context that carries it out.
+    pub fn new(
+        place: impl Into<Text>,
+        method: impl Into<Text>,
+        name: impl Into<String>,
+        payload: Payload,
+    ) -> Self {
+        let (place, method, name) = (place.into(), method.into(), name.into());
+        Self { place, method, name, payload, timeout: DEFAULT_TIMEOUT, stamped: false }
+    }
+
+    /// Checks what a type cannot: the name. [`spawn`](crate::spawn) does so too; to ask beforehand saves an id.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectErrorKind::BadName`], with the reason.
+    pub fn check(&self) -> Result<(), ConnectError> {
+        let why = match self.name.as_str() {
+            "" => "is empty",
+            name if name.len() > NAME_LIMIT => "is longer than 64 bytes",
+            name if name.contains(['.', '/']) => {
+                "has a dot or a slash in it, which part the names of ancestors"
+            }
+            name if *name != *Text::from(name) => "has invisible characters in it",
+            _ => return Ok(()),
+        };
+        let kind = ConnectErrorKind::BadName { name: self.name.as_str().into(), why: why.into() };
+        Err(ConnectError::new(self, Phase::Allocate, kind))
+    }
+}
+
+/// The nearest that may be a name: for names that were taken from something else and that nobody chose.
+pub(crate) fn nearest_name(text: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' };
+    let name: String = text.chars().map(safe).take(NAME_LIMIT).collect();
+    if name.is_empty() { "local".into() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(name: &str) -> Result<(), String> {
+        Plan::new("here", "local", name, Payload::this_program()).check().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_bad_name_is_refused_with_the_reason() {
+        for (name, text) in [
+            ("", "the name `` is empty; give one with `.name(..)`"),
+            ("a.b", "the name `a.b` has a dot or a slash in it, which part the names of ancestors; give"),
+            ("../x", "the name `../x` has a dot or a slash in it"),
+            ("a\nb", "the name `a\\nb` has invisible characters in it"),
+            (&"x".repeat(65), "is longer than 64 bytes"),
+        ] {
+            let error = checked(name).unwrap_err();
+            assert!(error.starts_with("here: local, getting an id: ") && error.contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_in_any_script_is_taken() {
+        assert_eq!((checked("web-1"), checked("größe"), checked(&"x".repeat(64))), (Ok(()), Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn a_name_taken_from_a_file_passes_the_check() {
+        for file in ["", "leaf", "my tool.v2", "日本.bin", &"x.".repeat(99)] {
+            assert_eq!(checked(&nearest_name(file)), Ok(()), "{file}");
+        }
+    }
+}

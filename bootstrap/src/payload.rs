@@ -1,0 +1,290 @@
+//! What becomes the child: this program, a file, or bytes.
+
+use std::{
+    borrow::Cow,
+    ffi::OsStr,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustix::fs::{Access, access};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::{Text, raw::Raw};
+
+/// The program that becomes the child. Cloning shares its bytes.
+///
+/// ```
+/// use offshoot_bootstrap::Payload;
+///
+/// let cat = Payload::file("/bin/cat")?;
+/// let copy = Payload::bytes("copy", std::fs::read("/bin/cat")?)?;
+/// let script = Payload::bytes("script", b"#!/bin/sh\necho no\n".as_slice());
+/// assert_eq!(
+///     script.unwrap_err().to_string(),
+///     "script: a script, and bytes must be a program in the ELF format; write it to a file and use `Payload::file`",
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Payload(pub(crate) Source);
+
+/// Where the program is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Source {
+    /// The program that carries the plan out, wherever that is.
+    ThisProgram,
+    /// A file on the machine where the plan is carried out.
+    File(#[serde(with = "path_bytes")] PathBuf),
+    Bytes(Program),
+}
+
+impl Payload {
+    /// The running program, started once more with [`CHILD_ARG`](crate::CHILD_ARG) as its only argument.
+    ///
+    /// In a plan that another context carries out, this is the program of that context.
+    #[must_use]
+    pub const fn this_program() -> Self {
+        Self(Source::ThisProgram)
+    }
+
+    /// An executable file, a script included. A relative path is taken from the current directory, now.
+    ///
+    /// # Errors
+    ///
+    /// There is no such file, it is not a file, or it may not be executed.
+    pub fn file(path: impl AsRef<Path>) -> Result<Self, PayloadError> {
+        let given = path.as_ref();
+        let broken = |error: io::Error| PayloadError::Unreadable {
+            path: given.into(),
+            error: error.to_string().into(),
+        };
+        let path = std::path::absolute(given).map_err(broken)?;
+        match fs::metadata(&path) {
+            Ok(found) if !found.is_file() => {
+                return Err(PayloadError::NotAFile { path: path.as_path().into(), what: what(&found) });
+            }
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Err(PayloadError::NotFound { path: path.as_path().into() });
+            }
+            Err(error) => return Err(broken(error)),
+        }
+        if access(&path, Access::EXEC_OK).is_err() {
+            return Err(PayloadError::NotExecutable { path: path.as_path().into() });
+        }
+        Ok(Self(Source::File(path)))
+    }
+
+    /// A program in memory, in the ELF format. It is run from a sealed image in memory, or where that is not
+    /// allowed from a private file that is removed as soon as it runs.
+    ///
+    /// `name` is what people read in lists of processes.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not such a program; the error says what they are.
+    pub fn bytes(
+        name: impl Into<String>,
+        bytes: impl Into<Cow<'static, [u8]>>,
+    ) -> Result<Self, PayloadError> {
+        Program::new(name.into(), Raw::from(bytes.into())).map(|program| Self(Source::Bytes(program)))
+    }
+
+    /// What a child of this payload is called where nobody named it.
+    pub(crate) fn name(&self) -> Cow<'_, str> {
+        match &self.0 {
+            Source::ThisProgram => Cow::Borrowed("self"),
+            Source::File(path) => path.file_name().unwrap_or_default().to_string_lossy(),
+            Source::Bytes(program) => Cow::Borrowed(&program.0.name),
+        }
+    }
+}
+
+impl fmt::Display for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Source::ThisProgram => f.write_str("this program"),
+            Source::File(path) => Text::from(path.as_path()).fmt(f),
+            Source::Bytes(program) => {
+                write!(f, "{} ({} bytes)", Text::from(&*program.0.name), program.bytes().len())
+            }
+        }
+    }
+}
+
+/// What a directory entry is that is not a file.
+fn what(found: &fs::Metadata) -> &'static str {
+    if found.is_dir() { "a directory" } else { "neither a file nor a directory" }
+}
+
+/// A program in memory: its bytes were seen to be ELF.
+#[derive(Clone)]
+pub(crate) struct Program(Arc<Image>);
+
+struct Image {
+    name: String,
+    bytes: Raw,
+}
+
+impl Program {
+    fn new(name: String, bytes: Raw) -> Result<Self, PayloadError> {
+        match other_than_elf(&bytes) {
+            None => Ok(Self(Arc::new(Image { name, bytes }))),
+            Some(what) => Err(PayloadError::NotElf { name: name.into(), what: what.into() }),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0.bytes
+    }
+}
+
+/// What the bytes are, if they are not the beginning of a program in the ELF format.
+pub(crate) fn other_than_elf(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x7f, b'E', b'L', b'F', class, ..] if !matches!(class, 1 | 2) => Some("a damaged ELF file"),
+        // Bytes 16 and 17 are the kind of the file in its own byte order: 2 a program, 3 one that can be moved.
+        [0x7f, b'E', b'L', b'F', ..] => match (bytes.get(16), bytes.get(17)) {
+            (Some(2 | 3), Some(0)) | (Some(0), Some(2 | 3)) => None,
+            (Some(1), Some(0)) | (Some(0), Some(1)) => Some("an object file that was not linked"),
+            _ => Some("a damaged ELF file"),
+        },
+        [] => Some("empty"),
+        [b'#', b'!', ..] => Some("a script"),
+        [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xca, 0xfe, 0xba, 0xbe, ..] => Some("a program for macOS"),
+        [b'M', b'Z', ..] => Some("a program for Windows"),
+        [0x1f, 0x8b, ..] | [0xfd, b'7', b'z', ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("compressed"),
+        [b'!', b'<', b'a', b'r', ..] => Some("a library archive"),
+        _ => Some("no program"),
+    }
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Program({:?}, {} bytes)", self.0.name, self.0.bytes.len())
+    }
+}
+
+impl Serialize for Program {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.0.name, &self.0.bytes).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Program {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (name, bytes) = Deserialize::deserialize(deserializer)?;
+        Self::new(name, bytes).map_err(de::Error::custom)
+    }
+}
+
+/// Paths are bytes: they need not be UTF-8.
+mod path_bytes {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use super::{Deserialize as _, Deserializer, OsStr, Path, PathBuf, Raw, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(path.as_os_str().as_bytes())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        Raw::deserialize(deserializer).map(|bytes| PathBuf::from(OsStr::from_bytes(&bytes)))
+    }
+}
+
+/// Why something cannot be a payload.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PayloadError {
+    /// There is no such file.
+    #[error("{path}: no such file")]
+    NotFound {
+        /// Where it was looked for.
+        path: Text,
+    },
+    /// It is something else.
+    #[error("{path}: {what}, not a program")]
+    NotAFile {
+        /// Where it is.
+        path: Text,
+        /// What it is.
+        what: &'static str,
+    },
+    /// It may not be executed.
+    #[error("{path}: not executable for this user; `chmod +x` it, or build the program and name its binary")]
+    NotExecutable {
+        /// Where it is.
+        path: Text,
+    },
+    /// It could not be looked at.
+    #[error("{path}: {error}")]
+    Unreadable {
+        /// Where it is.
+        path: Text,
+        /// What the system says.
+        error: Text,
+    },
+    /// The bytes are no ELF program.
+    #[error(
+        "{name}: {what}, and bytes must be a program in the ELF format; write it to a file and use `Payload::file`"
+    )]
+    NotElf {
+        /// The name that was given.
+        name: Text,
+        /// What they look like.
+        what: Text,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(bytes: &[u8]) -> String {
+        Payload::bytes("x", bytes.to_vec()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn bytes_that_are_no_program_are_refused_by_what_they_are() {
+        for (bytes, what) in [
+            (&b""[..], "x: empty,"),
+            (b"#!/bin/sh\n", "x: a script,"),
+            (b"\x7fELF", "x: a damaged ELF file,"),
+            (b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x01\0", "x: an object file that was not linked,"),
+            (b"MZ\x90", "x: a program for Windows,"),
+            (b"\xcf\xfa\xed\xfe", "x: a program for macOS,"),
+            (b"\x1f\x8b\x08", "x: compressed,"),
+            (b"!<arch>\n", "x: a library archive,"),
+            (b"hello", "x: no program,"),
+        ] {
+            assert!(refused(bytes).starts_with(what), "{}", refused(bytes));
+        }
+    }
+
+    #[test]
+    fn a_program_of_either_byte_order_is_taken() {
+        for kind in [[2, 0], [3, 0], [0, 2], [0, 3]] {
+            let mut bytes = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+            bytes.extend(kind);
+            assert!(Payload::bytes("x", bytes).is_ok(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_payload_shows_what_it_is_without_its_bytes() {
+        let bytes = fs::read("/bin/cat").unwrap();
+        let size = bytes.len();
+        let payload = Payload::bytes("c\x1bat", bytes).unwrap();
+        assert_eq!(payload.to_string(), format!("c\\u{{1b}}at ({size} bytes)"));
+        assert!(format!("{payload:?}").len() < 100);
+        assert_eq!(Payload::this_program().to_string(), "this program");
+    }
+}

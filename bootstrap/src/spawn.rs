@@ -1,0 +1,108 @@
+//! Starts the process of a plan, with nothing of ours in it but its link and its stderr.
+
+use std::{
+    io,
+    os::{
+        fd::OwnedFd,
+        unix::{net::UnixStream, process::CommandExt as _},
+    },
+    path::Path,
+    process::{Child, Command},
+    thread,
+    time::Duration,
+};
+
+use crate::{ConnectError, ConnectErrorKind, Phase, Plan, Process, payload::Source, place, sys};
+
+/// The first argument of a program that was started by [`Payload::this_program`](crate::Payload::this_program): it
+/// tells the child not to be a second root.
+pub const CHILD_ARG: &str = "--offshoot-child";
+
+/// A process that was just started, and the two ways to hear of it.
+#[derive(Debug)]
+#[must_use = "dropping it kills the process"]
+#[non_exhaustive]
+pub struct Spawned {
+    /// Our end of a stream socket pair; the child has the other end as its descriptors 0 and 1.
+    pub link: OwnedFd,
+    /// The read end of a pipe; the child writes it as its descriptor 2.
+    pub stderr: OwnedFd,
+    /// The process.
+    pub process: Process,
+}
+
+/// Starts the process of a plan: directly, without a shell, in a process group of its own, so that a Ctrl-C at the
+/// terminal reaches the root alone.
+///
+/// The child has its link as descriptors 0 and 1 and a pipe as 2; everything that this program opened through `std`
+/// or with close-on-exec stays here. Environment and working directory are inherited. Does not wait for the child to
+/// say anything; blocks until the kernel has loaded the program.
+///
+/// Some things cannot be done to a child from here without unsafe code, and are left to its start-up (`offshoot-core`
+/// does them): it inherits which signals are blocked and which are ignored (SIGPIPE excepted), and any descriptor
+/// that was left open on exec, by whoever started this program.
+///
+/// # Errors
+///
+/// A bad name; the program cannot be found or run; descriptors, processes or memory have run out. No process and no
+/// file is left then.
+pub fn spawn(plan: &Plan) -> Result<Spawned, ConnectError> {
+    plan.check()?;
+    start(plan).map_err(|kind| ConnectError::new(plan, Phase::Spawn, kind))
+}
+
+fn start(plan: &Plan) -> Result<Spawned, ConnectErrorKind> {
+    let no_descriptor = |error| ConnectErrorKind::from_system(&error);
+    let (link, theirs) = UnixStream::pair().map_err(no_descriptor)?;
+    let (stderr, their_stderr) = io::pipe().map_err(no_descriptor)?;
+    let theirs = ChildEnd { link: theirs.into(), stderr: their_stderr.into() };
+    let shown = format!("offshoot:{}", plan.name);
+
+    let child = match &plan.payload.0 {
+        Source::ThisProgram => {
+            let program = sys::this_program().map_err(no_descriptor)?;
+            theirs
+                .run(&program, |command| command.arg0(&shown).arg(CHILD_ARG))
+                .map_err(|error| ConnectErrorKind::from_exec(&error, &program))?
+        }
+        // Its own path stays its first word: a program may go by it, and people know it.
+        Source::File(path) => {
+            theirs.run(path, |command| command).map_err(|error| ConnectErrorKind::from_exec(&error, path))?
+        }
+        Source::Bytes(program) => {
+            place::run(program, |path| theirs.run(path, |command| command.arg0(&shown)))?
+        }
+    };
+    Ok(Spawned { link: link.into(), stderr: stderr.into(), process: Process::new(child) })
+}
+
+/// The child's ends of its link and its stderr, close-on-exec until they become its descriptors 0 to 2.
+struct ChildEnd {
+    link: OwnedFd,
+    stderr: OwnedFd,
+}
+
+impl ChildEnd {
+    fn run(&self, program: &Path, refine: impl Fn(&mut Command) -> &mut Command) -> io::Result<Child> {
+        /// How often a file that is being written is tried again, and after how long: 100 ms in all.
+        const TRIES: u32 = 50;
+        const REST: Duration = Duration::from_millis(2);
+
+        let mut command = Command::new(program);
+        command
+            .stdin(self.link.try_clone()?)
+            .stdout(self.link.try_clone()?)
+            .stderr(self.stderr.try_clone()?)
+            .process_group(0);
+        refine(&mut command);
+        for _ in 1..TRIES {
+            match command.spawn() {
+                // A file that we have written and closed may still be open for writing in a process that another
+                // thread is just starting, until that one loads its program. Nobody tells when.
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => thread::sleep(REST),
+                settled => return settled,
+            }
+        }
+        command.spawn()
+    }
+}

@@ -1,0 +1,100 @@
+//! What only some systems have, each with its substitute: images in memory, process descriptors, our own program.
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    process::{Pid, Resource, getrlimit},
+};
+
+/// How often a process without a descriptor of its own is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// The program that runs this code, in a form that the kernel can start again.
+///
+/// On Linux that is a link to the very image, which works after the file was replaced or removed.
+pub(crate) fn this_program() -> io::Result<PathBuf> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if rustix::fs::access("/proc/self/exe", rustix::fs::Access::EXISTS).is_ok() {
+        return Ok(PathBuf::from("/proc/self/exe"));
+    }
+    std::env::current_exe()
+}
+
+/// Puts a program into memory, sealed so that nobody who runs it can change it, and gives the path to start it by.
+///
+/// The path holds while the descriptor is open, in this process and in a child that has not yet started its program.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn memory_image(name: &str, bytes: &[u8]) -> io::Result<(OwnedFd, PathBuf)> {
+    use std::{fs::File, io::Write as _, os::fd::AsRawFd as _};
+
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // Before Linux 6.3 there is no such flag, and every image may be executed.
+    let fd = match memfd_create(name, flags | MemfdFlags::EXEC) {
+        Err(Errno::INVAL) => memfd_create(name, flags)?,
+        other => other?,
+    };
+    // The child puts its own 0 to 2 in place before it starts the program: the image must not be there.
+    let fd = rustix::io::fcntl_dupfd_cloexec(fd, 3)?;
+    let mut file = File::from(fd);
+    file.write_all(bytes)?;
+    fcntl_add_seals(&file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    Ok((file.into(), path))
+}
+
+/// There are no images in memory here: the caller takes a file.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn memory_image(_name: &str, _bytes: &[u8]) -> io::Result<(OwnedFd, PathBuf)> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A descriptor that becomes readable when the process ends. None where there is none to be had (not Linux, a
+/// kernel before 5.3, a seccomp filter, no descriptor left): then the process is looked at now and then.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn watch(pid: Pid) -> Option<OwnedFd> {
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn watch(_pid: Pid) -> Option<OwnedFd> {
+    None
+}
+
+/// Sleeps until one of the descriptors is ready or the deadline has come, and says which are ready, in order.
+/// `blind` says that something without a descriptor is waited for too, so that the sleep is a short one.
+pub(crate) fn sleep<'a>(
+    fds: impl Iterator<Item = &'a OwnedFd>,
+    deadline: Option<Instant>,
+    blind: bool,
+) -> Vec<bool> {
+    let mut fds: Vec<_> = fds.map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+    let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+    let left = if blind { Some(left.map_or(LOOK, |left| left.min(LOOK))) } else { left };
+    // A duration beyond what the kernel takes is as good as none.
+    let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+    match poll(&mut fds, timeout.as_ref()) {
+        Ok(_) => fds.iter().map(|fd| !fd.revents().is_empty()).collect(),
+        // Nothing is known, so everything is to be looked at.
+        Err(Errno::INTR) => vec![true; fds.len()],
+        // No memory, or a limit that was lowered: looking must do.
+        Err(_) => {
+            thread::sleep(LOOK);
+            vec![true; fds.len()]
+        }
+    }
+}
+
+/// How many descriptors this process may have open; `None` is without limit.
+pub(crate) fn descriptor_limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
