@@ -160,6 +160,8 @@ pub enum ReplyHead {
     Value(Vec<End>),
     /// The call failed in the function or on the way into it; nothing follows.
     Failed(Failed, String),
+    /// Not an answer yet: the call has begun to run, or waits for a worker.
+    Started,
 }
 
 /// How a call failed over there.

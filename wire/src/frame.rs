@@ -52,6 +52,12 @@ impl Frame {
         self.handle.is_control() && self.reply_to == ReplyTo::Nobody
     }
 
+    /// Whether this is a control frame that any context may send to any other; the rest go between neighbours.
+    #[must_use]
+    pub fn is_end_to_end(&self) -> bool {
+        matches!(self.handle, Handle::CREDIT | Handle::REBIND | Handle::SHUTDOWN)
+    }
+
     /// Whether this is a dead message.
     #[must_use]
     pub fn is_dead(&self) -> bool {

@@ -40,6 +40,8 @@ impl Handle {
     pub const CREATE_CHILD: Self = Self(208);
     /// Lets a context call a function here.
     pub const GRANT: Self = Self(209);
+    /// Tells that nobody will add to a failed chain; travels in the flow of its calls.
+    pub const CHAIN_END: Self = Self(210);
 
     /// The value of `reply_to` that marks a dead message; never a handle.
     pub const IS_DEAD: u32 = 999;
