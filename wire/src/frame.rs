@@ -8,6 +8,8 @@ pub const HEADER_LEN: usize = 26;
 pub const PART_LEN: usize = 8;
 /// The longest piece of a body in one frame; a longer body travels as fragments.
 pub const MAX_CHUNK: usize = 128 * 1024;
+/// The longest body of a control frame.
+pub const MAX_CONTROL: usize = 4 * 1024;
 /// What every frame costs beside its body, in accounts of memory and of credit.
 pub const FRAME_COST: usize = 128;
 
@@ -49,7 +51,7 @@ impl Frame {
     /// Whether this is a control frame: outside credit, bounded, in front of all else.
     #[must_use]
     pub fn is_control(&self) -> bool {
-        self.handle.is_control() && self.reply_to == ReplyTo::Nobody
+        is_control(self.handle, self.reply_to)
     }
 
     /// Whether this is a control frame that any context may send to any other; the rest go between neighbours.
@@ -63,4 +65,9 @@ impl Frame {
     pub fn is_dead(&self) -> bool {
         self.reply_to == ReplyTo::Dead
     }
+}
+
+/// PING is a control frame only where nobody waits for a reply; no other control handle takes frames with one.
+pub(crate) fn is_control(handle: Handle, reply_to: ReplyTo) -> bool {
+    handle.is_control() && reply_to == ReplyTo::Nobody
 }
