@@ -25,17 +25,22 @@ fn stream(frames: &[Frame]) -> Vec<u8> {
     bytes
 }
 
-fn drain(decoder: &mut Decoder) -> Result<Vec<Decoded>, BadStream> {
-    let mut decoded = Vec::new();
+/// Takes out what is complete; what comes before an error counts too.
+fn drain_into(decoded: &mut Vec<Decoded>, decoder: &mut Decoder) -> Result<(), BadStream> {
     loop {
         let announced = decoder.has_complete_frame();
         let next = decoder.next_frame();
         assert_eq!(announced, !matches!(next, Ok(None)), "has_complete_frame tells what next_frame does");
         match next? {
             Some(next) => decoded.push(next),
-            None => return Ok(decoded),
+            None => return Ok(()),
         }
     }
+}
+
+fn drain(decoder: &mut Decoder) -> Result<Vec<Decoded>, BadStream> {
+    let mut decoded = Vec::new();
+    drain_into(&mut decoded, decoder).map(|()| decoded)
 }
 
 /// Everything that `slices`, read one after the other, lead to.
@@ -49,9 +54,8 @@ fn decode<'a>(slices: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Decoded>, Opti
             space[..len].copy_from_slice(&slice[..len]);
             decoder.filled(len);
             slice = &slice[len..];
-            match drain(&mut decoder) {
-                Ok(decoded) => all.extend(decoded),
-                Err(bad) => return (all, Some(bad)),
+            if let Err(bad) = drain_into(&mut all, &mut decoder) {
+                return (all, Some(bad));
             }
         }
     }
