@@ -1,0 +1,8 @@
+//! Real processes: started, talked to, refused, ended; nothing may stay after any test.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod harness;
+mod reap;
+mod refuse;
+mod start;
