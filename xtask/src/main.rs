@@ -1,2 +1,45 @@
-//! The project commands.
-fn main() {}
+//! The project's own commands: `cargo xtask test`, `payload` and `demo`.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
+
+mod bloat;
+mod demo;
+mod deny;
+mod layers;
+mod libtest;
+mod payload;
+mod run;
+mod suites;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The project's own commands. Everything they need beyond the Rust toolchain is built on the way.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+enum Command {
+    Test(test::Flags),
+    Payload(payload::Flags),
+    Demo(demo::Flags),
+}
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    run_command(&command).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
+    let workspace = workspace::Workspace::load()?;
+    match command {
+        Command::Test(flags) => test::main(flags, &workspace),
+        Command::Payload(flags) => payload::main(flags, &workspace),
+        Command::Demo(flags) => demo::main(flags, &workspace),
+    }
+}

@@ -1,0 +1,236 @@
+//! The suites of `cargo xtask test`, in the order in which they run: cheap and telling ones first.
+//!
+//! All tests are built by `cargo test --workspace` with the same flags, so that they share what they are made of; only
+//! the loom models and the oldest supported compiler need target folders of their own.
+
+use std::{fmt::Write as _, path::Path, process::Command};
+
+use anyhow::Result;
+
+use crate::{
+    demo, deny, layers,
+    libtest::{Skip, Tally},
+    payload::{self, Profile},
+    run, tidy,
+    workspace::{Package, Workspace},
+};
+
+/// The package whose test targets are suites by themselves.
+const TESTS: &str = "offshoot-tests";
+/// The test target in which a crate keeps its loom models.
+const MODEL: &str = "model";
+
+/// Something to run, with a name to call it by.
+pub(crate) struct Suite<'a> {
+    pub(crate) name: String,
+    pub(crate) about: String,
+    pub(crate) run: Box<dyn Fn() -> Result<Outcome> + 'a>,
+}
+
+/// What came of a suite.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub(crate) tally: Tally,
+    /// What it printed.
+    pub(crate) output: String,
+    /// What the reader of the summary should know.
+    pub(crate) note: Option<String>,
+}
+
+/// The suites for which there is something to run.
+pub(crate) fn all(workspace: &Workspace) -> Vec<Suite<'_>> {
+    let root = workspace.root();
+    let mut suites = vec![
+        suite("fmt", "every file is formatted", move || programs([cargo(root, "fmt --all --check")])),
+        suite("layers", "our crates depend on each other as designed, and a leaf stays a leaf", move || {
+            Ok(Outcome::of_problems(&layers::check(workspace)?))
+        }),
+        suite("tidy", "lengths, first lines, unsafe, licences and the other house rules", move || {
+            let report = tidy::check(workspace)?;
+            Ok(Outcome::of_problems(&report.problems).noting(report.note))
+        }),
+        suite("deny", "licences and sources of what we build on", move || licences(workspace)),
+        suite("clippy", "no lint fires, crate by crate", move || {
+            programs(workspace.members().map(|member| clippy(root, member)))
+        }),
+        suite("docs", "the documentation builds without a warning", move || {
+            let mut command = cargo(root, "doc --workspace --no-deps");
+            command.env("RUSTDOCFLAGS", "-D warnings");
+            programs([command])
+        }),
+        suite("unit", "the tests beside the code", move || tests([workspace_test(root, "--lib --bins")])),
+        suite("doc", "the examples in the documentation", move || tests([workspace_test(root, "--doc")])),
+    ];
+    suites.extend(integration(workspace));
+    suites.extend(workspace_tests(workspace));
+    suites.extend(models(workspace));
+    suites.push(suite("msrv", "the oldest supported compiler takes it", move || msrv(workspace)));
+    if payload::exist(workspace) {
+        suites.push(suite("payload", "the payload programs build", move || {
+            let built = payload::build(workspace, Profile::Static, run::quietly)?;
+            let sizes: Vec<String> = built.iter().map(payload::Built::in_short).collect();
+            Ok(Outcome { output: payload::table(&built), ..Outcome::success() }.noting(sizes.join(", ")))
+        }));
+    }
+    if demo::exists(workspace) {
+        suites.push(suite("demo", "the demo runs to its end", move || {
+            let mut demo = demo::prepare(workspace, run::quietly)?;
+            demo.arg("--json");
+            programs([demo])
+        }));
+    }
+    suites
+}
+
+fn suite<'a>(name: &str, about: &str, run: impl Fn() -> Result<Outcome> + 'a) -> Suite<'a> {
+    Suite { name: name.to_owned(), about: about.to_owned(), run: Box::new(run) }
+}
+
+/// The `tests` folders of the crates.
+fn integration(workspace: &Workspace) -> Option<Suite<'_>> {
+    let members = workspace.members().filter(|member| member.name != TESTS);
+    let targets = members.flat_map(|member| member.targets_of("test"));
+    let names: Vec<&str> = targets.map(|it| it.name.as_str()).filter(|name| *name != MODEL).collect();
+    let selection = names.iter().map(|name| format!("--test {name}")).collect::<Vec<_>>().join(" ");
+    (!names.is_empty()).then(|| {
+        suite("integration", "the tests of each crate by its public face", move || {
+            tests([workspace_test(workspace.root(), &selection)])
+        })
+    })
+}
+
+/// The test targets of the package of workspace-level tests, one suite each.
+fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
+    let targets = workspace.member(TESTS).into_iter().flat_map(|package| package.targets_of("test"));
+    targets.filter(|target| target.name != MODEL).map(|target| {
+        let about = match target.name.as_str() {
+            "world" => "the small world: the machines in every delivery order",
+            "real" => "trees of real processes",
+            _ => "tests that need more than one crate",
+        };
+        suite(&target.name, about, || {
+            tests([workspace_test(workspace.root(), &format!("--test {}", target.name))])
+        })
+    })
+}
+
+/// The loom models of every crate that has some.
+fn models(workspace: &Workspace) -> Option<Suite<'_>> {
+    let modelled = || workspace.members().filter(|member| member.target("test", MODEL).is_some());
+    let command = |member: &Package| {
+        let mut command = cargo(workspace.root(), "test --no-fail-fast --target-dir");
+        command.arg(workspace.target_dir().join("loom")).args(["--package", &member.name, "--test", MODEL]);
+        command
+            .args(["--", "--show-output"])
+            .env("RUSTFLAGS", "--cfg loom")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS");
+        command
+    };
+    modelled().next()?;
+    Some(suite("models", "loom: every interleaving of a few threads", move || tests(modelled().map(command))))
+}
+
+/// Lints one member: a workspace build unifies features, and so hides what a manifest lacks.
+fn clippy(root: &Path, member: &Package) -> Command {
+    cargo(root, &format!("clippy --package {} --all-targets -- -D warnings", member.name))
+}
+
+/// By cargo-deny where there is one; advisories, which need the network, are left to it alone.
+fn licences(workspace: &Workspace) -> Result<Outcome> {
+    if deny::is_installed(workspace) {
+        return programs([cargo(workspace.root(), "deny check licenses bans sources")]);
+    }
+    let outcome = Outcome::of_problems(&deny::check(workspace)?);
+    Ok(outcome
+        .noting("cargo-deny is not installed: licences and sources by our own check, no bans".to_owned()))
+}
+
+/// Checks with the compiler that the manifests promise, if rustup has it.
+fn msrv(workspace: &Workspace) -> Result<Outcome> {
+    let oldest = workspace.members().find_map(|member| member.rust_version.as_deref()).unwrap_or("1.88");
+    let toolchain = format!("{oldest}.0").split('.').take(3).collect::<Vec<_>>().join(".");
+    let installed = run::output(Command::new("rustup").args(["toolchain", "list"])).unwrap_or_default();
+    let Some(name) = installed
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .find(|name| [oldest, &toolchain].iter().any(|it| name.starts_with(&format!("{it}-"))))
+    else {
+        let reason =
+            format!("rustup has no Rust {oldest}: `rustup toolchain install {oldest} --profile minimal`");
+        let skip = Skip { name: format!("check with Rust {oldest}"), reason };
+        return Ok(Outcome {
+            tally: Tally { skipped: vec![skip], ..Tally::default() },
+            ..Outcome::default()
+        });
+    };
+    let mut command = Command::new("rustup");
+    command.current_dir(workspace.root()).env_remove("CARGO").env_remove("RUSTC");
+    command.args(["run", name, "cargo", "check", "--workspace", "--all-targets", "--target-dir"]);
+    command.arg(workspace.target_dir().join("msrv"));
+    programs([command])
+}
+
+/// A cargo with these words as its arguments.
+fn cargo(root: &Path, words: &str) -> Command {
+    let mut command = run::cargo(root);
+    command.args(words.split_whitespace());
+    command
+}
+
+/// `cargo test` over the whole workspace, of the targets in `selection`.
+fn workspace_test(root: &Path, selection: &str) -> Command {
+    cargo(root, &format!("test --workspace --no-fail-fast {selection} -- --show-output"))
+}
+
+/// Runs all `commands`; together they are one test.
+fn programs(commands: impl IntoIterator<Item = Command>) -> Result<Outcome> {
+    let (output, failures) = run_all(commands)?;
+    let tally =
+        Tally { passed: usize::from(failures == 0), failed: usize::from(failures > 0), ..Tally::default() };
+    Ok(Outcome { tally, output, note: None })
+}
+
+/// Runs all `commands`, each of them some `cargo test`, and counts what their test binaries say.
+fn tests(commands: impl IntoIterator<Item = Command>) -> Result<Outcome> {
+    let (output, failures) = run_all(commands)?;
+    let mut tally = Tally::of(&output);
+    // A binary that crashed or did not compile has printed no result.
+    tally.failed = tally.failed.max(failures);
+    Ok(Outcome { tally, output, note: None })
+}
+
+fn run_all(commands: impl IntoIterator<Item = Command>) -> Result<(String, usize)> {
+    let (mut output, mut failures) = (String::new(), 0);
+    for mut command in commands {
+        let captured = run::capture(&mut command)?;
+        output.push_str(&captured.text);
+        failures += usize::from(!captured.success);
+    }
+    Ok((output, failures))
+}
+
+impl Outcome {
+    fn success() -> Self {
+        Self { tally: Tally { passed: 1, ..Tally::default() }, ..Self::default() }
+    }
+
+    /// A suite that failed as a whole, and why.
+    pub(crate) fn failure(output: String) -> Self {
+        Self { tally: Tally { failed: 1, ..Tally::default() }, output, note: None }
+    }
+
+    fn of_problems(problems: &[String]) -> Self {
+        if problems.is_empty() {
+            return Self::success();
+        }
+        let mut output = String::new();
+        for problem in problems {
+            let _ = writeln!(output, "{problem}");
+        }
+        Self::failure(output)
+    }
+
+    fn noting(self, note: String) -> Self {
+        Self { note: Some(note), ..self }
+    }
+}

@@ -1,0 +1,103 @@
+//! `cargo xtask test`: runs the suites one after the other and sums them up.
+
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    libtest::Tally,
+    suites::{self, Outcome, Suite},
+    workspace::Workspace,
+};
+
+/// Run everything that CI runs: format, lints, docs, layering, every kind of test.
+///
+/// A suite that fails prints its output and the run goes on. The last line is `N passed, N failed, N skipped`; the exit
+/// code is 0 only if nothing failed.
+#[derive(clap::Args)]
+pub(crate) struct Flags {
+    /// Run this suite alone; may be given several times
+    #[arg(long, value_name = "SUITE")]
+    only: Vec<String>,
+    /// Name the suites and what they check, and run none
+    #[arg(long)]
+    list: bool,
+    /// Print the output of suites that pass, too
+    #[arg(long)]
+    verbose: bool,
+}
+
+/// A suite that has been run.
+struct Run {
+    name: String,
+    outcome: Outcome,
+    time: Duration,
+}
+
+pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
+    let suites = suites::all(workspace);
+    if flags.list {
+        for suite in &suites {
+            println!("{:12} {}", suite.name, suite.about);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let begun = Instant::now();
+    let runs: Vec<Run> =
+        chosen(suites, &flags.only)?.into_iter().map(|suite| run(suite, flags.verbose)).collect();
+    Ok(sum_up(&runs, begun.elapsed()))
+}
+
+/// The suites that were asked for, in their usual order; all if none was named.
+fn chosen<'a>(suites: Vec<Suite<'a>>, only: &[String]) -> Result<Vec<Suite<'a>>> {
+    if let Some(unknown) = only.iter().find(|name| suites.iter().all(|suite| suite.name != **name)) {
+        let names: Vec<&str> = suites.iter().map(|suite| suite.name.as_str()).collect();
+        bail!("there is no suite `{unknown}`; there are {}", names.join(", "));
+    }
+    Ok(suites.into_iter().filter(|suite| only.is_empty() || only.contains(&suite.name)).collect())
+}
+
+fn run(suite: Suite<'_>, verbose: bool) -> Run {
+    println!("== {}: {}", suite.name, suite.about);
+    let begun = Instant::now();
+    let outcome = (suite.run)().unwrap_or_else(|error| Outcome::failure(format!("{error:#}\n")));
+    let time = begun.elapsed();
+    if outcome.tally.failed > 0 || verbose {
+        print!("{}", outcome.output);
+    }
+    if outcome.tally.failed > 0 {
+        println!("== {} FAILED", suite.name);
+    }
+    Run { name: suite.name, outcome, time }
+}
+
+fn sum_up(runs: &[Run], time: Duration) -> ExitCode {
+    println!();
+    for Run { name, outcome, time } in runs {
+        let Tally { passed, failed, skipped } = &outcome.tally;
+        let note = outcome.note.as_ref().map(|note| format!("  ({note})")).unwrap_or_default();
+        println!(
+            "{name:12} {passed:5} passed {failed:4} failed {:4} skipped {:7.1} s{note}",
+            skipped.len(),
+            time.as_secs_f64()
+        );
+    }
+    println!();
+    for Run { name, outcome, .. } in runs {
+        for skip in &outcome.tally.skipped {
+            println!("skipped: {name}: {}: {}", skip.name, skip.reason);
+        }
+    }
+    let tallies = || runs.iter().map(|run| &run.outcome.tally);
+    let failed: usize = tallies().map(|tally| tally.failed).sum();
+    println!("{} suites in {:.1} s", runs.len(), time.as_secs_f64());
+    println!(
+        "{} passed, {failed} failed, {} skipped",
+        tallies().map(|tally| tally.passed).sum::<usize>(),
+        tallies().map(|tally| tally.skipped.len()).sum::<usize>()
+    );
+    if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
