@@ -229,3 +229,92 @@ fn limit_text(limit: Option<u64>) -> String {
 fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs_f64())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_says_what_and_what_to_do() {
+        let text = || Text::from("TEXT");
+        let second = Duration::from_millis(1500);
+        let all = [
+            (
+                ConnectErrorKind::BadName { name: text(), why: text() },
+                "the name `TEXT` TEXT; give one with `.name(..)`",
+            ),
+            (
+                ConnectErrorKind::IdsExhausted,
+                "no id is left in this tree, and ids are never used again; start a new tree",
+            ),
+            (ConnectErrorKind::NotFound { path: text() }, "there is no file TEXT"),
+            (ConnectErrorKind::NotExecutable { path: text(), why: text() }, "TEXT TEXT"),
+            (
+                ConnectErrorKind::WrongFormat { path: text(), what: text() },
+                "TEXT is TEXT, which this machine cannot run; build the program for this machine",
+            ),
+            (
+                ConnectErrorKind::NoLoader { path: text() },
+                "TEXT is there, but the program that must load it is not; build it static, or mend the first line \
+                 of a script",
+            ),
+            (
+                ConnectErrorKind::NoPlace { tried: text() },
+                "no place was found where the program can be put and run (TEXT); name a folder by TMPDIR",
+            ),
+            (
+                ConnectErrorKind::TooManyDescriptors { limit: Some(1024) },
+                "too many descriptors are open (this process may have 1024); raise the limit (`ulimit -n`) or have \
+                 fewer children at once",
+            ),
+            (
+                ConnectErrorKind::TooManyProcesses,
+                "no further process may be started; raise the limit (`ulimit -u`, pids.max of the control group) \
+                 or have fewer children at once",
+            ),
+            (ConnectErrorKind::Spawn { error: text() }, "the system refused: TEXT"),
+            (
+                ConnectErrorKind::NoAnswer { limit: second },
+                "no answer within 1.5 s; look at the far side, or allow it more by `.timeout(..)`",
+            ),
+            (ConnectErrorKind::Exited { report: ExitReport::Exited { code: 3 } }, "it ended: exit status 3"),
+            (ConnectErrorKind::Closed, "it closed its link without a word"),
+            (
+                ConnectErrorKind::BadStream { what: text() },
+                "it does not speak our protocol: TEXT; is it a program that runs `Child` or `run`?",
+            ),
+            (
+                ConnectErrorKind::Version { theirs: 2, ours: 1 },
+                "it speaks version 2 of the protocol, we speak 1; build both from the same release",
+            ),
+            (
+                ConnectErrorKind::Leaf { context: text() },
+                "TEXT is a leaf and can have no children; its program must link `offshoot-parent`",
+            ),
+            (ConnectErrorKind::Refused { reason: text() }, "refused: TEXT"),
+            (
+                ConnectErrorKind::Asking { context: text(), error: text() },
+                "asking TEXT to make it failed: TEXT",
+            ),
+            (ConnectErrorKind::Lost { context: text(), reason: text() }, "TEXT is lost: TEXT"),
+            (ConnectErrorKind::Cancelled, "cancelled"),
+            (ConnectErrorKind::ShuttingDown, "the tree is shutting down"),
+        ];
+        for (kind, text) in &all {
+            assert_eq!(kind.to_string(), *text);
+        }
+        let codes: BTreeSet<&str> = all.iter().map(|(kind, _)| kind.code()).collect();
+        assert_eq!(codes.len(), all.len(), "each has a code of its own");
+    }
+
+    #[test]
+    fn a_want_of_descriptors_in_the_whole_system_is_told_from_our_own_limit() {
+        let kind = |errno: Errno| ConnectErrorKind::from_system(&errno.into());
+        assert!(kind(Errno::NFILE).to_string().contains("(the whole system has no more)"));
+        assert_eq!(kind(Errno::MFILE).code(), "too_many_descriptors");
+        assert_eq!(kind(Errno::AGAIN), ConnectErrorKind::TooManyProcesses);
+        assert_eq!(kind(Errno::NOMEM).code(), "spawn");
+    }
+}

@@ -130,7 +130,7 @@ struct Image {
 }
 
 impl Program {
-    fn new(name: String, bytes: Raw) -> Result<Self, PayloadError> {
+    pub(crate) fn new(name: String, bytes: Raw) -> Result<Self, PayloadError> {
         match other_than_elf(&bytes) {
             None => Ok(Self(Arc::new(Image { name, bytes }))),
             Some(what) => Err(PayloadError::NotElf { name: name.into(), what: what.into() }),
