@@ -1,0 +1,114 @@
+//! Bytes in arguments and results: one byte string, shared rather than copied.
+
+use alloc::vec::Vec;
+use core::{fmt, ops::Deref};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::Body;
+
+/// Bytes in arguments and results. Clones share them.
+///
+/// Use it for whatever is raw: for serde a `Vec<u8>` is a sequence of integers, which takes up to two bytes for each
+/// and a visit for each; a `Blob` is copied as it is.
+///
+/// ```
+/// use offshoot_wire::{Blob, codec};
+///
+/// let bytes = vec![0xff; 1000];
+/// assert_eq!(codec::encode(&bytes)?.len(), 2003);
+/// assert_eq!(codec::encode(&Blob::from(bytes))?.len(), 1003);
+/// # Ok::<(), codec::EncodeError>(())
+/// ```
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Blob(Body);
+
+impl Blob {
+    /// The bytes by value: without a copy where nobody else shares them.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<u8> {
+        self.0.into_vec()
+    }
+}
+
+impl Deref for Blob {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for Blob {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for Blob {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Body::from(bytes))
+    }
+}
+
+impl From<&[u8]> for Blob {
+    fn from(bytes: &[u8]) -> Self {
+        Self(Body::from(bytes))
+    }
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blob({} bytes)", self.len())
+    }
+}
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+}
+
+struct Bytes;
+
+impl de::Visitor<'_> for Bytes {
+    type Value = Blob;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a byte string")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Blob, E> {
+        Ok(Blob::from(bytes))
+    }
+
+    fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Blob, E> {
+        Ok(Blob::from(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{string::ToString, vec};
+
+    use super::*;
+    use crate::codec::{self, DecodeErrorKind};
+
+    // protocol 4.4
+    #[test]
+    fn a_blob_is_a_byte_string_and_takes_nothing_else() {
+        let bytes = codec::encode(&Blob::from(&[1, 2, 255][..])).unwrap();
+        assert_eq!(bytes, [0x43, 1, 2, 255]);
+        assert_eq!(codec::decode::<Blob>(&bytes, 1000).unwrap().into_vec(), [1, 2, 255]);
+        let list = codec::encode(&vec![1_u8, 2, 255]).unwrap();
+        assert_eq!(codec::decode::<Blob>(&list, 1000).unwrap_err().kind, DecodeErrorKind::Type);
+        let text = codec::encode(&"a".to_string()).unwrap();
+        assert_eq!(codec::decode::<Blob>(&text, 1000).unwrap_err().kind, DecodeErrorKind::Type);
+    }
+}
