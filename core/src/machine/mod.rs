@@ -1,13 +1,244 @@
 //! The router as a state machine: events in, one ordered queue of actions out, no world.
+//!
+//! One rule of `docs/architecture.md` is one function here. The machine reads no clock, opens nothing and cannot fail;
+//! it is `Clone + Eq + Hash`, so that the small world can try every order of deliveries.
 
+mod calls;
+mod close;
+mod control;
+mod credit;
+mod dead;
+mod deliver;
 mod drops;
 mod event;
+mod handles;
+mod incoming;
+mod invariants;
 mod limits;
+mod link;
+mod lost;
+mod outbox;
+mod parts;
+mod policy;
+mod route;
 mod routes;
+mod slots;
+mod streams;
+mod timers;
 mod types;
+
+use std::collections::BTreeSet;
+
+use offshoot_wire::{Body, ContextId, Frame, Handle, Hello, ReplyTo, Window};
 
 pub use drops::DropKind;
 pub use event::{Action, Actions, Event, LinkKey, Note, Tick};
+pub use invariants::Sizes;
 pub use limits::Limits;
 pub use routes::{Owner, RouteFrame, Routes, Side, Standing, Step, UpOnly};
 pub use types::*;
+
+use credit::Credits;
+use handles::Handles;
+use incoming::Desk;
+use link::{Link, LinkEnd};
+use outbox::{FlowKey, Queued};
+use parts::Parts;
+use policy::Grants;
+use route::NoWay;
+use slots::Slots;
+use timers::{Timer, Timers};
+
+/// The router of one context.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Machine<R> {
+    config: Config,
+    routes: R,
+    links: Slots<Link>,
+    up: Option<LinkKey>,
+    handles: Handles,
+    credits: Credits,
+    parts: Parts,
+    desk: Desk,
+    grants: Grants,
+    timers: Timers,
+    closing: bool,
+    next_chain: u32,
+    /// Destinations that somebody waits to send to without an answer.
+    waiting_room: BTreeSet<ContextId>,
+}
+
+impl<R: Routes> Machine<R> {
+    /// The router of a context that has no links yet.
+    #[must_use]
+    pub fn new(config: Config, routes: R) -> Self {
+        Self {
+            credits: Credits::new(&config.limits),
+            config,
+            routes,
+            links: Slots::default(),
+            up: None,
+            handles: Handles::default(),
+            parts: Parts::default(),
+            desk: Desk::default(),
+            grants: Grants::default(),
+            timers: Timers::default(),
+            closing: false,
+            next_chain: 0,
+            waiting_room: BTreeSet::new(),
+        }
+    }
+
+    /// This context.
+    #[must_use]
+    pub const fn me(&self) -> ContextId {
+        self.config.me
+    }
+
+    /// What this context is and by which bounds it lives.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The routing table.
+    #[must_use]
+    pub const fn routes(&self) -> &R {
+        &self.routes
+    }
+
+    /// Takes one event at `now` and appends what must happen, in order, to `out`.
+    pub fn handle(&mut self, now: Tick, event: Event, out: &mut Actions) {
+        self.timers.advance(now);
+        match event {
+            Event::Frame { link, frame } => self.on_frame(link, frame, out),
+            Event::Oversize { link, frame } => self.on_oversize(link, &frame, out),
+            Event::LinkDown { link, reason } => self.on_link_down(link, &reason, out),
+            Event::Due => self.on_due(out),
+        }
+    }
+
+    /// Makes the link to the parent, and says HELLO on it.
+    pub fn add_parent(&mut self, now: Tick, hello: &Hello, out: &mut Actions) -> Option<LinkKey> {
+        self.timers.advance(now);
+        let peer = *self.config.ancestors.first()?;
+        let link = LinkKey { slot: self.links.insert(Link::new(peer, LinkEnd::Up, now)), peer };
+        self.up = Some(link);
+        self.send_control(link, Handle::HELLO, hello, out);
+        self.watch_silence(link);
+        Some(link)
+    }
+
+    /// Makes the link to a new child: announces it upward and queues its SETUP. Calls may follow at once.
+    pub fn add_child(&mut self, now: Tick, child: NewChild, out: &mut Actions) -> LinkKey {
+        self.timers.advance(now);
+        let end = LinkEnd::Down { stamped: child.stamped, role: None, ending: false };
+        let link = LinkKey { slot: self.links.insert(Link::new(child.id, end, now)), peer: child.id };
+        let mut steps = Vec::new();
+        self.routes.add_child(link, &child.name, &mut steps);
+        self.carry_out(steps, out);
+        self.send_control(link, Handle::SETUP, &child.setup, out);
+        self.timers.set(child.deadline, Timer::Hello(link));
+        link
+    }
+
+    /// An id for a new child.
+    ///
+    /// # Errors
+    /// [`NoId::Asked`] until [`Action::Ids`] comes; [`NoId::Exhausted`] if there is none to be had.
+    pub fn take_id(&mut self, out: &mut Actions) -> Result<ContextId, NoId> {
+        let mut steps = Vec::new();
+        let id = self.routes.take_id(&mut steps);
+        self.carry_out(steps, out);
+        id
+    }
+
+    /// The next frame to be written to a link; the bodies of our own are cut to chunks. `None`: nothing may leave now.
+    pub fn pull(&mut self, link: LinkKey, out: &mut Actions) -> Option<Frame> {
+        let entry = self.links.get_mut(link.slot).filter(|l| l.peer == link.peer)?;
+        let pulled = entry.outbox.pull(&mut self.credits)?;
+        let ours = pulled.frame.reply_to.handle().filter(|_| pulled.frame.src == self.config.me);
+        if let Some(handle) = ours {
+            self.handles.mark_sent(handle);
+        }
+        match (pulled.done, ours) {
+            (Some((Some(from), weight)), _) => self.uplink_freed(from, weight, out),
+            (Some((None, weight)), Some(handle)) => self.stream_left(handle, weight, out),
+            _ => {}
+        }
+        Some(pulled.frame)
+    }
+
+    /// Whether something could be pulled for a link.
+    #[must_use]
+    pub fn wants_write(&self, link: LinkKey) -> bool {
+        self.link(link).is_some_and(|l| l.outbox.is_ready())
+    }
+
+    /// Any byte has come by a link: it lives.
+    pub fn heard(&mut self, now: Tick, link: LinkKey) {
+        self.timers.advance(now);
+        if let Some(entry) = self.link_mut(link) {
+            entry.heard = now;
+            entry.pings = 0;
+        }
+    }
+
+    /// What was dropped, by link and kind.
+    #[must_use]
+    pub fn counters(&self) -> Vec<(LinkKey, DropKind, u64)> {
+        let key = |slot, link: &Link| LinkKey { slot, peer: link.peer };
+        self.links
+            .iter()
+            .flat_map(|(slot, link)| link.drops.iter().map(move |(kind, n)| (key(slot, link), *kind, *n)))
+            .collect()
+    }
+
+    fn link(&self, key: LinkKey) -> Option<&Link> {
+        self.links.get(key.slot).filter(|link| link.peer == key.peer)
+    }
+
+    fn link_mut(&mut self, key: LinkKey) -> Option<&mut Link> {
+        self.links.get_mut(key.slot).filter(|link| link.peer == key.peer)
+    }
+
+    /// Counts a frame whose content was at fault.
+    fn count_drop(&mut self, link: LinkKey, kind: DropKind, out: &mut Actions) {
+        let frame = self.own_frame(self.config.me, Handle::new(0), ReplyTo::Nobody, Body::default());
+        self.drop_frame(Some(link), kind, &Frame { src: link.peer, ..frame }, out);
+    }
+
+    /// Counts a dropped frame, and tells of the first of its kind on the link.
+    fn drop_frame(&mut self, link: Option<LinkKey>, kind: DropKind, frame: &Frame, out: &mut Actions) {
+        let Some((link, entry)) = link.and_then(|key| Some((key, self.link_mut(key)?))) else { return };
+        let count = entry.drops.entry(kind).or_insert(0);
+        *count = count.saturating_add(1);
+        if *count == 1 {
+            out.push(Action::Note(Note { link, kind, src: frame.src, dst: frame.dst, handle: frame.handle }));
+        }
+    }
+
+    /// Ends a link for what its peer did; nothing more is taken from it or queued for it.
+    fn cut(&mut self, link: LinkKey, reason: impl Into<String>, out: &mut Actions) {
+        if let Some(entry) = self.link_mut(link)
+            && !entry.cut
+        {
+            entry.cut = true;
+            out.push(Action::Cut(link, reason.into()));
+        }
+    }
+
+    /// Queues a frame for a link and wakes its writer.
+    fn queue(&mut self, link: LinkKey, queued: Queued, out: &mut Actions) {
+        let Some(entry) = self.link_mut(link).filter(|l| !l.cut) else { return };
+        entry.outbox.push(queued);
+        out.push(Action::Write(link));
+    }
+
+    /// Gives credit back to the source of what came.
+    fn give_credit(&mut self, src: ContextId, window: Window, bytes: Option<u32>, out: &mut Actions) {
+        if let Some(bytes) = bytes {
+            self.send_credit(src, window, bytes, out);
+        }
+    }
+}

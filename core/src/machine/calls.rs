@@ -1,0 +1,176 @@
+//! Calls of ours: sent, given up, timed out; each ends exactly once (rule 4).
+
+use offshoot_wire::{Body, CallId, ContextId, Dead, DeadCode, End, Frame, Handle, ReplyTo, Window, codec};
+
+use super::{
+    Action, Actions, FlowKey, Machine, NoWay, Outcome, Outgoing, Progress, Queued, Routes, Tick, Timer,
+    Unsent,
+    handles::{Entry, Waiting},
+};
+
+impl<R: Routes> Machine<R> {
+    /// Sends a call. [`Action::Answer`] comes once for the handle, unless the call is cancelled.
+    ///
+    /// # Errors
+    /// [`Unsent`] if it cannot leave: no such context, over a bound, or this context is ending.
+    pub fn call(&mut self, now: Tick, call: Outgoing, out: &mut Actions) -> Result<Handle, Unsent> {
+        self.timers.advance(now);
+        if self.closing {
+            return Err(Unsent::Stopped);
+        }
+        self.check_size(&call.body)?;
+        if self.handles.in_flight(call.dst) >= self.config.limits.calls_in_flight {
+            let text =
+                format!("{} calls to context {} are in flight", self.config.limits.calls_in_flight, call.dst);
+            return Err(Unsent::Dead(Dead { code: DeadCode::Busy, text }));
+        }
+        let handle = self.handles.insert(Entry::Call(Waiting {
+            respondent: call.dst,
+            given_up: false,
+            progress: Progress::NotSent,
+            deadline: call.deadline,
+            to: call.handle,
+            streams: self.own_streams(&call.ends),
+        }));
+        let frame = self.own_frame(call.dst, call.handle, ReplyTo::Handle(handle), call.body);
+        if let Err(NoWay { code, text }) = self.send_own(Queued::charged(frame, Window::Calls), out) {
+            self.handles.remove(handle);
+            return Err(Unsent::Dead(Dead { code, text }));
+        }
+        if let Some(at) = call.deadline
+            && self.handles.call(handle).is_some()
+        {
+            self.timers.set(at, Timer::Deadline(handle));
+        }
+        Ok(handle)
+    }
+
+    /// The caller gives up. No [`Action::Answer`] follows; the slot stays until the answer has come.
+    pub fn cancel(&mut self, now: Tick, handle: Handle, out: &mut Actions) -> Progress {
+        self.timers.advance(now);
+        let Some(call) = self.handles.call_mut(handle).filter(|call| !call.given_up) else {
+            return Progress::Unknown;
+        };
+        call.given_up = true;
+        if let Some(at) = call.deadline.take() {
+            self.timers.clear(at, Timer::Deadline(handle));
+        }
+        self.withdraw(handle, out)
+    }
+
+    /// How far a call has got.
+    #[must_use]
+    pub fn progress(&self, handle: Handle) -> Progress {
+        self.handles.call(handle).map_or(Progress::Unknown, |call| call.progress)
+    }
+
+    /// The deadline of a call has passed: its caller learns it now, and the callee is told.
+    pub(super) fn on_deadline(&mut self, handle: Handle, out: &mut Actions) {
+        let Some(call) = self.handles.call_mut(handle).filter(|call| !call.given_up) else { return };
+        call.given_up = true;
+        call.deadline = None;
+        let progress = self.withdraw(handle, out);
+        out.push(Action::Answer { handle, outcome: Outcome::TimedOut { progress } });
+    }
+
+    /// Takes back what of a call has not left, and cancels what has.
+    fn withdraw(&mut self, handle: Handle, out: &mut Actions) -> Progress {
+        let Some(call) = self.handles.call(handle).cloned() else { return Progress::Unknown };
+        let me = self.config.me;
+        let link = self.way_to(call.respondent);
+        if let Some(entry) = link.and_then(|link| self.link_mut(link)) {
+            let flow = FlowKey { src: me, dst: call.respondent, handle: call.to };
+            entry.outbox.take_out_of(flow, |queued| queued.frame.reply_to == ReplyTo::Handle(handle));
+        }
+        if call.progress == Progress::NotSent {
+            self.handles.remove(handle);
+            self.close_untaken(&call.streams, out);
+            return Progress::NotSent;
+        }
+        if let Ok(body) = codec::encode(&CallId { context: me, handle }) {
+            let frame = self.own_frame(call.respondent, Handle::CANCEL, ReplyTo::Nobody, body.into());
+            self.post(Queued::free(frame, None), out);
+        }
+        call.progress
+    }
+
+    /// Sends without waiting for an answer.
+    ///
+    /// # Errors
+    /// [`Unsent::Full`] gives the body back while the window is full; try again at [`Action::Room`].
+    pub fn send_one_way(
+        &mut self,
+        now: Tick,
+        dst: ContextId,
+        handle: Handle,
+        body: Body,
+        out: &mut Actions,
+    ) -> Result<(), Unsent> {
+        self.timers.advance(now);
+        if self.closing && handle != Handle::FORWARD_LOG {
+            return Err(Unsent::Stopped);
+        }
+        self.check_size(&body)?;
+        let flow = FlowKey { src: self.config.me, dst, handle };
+        let waits =
+            self.way_to(dst).and_then(|link| self.link(link)).is_some_and(|l| l.outbox.is_starved(&flow));
+        if waits {
+            self.waiting_room.insert(dst);
+            return Err(Unsent::Full(body));
+        }
+        let frame = self.own_frame(dst, handle, ReplyTo::Nobody, body);
+        self.send_own(Queued::charged(frame, Window::Calls), out)
+            .map_err(|NoWay { code, text }| Unsent::Dead(Dead { code, text }))
+    }
+
+    /// [`Action::Watched`] comes when `dst` goes.
+    pub fn watch(&mut self, dst: ContextId) -> Handle {
+        self.handles.insert(Entry::Watch(dst))
+    }
+
+    /// Nobody asks any more whether that context goes.
+    pub fn unwatch(&mut self, handle: Handle) {
+        if matches!(self.handles.get(handle), Some(Entry::Watch(_))) {
+            self.handles.remove(handle);
+        }
+    }
+
+    /// A number for a new chain of calls.
+    pub fn new_chain(&mut self) -> u32 {
+        self.next_chain = self.next_chain.wrapping_add(1);
+        self.next_chain
+    }
+
+    /// Nothing will be added to a chain that failed: `dst` may forget it.
+    pub fn end_chain(&mut self, dst: ContextId, chain: u32, out: &mut Actions) {
+        if let Ok(body) = codec::encode(&chain) {
+            let frame = self.own_frame(dst, Handle::CHAIN_END, ReplyTo::Nobody, body.into());
+            self.post(Queued::free(frame, None), out);
+        }
+    }
+
+    pub(super) const fn own_frame(
+        &self,
+        dst: ContextId,
+        handle: Handle,
+        reply_to: ReplyTo,
+        body: Body,
+    ) -> Frame {
+        let me = self.config.me;
+        Frame { dst, src: me, auth: me, handle, reply_to, part: None, body }
+    }
+
+    fn check_size(&self, body: &Body) -> Result<(), Unsent> {
+        let limit = self.config.limits.body;
+        if body.len() <= limit as usize {
+            return Ok(());
+        }
+        let text = format!("the body of {} bytes is over the limit of {limit} bytes", body.len());
+        Err(Unsent::Dead(Dead { code: DeadCode::TooLarge, text }))
+    }
+
+    /// Ends that a call hands over and that this context is home to.
+    pub(super) fn own_streams(&self, ends: &[End]) -> Vec<Handle> {
+        ends.iter().filter(|end| end.home == self.config.me).map(|end| end.handle).collect()
+    }
+}

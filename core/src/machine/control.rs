@@ -1,0 +1,314 @@
+//! Control frames: between neighbours, and those that travel from end to end.
+
+use std::collections::BTreeSet;
+
+use offshoot_wire::{
+    AddRoute, AllocateId, ContextId, Credit, DelRoute, Frame, Handle, Hello, Rebind, ReplyTo, Role, Shutdown,
+    VERSION, Window, codec,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    Action, Actions, DropKind, FlowKey, LinkEnd, LinkKey, Machine, RouteFrame, Routes, Side, Step, Timer,
+    parts::CONTROL_BUDGET,
+};
+
+impl<R: Routes> Machine<R> {
+    /// A control frame that only a neighbour may send.
+    pub(super) fn on_neighbour(&mut self, link: LinkKey, frame: Frame, out: &mut Actions) {
+        if frame.src != link.peer || frame.dst != self.config.me || frame.part.is_some() {
+            return self.drop_frame(Some(link), DropKind::Control, &frame, out);
+        }
+        match frame.handle {
+            Handle::HELLO => self.on_hello(link, &frame, out),
+            Handle::SETUP => self.cut(link, "it sent SETUP to a context that is up", out),
+            Handle::PING => self.on_ping(link, out),
+            Handle::PONG => {}
+            Handle::ADD_ROUTE => self.on_route::<AddRoute>(link, &frame, RouteFrame::Add, out),
+            Handle::DEL_ROUTE => self.on_route::<DelRoute>(link, &frame, RouteFrame::Del, out),
+            Handle::ALLOCATE_ID => self.on_route::<AllocateId>(link, &frame, RouteFrame::Ids, out),
+            _ => self.drop_frame(Some(link), DropKind::Control, &frame, out),
+        }
+    }
+
+    /// HELLO makes the link up.
+    fn on_hello(&mut self, link: LinkKey, frame: &Frame, out: &mut Actions) {
+        let Ok(hello) = codec::decode::<Hello>(&frame.body, CONTROL_BUDGET) else {
+            return self.cut(link, "its HELLO could not be read", out);
+        };
+        if hello.version != VERSION {
+            let text = format!(
+                "it speaks version {} of the protocol, this context version {VERSION}",
+                hello.version
+            );
+            return self.cut(link, text, out);
+        }
+        let Some(LinkEnd::Down { role: role @ None, .. }) = self.link_mut(link).map(|l| &mut l.end) else {
+            return self.cut(link, "it said HELLO twice", out);
+        };
+        *role = Some(hello.role);
+        self.routes.set_role(link, hello.role);
+        self.watch_silence(link);
+        out.push(Action::Up(link, hello));
+    }
+
+    /// One PONG may wait on a link, however many PINGs come.
+    fn on_ping(&mut self, link: LinkKey, out: &mut Actions) {
+        let waits = |frame: &Frame| frame.handle == Handle::PONG;
+        if self.link_mut(link).is_some_and(|l| l.outbox.control_mut(waits).is_none()) {
+            self.send_control(link, Handle::PONG, &(), out);
+        }
+    }
+
+    fn on_route<T: DeserializeOwned>(
+        &mut self,
+        link: LinkKey,
+        frame: &Frame,
+        wrap: impl Fn(T) -> RouteFrame,
+        out: &mut Actions,
+    ) {
+        let Ok(body) = codec::decode::<T>(&frame.body, CONTROL_BUDGET) else {
+            return self.drop_frame(Some(link), DropKind::Control, frame, out);
+        };
+        let side = match self.link(link).map(|l| &l.end) {
+            Some(LinkEnd::Up) => Side::Parent(link),
+            Some(LinkEnd::Down { role: Some(Role::Parent), .. }) => Side::Child(link),
+            // Rule 5: a leaf has nothing to say about routes.
+            Some(LinkEnd::Down { .. }) => return self.drop_frame(Some(link), DropKind::Role, frame, out),
+            None => return,
+        };
+        let mut steps = Vec::new();
+        self.routes.control(side, wrap(body), &mut steps);
+        self.carry_out(steps, out);
+    }
+
+    /// Does what the routing table wants done.
+    pub(super) fn carry_out(&mut self, steps: Vec<Step>, out: &mut Actions) {
+        let lost: BTreeSet<ContextId> = steps.iter().flat_map(lost_by).copied().collect();
+        for step in steps {
+            match step {
+                Step::Up(frame) => {
+                    if let Some(up) = self.up {
+                        self.send_route(up, &frame, &lost, out);
+                    }
+                }
+                Step::Down(link, frame) => self.send_route(link, &frame, &lost, out),
+                Step::Lost(del) => self.lose(del, out),
+                Step::Drop(link, kind) => self.count_drop(link, kind, out),
+                Step::Cut(link, reason) => self.cut(link, reason, out),
+                Step::Ids => out.push(Action::Ids),
+            }
+        }
+    }
+
+    /// Rule 10: news of a loss leaves behind the frames of the lost that were queued before it.
+    fn send_route(
+        &mut self,
+        link: LinkKey,
+        frame: &RouteFrame,
+        lost: &BTreeSet<ContextId>,
+        out: &mut Actions,
+    ) {
+        match frame {
+            RouteFrame::Add(body) => self.send_control(link, Handle::ADD_ROUTE, body, out),
+            RouteFrame::Ids(body) => self.send_control(link, Handle::ALLOCATE_ID, body, out),
+            RouteFrame::Del(body) => {
+                self.send_control_behind(link, Handle::DEL_ROUTE, body, |key| lost.contains(&key.src), out);
+            }
+        }
+    }
+
+    pub(super) fn send_control<T: Serialize>(
+        &mut self,
+        link: LinkKey,
+        handle: Handle,
+        body: &T,
+        out: &mut Actions,
+    ) {
+        self.send_control_behind(link, handle, body, |_| false, out);
+    }
+
+    fn send_control_behind<T: Serialize>(
+        &mut self,
+        link: LinkKey,
+        handle: Handle,
+        body: &T,
+        behind: impl Fn(&FlowKey) -> bool,
+        out: &mut Actions,
+    ) {
+        let Ok(body) = codec::encode(body) else { return };
+        let frame = self.own_frame(link.peer, handle, ReplyTo::Nobody, body.into());
+        self.queue_control(link, frame, behind, out);
+    }
+
+    /// Sends a control frame to a context that need not be a neighbour.
+    pub(super) fn send_far_control<T: Serialize>(
+        &mut self,
+        link: LinkKey,
+        dst: ContextId,
+        handle: Handle,
+        body: &T,
+        out: &mut Actions,
+    ) {
+        let Ok(body) = codec::encode(body) else { return };
+        let frame = self.own_frame(dst, handle, ReplyTo::Nobody, body.into());
+        self.queue_control(link, frame, |_| false, out);
+    }
+
+    fn queue_control(
+        &mut self,
+        link: LinkKey,
+        frame: Frame,
+        behind: impl Fn(&FlowKey) -> bool,
+        out: &mut Actions,
+    ) {
+        let limit = self.config.limits.control as usize;
+        let Some(entry) = self.link_mut(link).filter(|l| !l.cut) else { return };
+        entry.outbox.push_control(frame, behind);
+        let over = entry.outbox.control_bytes() > limit;
+        out.push(Action::Write(link));
+        if over {
+            self.cut(link, format!("more than {limit} bytes of control frames wait for it"), out);
+        }
+    }
+
+    /// A control frame of somebody else passes. Where too many wait, the child that sent it is at fault.
+    pub(super) fn forward_control(&mut self, from: LinkKey, to: LinkKey, frame: Frame, out: &mut Actions) {
+        if frame.handle == Handle::CREDIT && self.merge_credit(to, &frame) {
+            return;
+        }
+        let limit = self.config.limits.control as usize;
+        let full = self.link(to).is_some_and(|l| l.outbox.control_bytes() + frame.cost() > limit);
+        if full && self.up != Some(from) {
+            return self.cut(from, "it sends more control frames than can be passed on", out);
+        }
+        if frame.handle != Handle::SHUTDOWN {
+            return self.queue_control(to, frame, |_| false, out);
+        }
+        // Only an order that the child will obey starts the clock by which it must be gone.
+        let left =
+            codec::decode::<Shutdown>(&frame.body, CONTROL_BUDGET).ok().filter(|_| self.may_rule(&frame));
+        match left {
+            Some(shutdown) => self.queue_shutdown(to, frame, shutdown.left_ms, out),
+            None => self.drop_frame(Some(from), DropKind::Policy, &frame, out),
+        }
+    }
+
+    /// SHUTDOWN leaves behind what its source has queued for that context (rule 10).
+    pub(super) fn queue_shutdown(&mut self, link: LinkKey, frame: Frame, left_ms: u32, out: &mut Actions) {
+        let (src, dst) = (frame.src, frame.dst);
+        self.queue_control(link, frame, |key| key.src == src && key.dst == dst, out);
+        if link.peer == dst {
+            self.expect_end(link, left_ms);
+        }
+    }
+
+    /// Adds credit to a frame that still waits, so that no more than one waits for a window.
+    fn merge_credit(&mut self, link: LinkKey, frame: &Frame) -> bool {
+        let Ok(more) = codec::decode::<Credit>(&frame.body, CONTROL_BUDGET) else { return false };
+        let same = |waiting: &Frame| {
+            waiting.handle == Handle::CREDIT
+                && (waiting.src, waiting.dst, waiting.auth) == (frame.src, frame.dst, frame.auth)
+                && codec::decode::<Credit>(&waiting.body, CONTROL_BUDGET)
+                    .is_ok_and(|c| c.window == more.window)
+        };
+        let Some(waiting) = self.link_mut(link).and_then(|l| l.outbox.control_mut(same)) else {
+            return false;
+        };
+        let Ok(held) = codec::decode::<Credit>(&waiting.body, CONTROL_BUDGET) else { return false };
+        let sum = Credit { bytes: held.bytes.saturating_add(more.bytes), ..held };
+        match codec::encode(&sum) {
+            Ok(body) => {
+                waiting.body = body.into();
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    pub(super) fn send_credit(&mut self, dst: ContextId, window: Window, bytes: u32, out: &mut Actions) {
+        let Some(link) = self.way_to(dst) else { return };
+        let Ok(body) = codec::encode(&Credit { window, bytes }) else { return };
+        let frame = self.own_frame(dst, Handle::CREDIT, ReplyTo::Nobody, body.into());
+        if !self.merge_credit(link, &frame) {
+            self.queue_control(link, frame, |_| false, out);
+        }
+    }
+
+    /// A control frame for this context that any other may have sent.
+    pub(super) fn on_end_to_end(&mut self, from: Option<LinkKey>, frame: &Frame, out: &mut Actions) {
+        match frame.handle {
+            Handle::CREDIT => match codec::decode::<Credit>(&frame.body, CONTROL_BUDGET) {
+                Ok(credit) => self.on_credit(from, frame, credit, out),
+                Err(_) => self.drop_frame(from, DropKind::Control, frame, out),
+            },
+            Handle::REBIND => match codec::decode::<Rebind>(&frame.body, CONTROL_BUDGET) {
+                Ok(rebind) => self.on_rebind(from, frame, rebind, out),
+                Err(_) => self.drop_frame(from, DropKind::Control, frame, out),
+            },
+            Handle::SHUTDOWN if !self.may_rule(frame) => self.drop_frame(from, DropKind::Policy, frame, out),
+            Handle::SHUTDOWN => match codec::decode::<Shutdown>(&frame.body, CONTROL_BUDGET) {
+                Ok(shutdown) => self.begin_to_end(shutdown.left_ms, out),
+                Err(_) => self.drop_frame(from, DropKind::Control, frame, out),
+            },
+            _ => self.drop_frame(from, DropKind::Control, frame, out),
+        }
+    }
+
+    fn on_credit(&mut self, from: Option<LinkKey>, frame: &Frame, credit: Credit, out: &mut Actions) {
+        if !self.credits.earn(frame.src, credit.window, credit.bytes) {
+            return self.drop_frame(from, DropKind::Credit, frame, out);
+        }
+        let Some(link) = self.way_to(frame.src) else { return };
+        if self.link_mut(link).is_some_and(|l| l.outbox.feed(frame.src, credit.window)) {
+            out.push(Action::Write(link));
+        }
+        if credit.window == Window::Calls && self.waiting_room.remove(&frame.src) {
+            out.push(Action::Room(frame.src));
+        }
+    }
+
+    /// Rule of life: a link that is silent for long is asked, and lost if it never answers.
+    pub(super) fn on_silence(&mut self, link: LinkKey, out: &mut Actions) {
+        let idle = u64::from(self.config.limits.ping_ms);
+        let lost_after = self.patience(link);
+        let now = self.timers.now();
+        let Some(entry) = self.link_mut(link).filter(|l| !l.cut) else { return };
+        if entry.paused {
+            entry.heard = now;
+        }
+        let silent = now.since(entry.heard);
+        if silent >= idle {
+            if entry.pings >= lost_after {
+                let text = format!("it has been silent for {silent} ms");
+                return self.cut(link, text, out);
+            }
+            entry.pings += 1;
+            self.send_control(link, Handle::PING, &(), out);
+            self.timers.set(now.after(idle), Timer::Silence(link));
+        } else {
+            let heard = entry.heard;
+            self.timers.set(heard.after(idle), Timer::Silence(link));
+        }
+    }
+
+    /// How many PINGs may stay unanswered. The far side is three times as patient, so that both do not give up at once.
+    fn patience(&self, link: LinkKey) -> u32 {
+        let pings = self.config.limits.pings_lost;
+        if self.up == Some(link) { pings.saturating_mul(3) } else { pings }
+    }
+
+    pub(super) fn watch_silence(&mut self, link: LinkKey) {
+        let idle = u64::from(self.config.limits.ping_ms);
+        if idle > 0 {
+            self.timers.set(self.timers.now().after(idle), Timer::Silence(link));
+        }
+    }
+}
+
+fn lost_by(step: &Step) -> &[ContextId] {
+    match step {
+        Step::Lost(del) => &del.ids,
+        _ => &[],
+    }
+}

@@ -1,0 +1,169 @@
+//! Credit (rule 9): what we may still send to others, and what they may still send to us.
+//!
+//! A window is an account between a source and a destination: one for calls, one for replies, one for each stream. It
+//! starts small and is raised by the destination while it is used, out of one budget.
+
+use std::collections::BTreeMap;
+
+use offshoot_wire::{ContextId, Window};
+
+use super::limits::Limits;
+
+/// Both sides of every account of this context.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Credits {
+    /// What is left of windows that we use; one that is not here is untouched.
+    sending: BTreeMap<(ContextId, Window), u32>,
+    receiving: BTreeMap<(ContextId, Window), Receiving>,
+    start: u32,
+    max: u32,
+    smallest_chunk: usize,
+    /// By how much all windows together may still grow.
+    budget: u64,
+}
+
+/// What one source may send to one window here.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Receiving {
+    size: u32,
+    /// Bytes that came and were not given back.
+    used: u32,
+    /// Of these, what can be given back and was not yet worth a frame.
+    owed: u32,
+    /// Bytes of whole bodies that wait to be taken.
+    held: u64,
+    /// What fragments would have given back, had not so much waited.
+    deferred: u32,
+}
+
+impl Credits {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            sending: BTreeMap::new(),
+            receiving: BTreeMap::new(),
+            start: limits.window_start,
+            max: limits.window_max.max(limits.window_start),
+            smallest_chunk: (limits.window_start as usize / 16).max(1),
+            budget: limits.receive_budget,
+        }
+    }
+
+    /// The shortest piece of a longer body that is worth a frame.
+    pub(super) const fn smallest_chunk(&self) -> usize {
+        self.smallest_chunk
+    }
+
+    /// The bytes that may go to this window now.
+    pub(super) fn left(&self, dst: ContextId, window: Window) -> usize {
+        self.sending.get(&(dst, window)).copied().unwrap_or(self.start) as usize
+    }
+
+    /// Bytes have left.
+    pub(super) fn spend(&mut self, dst: ContextId, window: Window, bytes: usize) {
+        let left = self.sending.entry((dst, window)).or_insert(self.start);
+        *left = left.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
+    /// Credit has come; `false` if it is more than a window can hold, or for one that was never used.
+    pub(super) fn earn(&mut self, dst: ContextId, window: Window, bytes: u32) -> bool {
+        let Some(left) = self.sending.get_mut(&(dst, window)) else { return false };
+        match left.checked_add(bytes).filter(|sum| *sum <= i32::MAX as u32) {
+            Some(sum) => {
+                *left = sum;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Bytes have come; `false` if their source had no credit for them.
+    pub(super) fn charge(&mut self, src: ContextId, window: Window, cost: usize) -> bool {
+        let start = self.start;
+        let account = self.receiving.entry((src, window)).or_insert_with(|| Receiving::new(start));
+        let cost = u32::try_from(cost).unwrap_or(u32::MAX);
+        match account.used.checked_add(cost).filter(|used| *used <= account.size) {
+            Some(used) => {
+                account.used = used;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A fragment was put into its body; tells what to give back now, if anything.
+    ///
+    /// While more than a window of whole bodies waits to be taken, fragments of further bodies give nothing back.
+    pub(super) fn assembled(&mut self, src: ContextId, window: Window, cost: usize) -> Option<u32> {
+        let account = self.receiving.get_mut(&(src, window))?;
+        let cost = u32::try_from(cost).unwrap_or(u32::MAX);
+        if account.held > u64::from(account.size) {
+            account.deferred = account.deferred.saturating_add(cost);
+            return None;
+        }
+        self.release(src, window, cost)
+    }
+
+    /// A whole body of `bytes` waits to be taken.
+    pub(super) fn hold(&mut self, src: ContextId, window: Window, bytes: usize) {
+        if let Some(account) = self.receiving.get_mut(&(src, window)) {
+            account.held = account.held.saturating_add(bytes as u64);
+        }
+    }
+
+    /// A body of `bytes` was taken, whose last frame had cost `cost`; tells what to give back now, if anything.
+    pub(super) fn taken(&mut self, src: ContextId, window: Window, bytes: usize, cost: u32) -> Option<u32> {
+        let account = self.receiving.get_mut(&(src, window))?;
+        account.held = account.held.saturating_sub(bytes as u64);
+        let mut cost = cost;
+        if account.held <= u64::from(account.size) {
+            cost = cost.saturating_add(std::mem::take(&mut account.deferred));
+        }
+        self.release(src, window, cost)
+    }
+
+    /// `cost` bytes are free again. Given back once it is half a window, and the window grows while it is used.
+    fn release(&mut self, src: ContextId, window: Window, cost: u32) -> Option<u32> {
+        let account = self.receiving.get_mut(&(src, window))?;
+        account.owed = account.owed.saturating_add(cost).min(account.used);
+        if account.owed < account.size / 2 {
+            return None;
+        }
+        let growth = account.size.min(self.max.saturating_sub(account.size));
+        let growth = growth.min(u32::try_from(self.budget).unwrap_or(u32::MAX));
+        self.budget -= u64::from(growth);
+        account.size += growth;
+        let back = std::mem::take(&mut account.owed);
+        account.used -= back;
+        Some(back.saturating_add(growth))
+    }
+
+    /// A stream or a context has ended: its windows go.
+    pub(super) fn forget(&mut self, gone: impl Fn(ContextId, Window) -> bool) {
+        self.sending.retain(|(dst, window), _| !gone(*dst, *window));
+        let (start, mut back) = (self.start, 0);
+        self.receiving.retain(|(src, window), account| {
+            let keep = !gone(*src, *window);
+            if !keep {
+                back += u64::from(account.size.saturating_sub(start));
+            }
+            keep
+        });
+        self.budget += back;
+    }
+
+    /// Everyone with whom there is an account.
+    pub(super) fn correspondents(&self) -> impl Iterator<Item = ContextId> + '_ {
+        self.sending.keys().chain(self.receiving.keys()).map(|(id, _)| *id)
+    }
+
+    /// How many accounts there are: for invariants.
+    pub(super) fn accounts(&self) -> usize {
+        self.sending.len() + self.receiving.len()
+    }
+}
+
+impl Receiving {
+    const fn new(size: u32) -> Self {
+        Self { size, used: 0, owed: 0, held: 0, deferred: 0 }
+    }
+}

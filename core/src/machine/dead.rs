@@ -1,0 +1,116 @@
+//! Who gets a dead reply and who does not (rule 3).
+
+use offshoot_wire::{ContextId, Dead, DeadCode, Frame, Handle, ReplyTo, codec};
+
+use super::{
+    Action, Actions, DropKind, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes, handles::Entry,
+    parts::CONTROL_BUDGET,
+};
+
+/// The longest text of a dead reply, in bytes.
+const MAX_TEXT: usize = 4096;
+
+impl<R: Routes> Machine<R> {
+    /// Counts a frame that cannot be delivered, and answers it if somebody waits for an answer.
+    pub(super) fn refuse(
+        &mut self,
+        link: Option<LinkKey>,
+        frame: &Frame,
+        kind: DropKind,
+        code: DeadCode,
+        text: String,
+        out: &mut Actions,
+    ) {
+        self.drop_frame(link, kind, frame, out);
+        self.answer_dead(frame, code, text, out);
+    }
+
+    /// The dead reply to a frame: it speaks as the destination, on the authority of this context.
+    ///
+    /// A fragment behind the first is not answered: the first was (protocol: one dead reply for a message).
+    pub(super) fn answer_dead(&mut self, frame: &Frame, code: DeadCode, text: String, out: &mut Actions) {
+        let ReplyTo::Handle(handle) = frame.reply_to else { return };
+        if frame.part.is_some_and(|part| part.offset > 0) {
+            return;
+        }
+        self.send_dead(frame.src, frame.dst, handle, code, text, out);
+    }
+
+    /// Sends a dead message to `handle` of `dst`, in the name of `speaker`.
+    pub(super) fn send_dead(
+        &mut self,
+        dst: ContextId,
+        speaker: ContextId,
+        handle: Handle,
+        code: DeadCode,
+        mut text: String,
+        out: &mut Actions,
+    ) {
+        while text.len() > MAX_TEXT {
+            text.pop();
+        }
+        let Ok(body) = codec::encode(&Dead { code, text }) else { return };
+        let frame = Frame {
+            dst,
+            src: speaker,
+            auth: self.config.me,
+            handle,
+            reply_to: ReplyTo::Dead,
+            part: None,
+            body: body.into(),
+        };
+        match self.routes.owner(dst) {
+            Owner::Me => self.on_dead(None, &frame, out),
+            _ => {
+                if let Some(link) = self.way_to(dst) {
+                    self.queue(link, Queued::free(frame, None), out);
+                }
+            }
+        }
+    }
+
+    /// A dead message has come for this context: it ends the call or the stream behind its handle, if it may.
+    pub(super) fn on_dead(&mut self, link: Option<LinkKey>, frame: &Frame, out: &mut Actions) {
+        let Ok(dead) = codec::decode::<Dead>(&frame.body, CONTROL_BUDGET) else {
+            return self.drop_frame(link, DropKind::Malformed, frame, out);
+        };
+        let peer = match self.handles.get(frame.handle) {
+            Some(Entry::Call(call)) => Some(call.respondent),
+            Some(Entry::Stream(stream)) => stream.peer,
+            Some(Entry::Watch(_)) | None => None,
+        };
+        match peer {
+            None => self.drop_frame(link, DropKind::Dead, frame, out),
+            Some(peer) if peer != frame.src => self.drop_frame(link, DropKind::Respondent, frame, out),
+            Some(_) if self.handles.stream(frame.handle).is_some() => {
+                self.break_stream(frame.handle, &dead.text, out);
+            }
+            Some(_) => self.end_call_dead(frame.handle, dead, frame.auth, out),
+        }
+    }
+
+    fn end_call_dead(&mut self, handle: Handle, dead: Dead, by: ContextId, out: &mut Actions) {
+        let Some(call) = self.handles.call(handle) else { return };
+        let progress = match dead.code {
+            DeadCode::TooLarge | DeadCode::Malformed => call.progress,
+            DeadCode::Cancelled if call.progress == Progress::Started => Progress::Started,
+            _ => Progress::Undelivered,
+        };
+        self.end_call(handle, Outcome::Dead { dead, by, progress }, out);
+    }
+
+    /// Ends a call of ours, tells its sink unless the caller gave up, and frees its handle.
+    pub(super) fn end_call(&mut self, handle: Handle, outcome: Outcome, out: &mut Actions) {
+        let Some(Entry::Call(call)) = self.handles.remove(handle) else { return };
+        if let Some(at) = call.deadline {
+            self.timers.clear(at, super::Timer::Deadline(handle));
+        }
+        self.parts.forget(call.respondent, handle);
+        if !matches!(outcome, Outcome::Reply(_)) {
+            self.close_untaken(&call.streams, out);
+        }
+        if !call.given_up {
+            out.push(Action::Answer { handle, outcome });
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! A frame has reached its destination: which mailbox takes it, on which account, whole or in pieces.
+
+use offshoot_wire::{DeadCode, Frame, Handle, ReplyHead, StreamHead, Window, codec};
+
+use super::{
+    Actions, DropKind, LinkKey, Machine, Outcome, Progress, Routes,
+    handles::Entry,
+    parts::{Assembled, CONTROL_BUDGET, Share},
+};
+
+/// A whole frame, and what its last piece costs until it is taken.
+pub(super) struct Whole {
+    pub(super) frame: Frame,
+    pub(super) cost: u32,
+}
+
+impl<R: Routes> Machine<R> {
+    /// Hands a frame for this context to the mailbox it names; `from` is `None` for one of our own.
+    pub(super) fn deliver(&mut self, from: Option<LinkKey>, frame: Frame, out: &mut Actions) {
+        if frame.is_control() {
+            return self.on_end_to_end(from, &frame, out);
+        }
+        if frame.is_dead() {
+            return self.on_dead(from, &frame, out);
+        }
+        match frame.handle {
+            Handle::CANCEL => self.on_cancel(from, &frame, out),
+            Handle::CHAIN_END => self.on_chain_end(from, &frame, out),
+            Handle::CALL_FUNCTION
+            | Handle::CREATE_CHILD
+            | Handle::PING
+            | Handle::GRANT
+            | Handle::FORWARD_LOG => {
+                self.deliver_call(from, frame, out);
+            }
+            handle => match self.handles.get(handle) {
+                Some(Entry::Call(_)) => self.deliver_reply(from, frame, out),
+                Some(Entry::Stream(_)) => self.deliver_to_stream(from, frame, out),
+                Some(Entry::Watch(_)) | None => self.refuse_no_handle(from, &frame, out),
+            },
+        }
+    }
+
+    pub(super) fn refuse_no_handle(&mut self, from: Option<LinkKey>, frame: &Frame, out: &mut Actions) {
+        let text = format!("context {} has no handle {}", self.config.me, frame.handle);
+        self.refuse(from, frame, DropKind::NoHandle, DeadCode::NoHandle, text, out);
+    }
+
+    /// A frame was too long to be read at all.
+    pub(super) fn on_oversize(&mut self, link: LinkKey, frame: &Frame, out: &mut Actions) {
+        if self.link(link).is_none_or(|l| l.cut || l.is_silent()) || frame.is_control() {
+            return self.drop_frame(Some(link), DropKind::Oversize, frame, out);
+        }
+        match self.forged(link, frame) {
+            Some(kind) => self.drop_frame(Some(link), kind, frame, out),
+            None => {
+                let text = "a frame is longer than any frame may be".to_owned();
+                self.refuse(Some(link), frame, DropKind::Oversize, DeadCode::TooLarge, text, out);
+            }
+        }
+    }
+
+    /// Rule 9: books a data frame on its window, and puts it together with what came before it.
+    pub(super) fn receive(
+        &mut self,
+        from: Option<LinkKey>,
+        frame: Frame,
+        window: Window,
+        asked_for: bool,
+        out: &mut Actions,
+    ) -> Option<Whole> {
+        let Some(link) = from else { return Some(Whole { frame, cost: 0 }) };
+        let (src, cost) = (frame.src, frame.cost());
+        if !self.credits.charge(src, window, cost) {
+            self.break_window(from, &frame, window, out);
+            return None;
+        }
+        let last = u32::try_from(cost).unwrap_or(u32::MAX);
+        if frame.part.is_none() {
+            self.credits.hold(src, window, frame.body.len());
+            return Some(Whole { frame, cost: last });
+        }
+        let limits = &self.config.limits;
+        let share = Share { body: limits.body, bodies: limits.partial_bodies, bytes: limits.partial_bytes };
+        let head = Frame { body: offshoot_wire::Body::default(), ..frame.clone() };
+        match self.parts.add(link, frame, asked_for, share) {
+            Assembled::Whole(frame) => {
+                self.credits.hold(src, window, frame.body.len());
+                return Some(Whole { frame, cost: last });
+            }
+            Assembled::Partly => {
+                let back = self.credits.assembled(src, window, cost);
+                self.give_credit(src, window, back, out);
+                return None;
+            }
+            Assembled::Broken => self.drop_frame(from, DropKind::Fragment, &head, out),
+            Assembled::TooLarge => {
+                let text = format!("the body is over the limit of {} bytes", self.config.limits.body);
+                self.refuse(from, &head, DropKind::Oversize, DeadCode::TooLarge, text, out);
+            }
+            Assembled::Crowded => {
+                let text = "too many bodies are in the making".to_owned();
+                self.refuse(from, &head, DropKind::Congested, DeadCode::Congested, text, out);
+            }
+        }
+        let back = self.credits.taken(src, window, 0, last);
+        self.give_credit(src, window, back, out);
+        None
+    }
+
+    /// A source sent beyond its credit: what it broke ends, at both ends.
+    fn break_window(&mut self, from: Option<LinkKey>, frame: &Frame, window: Window, out: &mut Actions) {
+        let text = "it was sent without credit".to_owned();
+        self.parts.forget(frame.src, frame.handle);
+        self.refuse(from, frame, DropKind::Credit, DeadCode::Congested, text.clone(), out);
+        match window {
+            Window::Calls => {}
+            Window::Stream(handle) => self.break_stream(handle, &text, out),
+            Window::Replies => {
+                let dead = offshoot_wire::Dead { code: DeadCode::Malformed, text };
+                let progress = Progress::Unknown;
+                self.end_call(frame.handle, Outcome::Dead { dead, by: self.config.me, progress }, out);
+            }
+        }
+    }
+
+    /// An answer to a call of ours, whole or in pieces, from its respondent alone (rule 4).
+    fn deliver_reply(&mut self, from: Option<LinkKey>, frame: Frame, out: &mut Actions) {
+        if self.handles.call(frame.handle).is_none_or(|call| call.respondent != frame.src) {
+            return self.drop_frame(from, DropKind::Respondent, &frame, out);
+        }
+        let src = frame.src;
+        let Some(Whole { frame, cost }) = self.receive(from, frame, Window::Replies, true, out) else {
+            return;
+        };
+        let back = self.credits.taken(src, Window::Replies, frame.body.len(), cost);
+        self.give_credit(src, Window::Replies, back, out);
+        if is_started(&frame) {
+            if let Some(call) = self.handles.call_mut(frame.handle) {
+                call.progress = Progress::Started;
+            }
+            return;
+        }
+        self.end_call(frame.handle, Outcome::Reply(frame.body), out);
+    }
+
+    /// A frame of a stream, from the context that holds its other end alone.
+    fn deliver_to_stream(&mut self, from: Option<LinkKey>, frame: Frame, out: &mut Actions) {
+        let (Some(stream), Some(reply_to)) = (self.handles.stream(frame.handle), frame.reply_to.handle())
+        else {
+            return self.drop_frame(from, DropKind::Malformed, &frame, out);
+        };
+        if stream.peer != Some(frame.src) || stream.peer_handle.is_some_and(|known| known != reply_to) {
+            return self.refuse_no_handle(from, &frame, out);
+        }
+        if stream.peer_closed {
+            return self.drop_frame(from, DropKind::Late, &frame, out);
+        }
+        let signal = if frame.part.is_none() {
+            match codec::decode_prefix::<StreamHead>(&frame.body, CONTROL_BUDGET) {
+                Ok((head, _)) => Some(head),
+                Err(_) => {
+                    self.drop_frame(from, DropKind::Malformed, &frame, out);
+                    return self.break_stream(frame.handle, "a frame of it could not be read", out);
+                }
+            }
+        } else {
+            None
+        };
+        self.stream_met(frame.handle, reply_to, out);
+        match signal {
+            Some(StreamHead::Open) => {}
+            Some(StreamHead::Close) => self.on_stream_closed(frame.handle, None, out),
+            Some(StreamHead::Fail(text)) => self.on_stream_closed(frame.handle, Some(text), out),
+            Some(StreamHead::Item(_)) | None => self.on_item(from, frame, out),
+        }
+    }
+}
+
+/// Whether a reply only tells that the call began.
+fn is_started(frame: &Frame) -> bool {
+    frame.body.len() <= 4
+        && codec::decode_prefix::<ReplyHead>(&frame.body, CONTROL_BUDGET)
+            .is_ok_and(|(head, _)| head == ReplyHead::Started)
+}

@@ -1,0 +1,549 @@
+//! Calls to us: queued in arrival order, refused where they may not or cannot run, answered once (rules 11 and 14).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use offshoot_wire::{
+    Body, CallHead, CallId, ContextId, DeadCode, End, Failed, Frame, Handle, ReplyHead, ReplyTo, Window,
+    codec,
+};
+
+use super::{
+    Action, Actions, CallKey, DropKind, Incoming, LinkKey, Machine, Queued, Routes, Tick, Timer,
+    deliver::Whole, parts::CONTROL_BUDGET, slots::Slots,
+};
+
+/// The longest list of waiting calls that a call carries; beyond it only deadlines end what waits in a circle.
+const MAX_ABOVE: usize = 64;
+
+/// Where calls to this context wait, and who works on them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Desk {
+    calls: Slots<Call>,
+    queue: VecDeque<usize>,
+    /// What each worker holds.
+    workers: Vec<Option<CallKey>>,
+    /// Calls that somebody waits for, by caller and reply handle.
+    by_id: BTreeMap<CallId, usize>,
+    /// Chains that have failed, and with what.
+    chains: BTreeMap<(ContextId, u32), String>,
+    serial: u32,
+}
+
+/// One call to us.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Call {
+    serial: u32,
+    src: ContextId,
+    auth: ContextId,
+    /// Who waits for the answer; `None` if nobody does, or nobody any more.
+    reply_to: Option<Handle>,
+    head: CallHead,
+    body: Body,
+    args_at: usize,
+    /// What its last frame costs until it is taken.
+    cost: u32,
+    deadline: Option<Tick>,
+    started_at: Option<Tick>,
+    taken: bool,
+    /// It has waited so long that its caller is told as soon as it runs.
+    overdue: bool,
+    cancelled: bool,
+}
+
+impl Call {
+    fn id(&self) -> Option<CallId> {
+        self.reply_to.map(|handle| CallId { context: self.src, handle })
+    }
+}
+
+impl Desk {
+    fn get(&self, key: CallKey) -> Option<&Call> {
+        self.calls.get(key.slot).filter(|call| call.serial == key.serial)
+    }
+
+    fn get_mut(&mut self, key: CallKey) -> Option<&mut Call> {
+        self.calls.get_mut(key.slot).filter(|call| call.serial == key.serial)
+    }
+
+    fn insert(&mut self, mut call: Call) -> CallKey {
+        self.serial = self.serial.wrapping_add(1);
+        call.serial = self.serial;
+        let id = call.id();
+        let key = CallKey::new(self.calls.insert(call), self.serial);
+        if let Some(id) = id {
+            self.by_id.insert(id, key.slot);
+        }
+        key
+    }
+
+    fn remove(&mut self, slot: usize) -> Option<Call> {
+        let call = self.calls.try_remove(slot)?;
+        if let Some(id) = call.id() {
+            self.by_id.remove(&id);
+        }
+        self.queue.retain(|queued| *queued != slot);
+        Some(call)
+    }
+
+    fn key(&self, slot: usize) -> Option<CallKey> {
+        self.calls.get(slot).map(|call| CallKey::new(slot, call.serial))
+    }
+
+    /// Rule 14: no worker is free, and one of them holds a call that waits for this one.
+    fn waits_for_itself(&self, above: &[CallId]) -> bool {
+        let held = |key: &CallKey| self.get(*key).and_then(Call::id).is_some_and(|id| above.contains(&id));
+        !self.workers.is_empty()
+            && self.workers.iter().all(Option::is_some)
+            && self.workers.iter().flatten().any(held)
+    }
+
+    /// Forgets the chains of contexts that are gone.
+    pub(super) fn forget_chains(&mut self, gone: impl Fn(ContextId) -> bool) {
+        self.chains.retain(|(src, _), _| !gone(*src));
+    }
+
+    /// Who has called and is not answered yet, or has a failed chain here.
+    pub(super) fn callers(&self) -> BTreeSet<ContextId> {
+        self.calls.iter().map(|(_, call)| call.src).chain(self.chains.keys().map(|(src, _)| *src)).collect()
+    }
+
+    /// Calls, failed chains: for invariants.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.calls.len(), self.chains.len())
+    }
+}
+
+impl<R: Routes> Machine<R> {
+    /// How many calls can run side by side.
+    pub fn set_workers(&mut self, n: usize) {
+        self.desk.workers.resize(n, None);
+    }
+
+    /// A frame to a mailbox that is called: a function, or what the context itself offers.
+    pub(super) fn deliver_call(&mut self, from: Option<LinkKey>, frame: Frame, out: &mut Actions) {
+        let first = frame.part.is_none_or(|part| part.offset == 0);
+        if first && let Some((kind, code, text)) = self.unwelcome(&frame) {
+            self.refuse(from, &frame, kind, code, text, out);
+            if from.is_some() && self.credits.charge(frame.src, Window::Calls, frame.cost()) {
+                let cost = u32::try_from(frame.cost()).unwrap_or(u32::MAX);
+                let back = self.credits.taken(frame.src, Window::Calls, 0, cost);
+                self.give_credit(frame.src, Window::Calls, back, out);
+            }
+            return;
+        }
+        let Some(whole) = self.receive(from, frame, Window::Calls, false, out) else { return };
+        match whole.frame.handle {
+            Handle::CALL_FUNCTION | Handle::CREATE_CHILD => self.take_in(from, whole, out),
+            Handle::FORWARD_LOG => {
+                self.pay_back(&whole, out);
+                out.push(Action::Record { src: whole.frame.src, body: whole.frame.body });
+            }
+            Handle::PING => {
+                self.pay_back(&whole, out);
+                self.reply_value(&whole.frame, out);
+            }
+            _ => {
+                self.pay_back(&whole, out);
+                self.on_grant(from, &whole.frame, out);
+            }
+        }
+    }
+
+    /// Why a call is not even taken in.
+    fn unwelcome(&self, frame: &Frame) -> Option<(DropKind, DeadCode, String)> {
+        let me = self.config.me;
+        let policy = |what: &str| {
+            let text = format!("only an ancestor of context {me} may {what}");
+            Some((DropKind::Policy, DeadCode::Policy, text))
+        };
+        match frame.handle {
+            Handle::CREATE_CHILD if !self.may_rule(frame) => policy("make children of it"),
+            Handle::GRANT if !self.may_rule(frame) => policy("grant its functions"),
+            Handle::CREATE_CHILD if self.config.role == offshoot_wire::Role::Leaf => {
+                let text =
+                    format!("context {me} is a leaf and can have no children; use a parent payload for it");
+                Some((DropKind::Role, DeadCode::NoHandle, text))
+            }
+            Handle::FORWARD_LOG if !self.config.ancestors.is_empty() => {
+                Some((DropKind::NoHandle, DeadCode::NoHandle, "only the root takes log records".into()))
+            }
+            Handle::CALL_FUNCTION | Handle::CREATE_CHILD if self.closing => {
+                Some((DropKind::ShuttingDown, DeadCode::ShuttingDown, format!("context {me} is ending")))
+            }
+            _ => None,
+        }
+    }
+
+    fn pay_back(&mut self, whole: &Whole, out: &mut Actions) {
+        let src = whole.frame.src;
+        let back = self.credits.taken(src, Window::Calls, whole.frame.body.len(), whole.cost);
+        self.give_credit(src, Window::Calls, back, out);
+    }
+
+    /// Takes a call in: it waits for a worker, or goes to the shell if this context offers it itself.
+    fn take_in(&mut self, from: Option<LinkKey>, whole: Whole, out: &mut Actions) {
+        let frame = &whole.frame;
+        let Ok((head, args_at)) = codec::decode_prefix::<CallHead>(&frame.body, CONTROL_BUDGET) else {
+            self.pay_back(&whole, out);
+            let text = "the head of the call could not be read".to_owned();
+            return self.refuse(from, &whole.frame, DropKind::Malformed, DeadCode::Malformed, text, out);
+        };
+        if frame.handle == Handle::CALL_FUNCTION && self.desk.waits_for_itself(&head.above) {
+            self.pay_back(&whole, out);
+            self.fail_chain(frame.src, head.chain, "a call of it would have waited for itself");
+            self.refuse_ends(frame.src, &head.ends, out);
+            let text = format!(
+                "the call would wait for itself: every worker of context {} is held, one by a call that waits for it",
+                self.config.me
+            );
+            return self.refuse(from, &whole.frame, DropKind::WouldWait, DeadCode::WouldWait, text, out);
+        }
+        let now = self.timers.now();
+        let started_at = frame.reply_to.handle().map(|_| now.after(u64::from(self.config.limits.started_ms)));
+        let service = frame.handle == Handle::CREATE_CHILD;
+        let deadline = head.left_ms.map(|left| now.after(u64::from(left)));
+        let key = self.desk.insert(Call {
+            serial: 0,
+            src: frame.src,
+            auth: frame.auth,
+            reply_to: frame.reply_to.handle(),
+            head,
+            body: whole.frame.body.clone(),
+            args_at,
+            cost: whole.cost,
+            deadline,
+            started_at,
+            taken: service,
+            overdue: false,
+            cancelled: false,
+        });
+        if let Some(at) = started_at {
+            self.timers.set(at, Timer::Started(key));
+        }
+        if let Some(at) = deadline {
+            self.timers.set(at, Timer::CallerGone(key));
+        }
+        if service {
+            self.pay_back(&whole, out);
+            out.push(Action::Service(key));
+        } else {
+            self.desk.queue.push_back(key.slot);
+            out.push(Action::CallReady);
+        }
+    }
+
+    /// The next call for a free worker; what may not run any more is answered here.
+    pub fn take_call(&mut self, now: Tick, worker: usize, out: &mut Actions) -> Option<Incoming> {
+        self.timers.advance(now);
+        while let Some(slot) = self.desk.queue.pop_front() {
+            let Some(key) = self.desk.key(slot) else { continue };
+            self.pay_for_call(key, out);
+            if let Some((kind, code, text)) = self.not_to_run(key) {
+                self.turn_away(key, kind, code, text, out);
+                continue;
+            }
+            if let Some(text) = self.failed_chain(key) {
+                let body = encode_reply(&ReplyHead::Failed(Failed::Chain, text));
+                self.reply(key, body, &[], false, out);
+                continue;
+            }
+            if let Some(place) = self.desk.workers.get_mut(worker) {
+                *place = Some(key);
+            }
+            if self.desk.get(key).is_some_and(|call| call.overdue) {
+                self.tell_started(key, out);
+            }
+            return self.incoming(key);
+        }
+        None
+    }
+
+    /// A call to what the context itself offers, for [`Action::Service`].
+    #[must_use]
+    pub fn service_call(&self, key: CallKey) -> Option<Incoming> {
+        self.incoming(key)
+    }
+
+    /// The handler of a worker has returned; its call may be answered later.
+    pub fn release_worker(&mut self, worker: usize) {
+        if let Some(place) = self.desk.workers.get_mut(worker) {
+            *place = None;
+        }
+    }
+
+    fn pay_for_call(&mut self, key: CallKey, out: &mut Actions) {
+        let Some(call) = self.desk.get_mut(key) else { return };
+        call.taken = true;
+        let (src, bytes, cost) = (call.src, call.body.len(), call.cost);
+        let back = self.credits.taken(src, Window::Calls, bytes, cost);
+        self.give_credit(src, Window::Calls, back, out);
+    }
+
+    /// Why a call that has waited is not run.
+    fn not_to_run(&self, key: CallKey) -> Option<(DropKind, DeadCode, String)> {
+        let call = self.desk.get(key)?;
+        if call.cancelled {
+            return Some((DropKind::Late, DeadCode::Cancelled, "it was cancelled before it ran".into()));
+        }
+        if call.deadline.is_some_and(|at| at <= self.timers.now()) {
+            return Some((
+                DropKind::Late,
+                DeadCode::TooLate,
+                "its deadline passed before it could run".into(),
+            ));
+        }
+        let name = &call.head.function;
+        let function = self.function(name)?;
+        if self.may_call(call.src, call.auth, function) {
+            return None;
+        }
+        let text = format!(
+            "context {} may not call {name} in context {}; an ancestor can grant it",
+            call.src, self.config.me
+        );
+        Some((DropKind::Policy, DeadCode::Policy, text))
+    }
+
+    /// Answers a call that is not run with a dead reply.
+    fn turn_away(&mut self, key: CallKey, kind: DropKind, code: DeadCode, text: String, out: &mut Actions) {
+        let Some(call) = self.finish(key) else { return };
+        self.fail_chain(call.src, call.head.chain, &text);
+        self.refuse_ends(call.src, &call.head.ends, out);
+        let Some(reply_to) = call.reply_to else { return };
+        let link = self.way_to(call.src);
+        let me = self.config.me;
+        let frame = Frame {
+            dst: me,
+            src: call.src,
+            auth: call.auth,
+            handle: Handle::CALL_FUNCTION,
+            reply_to: ReplyTo::Handle(reply_to),
+            part: None,
+            body: Body::default(),
+        };
+        self.refuse(link, &frame, kind, code, text, out);
+    }
+
+    fn failed_chain(&self, key: CallKey) -> Option<String> {
+        let call = self.desk.get(key)?;
+        self.desk.chains.get(&(call.src, call.head.chain?)).cloned()
+    }
+
+    /// Remembers the first error of a chain; later calls of it fail with that.
+    fn fail_chain(&mut self, src: ContextId, chain: Option<u32>, text: &str) {
+        let Some(chain) = chain else { return };
+        let of_source = self.desk.chains.range((src, 0)..=(src, u32::MAX)).count();
+        if of_source < self.config.limits.failed_chains as usize {
+            self.desk.chains.entry((src, chain)).or_insert_with(|| text.to_owned());
+        }
+    }
+
+    /// The index of a function in the table of the shell.
+    fn function(&self, name: &str) -> Option<usize> {
+        self.config.functions.iter().position(|(known, _)| known == name)
+    }
+
+    fn incoming(&self, key: CallKey) -> Option<Incoming> {
+        let call = self.desk.get(key)?;
+        let mut above = call.head.above.clone();
+        above.extend(call.id());
+        if above.len() > MAX_ABOVE {
+            above.drain(..above.len() - MAX_ABOVE);
+        }
+        Some(Incoming {
+            key,
+            src: call.src,
+            auth: call.auth,
+            function: self.function(&call.head.function),
+            name: call.head.function.clone(),
+            body: call.body.clone(),
+            args_at: call.args_at,
+            ends: call.head.ends.clone(),
+            deadline: call.deadline,
+            above,
+            wants_reply: call.reply_to.is_some(),
+        })
+    }
+
+    /// Ends a call to us: `body` is its [`ReplyHead`] and the value. Must come once for each call that was taken,
+    /// also where nobody waits. `failed`: later calls of its chain fail too.
+    pub fn answer(
+        &mut self,
+        now: Tick,
+        key: CallKey,
+        body: Body,
+        ends: &[End],
+        failed: bool,
+        out: &mut Actions,
+    ) {
+        self.timers.advance(now);
+        self.reply(key, body, ends, failed, out);
+    }
+
+    fn reply(&mut self, key: CallKey, body: Body, ends: &[End], failed: bool, out: &mut Actions) {
+        let Some(call) = self.finish(key) else { return };
+        if failed {
+            self.fail_chain(call.src, call.head.chain, "an earlier call of the chain failed");
+        }
+        let streams = self.own_streams(ends);
+        let Some(reply_to) = call.reply_to else { return self.close_untaken(&streams, out) };
+        if body.len() > self.config.limits.body as usize {
+            let limit = self.config.limits.body;
+            let text = format!("the answer of {} bytes is over the limit of {limit} bytes", body.len());
+            self.close_untaken(&streams, out);
+            return self.send_dead(call.src, self.config.me, reply_to, DeadCode::TooLarge, text, out);
+        }
+        let frame = self.own_frame(call.src, reply_to, ReplyTo::Nobody, body);
+        if self.send_own(Queued::charged(frame, Window::Replies), out).is_err() {
+            self.close_untaken(&streams, out);
+        }
+    }
+
+    /// Whether the caller of a call has stopped waiting.
+    #[must_use]
+    pub fn is_cancelled(&self, key: CallKey) -> bool {
+        self.desk.get(key).is_none_or(|call| call.cancelled)
+    }
+
+    /// Frees the slot of a call and its timers.
+    fn finish(&mut self, key: CallKey) -> Option<Call> {
+        self.desk.get(key)?;
+        let call = self.desk.remove(key.slot)?;
+        if let Some(at) = call.started_at {
+            self.timers.clear(at, Timer::Started(key));
+        }
+        if let Some(at) = call.deadline {
+            self.timers.clear(at, Timer::CallerGone(key));
+        }
+        Some(call)
+    }
+
+    /// CANCEL: a call that waits is answered as cancelled, one that runs is told.
+    pub(super) fn on_cancel(&mut self, from: Option<LinkKey>, frame: &Frame, out: &mut Actions) {
+        let Ok(id) = codec::decode::<CallId>(&frame.body, CONTROL_BUDGET) else {
+            return self.drop_frame(from, DropKind::Malformed, frame, out);
+        };
+        if id.context != frame.src {
+            return self.drop_frame(from, DropKind::Source, frame, out);
+        }
+        let reply_to = ReplyTo::Handle(id.handle);
+        if self.parts.reply_to(id.context, Handle::CALL_FUNCTION) == Some(reply_to) {
+            self.parts.forget(id.context, Handle::CALL_FUNCTION);
+            let text = "it was cancelled before it had arrived".to_owned();
+            return self.send_dead(id.context, self.config.me, id.handle, DeadCode::Cancelled, text, out);
+        }
+        match self.desk.by_id.get(&id).and_then(|slot| self.desk.key(*slot)) {
+            Some(key) => self.call_off(key, out),
+            None => self.drop_frame(from, DropKind::Late, frame, out),
+        }
+    }
+
+    /// Nobody waits for a call any more.
+    pub(super) fn call_off(&mut self, key: CallKey, out: &mut Actions) {
+        let Some(call) = self.desk.get_mut(key).filter(|call| !call.cancelled) else { return };
+        call.cancelled = true;
+        if call.taken {
+            out.push(Action::Cancelled(key));
+        } else {
+            self.pay_for_call(key, out);
+            let text = "it was cancelled before it ran".to_owned();
+            self.turn_away(key, DropKind::Late, DeadCode::Cancelled, text, out);
+        }
+    }
+
+    /// The deadline that a call came with has passed: a handler that runs can see it.
+    pub(super) fn on_caller_gone(&mut self, key: CallKey, out: &mut Actions) {
+        if let Some(call) = self.desk.get_mut(key)
+            && call.taken
+            && !call.cancelled
+        {
+            call.cancelled = true;
+            out.push(Action::Cancelled(key));
+        }
+    }
+
+    /// A call is here for so long that its caller is told that it runs, now or as soon as it does.
+    pub(super) fn on_started_due(&mut self, key: CallKey, out: &mut Actions) {
+        let Some(call) = self.desk.get_mut(key) else { return };
+        call.started_at = None;
+        if call.taken {
+            self.tell_started(key, out);
+        } else {
+            call.overdue = true;
+        }
+    }
+
+    fn tell_started(&mut self, key: CallKey, out: &mut Actions) {
+        let Some((src, Some(reply_to))) = self.desk.get(key).map(|call| (call.src, call.reply_to)) else {
+            return;
+        };
+        let frame = self.own_frame(src, reply_to, ReplyTo::Nobody, encode_reply(&ReplyHead::Started));
+        self.post(Queued::charged(frame, Window::Replies), out);
+    }
+
+    /// The callers in `gone` are lost: their calls are called off, and nobody is answered.
+    pub(super) fn lose_callers(&mut self, gone: impl Fn(ContextId) -> bool, out: &mut Actions) {
+        let slots: Vec<usize> =
+            self.desk.calls.iter().filter(|(_, call)| gone(call.src)).map(|(slot, _)| slot).collect();
+        for slot in slots {
+            if let Some(key) = self.desk.key(slot) {
+                if let Some(call) = self.desk.calls.get_mut(slot) {
+                    let id = call.id();
+                    call.reply_to = None;
+                    if let Some(id) = id {
+                        self.desk.by_id.remove(&id);
+                    }
+                }
+                self.call_off(key, out);
+            }
+        }
+        self.desk.forget_chains(gone);
+    }
+
+    /// The end of a chain: its error may be forgotten.
+    pub(super) fn on_chain_end(&mut self, from: Option<LinkKey>, frame: &Frame, out: &mut Actions) {
+        match codec::decode::<u32>(&frame.body, CONTROL_BUDGET) {
+            Ok(chain) => {
+                self.desk.chains.remove(&(frame.src, chain));
+            }
+            Err(_) => self.drop_frame(from, DropKind::Malformed, frame, out),
+        }
+    }
+
+    /// GRANT: an ancestor lets a context call a function here.
+    fn on_grant(&mut self, from: Option<LinkKey>, frame: &Frame, out: &mut Actions) {
+        let args = codec::decode_prefix::<CallHead>(&frame.body, CONTROL_BUDGET)
+            .ok()
+            .and_then(|(_, at)| frame.body.get(at..))
+            .and_then(|args| codec::decode::<(String, ContextId)>(args, CONTROL_BUDGET).ok());
+        let Some((function, to)) = args else {
+            let text = "the grant could not be read".to_owned();
+            return self.refuse(from, frame, DropKind::Malformed, DeadCode::Malformed, text, out);
+        };
+        if self.function(&function).is_none() {
+            let text = format!("context {} serves no function {function}", self.config.me);
+            return self.refuse(from, frame, DropKind::NoHandle, DeadCode::NoHandle, text, out);
+        }
+        if self.grants.add(to, function, self.config.limits.grants) {
+            self.reply_value(frame, out);
+        } else {
+            let text = format!("context {} holds as many grants as it may", self.config.me);
+            self.refuse(from, frame, DropKind::Congested, DeadCode::Busy, text, out);
+        }
+    }
+
+    /// Answers a call with nothing but the news that it was done.
+    fn reply_value(&mut self, frame: &Frame, out: &mut Actions) {
+        let ReplyTo::Handle(reply_to) = frame.reply_to else { return };
+        let mut body = encode_reply(&ReplyHead::Value(Vec::new())).into_vec();
+        if codec::encode_into(&(), &mut body).is_err() {
+            return;
+        }
+        let reply = self.own_frame(frame.src, reply_to, ReplyTo::Nobody, body.into());
+        self.post(Queued::charged(reply, Window::Replies), out);
+    }
+}
+
+fn encode_reply(head: &ReplyHead) -> Body {
+    codec::encode(head).unwrap_or_default().into()
+}

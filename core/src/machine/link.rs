@@ -1,0 +1,71 @@
+//! What the machine knows of a link: who is there, what waits for it, and how long it has been silent.
+
+use std::collections::BTreeMap;
+
+use offshoot_wire::{ContextId, Role};
+
+use super::{DropKind, Tick, outbox::Outbox};
+
+/// One link.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Link {
+    pub(super) peer: ContextId,
+    pub(super) end: LinkEnd,
+    pub(super) outbox: Outbox,
+    pub(super) drops: BTreeMap<DropKind, u64>,
+    /// Bytes of frames that came by this link and wait for the uplink.
+    pub(super) uplink_bytes: u64,
+    /// It is not read because of them.
+    pub(super) paused: bool,
+    /// When a byte last came.
+    pub(super) heard: Tick,
+    /// PINGs sent since.
+    pub(super) pings: u32,
+    /// It was cut: what still comes is dropped, nothing more is queued.
+    pub(super) cut: bool,
+}
+
+/// Which end of a link this is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum LinkEnd {
+    /// The peer is our parent.
+    Up,
+    /// The peer is our child.
+    Down {
+        /// Its frames get our own authority.
+        stamped: bool,
+        /// What it can be; unknown until HELLO.
+        role: Option<Role>,
+        /// It was told to end.
+        ending: bool,
+    },
+}
+
+impl Link {
+    pub(super) fn new(peer: ContextId, end: LinkEnd, now: Tick) -> Self {
+        Self {
+            peer,
+            end,
+            outbox: Outbox::default(),
+            drops: BTreeMap::new(),
+            uplink_bytes: 0,
+            paused: false,
+            heard: now,
+            pings: 0,
+            cut: false,
+        }
+    }
+
+    pub(super) const fn is_up(&self) -> bool {
+        matches!(self.end, LinkEnd::Up)
+    }
+
+    pub(super) const fn is_stamped(&self) -> bool {
+        matches!(self.end, LinkEnd::Down { stamped: true, .. })
+    }
+
+    /// Whether the peer has yet to say HELLO.
+    pub(super) const fn is_silent(&self) -> bool {
+        matches!(self.end, LinkEnd::Down { role: None, .. })
+    }
+}

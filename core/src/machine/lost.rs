@@ -1,0 +1,141 @@
+//! What a loss ends (rule 6): calls, streams, bodies in the making, grants, windows; nothing about the dead stays.
+
+use std::collections::BTreeSet;
+
+use offshoot_wire::{ContextId, DelRoute};
+
+use super::{
+    Action, Actions, Ended, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes, handles::Entry,
+};
+
+impl<R: Routes> Machine<R> {
+    /// A link has ended.
+    pub(super) fn on_link_down(&mut self, link: LinkKey, reason: &str, out: &mut Actions) {
+        if self.link(link).is_none() {
+            return;
+        }
+        self.timers.forget_link(link);
+        let up = self.up == Some(link);
+        let unsent = self.take_unsent(link);
+        if up {
+            self.up = None;
+        } else {
+            let mut steps = Vec::new();
+            self.routes.child_down(link, reason, &mut steps);
+            self.carry_out(steps, out);
+        }
+        self.links.remove(link.slot);
+        for queued in unsent {
+            self.answer_unsent(queued, out);
+        }
+        if up {
+            self.lose_everything_above(link.peer, reason, out);
+            out.push(Action::ParentLost(reason.to_owned()));
+        }
+    }
+
+    /// What waited for a link that is gone.
+    fn take_unsent(&mut self, link: LinkKey) -> Vec<Queued> {
+        self.link_mut(link).map(|l| l.outbox.take_out(|_| true, |_| true)).unwrap_or_default()
+    }
+
+    /// A frame of somebody else will never leave: its source learns it. Our own are ended by the loss itself.
+    fn answer_unsent(&mut self, queued: Queued, out: &mut Actions) {
+        if queued.frame.src != self.config.me {
+            let text = format!("context {} is gone", queued.frame.dst);
+            self.answer_dead(&queued.frame, offshoot_wire::DeadCode::Gone, text, out);
+        }
+    }
+
+    /// The contexts of `del` are gone: everything here that waits for one of them ends.
+    pub(super) fn lose(&mut self, del: DelRoute, out: &mut Actions) {
+        let lost: BTreeSet<ContextId> = del.ids.iter().copied().collect();
+        self.lose_all(|id| lost.contains(&id), &del, out);
+        out.push(Action::Lost { ids: del.ids, name: del.name, reason: del.reason });
+    }
+
+    /// The parent is gone, and with it all that is not below this context.
+    fn lose_everything_above(&mut self, parent: ContextId, reason: &str, out: &mut Actions) {
+        let del = DelRoute { ids: vec![parent], top: parent, name: String::new(), reason: reason.to_owned() };
+        let above: BTreeSet<ContextId> = self
+            .correspondents()
+            .into_iter()
+            .filter(|id| !matches!(self.routes.owner(*id), Owner::Me | Owner::Child(_)))
+            .collect();
+        self.lose_all(|id| id == parent || above.contains(&id), &del, out);
+    }
+
+    /// Every context that some state here is about.
+    fn correspondents(&self) -> BTreeSet<ContextId> {
+        let mut ids = self.desk.callers();
+        ids.extend(self.grants.holders());
+        ids.extend(self.parts.sources());
+        ids.extend(self.credits.correspondents());
+        ids.extend(self.handles.peers());
+        ids
+    }
+
+    fn lose_all(&mut self, gone: impl Fn(ContextId) -> bool + Copy, del: &DelRoute, out: &mut Actions) {
+        for link in self.link_keys() {
+            if let Some(entry) = self.link_mut(link) {
+                // What others sent to the lost is answered where it is met next; here it only takes room.
+                let unsent = entry.outbox.take_out(|key| gone(key.dst), |_| true);
+                for queued in unsent {
+                    if let Some(from) = queued.from {
+                        self.uplink_freed(from, queued.weight(), out);
+                    }
+                    self.answer_unsent(queued, out);
+                }
+            }
+        }
+        self.parts.forget_all(gone);
+        self.end_calls_to(gone, del, out);
+        self.end_streams_with(gone, del, out);
+        self.lose_callers(gone, out);
+        self.grants.forget(gone);
+        self.waiting_room.retain(|id| {
+            let keep = !gone(*id);
+            if !keep {
+                out.push(Action::Room(*id));
+            }
+            keep
+        });
+        self.credits.forget(|id, _| gone(id));
+    }
+
+    fn end_calls_to(&mut self, gone: impl Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {
+        let handles = self.handles.all(|entry| match entry {
+            Entry::Call(call) => gone(call.respondent),
+            Entry::Watch(of) => gone(*of),
+            Entry::Stream(_) => false,
+        });
+        for handle in handles {
+            if let Some(call) = self.handles.call(handle) {
+                let progress = call.progress;
+                self.end_call(handle, lost(del, progress), out);
+            } else if self.handles.remove(handle).is_some() {
+                out.push(Action::Watched { handle, reason: del.reason.clone() });
+            }
+        }
+    }
+
+    fn end_streams_with(&mut self, gone: impl Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {
+        let handles =
+            self.handles.all(|entry| matches!(entry, Entry::Stream(s) if s.peer.is_some_and(&gone)));
+        for handle in handles {
+            self.finish_stream(handle, Ended::Lost(lost_text(del)), out);
+        }
+    }
+
+    pub(super) fn link_keys(&self) -> Vec<LinkKey> {
+        self.links.iter().map(|(slot, link)| LinkKey { slot, peer: link.peer }).collect()
+    }
+}
+
+fn lost(del: &DelRoute, progress: Progress) -> Outcome {
+    Outcome::Lost { id: del.top, name: del.name.clone(), reason: del.reason.clone(), progress }
+}
+
+fn lost_text(del: &DelRoute) -> String {
+    format!("context {} ({}) is gone: {}", del.top, del.name, del.reason)
+}

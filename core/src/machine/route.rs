@@ -1,0 +1,211 @@
+//! Where a frame goes: rules 1 (route), 2 (reverse path) and 8 (one-way trees), each a decision of its own.
+
+use offshoot_wire::{ContextId, DeadCode, Frame, Handle};
+
+use super::{Actions, DropKind, LinkEnd, LinkKey, Machine, Owner, Queued, Routes, Standing};
+
+/// What becomes of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Verdict {
+    Deliver,
+    Forward(LinkKey),
+    Refuse(DropKind, DeadCode, String),
+}
+
+impl<R: Routes> Machine<R> {
+    /// A frame came by a link.
+    pub(super) fn on_frame(&mut self, link: LinkKey, mut frame: Frame, out: &mut Actions) {
+        let Some(entry) = self.link(link).filter(|l| !l.cut) else { return };
+        if entry.is_silent() && frame.handle != Handle::HELLO {
+            return self.cut(link, "it sent frames before HELLO", out);
+        }
+        if entry.is_stamped() {
+            frame.auth = self.config.me;
+        }
+        if let Some(kind) = self.forged(link, &frame) {
+            return self.drop_frame(Some(link), kind, &frame, out);
+        }
+        if frame.is_control() && !frame.is_end_to_end() {
+            return self.on_neighbour(link, frame, out);
+        }
+        self.remember_passing(link, frame.dst);
+        match self.verdict(Some(link), frame.dst) {
+            Verdict::Deliver => self.deliver(Some(link), frame, out),
+            Verdict::Forward(to) => self.forward(link, to, frame, out),
+            Verdict::Refuse(kind, code, text) => self.refuse(Some(link), &frame, kind, code, text, out),
+        }
+    }
+
+    /// Rule 2: whether a frame claims a source or an authority that its link may not use.
+    pub(super) fn forged(&self, link: LinkKey, frame: &Frame) -> Option<DropKind> {
+        if !self.speaks_for(link, frame.src) {
+            return Some(DropKind::Source);
+        }
+        // An authority of our own is our stamp, put on a moment ago.
+        let stamped = self.link(link).is_some_and(super::Link::is_stamped);
+        if !stamped && !self.speaks_for(link, frame.auth) {
+            return Some(DropKind::Authority);
+        }
+        None
+    }
+
+    /// Whether frames of `id` come by this link: its owner, and for a child link announced by it.
+    fn speaks_for(&self, link: LinkKey, id: ContextId) -> bool {
+        match self.routes.owner(id) {
+            Owner::Child(owner) => owner == link && self.routes.standing(id) != Standing::Unknown,
+            Owner::Up => self.up == Some(link),
+            Owner::Me | Owner::Nobody => false,
+        }
+    }
+
+    /// Rules 1 and 8.
+    fn verdict(&self, from: Option<LinkKey>, dst: ContextId) -> Verdict {
+        let me = self.config.me;
+        match self.routes.owner(dst) {
+            Owner::Me => Verdict::Deliver,
+            Owner::Up => match self.up {
+                Some(up) if from != Some(up) => Verdict::Forward(up),
+                _ => no_route(format!("context {me} knows no way to context {dst}")),
+            },
+            Owner::Child(to) => match self.routes.standing(dst) {
+                Standing::Live if from == Some(to) => {
+                    no_route(format!("context {dst} is behind the link by which the message came"))
+                }
+                Standing::Live if self.turns_one_way(from, to) => Verdict::Refuse(
+                    DropKind::OneWay,
+                    DeadCode::OneWay,
+                    format!("this tree is one-way: context {me} passes nothing between its children"),
+                ),
+                Standing::Live => Verdict::Forward(to),
+                Standing::Gone => {
+                    Verdict::Refuse(DropKind::NoRoute, DeadCode::Gone, format!("context {dst} is gone"))
+                }
+                Standing::Unknown => no_route(format!("context {dst} was never announced")),
+            },
+            Owner::Nobody => no_route(format!("there is no context {dst}")),
+        }
+    }
+
+    /// Rule 8: whether a frame would turn between children of a one-way tree.
+    fn turns_one_way(&self, from: Option<LinkKey>, to: LinkKey) -> bool {
+        let Some(from) = from.filter(|from| self.config.one_way && self.up != Some(*from)) else {
+            return false;
+        };
+        let stamped = |key| self.link(key).is_some_and(super::Link::is_stamped);
+        !stamped(from) && !stamped(to)
+    }
+
+    /// Passes a frame of somebody on, whole, as it came.
+    fn forward(&mut self, from: LinkKey, to: LinkKey, frame: Frame, out: &mut Actions) {
+        if self.link(to).is_none_or(|l| l.cut) {
+            let text = format!("context {} is being cut off", frame.dst);
+            return self.refuse(Some(from), &frame, DropKind::NoRoute, DeadCode::Gone, text, out);
+        }
+        self.remember_passing(to, frame.src);
+        if frame.is_control() {
+            return self.forward_control(from, to, frame, out);
+        }
+        let downlink = self.config.limits.downlink;
+        let crowded = self
+            .link(to)
+            .is_some_and(|l| !l.is_up() && l.outbox.bytes() > downlink && l.outbox.is_heaviest(frame.dst));
+        if crowded {
+            let text = format!("too much waits for context {}", frame.dst);
+            return self.refuse(Some(from), &frame, DropKind::Congested, DeadCode::Congested, text, out);
+        }
+        let upward = self.up == Some(to);
+        let queued = Queued::free(frame, upward.then_some(from));
+        if upward {
+            self.uplink_taken(from, queued.weight(), out);
+        }
+        self.queue(to, queued, out);
+    }
+
+    /// Sends a frame that this context makes itself; what cannot go is refused as if it had come by no link.
+    pub(super) fn send_own(&mut self, queued: Queued, out: &mut Actions) -> Result<(), NoWay> {
+        match self.verdict(None, queued.frame.dst) {
+            Verdict::Deliver => {
+                self.handles.mark_sent_by(&queued.frame);
+                self.deliver(None, queued.frame, out);
+                Ok(())
+            }
+            Verdict::Forward(to) => {
+                if self.link(to).is_none_or(|l| l.cut) {
+                    let text = format!("context {} is being cut off", queued.frame.dst);
+                    return Err(NoWay { code: DeadCode::Gone, text });
+                }
+                self.queue(to, queued, out);
+                Ok(())
+            }
+            Verdict::Refuse(_, code, text) => Err(NoWay { code, text }),
+        }
+    }
+
+    /// Sends a frame that nobody misses where there is no way for it: its destination is gone, and so is the question.
+    pub(super) fn post(&mut self, queued: Queued, out: &mut Actions) {
+        self.send_own(queued, out).ok();
+    }
+
+    /// Why frames to `dst` cannot leave, if they cannot.
+    pub(super) fn refusal(&self, dst: ContextId) -> Option<NoWay> {
+        match self.verdict(None, dst) {
+            Verdict::Refuse(_, code, text) => Some(NoWay { code, text }),
+            Verdict::Deliver | Verdict::Forward(_) => None,
+        }
+    }
+
+    /// The link by which frames to `dst` leave.
+    pub(super) fn way_to(&self, dst: ContextId) -> Option<LinkKey> {
+        match self.verdict(None, dst) {
+            Verdict::Forward(link) => Some(link),
+            Verdict::Deliver | Verdict::Refuse(..) => None,
+        }
+    }
+
+    /// A frame from or to `id` passes on a link: a child link must hear of its loss (rule 6).
+    pub(super) fn remember_passing(&mut self, link: LinkKey, id: ContextId) {
+        if self.link(link).is_some_and(|l| matches!(l.end, LinkEnd::Down { .. })) && id != self.config.me {
+            self.routes.passed(link, id);
+        }
+    }
+
+    /// Rule 9: frames of a child wait for the uplink; over its share it is not read.
+    fn uplink_taken(&mut self, from: LinkKey, weight: u64, out: &mut Actions) {
+        let all = self.up.and_then(|up| self.link(up)).map_or(0, |up| up.outbox.bytes());
+        let share = self.uplink_share(all.saturating_add(weight));
+        let Some(entry) = self.link_mut(from) else { return };
+        entry.uplink_bytes = entry.uplink_bytes.saturating_add(weight);
+        if entry.uplink_bytes > share && !entry.paused {
+            entry.paused = true;
+            out.push(super::Action::Pause(from));
+        }
+    }
+
+    /// Half of the share has gone: the child is read again.
+    pub(super) fn uplink_freed(&mut self, from: LinkKey, weight: u64, out: &mut Actions) {
+        let all = self.up.and_then(|up| self.link(up)).map_or(0, |up| up.outbox.bytes());
+        let share = self.uplink_share(all);
+        let Some(entry) = self.link_mut(from) else { return };
+        entry.uplink_bytes = entry.uplink_bytes.saturating_sub(weight);
+        if entry.paused && entry.uplink_bytes <= share / 2 {
+            entry.paused = false;
+            out.push(super::Action::Resume(from));
+        }
+    }
+
+    const fn uplink_share(&self, all: u64) -> u64 {
+        let limits = &self.config.limits;
+        if all >= limits.uplink_all { limits.uplink_child_crowded } else { limits.uplink_child }
+    }
+}
+
+/// Why a frame of our own was not sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NoWay {
+    pub(super) code: DeadCode,
+    pub(super) text: String,
+}
+
+fn no_route(text: String) -> Verdict {
+    Verdict::Refuse(DropKind::NoRoute, DeadCode::NoRoute, text)
+}

@@ -1,0 +1,360 @@
+//! Streams between two contexts (rules 9 and 12): a home that made the channel, a holder that was given an end.
+
+use std::collections::VecDeque;
+
+use offshoot_wire::{
+    Body, ContextId, Direction, End, Frame, Handle, Rebind, ReplyTo, StreamHead, Window, codec,
+};
+
+use super::{
+    Action, Actions, BadEnd, DropKind, Ended, LinkKey, Machine, Queued, Routes, StreamUnsent, Tick,
+    deliver::Whole, handles::Entry,
+};
+
+/// One end of a stream here. It stays until its user has let go *and* the other side has closed or is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Stream {
+    /// Who has the other end.
+    pub(super) peer: Option<ContextId>,
+    /// Its handle there; a home learns it by the first frame of the holder.
+    pub(super) peer_handle: Option<Handle>,
+    /// The channel was made here.
+    home: bool,
+    ours: Direction,
+    /// Our OPEN has been sent, or needs none.
+    opened: bool,
+    /// The user has let go: cleanly, or with a reason.
+    let_go: Option<Option<String>>,
+    /// Our CLOSE has been queued.
+    close_sent: bool,
+    /// Nothing comes from the other side any more.
+    pub(super) peer_closed: bool,
+    /// The lengths of items that wait to be taken.
+    untaken: VecDeque<usize>,
+    /// Bytes of our items that have not left.
+    unsent: u64,
+    /// Somebody waits for room.
+    wants_room: bool,
+}
+
+impl Stream {
+    fn new(peer: ContextId, peer_handle: Option<Handle>, home: bool, ours: Direction) -> Self {
+        Self {
+            peer: Some(peer),
+            peer_handle,
+            home,
+            ours,
+            opened: home,
+            let_go: None,
+            close_sent: false,
+            peer_closed: false,
+            untaken: VecDeque::new(),
+            unsent: 0,
+            wants_room: false,
+        }
+    }
+}
+
+impl<R: Routes> Machine<R> {
+    /// Makes the home end of a stream whose other end goes to `to`; `ours` is what the end that stays does.
+    pub fn export(&mut self, to: ContextId, ours: Direction) -> Handle {
+        self.handles.insert(Entry::Stream(Stream::new(to, None, true, ours)))
+    }
+
+    /// The message that should have carried the other end was not sent.
+    pub fn unexport(&mut self, handle: Handle) {
+        if self.handles.stream(handle).is_some() {
+            self.handles.remove(handle);
+        }
+    }
+
+    /// Takes an end that came in a frame of `from`; it is opened by its first use.
+    ///
+    /// # Errors
+    /// [`BadEnd::Foreign`] if the end names no stream of a context that `from` may speak of.
+    pub fn import(&mut self, from: ContextId, end: End) -> Result<Handle, BadEnd> {
+        // The giver is the home, or an ancestor of the home that handed on what it was given. What is a stream's
+        // handle is known there alone: the home refuses a holder that it was not told of.
+        let known = from == end.home || self.may_pass_on(from, end.home);
+        if !known || !end.handle.is_allocated() || end.home == self.config.me {
+            return Err(BadEnd::Foreign);
+        }
+        Ok(self.handles.insert(Entry::Stream(Stream::new(end.home, Some(end.handle), false, end.direction))))
+    }
+
+    /// Whether `giver` can be an ancestor of `home` as far as this context can tell.
+    fn may_pass_on(&self, giver: ContextId, home: ContextId) -> bool {
+        self.is_ancestor(giver) || self.routes.owner(giver) == self.routes.owner(home)
+    }
+
+    /// Gives an unopened end to `to` in a further message; its home is told first.
+    ///
+    /// # Errors
+    /// [`BadEnd`]: it was opened, has ended, or we are no ancestor of its home.
+    pub fn hand_on(&mut self, handle: Handle, to: ContextId, out: &mut Actions) -> Result<End, BadEnd> {
+        let stream = self.handles.stream(handle).filter(|s| !s.peer_closed).ok_or(BadEnd::Ended)?;
+        let (Some(home), Some(home_handle)) = (stream.peer, stream.peer_handle) else {
+            return Err(BadEnd::Ended);
+        };
+        if stream.opened {
+            return Err(BadEnd::Opened);
+        }
+        let below = matches!(self.routes.owner(home), super::Owner::Child(_));
+        if !below && to != home {
+            return Err(BadEnd::NotAncestor);
+        }
+        let end = End { home, handle: home_handle, direction: stream.ours };
+        self.handles.remove(handle);
+        if let Some(link) = self.way_to(home) {
+            self.remember_passing(link, to);
+            self.send_far_control(
+                link,
+                home,
+                Handle::REBIND,
+                &Rebind { handle: home_handle, holder: to },
+                out,
+            );
+        }
+        Ok(end)
+    }
+
+    /// The first use of an end that was given to us: its home learns who and where we are.
+    pub fn stream_open(&mut self, handle: Handle, out: &mut Actions) {
+        let Some(stream) = self.handles.stream_mut(handle).filter(|s| !s.opened) else { return };
+        stream.opened = true;
+        self.send_signal(handle, &StreamHead::Open, out);
+    }
+
+    /// Sends an item: `body` is its [`StreamHead`] and the value.
+    ///
+    /// # Errors
+    /// [`StreamUnsent::Full`] gives the body back; try again at [`Action::StreamRoom`].
+    pub fn stream_send(
+        &mut self,
+        now: Tick,
+        handle: Handle,
+        body: Body,
+        out: &mut Actions,
+    ) -> Result<(), StreamUnsent> {
+        self.timers.advance(now);
+        if body.len() > self.config.limits.body as usize {
+            return Err(StreamUnsent::TooLarge);
+        }
+        self.stream_open(handle, out);
+        let room = u64::from(self.config.limits.window_start);
+        let Some(stream) = self.handles.stream_mut(handle) else { return Err(StreamUnsent::Closed) };
+        if stream.peer_closed || stream.let_go.is_some() {
+            return Err(StreamUnsent::Closed);
+        }
+        let (Some(peer), Some(peer_handle)) = (stream.peer, stream.peer_handle) else {
+            stream.wants_room = true;
+            return Err(StreamUnsent::Full(body));
+        };
+        if stream.unsent > 0 && stream.unsent.saturating_add(body.len() as u64) > room {
+            stream.wants_room = true;
+            return Err(StreamUnsent::Full(body));
+        }
+        let frame = self.stream_frame(peer, peer_handle, handle, body);
+        let queued = Queued::charged(frame, Window::Stream(peer_handle));
+        if let Some(stream) = self.handles.stream_mut(handle) {
+            stream.unsent = stream.unsent.saturating_add(queued.weight());
+        }
+        self.send_own(queued, out).map_err(|_| StreamUnsent::Closed)
+    }
+
+    /// The user has let go of an end: its handle means nothing to the user any more.
+    pub fn stream_close(&mut self, handle: Handle, fail: Option<String>, out: &mut Actions) {
+        let Some(stream) = self.handles.stream_mut(handle).filter(|s| s.let_go.is_none()) else { return };
+        stream.let_go = Some(fail);
+        stream.untaken.clear();
+        if stream.peer_closed {
+            self.end_stream(handle);
+        } else {
+            self.send_close(handle, out);
+        }
+    }
+
+    /// The user took an item that cost `cost`.
+    pub fn taken(&mut self, handle: Handle, cost: u32, out: &mut Actions) {
+        let Some(stream) = self.handles.stream_mut(handle) else { return };
+        let bytes = stream.untaken.pop_front().unwrap_or(0);
+        let (Some(peer), false) = (stream.peer, stream.peer_closed) else { return };
+        let window = Window::Stream(handle);
+        let back = self.credits.taken(peer, window, bytes, cost);
+        self.give_credit(peer, window, back, out);
+    }
+
+    /// Says that this side has ended, once, as soon as the other side can be named.
+    fn send_close(&mut self, handle: Handle, out: &mut Actions) {
+        let Some(stream) = self.handles.stream_mut(handle) else { return };
+        if stream.close_sent || stream.peer_handle.is_none() {
+            return;
+        }
+        stream.close_sent = true;
+        stream.opened = true;
+        let head = match stream.let_go.clone().flatten() {
+            Some(text) => StreamHead::Fail(text),
+            None => StreamHead::Close,
+        };
+        self.send_signal(handle, &head, out);
+    }
+
+    fn send_signal(&mut self, handle: Handle, head: &StreamHead, out: &mut Actions) {
+        let Some(stream) = self.handles.stream(handle) else { return };
+        let (Some(peer), Some(peer_handle)) = (stream.peer, stream.peer_handle) else { return };
+        let Ok(body) = codec::encode(head) else { return };
+        let frame = self.stream_frame(peer, peer_handle, handle, body.into());
+        self.post(Queued::free(frame, None), out);
+    }
+
+    const fn stream_frame(&self, peer: ContextId, peer_handle: Handle, ours: Handle, body: Body) -> Frame {
+        let me = self.config.me;
+        Frame {
+            dst: peer,
+            src: me,
+            auth: me,
+            handle: peer_handle,
+            reply_to: ReplyTo::Handle(ours),
+            part: None,
+            body,
+        }
+    }
+
+    /// The other side has shown itself: what waited for that goes.
+    pub(super) fn stream_met(&mut self, handle: Handle, peer_handle: Handle, out: &mut Actions) {
+        let Some(stream) = self.handles.stream_mut(handle).filter(|s| s.peer_handle.is_none()) else {
+            return;
+        };
+        stream.peer_handle = Some(peer_handle);
+        stream.wants_room = false;
+        let let_go = stream.let_go.is_some();
+        if let_go {
+            self.send_close(handle, out);
+        } else {
+            out.push(Action::StreamRoom(handle));
+        }
+    }
+
+    /// An item has come.
+    pub(super) fn on_item(&mut self, from: Option<LinkKey>, frame: Frame, out: &mut Actions) {
+        let handle = frame.handle;
+        if self.handles.stream(handle).is_none_or(|s| s.ours != Direction::Receives) {
+            self.drop_frame(from, DropKind::Malformed, &frame, out);
+            return self.break_stream(handle, "an item came to the end that sends", out);
+        }
+        let Some(Whole { frame, cost }) = self.receive(from, frame, Window::Stream(handle), true, out) else {
+            return;
+        };
+        let Some(stream) = self.handles.stream_mut(handle) else { return };
+        if stream.let_go.is_some() {
+            return;
+        }
+        stream.untaken.push_back(frame.body.len());
+        out.push(Action::Item { handle, body: frame.body, cost });
+    }
+
+    /// The other side has said that it ended.
+    pub(super) fn on_stream_closed(&mut self, handle: Handle, fail: Option<String>, out: &mut Actions) {
+        self.purge_items(handle);
+        self.send_close(handle, out);
+        self.finish_stream(handle, fail.map_or(Ended::Closed, Ended::Failed), out);
+    }
+
+    /// Items that nobody will take are not sent.
+    fn purge_items(&mut self, handle: Handle) {
+        let Some(stream) = self.handles.stream_mut(handle) else { return };
+        stream.unsent = 0;
+        let (Some(peer), Some(peer_handle)) = (stream.peer, stream.peer_handle) else { return };
+        let key = super::FlowKey { src: self.config.me, dst: peer, handle: peer_handle };
+        if let Some(link) = self.way_to(peer).and_then(|key| self.link_mut(key)) {
+            link.outbox.take_out_of(key, |queued| queued.window.is_some());
+        }
+    }
+
+    /// A stream that broke a bound, or whose other side refused it: both ends learn it.
+    pub(super) fn break_stream(&mut self, handle: Handle, why: &str, out: &mut Actions) {
+        self.purge_items(handle);
+        if let Some(stream) = self.handles.stream_mut(handle)
+            && !stream.peer_closed
+        {
+            if stream.let_go.is_none() && !stream.close_sent {
+                stream.close_sent = true;
+                self.send_signal(handle, &StreamHead::Fail(why.to_owned()), out);
+            }
+            self.finish_stream(handle, Ended::Lost(why.to_owned()), out);
+        }
+    }
+
+    /// Nothing comes from the other side any more.
+    pub(super) fn finish_stream(&mut self, handle: Handle, how: Ended, out: &mut Actions) {
+        let Some(stream) = self.handles.stream_mut(handle).filter(|s| !s.peer_closed) else { return };
+        stream.peer_closed = true;
+        let (peer, let_go) = (stream.peer, stream.let_go.is_some());
+        if let Some(peer) = peer {
+            self.parts.forget(peer, handle);
+        }
+        if let_go {
+            self.end_stream(handle);
+        } else {
+            out.push(Action::Ended { handle, how });
+        }
+    }
+
+    /// Both sides are done: handle and windows are free.
+    fn end_stream(&mut self, handle: Handle) {
+        let Some(Entry::Stream(stream)) = self.handles.remove(handle) else { return };
+        let Some(peer) = stream.peer else { return };
+        let sent_to = stream.peer_handle.map(Window::Stream);
+        self.credits
+            .forget(|id, window| id == peer && (window == Window::Stream(handle) || Some(window) == sent_to));
+    }
+
+    /// Bytes of one of our items have left.
+    pub(super) fn stream_left(&mut self, handle: Handle, weight: u64, out: &mut Actions) {
+        let Some(stream) = self.handles.stream_mut(handle) else { return };
+        stream.unsent = stream.unsent.saturating_sub(weight);
+        if stream.unsent == 0 && stream.wants_room {
+            stream.wants_room = false;
+            out.push(Action::StreamRoom(handle));
+        }
+    }
+
+    /// A home is told who holds the other end of one of its streams.
+    pub(super) fn on_rebind(
+        &mut self,
+        from: Option<LinkKey>,
+        frame: &Frame,
+        rebind: Rebind,
+        out: &mut Actions,
+    ) {
+        let may = self.is_ancestor(frame.src);
+        match self.handles.stream_mut(rebind.handle) {
+            Some(stream) if may && stream.home && stream.peer_handle.is_none() => {
+                stream.peer = Some(rebind.holder);
+            }
+            _ => self.drop_frame(from, DropKind::Control, frame, out),
+        }
+    }
+
+    /// Ends that were handed over by a message which did not arrive.
+    pub(super) fn close_untaken(&mut self, streams: &[Handle], out: &mut Actions) {
+        for handle in streams {
+            if self.handles.stream(*handle).is_some_and(|s| s.home && s.peer_handle.is_none()) {
+                self.finish_stream(
+                    *handle,
+                    Ended::Lost("the message that carried it was not delivered".into()),
+                    out,
+                );
+            }
+        }
+    }
+
+    /// Closes ends that a message brought and nobody took.
+    pub(super) fn refuse_ends(&mut self, from: ContextId, ends: &[End], out: &mut Actions) {
+        for end in ends {
+            if let Ok(handle) = self.import(from, *end) {
+                self.stream_close(handle, None, out);
+            }
+        }
+    }
+}
