@@ -8,6 +8,8 @@ pub enum Flaw {
     DrainAfterLook,
     /// A waiter gives up without a look at its slot, so that its item is lost.
     LeaveWithoutLook,
+    /// A wake is taken for an item.
+    WakeOverSlot,
     /// Closing wakes the first sleeper only.
     CloseWakesOne,
     /// A putter does not ask whether a select was already served by another latch.

@@ -8,7 +8,7 @@ use crate::{
     Closed, Get, GetError, Sleeper, Wake,
     flaw::{Flaw, has},
     get::Place,
-    queue::Queue,
+    queue::{Look, Queue},
     sync::{Instant, Mutex, MutexGuard, is_past, lock},
     wake::Waker,
 };
@@ -134,15 +134,17 @@ impl<T> Latch<T> {
                 }
                 // Woken by a put that serves this place, by close, or by the deadline; which it was, the slot says.
                 sleeper.rest(|sleeper| sleep(sleeper, deadline.as_ref()));
-                look = if is_past(deadline.as_ref()) {
-                    if has(Flaw::LeaveWithoutLook) {
-                        return Err(GetError::TimedOut);
-                    }
-                    let last = place.look_and_leave();
-                    return last.answer().unwrap_or(Err(GetError::TimedOut));
-                } else {
-                    place.look()
-                };
+                let late = is_past(deadline.as_ref());
+                if late && has(Flaw::LeaveWithoutLook) {
+                    return Err(GetError::TimedOut);
+                }
+                if late {
+                    return place.look_and_leave().answer().unwrap_or(Err(GetError::TimedOut));
+                }
+                look = place.look();
+                if has(Flaw::WakeOverSlot) && matches!(look, Look::Nothing) {
+                    return Err(GetError::TimedOut);
+                }
             }
         })
     }

@@ -1,55 +1,73 @@
 //! Clock, bed and mistakes for loom, which knows neither time nor descriptors.
 //!
-//! Both are a flag beside loom's `park`: a model sets a deadline's flag from a thread of its own, at any moment, so that
-//! a sleep may end by the one, by the other, or by both at once, as with a kernel.
+//! A model lets a deadline pass from a thread of its own, at any moment, so that a sleep may end by the deadline, by
+//! its cord, or by both at once, as with a kernel. (Condition variables, since loom's `unpark` disturbs its `join`.)
 
-use std::{cell::Cell, os::fd::BorrowedFd};
+use std::{
+    env,
+    os::fd::BorrowedFd,
+    sync::{OnceLock, PoisonError},
+};
 
-use loom::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, Thread},
+use loom::sync::{
+    Arc, Condvar, Mutex,
+    atomic::{AtomicBool, Ordering},
 };
 
 pub use crate::flaw::Flaw;
+use crate::sync::lock;
 pub(crate) use loom::thread::{ThreadId, current};
 
-thread_local! {
-    // Of std: loom runs all threads of a model on one thread of the system, and each test on its own.
-    static FLAW: Cell<Option<Flaw>> = const { Cell::new(None) };
-}
-
-/// Runs `f` with a mistake built into every latch of this thread's models.
-pub fn with(flaw: Flaw, f: impl FnOnce()) {
-    FLAW.set(Some(flaw));
-    f();
-    FLAW.set(None);
-}
+/// The environment variable that names the one mistake to make, as `Flaw`'s `Debug` does.
+pub const FLAW: &str = "LATCH_FLAW";
 
 pub(crate) fn has(flaw: Flaw) -> bool {
-    FLAW.get() == Some(flaw)
+    static MADE: OnceLock<Option<String>> = OnceLock::new();
+    let made = MADE.get_or_init(|| env::var(FLAW).ok());
+    made.as_ref().is_some_and(|made| *made == format!("{flaw:?}"))
 }
 
-/// A deadline, of the thread that made it; it passes when a model says so.
+loom::thread_local! {
+    static PILLOW: Arc<Pillow> = Arc::new(Pillow::default());
+}
+
+/// Where a thread sleeps until its cord is pulled or its deadline passes.
+#[derive(Debug, Default)]
+struct Pillow {
+    /// Stays set until it is drained, as a descriptor stays readable.
+    pulled: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Pillow {
+    fn own() -> Arc<Self> {
+        PILLOW.with(Arc::clone)
+    }
+}
+
+/// A deadline of the thread that made it; it passes when a model says so.
 #[derive(Clone, Debug)]
-pub struct Instant(Arc<Flag>);
+pub struct Instant {
+    passed: Arc<AtomicBool>,
+    pillow: Arc<Pillow>,
+}
 
 impl Instant {
-    /// Makes a deadline that has not passed, to be waited for by the calling thread.
+    /// Makes a deadline that has not passed, to be waited for by the calling thread alone.
     #[must_use]
     pub fn new() -> Self {
-        Self(Flag::new())
+        Self { passed: Arc::new(AtomicBool::new(false)), pillow: Pillow::own() }
     }
 
     /// Lets it pass.
     pub fn pass(&self) {
-        self.0.raise();
+        let _pulled = lock(&self.pillow.pulled);
+        self.passed.store(true, Ordering::SeqCst);
+        self.pillow.changed.notify_one();
     }
 
     pub(crate) fn has_passed(&self) -> bool {
-        self.0.is_up()
+        self.passed.load(Ordering::SeqCst)
     }
 }
 
@@ -59,40 +77,17 @@ impl Default for Instant {
     }
 }
 
-/// A flag that wakes the thread that made it.
+/// The sleeper's side.
 #[derive(Debug)]
-struct Flag {
-    up: AtomicBool,
-    thread: Thread,
-}
-
-impl Flag {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { up: AtomicBool::new(false), thread: current() })
-    }
-
-    fn raise(&self) {
-        self.up.store(true, Ordering::SeqCst);
-        self.thread.unpark();
-    }
-
-    fn is_up(&self) -> bool {
-        self.up.load(Ordering::SeqCst)
-    }
-}
-
-/// The sleeper's side of a flag that stays up until it is drained, as a descriptor stays readable.
-#[derive(Debug)]
-pub(crate) struct Bed(Arc<Flag>);
+pub(crate) struct Bed(Arc<Pillow>);
 
 /// The side of who wakes.
 #[derive(Debug)]
-pub(crate) struct Cord(Arc<Flag>);
+pub(crate) struct Cord(Arc<Pillow>);
 
 impl Bed {
     pub(crate) fn new() -> (Self, Cord) {
-        let flag = Flag::new();
-        (Self(Arc::clone(&flag)), Cord(flag))
+        (Self(Pillow::own()), Cord(Pillow::own()))
     }
 
     pub(crate) fn parker() -> (Self, Cord) {
@@ -100,13 +95,14 @@ impl Bed {
     }
 
     pub(crate) fn sleep(&self, deadline: Option<&Instant>) {
-        while !self.0.is_up() && !deadline.is_some_and(Instant::has_passed) {
-            thread::park();
+        let mut pulled = lock(&self.0.pulled);
+        while !*pulled && !deadline.is_some_and(Instant::has_passed) {
+            pulled = self.0.changed.wait(pulled).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     pub(crate) fn drain(&self) {
-        self.0.up.store(false, Ordering::SeqCst);
+        *lock(&self.0.pulled) = false;
     }
 
     pub(crate) const fn is_worth_keeping(&self) -> bool {
@@ -120,6 +116,7 @@ impl Bed {
 
 impl Cord {
     pub(crate) fn pull(&self) {
-        self.0.raise();
+        *lock(&self.0.pulled) = true;
+        self.0.changed.notify_one();
     }
 }

@@ -25,7 +25,7 @@ impl Sleeper {
         let own = SLEEPER.try_with(Cell::take).unwrap_or_else(|_| Some(Self::new(Bed::parker())));
         let sleeper = own.unwrap_or_else(|| Self::new(Bed::new()));
         // Nobody waits with it yet: what has rung so far was late.
-        sleeper.bell.state.store(AWAKE, Ordering::Release);
+        sleeper.bell.state.swap(AWAKE, Ordering::AcqRel);
         let result = f(&sleeper);
         if sleeper.bed.is_worth_keeping() {
             let _: Result<(), _> = SLEEPER.try_with(|own| own.set(Some(sleeper)));
