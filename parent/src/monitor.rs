@@ -1,11 +1,11 @@
 //! The route monitor: what is announced, refused and withdrawn, and who is told (rules 5 and 6).
 
 use offshoot_core::machine::{DropKind, LinkKey, Owner, RouteFrame, Routes, Standing, Step};
-use offshoot_core::wire::{AddRoute, ContextId, DelRoute, IdRange, Role};
+use offshoot_core::wire::{AddRoute, ContextId, DelRoute, IdRange, Role, clean_name};
 
 use crate::{
     table::{Heard, Table},
-    text::{name_part, reason as clean_reason},
+    text::clean_reason,
 };
 
 /// How many ids one DEL_ROUTE lists: at 5 bytes each they fit 4 KiB together with a name and a reason.
@@ -46,10 +46,10 @@ impl Loss<'_> {
 impl Table {
     /// Rule 5: a child link announces a context.
     pub(crate) fn announce(&mut self, link: LinkKey, add: &AddRoute, steps: &mut Vec<Step>) {
-        let name = name_part(&add.name);
+        let name = clean_name(&add.name);
         match self.judge(link, add) {
             Ok(()) => {
-                let passed_on = AddRoute { id: add.id, parent: add.parent, name: name.as_ref().to_owned() };
+                let passed_on = AddRoute { id: add.id, parent: add.parent, name: name.clone() };
                 self.enter(link, add.id, add.parent, name);
                 self.up(RouteFrame::Add(passed_on), steps);
             }
@@ -119,7 +119,7 @@ impl Table {
         let reason = clean_reason(&del.reason);
         let elsewhere: Vec<_> = del.ids.iter().copied().filter(|id| self.owner(*id) == Owner::Up).collect();
         if !elsewhere.is_empty() {
-            let name = name_part(&del.name);
+            let name = clean_name(&del.name);
             let loss = Loss { ids: &elsewhere, top: del.top, name: &name, reason: &reason };
             steps.push(Step::Lost(loss.frame(elsewhere.clone())));
             self.tell_links(&loss, None, steps);
@@ -146,7 +146,7 @@ impl Table {
     }
 
     /// Takes out the live context `top` with all below it, and tells whom it concerns; gives its name.
-    fn lose(&mut self, top: ContextId, reason: &str, tell_parent: bool, steps: &mut Vec<Step>) -> Box<str> {
+    fn lose(&mut self, top: ContextId, reason: &str, tell_parent: bool, steps: &mut Vec<Step>) -> String {
         let link = self.link_of(top);
         let (ids, name) = self.remove(top);
         let loss = Loss { ids: &ids, top, name: &name, reason };

@@ -3,12 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use offshoot_core::machine::{DropKind, LinkKey, NoId, Owner, RouteFrame, Routes, Side, Standing, Step};
-use offshoot_core::wire::{AddRoute, AllocateId, ContextId, Role};
+use offshoot_core::wire::{AddRoute, AllocateId, ContextId, Role, clean_name};
 
-use crate::{
-    ids::{Ids, Quota},
-    text::name_part,
-};
+use crate::ids::{Ids, Quota};
 
 /// The bounds of a table; all of them are per child link, since each link is one neighbour to be wary of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,7 +85,7 @@ pub(crate) enum Heard {
 struct Known {
     link: LinkKey,
     parent: ContextId,
-    name: Box<str>,
+    name: String,
 }
 
 /// A context of the tree as a table knows it.
@@ -138,7 +135,7 @@ impl Table {
         self.contexts.iter().map(|(id, known)| Entry {
             id: *id,
             parent: known.parent,
-            name: known.name.as_ref().to_owned(),
+            name: known.name.clone(),
             link: known.link,
         })
     }
@@ -168,7 +165,7 @@ impl Table {
     }
 
     /// Enters a context that has passed every check.
-    pub(crate) fn enter(&mut self, link: LinkKey, id: ContextId, parent: ContextId, name: Box<str>) {
+    pub(crate) fn enter(&mut self, link: LinkKey, id: ContextId, parent: ContextId, name: String) {
         if let Some(neighbour) = self.links.get_mut(&link) {
             neighbour.alive += 1;
         }
@@ -179,9 +176,9 @@ impl Table {
     }
 
     /// Takes out the live context `id` and all below it; gives their ids, `id` first, and its name.
-    pub(crate) fn remove(&mut self, id: ContextId) -> (Vec<ContextId>, Box<str>) {
+    pub(crate) fn remove(&mut self, id: ContextId) -> (Vec<ContextId>, String) {
         let lost = self.subtree(id);
-        let mut name = Box::default();
+        let mut name = String::new();
         for gone in &lost {
             let Some(known) = self.contexts.remove(gone) else { continue };
             self.below.remove(&(known.parent, *gone));
@@ -239,7 +236,7 @@ impl Routes for Table {
     }
 
     fn name(&self, id: ContextId) -> Option<&str> {
-        self.contexts.get(&id).map(|known| known.name.as_ref())
+        self.contexts.get(&id).map(|known| known.name.as_str())
     }
 
     fn passed(&mut self, link: LinkKey, id: ContextId) {
@@ -266,8 +263,8 @@ impl Routes for Table {
     fn add_child(&mut self, link: LinkKey, name: &str, steps: &mut Vec<Step>) {
         let heard = Heard::Some(BTreeSet::new());
         self.links.insert(link, Neighbour { role: None, heard, alive: 0, refused: false });
-        let name = name_part(name);
-        let add = AddRoute { id: link.peer, parent: self.me, name: name.as_ref().to_owned() };
+        let name = clean_name(name);
+        let add = AddRoute { id: link.peer, parent: self.me, name: name.clone() };
         self.enter(link, link.peer, self.me, name);
         self.up(RouteFrame::Add(add), steps);
     }
