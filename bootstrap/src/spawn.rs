@@ -36,7 +36,7 @@ pub struct Spawned {
 ///
 /// The child has its link as descriptors 0 and 1 and a pipe as 2; everything that this program opened through `std`
 /// or with close-on-exec stays here. Environment and working directory are inherited. Does not wait for the child to
-/// say anything; blocks until the kernel has loaded the program.
+/// say anything; blocks until the kernel has taken the program.
 ///
 /// Some things cannot be done to a child from here without unsafe code, and are left to its start-up (`offshoot-core`
 /// does them): it inherits which signals are blocked and which are ignored (SIGPIPE excepted), and any descriptor

@@ -14,7 +14,8 @@ use std::{
 
 use offshoot_bootstrap::{ConnectError, Local, Method as _, Payload, Spawned, spawn};
 use rustix::process::{
-    Pid, Resource, Rlimit, WaitOptions, getpid, getrlimit, set_child_subreaper, setrlimit,
+    Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getrlimit, kill_process, set_child_subreaper,
+    setrlimit, waitpid,
 };
 
 /// Nothing that a test waits for takes so long.
@@ -149,6 +150,19 @@ pub(crate) fn stderr(spawned: &Spawned) -> String {
 
 pub(crate) fn pid(spawned: &Spawned) -> Pid {
     Pid::from_raw(i32::try_from(spawned.process.pid()).unwrap()).unwrap()
+}
+
+/// Waits until the child has loaded its program, which must be `cat`: a start returns a little earlier.
+pub(crate) fn loaded(cat: &mut Spawned) {
+    write(cat, b"?");
+    read(cat, &mut [0]);
+}
+
+/// Stops the child. A stop that is only on its way would be overtaken by a signal of a smaller number.
+pub(crate) fn stop(spawned: &Spawned) {
+    kill_process(pid(spawned), Signal::STOP).unwrap();
+    let (_, status) = waitpid(Some(pid(spawned)), WaitOptions::UNTRACED).unwrap().unwrap();
+    assert!(status.stopped(), "{status:?}");
 }
 
 /// Whether a process of that number is there, a zombie included.

@@ -11,9 +11,9 @@ use std::{
 };
 
 use offshoot_bootstrap::{Escalation, Exit, Reaper, Spawned};
-use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{WaitOptions, waitpid};
 
-use crate::harness::{PATIENCE, cat, exists, pid, quiet, shell, threads_of_ours, until, with_room_for};
+use crate::harness::{PATIENCE, cat, exists, pid, quiet, shell, stop, threads_of_ours, until, with_room_for};
 
 /// A grace that no test waits out.
 const LONG: Duration = Duration::from_secs(600);
@@ -78,7 +78,7 @@ fn who_is_stopped_is_killed() {
     let _quiet = quiet();
     let reaper = Reaper::new().unwrap();
     let child = cat();
-    kill_process(pid(&child), Signal::STOP).unwrap();
+    stop(&child);
     assert_eq!(outcome(&end(&reaper, child, SHORT)), "killed by signal 9 (KILL), after SIGKILL");
 }
 
@@ -122,7 +122,7 @@ fn two_hundred_end_at_once() {
     for (n, child) in children.into_iter().enumerate() {
         let stopped = n % 2 == 1;
         if stopped {
-            kill_process(pid(&child), Signal::STOP).unwrap();
+            stop(&child);
         }
         let sender = sender.clone();
         let grace = if stopped { SHORT } else { LONG };

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
     os::unix::process::CommandExt as _,
     process::{Command, Stdio},
 };
@@ -12,7 +13,9 @@ use rustix::{
     process::{WaitOptions, getpgid, waitpid},
 };
 
-use crate::harness::{cat, descriptors, exists, pid, quiet, read, rest, shell, start, stderr, until, write};
+use crate::harness::{
+    cat, descriptors, exists, loaded, pid, quiet, read, rest, shell, start, stderr, until, write,
+};
 
 fn cat_in_memory() -> Payload {
     Payload::bytes("kitty", fs::read("/bin/cat").unwrap()).unwrap()
@@ -33,7 +36,8 @@ fn a_file_talks_over_its_link() {
 #[test]
 fn bytes_run_from_a_sealed_image_and_leave_no_file() {
     let _quiet = quiet();
-    let cat = start(cat_in_memory()).unwrap();
+    let mut cat = start(cat_in_memory()).unwrap();
+    loaded(&mut cat);
     write(&cat, b"there and back");
     let image = fs::read_link(format!("/proc/{}/exe", cat.process.pid())).unwrap();
     assert!(image.starts_with("/memfd:kitty (deleted)"), "{}", image.display());
@@ -63,6 +67,8 @@ fn a_child_has_its_link_twice_and_its_stderr_and_no_other_descriptor() {
     let mut plain = Command::new("/bin/cat");
     plain.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut plain = plain.spawn().unwrap();
+    plain.stdin.as_mut().unwrap().write_all(b"?").unwrap();
+    plain.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     let inherited = descriptors(&plain.id().to_string()).len() - 3;
     drop(plain.stdin.take());
     plain.wait().unwrap();
@@ -70,7 +76,8 @@ fn a_child_has_its_link_twice_and_its_stderr_and_no_other_descriptor() {
 
     let first = cat();
     for payload in [Payload::file("/bin/cat").unwrap(), cat_in_memory()] {
-        let child = start(payload).unwrap();
+        let mut child = start(payload).unwrap();
+        loaded(&mut child);
         let has = descriptors(&child.process.pid().to_string());
         assert_eq!(has.len() - inherited, 3, "{has:?}");
         assert!(has[&0].starts_with("socket:") && has[&2].starts_with("pipe:"), "{has:?}");
