@@ -55,7 +55,7 @@ pub use error::{ConnectError, Phase};
 pub use exit::{Escalation, Exit, ExitReport};
 pub use kind::ConnectErrorKind;
 pub use local::Local;
-pub use method::{DEFAULT_TIMEOUT, Method, NAME_LIMIT, Plan};
+pub use method::{DEFAULT_TIMEOUT, Method, Plan};
 pub use payload::{Payload, PayloadError};
 pub use process::Process;
 pub use reap::Reaper;

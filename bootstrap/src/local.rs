@@ -2,10 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{
-    Method, Payload, Plan, Text,
-    method::{DEFAULT_TIMEOUT, nearest_name},
-};
+use offshoot_wire::clean_name;
+
+use crate::{Method, Payload, Plan, Text, method::DEFAULT_TIMEOUT};
 
 /// A process on the machine of the context that makes it, started directly, without a shell. It inherits
 /// environment and working directory.
@@ -28,12 +27,12 @@ pub struct Local {
 impl Local {
     /// A child of that payload, named after it.
     pub fn new(payload: Payload) -> Self {
-        let name = nearest_name(&payload.name());
+        let name = clean_name(&payload.name());
         Self { payload, name, timeout: DEFAULT_TIMEOUT, stamped: false }
     }
 
-    /// What the child is called: its part of the name, 1 to 64 bytes without a dot. Names need not be unique. A
-    /// name that may not be is an error of the connect.
+    /// What the child is called: its part of the name, 1 to 64 bytes, letters, digits and any of `-_@:+=`. Names
+    /// need not be unique. Any other name is an error of the connect.
     pub fn name(self, name: impl Into<String>) -> Self {
         Self { name: name.into(), ..self }
     }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use offshoot_wire::{MAX_NAME, clean_name};
 use serde::{Deserialize, Serialize};
 
 use crate::{ConnectError, ConnectErrorKind, Payload, Phase, Text};
@@ -13,9 +14,6 @@ use crate::{ConnectError, ConnectErrorKind, Payload, Phase, Text};
 /// How long a connect may take where nobody said otherwise: a slow machine starts a process in a second, and a
 /// person who waits gives up after half a minute.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The longest name of a context, in bytes.
-pub const NAME_LIMIT: usize = 64;
 
 /// A way to reach a place and start a program there.
 ///
@@ -51,7 +49,7 @@ pub struct Plan {
     pub place: Text,
     /// The word for the way there, such as `local`.
     pub method: Text,
-    /// The child's part of its name: 1 to 64 bytes, no dot, no slash, nothing invisible.
+    /// The child's part of its name: 1 to 64 bytes; letters, digits and any of `-_@:+=`.
     pub name: String,
     /// What becomes the child.
     pub payload: Payload,
@@ -79,25 +77,18 @@ impl Plan {
     ///
     /// [`ConnectErrorKind::BadName`], with the reason.
     pub fn check(&self) -> Result<(), ConnectError> {
-        let why = match self.name.as_str() {
-            "" => "is empty",
-            name if name.len() > NAME_LIMIT => "is longer than 64 bytes",
-            name if name.contains(['.', '/']) => {
-                "has a dot or a slash in it, which part the names of ancestors"
-            }
-            name if *name != *Text::from(name) => "has invisible characters in it",
-            _ => return Ok(()),
+        // What a parent would have to change in it would not be what was asked for.
+        if !self.name.is_empty() && clean_name(&self.name) == self.name {
+            return Ok(());
+        }
+        let why = match self.name.len() {
+            0 => "is empty".into(),
+            length if length > MAX_NAME => format!("is longer than {MAX_NAME} bytes"),
+            _ => "may have letters, digits and any of `-_@:+=` in it, no more".into(),
         };
-        let kind = ConnectErrorKind::BadName { name: self.name.as_str().into(), why: why.into() };
+        let kind = ConnectErrorKind::BadName { name: self.name.as_str().into(), why: Text::from(why) };
         Err(ConnectError::new(self, Phase::Allocate, kind))
     }
-}
-
-/// The nearest that may be a name: for names that were taken from something else and that nobody chose.
-pub(crate) fn nearest_name(text: &str) -> String {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' };
-    let name: String = text.chars().map(safe).take(NAME_LIMIT).collect();
-    if name.is_empty() { "local".into() } else { name }
 }
 
 #[cfg(test)]
@@ -112,9 +103,12 @@ mod tests {
     fn a_bad_name_is_refused_with_the_reason() {
         for (name, text) in [
             ("", "the name `` is empty; give one with `.name(..)`"),
-            ("a.b", "the name `a.b` has a dot or a slash in it, which part the names of ancestors; give"),
-            ("../x", "the name `../x` has a dot or a slash in it"),
-            ("a\nb", "the name `a\\nb` has invisible characters in it"),
+            (
+                "a.b",
+                "the name `a.b` may have letters, digits and any of `-_@:+=` in it, no more; give one with",
+            ),
+            ("../x", "the name `../x` may have letters"),
+            ("a\nb", "the name `a\\nb` may have letters"),
             (&"x".repeat(65), "is longer than 64 bytes"),
         ] {
             let error = checked(name).unwrap_err();
@@ -130,7 +124,7 @@ mod tests {
     #[test]
     fn a_name_taken_from_a_file_passes_the_check() {
         for file in ["", "leaf", "my tool.v2", "日本.bin", &"x.".repeat(99)] {
-            assert_eq!(checked(&nearest_name(file)), Ok(()), "{file}");
+            assert_eq!(checked(&clean_name(file)), Ok(()), "{file}");
         }
     }
 }
