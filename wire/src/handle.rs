@@ -32,8 +32,6 @@ impl Handle {
     pub const CREDIT: Self = Self(204);
     /// Cancels a call; travels in the flow of its call.
     pub const CANCEL: Self = Self(205);
-    /// Tells a caller that its call has begun to run.
-    pub const STARTED: Self = Self(206);
     /// Tells the home of a stream who holds its other end from now on (control).
     pub const REBIND: Self = Self(207);
     /// Makes a child of the context that takes it.
