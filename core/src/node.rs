@@ -2,10 +2,12 @@
 
 use std::{sync::Arc, time::Instant};
 
-use offshoot_latch::Wake;
 use offshoot_wire::{Body, ContextId, Direction, End, Handle};
 
-use crate::machine::{BadEnd, CallKey, Ended, Outcome, Outgoing, Progress, StreamUnsent, Tick, Unsent};
+use crate::{
+    machine::{BadEnd, CallKey, Ended, Outcome, Outgoing, Progress, StreamUnsent, Tick, Unsent},
+    wake::Wake,
+};
 
 /// Takes the end of one call. Called under the node's lock: must not block, send or run user code.
 pub(crate) trait CallSink: Send + Sync {
@@ -33,6 +35,8 @@ pub(crate) trait Node: Send + Sync + 'static {
     fn is_alive(&self, id: ContextId) -> bool;
     fn tick(&self, at: Instant) -> Tick;
     fn instant(&self, at: Tick) -> Instant;
+    /// The longest body that may travel, in bytes.
+    fn body_limit(&self) -> usize;
 
     /// Sends a call; `sink` learns its end exactly once, unless it is cancelled.
     fn call(&self, call: Outgoing, sink: Arc<dyn CallSink>) -> Result<Handle, Unsent>;
@@ -41,7 +45,12 @@ pub(crate) trait Node: Send + Sync + 'static {
     fn progress(&self, handle: Handle) -> Progress;
     /// Sends without an answer; blocks while the window is full, until `deadline`; then `Unsent::Full`.
     fn send_one_way(
-        &self, dst: ContextId, handle: Handle, body: Body, ends: Vec<End>, deadline: Option<Instant>,
+        &self,
+        dst: ContextId,
+        handle: Handle,
+        body: Body,
+        ends: Vec<End>,
+        deadline: Option<Instant>,
     ) -> Result<(), Unsent>;
     /// `sink` gets [`Outcome::Lost`] when `dst` goes.
     fn watch(&self, dst: ContextId, sink: Arc<dyn CallSink>) -> Handle;

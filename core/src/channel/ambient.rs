@@ -1,0 +1,136 @@
+//! What a `Sender`, `Receiver` or `Context` needs to know while serde writes or reads it: which message it is in.
+
+use std::{cell::RefCell, sync::Arc};
+
+use offshoot_wire::{Direction, codec};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::half::Half;
+use crate::node::Node;
+
+/// How much memory a decoded value may take, as a multiple of the limit for bodies: the decoder's estimate is on
+/// the safe side, and values are larger than their bytes.
+const VALUE_PER_BODY: usize = 4;
+
+/// One message that is being written or read on this thread.
+struct Frame {
+    node: Arc<dyn Node>,
+    /// While writing: what was handed over so far. While reading: what can be taken.
+    halves: Vec<Half>,
+    writing: bool,
+    /// Why a value of ours refused; the codec keeps no texts.
+    refusal: Option<&'static str>,
+}
+
+thread_local! {
+    /// Innermost last: the `Serialize` of a user may make a call of its own.
+    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Takes the frame away again, even when the code of the user panics.
+struct Entered;
+
+impl Entered {
+    fn new(node: &Arc<dyn Node>, halves: Vec<Half>, writing: bool) -> Self {
+        let frame = Frame { node: Arc::clone(node), halves, writing, refusal: None };
+        FRAMES.with_borrow_mut(|frames| frames.push(frame));
+        Self
+    }
+
+    fn leave(self) -> Option<Frame> {
+        std::mem::forget(self);
+        FRAMES.with_borrow_mut(Vec::pop)
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // Dropping a half closes it and may run code of ours that looks here: not while it is borrowed.
+        drop(FRAMES.with_borrow_mut(Vec::pop));
+    }
+}
+
+/// Appends `value` to `out`; returns the ends that it hands over, which close unless they are sent.
+pub(crate) fn encode<T: Serialize + ?Sized>(
+    node: &Arc<dyn Node>,
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<Vec<Half>, String> {
+    let entered = Entered::new(node, Vec::new(), true);
+    let written = codec::encode_into(value, out);
+    let frame = entered.leave();
+    match written {
+        Ok(()) => Ok(frame.map(|frame| frame.halves).unwrap_or_default()),
+        Err(error) => Err(told(frame, &error)),
+    }
+}
+
+/// Reads a value that must fill `bytes` and may take any of `halves`; those that nobody took are closed.
+pub(crate) fn decode<T: DeserializeOwned>(
+    node: &Arc<dyn Node>,
+    bytes: &[u8],
+    halves: Vec<Half>,
+) -> Result<T, String> {
+    let budget = node.body_limit().saturating_mul(VALUE_PER_BODY);
+    let entered = Entered::new(node, halves, false);
+    let read = codec::decode(bytes, budget);
+    // Each end that was taken is counted apart from the frame's own: what only the frame holds closes here, after
+    // the whole value is read, since an untagged enum reads an end and drops it before it reads it again.
+    let frame = entered.leave();
+    read.map_err(|error| told(frame, &error))
+}
+
+fn told(frame: Option<Frame>, error: &dyn std::fmt::Display) -> String {
+    match frame.and_then(|frame| frame.refusal) {
+        Some(refusal) => refusal.to_owned(),
+        None => error.to_string(),
+    }
+}
+
+/// Hands an end over to the message that is being written; its place among the ends of that message.
+pub(super) fn give(half: impl FnOnce() -> Result<Half, &'static str>) -> Result<u32, &'static str> {
+    FRAMES.with_borrow_mut(|frames| {
+        let frame = writing(frames)?;
+        let half = half().inspect_err(|refusal| frame.refusal = Some(refusal))?;
+        let place = u32::try_from(frame.halves.len()).unwrap_or(u32::MAX);
+        frame.halves.push(half);
+        Ok(place)
+    })
+}
+
+/// Takes the end at `place` of the message that is being read.
+pub(super) fn take(place: u32, direction: Direction) -> Result<Half, &'static str> {
+    FRAMES.with_borrow_mut(|frames| {
+        let frame = reading(frames)?;
+        let half = usize::try_from(place).ok().and_then(|place| frame.halves.get(place));
+        let refusal = match half {
+            Some(half) if half.direction() == direction => return Ok(half.clone()),
+            Some(_) => "a sender came where a receiver is expected, or the reverse",
+            None => "the message does not carry the end of a channel that it names",
+        };
+        frame.refusal = Some(refusal);
+        Err(refusal)
+    })
+}
+
+/// Whether a message is being written on this thread: only then can a context be written.
+pub(crate) fn check_writing() -> Result<(), &'static str> {
+    FRAMES.with_borrow_mut(|frames| writing(frames).map(drop))
+}
+
+/// The context that reads the message that is being read on this thread.
+pub(crate) fn reader() -> Result<Arc<dyn Node>, &'static str> {
+    FRAMES.with_borrow_mut(|frames| reading(frames).map(|frame| Arc::clone(&frame.node)))
+}
+
+fn writing(frames: &mut [Frame]) -> Result<&mut Frame, &'static str> {
+    frames.last_mut().filter(|frame| frame.writing).ok_or(
+        "a Sender, Receiver or Context can be written only into a message: pass it in an argument, a result or an item",
+    )
+}
+
+fn reading(frames: &mut [Frame]) -> Result<&mut Frame, &'static str> {
+    frames.last_mut().filter(|frame| !frame.writing).ok_or(
+        "a Sender, Receiver or Context can be read only from a message: take it from an argument, a result or an item",
+    )
+}

@@ -1,0 +1,22 @@
+//! Streams of items between contexts, and what carries their ends from one to another.
+
+pub(crate) mod ambient;
+pub(crate) mod carry;
+pub(crate) mod half;
+mod leg;
+mod pipe;
+mod receiver;
+mod sender;
+
+pub use receiver::{IntoIter, Iter, Receiver, Receiving};
+pub use sender::{Sender, Sending};
+
+use std::sync::Arc;
+
+use crate::{Message, node::Node};
+
+/// A new channel of this context.
+pub(crate) fn channel<T: Message>(node: &Arc<dyn Node>) -> (Sender<T>, Receiver<T>) {
+    let (writes, reads) = half::pair(node);
+    (Sender::new(writes), Receiver::new(reads))
+}

@@ -1,0 +1,481 @@
+//! The middle of a channel: a bounded queue that ends at a reader here, or is pumped into a stream of the machine.
+//!
+//! Writers are threads of this context, and legs by which items come from others. Items are bytes from the start:
+//! so a channel holds any `T` whatever thread it was made on, and a receiver that travels takes along what waits.
+
+use std::{
+    collections::VecDeque,
+    ptr,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use offshoot_wire::{Body, ContextId, Direction, FRAME_COST};
+
+use super::{
+    carry::{self, Draft, Sealed},
+    leg::Leg,
+};
+use crate::{
+    RecvError, SendError,
+    machine::{Ended, StreamUnsent},
+    node::Node,
+    sync::lock,
+    wake::{Listener, Ticket, Waiters, Wake},
+};
+
+/// What writers of this context may have waiting in a pipe, in bytes: as much as lets a writer and a reader run
+/// side by side, and little beside the windows of the machine.
+const HELD_MAX: usize = 64 * 1024;
+
+/// A bounded queue with writers and one reader.
+pub(crate) struct Pipe {
+    node: Arc<dyn Node>,
+    state: Mutex<State>,
+}
+
+pub(super) struct State {
+    pub(super) queue: VecDeque<Parcel>,
+    /// Bytes in the queue, and on their way out of it, that writers of this context wait for.
+    held: usize,
+    /// Shares of the sending end that are here.
+    pub(super) writers: usize,
+    /// Shares of the receiving end that are here.
+    readers: usize,
+    pub(super) reader: Reader,
+    /// Where items come in from other contexts.
+    pub(super) legs: Vec<Arc<Leg>>,
+    /// The end came in a message and was not used yet: it can be handed on.
+    pub(super) unopened: bool,
+    /// A writer has failed the stream: nothing more is taken.
+    failed: Option<Failure>,
+    /// What the reader was told of a writer that was lost; after that there is no clean end.
+    broken: Option<RecvError>,
+    pump: Pump,
+    want_items: Waiters,
+    want_room: Waiters,
+}
+
+/// Where items go.
+pub(super) enum Reader {
+    /// Into the hands of this context.
+    Here,
+    /// To another.
+    Away(Arc<Leg>),
+    /// Nowhere, and this is why.
+    Gone(SendError),
+}
+
+/// That a writer has failed the stream; the text until it is told to the reader.
+struct Failure(Option<String>);
+
+/// Who moves items from the queue into the machine.
+#[derive(Default)]
+struct Pump {
+    /// A thread does.
+    running: bool,
+    /// Something happened since it looked.
+    again: bool,
+    /// The machine has no room; it will say when.
+    stalled: bool,
+}
+
+/// What waits in a pipe.
+pub(super) enum Parcel {
+    /// An item of this context, with the ends that it hands over.
+    Draft(Draft),
+    /// The same, made for the context that takes it.
+    Sealed { sealed: Sealed, cost: usize },
+    /// An item from another context.
+    Arrived { leg: Arc<Leg>, body: Body, cost: u32 },
+    /// The end of one writer, and not a clean one.
+    Broken(RecvError),
+}
+
+impl Parcel {
+    /// What a writer of this context waits for, in bytes.
+    pub(super) fn held(&self) -> usize {
+        match self {
+            Self::Draft(draft) => draft.len().saturating_add(FRAME_COST),
+            Self::Sealed { cost, .. } => *cost,
+            Self::Arrived { .. } | Self::Broken(_) => 0,
+        }
+    }
+}
+
+impl Pipe {
+    pub(super) fn new(node: &Arc<dyn Node>) -> Arc<Self> {
+        let state = State {
+            queue: VecDeque::new(),
+            held: 0,
+            writers: 0,
+            readers: 0,
+            reader: Reader::Here,
+            legs: Vec::new(),
+            unopened: false,
+            failed: None,
+            broken: None,
+            pump: Pump::default(),
+            want_items: Waiters::default(),
+            want_room: Waiters::default(),
+        };
+        Arc::new(Self { node: Arc::clone(node), state: Mutex::new(state) })
+    }
+
+    pub(super) fn node(&self) -> &Arc<dyn Node> {
+        &self.node
+    }
+
+    /// The machine's lock may be held by whoever calls this, so it is never asked for anything under this one.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// One share more of an end.
+    pub(super) fn join(&self, direction: Direction) {
+        let mut state = self.lock();
+        let shares = state.shares(direction);
+        *shares = shares.saturating_add(1);
+    }
+
+    /// One share less; the last one closes the end.
+    pub(super) fn leave(self: &Arc<Self>, direction: Direction) {
+        let mut state = self.lock();
+        let shares = state.shares(direction);
+        *shares = shares.saturating_sub(1);
+        if *shares > 0 {
+            return;
+        }
+        match (direction, &state.reader) {
+            (Direction::Sends, Reader::Here) => {
+                let woken = state.want_items.wake_all();
+                drop(state);
+                fire(woken);
+            }
+            (Direction::Sends, Reader::Away(_)) => {
+                drop(state);
+                self.pump();
+            }
+            (Direction::Receives, Reader::Here) => {
+                state.reader = Reader::Gone(SendError::Closed);
+                let queue = std::mem::take(&mut state.queue);
+                let legs = std::mem::take(&mut state.legs);
+                let woken = state.want_room.wake_all();
+                drop(state);
+                drop(queue);
+                legs.iter().for_each(|leg| leg.close(None));
+                fire(woken);
+            }
+            _ => {}
+        }
+    }
+
+    /// The first use of an end that came in a message tells its home that the holder is there.
+    pub(super) fn open(&self) {
+        let mut state = self.lock();
+        if !std::mem::take(&mut state.unopened) {
+            return;
+        }
+        let leg = match &state.reader {
+            Reader::Away(leg) => Some(leg),
+            Reader::Here | Reader::Gone(_) => state.legs.first(),
+        };
+        let handle = leg.and_then(|leg| leg.handle());
+        drop(state);
+        if let Some(handle) = handle {
+            self.node.stream_open(handle);
+        }
+    }
+
+    /// The context to which items go; `None` while that is this one.
+    pub(super) fn destination(&self) -> Option<ContextId> {
+        match &self.lock().reader {
+            Reader::Away(leg) => Some(leg.peer),
+            Reader::Here | Reader::Gone(_) => None,
+        }
+    }
+
+    /// Whether nobody will take another item.
+    pub(super) fn is_closed(&self) -> bool {
+        let state = self.lock();
+        state.failed.is_some() || matches!(state.reader, Reader::Gone(_))
+    }
+
+    /// Puts a parcel into the queue, or leaves `listener` there until there is room.
+    pub(super) fn poll_push(
+        self: &Arc<Self>,
+        parcel: &mut Option<Parcel>,
+        ticket: &mut Ticket,
+        listener: Option<&Listener>,
+    ) -> Option<Result<(), SendError>> {
+        let mut state = self.lock();
+        if let Reader::Gone(why) = &state.reader {
+            return Some(Err(why.clone()));
+        }
+        if state.failed.is_some() {
+            return Some(Err(SendError::Closed));
+        }
+        let cost = parcel.as_ref().map_or(0, Parcel::held);
+        if state.held > 0 && state.held.saturating_add(cost) > HELD_MAX {
+            let replaced = listener.and_then(|listener| state.want_room.register(ticket, listener));
+            drop(state);
+            drop(replaced);
+            return None;
+        }
+        state.held = state.held.saturating_add(cost);
+        state.queue.extend(parcel.take());
+        let away = matches!(state.reader, Reader::Away(_));
+        let woken = state.want_items.wake_all();
+        drop(state);
+        fire(woken);
+        if away {
+            self.pump();
+        }
+        Some(Ok(()))
+    }
+
+    /// Takes the next parcel, or leaves `listener` there until one comes. `Ok(None)` is the clean end.
+    pub(super) fn poll_pull(
+        &self,
+        ticket: &mut Ticket,
+        listener: Option<&Listener>,
+    ) -> Option<Result<Option<Parcel>, RecvError>> {
+        let mut state = self.lock();
+        if !matches!(state.reader, Reader::Here) {
+            let reason = "this receiver was sent to another context".to_owned();
+            return Some(Err(RecvError::Failed { reason }));
+        }
+        match state.queue.pop_front() {
+            Some(Parcel::Broken(error)) => {
+                state.broken = Some(error.clone());
+                Some(Err(error))
+            }
+            Some(parcel) => {
+                let woken = state.release(parcel.held());
+                drop(state);
+                fire(woken);
+                if let Parcel::Arrived { leg, cost, .. } = &parcel
+                    && let Some(handle) = leg.handle()
+                {
+                    self.node.taken(handle, *cost);
+                }
+                Some(Ok(Some(parcel)))
+            }
+            None if state.writers == 0 && state.legs.is_empty() => {
+                Some(state.broken.clone().map_or(Ok(None), Err))
+            }
+            None => {
+                let replaced = listener.and_then(|listener| state.want_items.register(ticket, listener));
+                drop(state);
+                drop(replaced);
+                None
+            }
+        }
+    }
+
+    /// Whoever waited for items or room does so no more.
+    pub(super) fn stop_waiting(&self, direction: Direction, ticket: Ticket) {
+        let mut state = self.lock();
+        let waiters = match direction {
+            Direction::Sends => &mut state.want_room,
+            Direction::Receives => &mut state.want_items,
+        };
+        let left = waiters.leave(ticket);
+        drop(state);
+        drop(left);
+    }
+
+    /// A writer ends the stream badly, for all its writers here.
+    pub(super) fn fail(self: &Arc<Self>, text: String) {
+        let mut state = self.lock();
+        if state.failed.is_some() || matches!(state.reader, Reader::Gone(_)) {
+            return;
+        }
+        let here = matches!(state.reader, Reader::Here);
+        let reason = if here {
+            state.queue.push_back(Parcel::Broken(RecvError::Failed { reason: text }));
+            None
+        } else {
+            Some(text)
+        };
+        state.failed = Some(Failure(reason));
+        let woken = [state.want_items.wake_all(), state.want_room.wake_all()];
+        drop(state);
+        woken.into_iter().for_each(fire);
+        self.pump();
+    }
+
+    /// Moves what waits into the machine, as far as it goes; closes the stream behind the last item.
+    pub(super) fn pump(self: &Arc<Self>) {
+        while let Some(step) = self.lock().next_step() {
+            match step {
+                Step::Send { leg, parcel } => {
+                    if !self.send_by(&leg, parcel) {
+                        return;
+                    }
+                }
+                Step::Close { leg, fail } => leg.close(fail),
+                Step::Discard(queue) => drop(queue),
+            }
+        }
+    }
+
+    /// Sends one parcel; whether to look for the next.
+    fn send_by(self: &Arc<Self>, leg: &Arc<Leg>, parcel: Parcel) -> bool {
+        let cost = parcel.held();
+        let Some(handle) = leg.handle() else { return false };
+        let sealed = match parcel {
+            Parcel::Draft(draft) => draft.seal(&self.node, leg.peer, &carry::item_head),
+            Parcel::Sealed { sealed, .. } => Ok(sealed),
+            Parcel::Arrived { .. } | Parcel::Broken(_) => return self.after_send(cost),
+        };
+        let Sealed { body, ends, handed } = match sealed {
+            Ok(sealed) => sealed,
+            Err(text) => return self.break_off(leg, text),
+        };
+        match self.node.stream_send(handle, body, ends.clone()) {
+            Ok(()) => {
+                handed.sent();
+                self.after_send(cost)
+            }
+            Err(StreamUnsent::Full(body)) => {
+                let mut state = self.lock();
+                state.queue.push_front(Parcel::Sealed { sealed: Sealed { body, ends, handed }, cost });
+                state.pump.running = false;
+                // The machine may have found room while we were about to say that there is none.
+                state.pump.stalled = !std::mem::take(&mut state.pump.again);
+                !state.pump.stalled
+            }
+            Err(StreamUnsent::Closed) => self.break_off(leg, "the stream has ended".to_owned()),
+            Err(StreamUnsent::TooLarge) => {
+                self.break_off(leg, "an item is over the limit for bodies".to_owned())
+            }
+        }
+    }
+
+    fn after_send(&self, cost: usize) -> bool {
+        let mut state = self.lock();
+        state.pump.running = false;
+        let woken = state.release(cost);
+        drop(state);
+        fire(woken);
+        true
+    }
+
+    /// The stream cannot go on: both sides learn it.
+    fn break_off(&self, leg: &Arc<Leg>, text: String) -> bool {
+        let mut state = self.lock();
+        state.pump.running = false;
+        if !matches!(state.reader, Reader::Gone(_)) {
+            state.reader = Reader::Gone(SendError::Lost { reason: text.clone() });
+        }
+        let woken = state.want_room.wake_all();
+        drop(state);
+        leg.close(Some(text));
+        fire(woken);
+        true
+    }
+
+    /// An item has come. Under the machine's lock.
+    pub(super) fn on_item(&self, leg: Arc<Leg>, body: Body, cost: u32) -> Option<Wake> {
+        let mut state = self.lock();
+        if !matches!(state.reader, Reader::Here) {
+            return None;
+        }
+        state.queue.push_back(Parcel::Arrived { leg, body, cost });
+        state.want_items.wake_all()
+    }
+
+    /// The machine has room; whether to pump. Under its lock.
+    pub(super) fn on_room(&self) -> bool {
+        let mut state = self.lock();
+        state.pump.stalled = false;
+        if state.pump.running {
+            state.pump.again = true;
+        }
+        !state.pump.running
+    }
+
+    /// One stream of the machine has ended from the other side. Under its lock: nothing is dropped here.
+    pub(super) fn on_ended(&self, leg: &Leg, how: Ended) -> Option<Wake> {
+        let mut state = self.lock();
+        if matches!(&state.reader, Reader::Away(away) if ptr::eq(&**away, leg)) {
+            state.reader = Reader::Gone(match how {
+                Ended::Closed => SendError::Closed,
+                Ended::Failed(reason) | Ended::Lost(reason) => SendError::Lost { reason },
+                Ended::Stopped => SendError::Lost { reason: STOPPED.to_owned() },
+            });
+            return state.want_room.wake_all();
+        }
+        let before = state.legs.len();
+        state.legs.retain(|other| !ptr::eq(&**other, leg));
+        if state.legs.len() == before {
+            return None;
+        }
+        let error = match how {
+            Ended::Closed => None,
+            Ended::Failed(reason) => Some(RecvError::Failed { reason }),
+            Ended::Lost(reason) => Some(RecvError::Lost { reason }),
+            Ended::Stopped => Some(RecvError::Lost { reason: STOPPED.to_owned() }),
+        };
+        state.queue.extend(error.map(Parcel::Broken));
+        state.want_items.wake_all()
+    }
+}
+
+const STOPPED: &str = "this context is ending";
+
+/// What the pump does next, without the lock.
+enum Step {
+    Send { leg: Arc<Leg>, parcel: Parcel },
+    Close { leg: Arc<Leg>, fail: Option<String> },
+    Discard(VecDeque<Parcel>),
+}
+
+impl State {
+    fn shares(&mut self, direction: Direction) -> &mut usize {
+        match direction {
+            Direction::Sends => &mut self.writers,
+            Direction::Receives => &mut self.readers,
+        }
+    }
+
+    /// Gives room back to the writers of this context.
+    fn release(&mut self, held: usize) -> Option<Wake> {
+        self.held = self.held.saturating_sub(held);
+        if held > 0 { self.want_room.wake_all() } else { None }
+    }
+
+    /// Decides what the pump does; a step that sends is one thread's until it says so.
+    fn next_step(&mut self) -> Option<Step> {
+        if self.pump.running {
+            self.pump.again = true;
+            return None;
+        }
+        let leg = match &self.reader {
+            Reader::Away(leg) => Arc::clone(leg),
+            Reader::Gone(_) if !self.queue.is_empty() => {
+                return Some(Step::Discard(std::mem::take(&mut self.queue)));
+            }
+            Reader::Here | Reader::Gone(_) => return None,
+        };
+        if self.pump.stalled || leg.handle().is_none() {
+            return None;
+        }
+        if let Some(parcel) = self.queue.pop_front() {
+            self.pump = Pump { running: true, again: false, stalled: false };
+            return Some(Step::Send { leg, parcel });
+        }
+        if self.writers > 0 && self.failed.is_none() {
+            return None;
+        }
+        let fail = self.failed.as_mut().and_then(|failure| failure.0.take());
+        self.reader = Reader::Gone(SendError::Closed);
+        Some(Step::Close { leg, fail })
+    }
+}
+
+fn fire(woken: Option<Wake>) {
+    if let Some(wake) = woken {
+        wake.fire();
+    }
+}

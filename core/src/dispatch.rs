@@ -1,0 +1,149 @@
+//! One call that came in: its arguments are read, its handler is run, and it is answered exactly once.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex},
+};
+
+use offshoot_wire::{Body, ContextId, End, Failed, ReplyHead, codec};
+
+use crate::{
+    Call, Functions, Message,
+    answer::{Reply, cut, value_head},
+    channel::{
+        ambient,
+        carry::{self, Draft, Sealed},
+    },
+    machine::{CallKey, Incoming},
+    node::Node,
+    open::Open,
+    sync::lock,
+    wake::{Listener, Run},
+};
+
+/// The arguments of a call, not read yet.
+pub(crate) struct Arguments<'a> {
+    node: &'a Arc<dyn Node>,
+    from: ContextId,
+    body: Body,
+    ends: Vec<End>,
+}
+
+impl Arguments<'_> {
+    /// Reads them; on an error the ends that they bring are closed.
+    pub(crate) fn read<A: Message>(self) -> Result<A, String> {
+        let halves = carry::import(self.node, self.from, &self.ends)?;
+        ambient::decode(self.node, &self.body, halves)
+    }
+}
+
+/// Runs a call on this thread and answers it, at once or when the [`Pending`](crate::Pending) that its handler
+/// returned has ended. The worker is free as soon as this returns.
+pub(crate) fn run(node: &Arc<dyn Node>, functions: &Functions, incoming: Incoming) {
+    let caller = Caller {
+        node: Arc::clone(node),
+        key: incoming.key,
+        id: incoming.src,
+        function: incoming.name.clone(),
+        wants_reply: incoming.wants_reply,
+    };
+    let Some(handler) = incoming.function.and_then(|index| functions.handler(index)) else {
+        return caller.answer(Reply::Failed(Failed::NoSuchFunction, incoming.name));
+    };
+    let arguments = Arguments {
+        node,
+        from: incoming.src,
+        body: incoming.body.slice(incoming.args_at, incoming.body.len()),
+        ends: incoming.ends.clone(),
+    };
+    let call = Call::new(node, incoming);
+    let entered = call.enter();
+    let reply = catch_unwind(AssertUnwindSafe(|| handler(&call, arguments)));
+    drop(entered);
+    caller.answer(reply.unwrap_or_else(|panic| Reply::Failed(Failed::Panic, panic_text(&*panic))));
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a text").to_owned()
+}
+
+/// Who waits for the answer.
+struct Caller {
+    node: Arc<dyn Node>,
+    key: CallKey,
+    id: ContextId,
+    function: String,
+    wants_reply: bool,
+}
+
+impl Caller {
+    fn answer(self, reply: Reply) {
+        match reply {
+            Reply::Value(draft) => match draft.seal(&self.node, self.id, &value_head) {
+                Ok(Sealed { body, ends, handed }) => {
+                    if self.wants_reply {
+                        handed.sent();
+                    } else {
+                        drop(handed);
+                    }
+                    self.node.answer(self.key, body, ends, false);
+                }
+                Err(message) => self.fail(Failed::Result, &message),
+            },
+            Reply::Failed(how, message) => self.fail(how, &message),
+            Reply::Later(open) => Arc::new(Relay::new(*open, Some(self))).run(),
+        }
+    }
+
+    fn fail(self, how: Failed, message: &str) {
+        let message = cut(message);
+        if !self.wants_reply {
+            log::warn!(target: "offshoot", "{} was called without a reply and failed: {message}", self.function);
+        }
+        let head = codec::encode(&ReplyHead::Failed(how, message));
+        self.node.answer(self.key, Body::from(head.unwrap_or_default()), Vec::new(), true);
+    }
+}
+
+/// A call of ours that goes on without anybody who waits: what it ends in is the answer to another call, or nothing.
+pub(crate) struct Relay {
+    inner: Mutex<Option<(Open, Option<Caller>)>>,
+}
+
+impl Relay {
+    fn new(open: Open, answers: Option<Caller>) -> Self {
+        Self { inner: Mutex::new(Some((open, answers))) }
+    }
+
+    /// Lets a call run to its end.
+    pub(crate) fn detach(open: Open) {
+        Arc::new(Self::new(open, None)).run();
+    }
+}
+
+impl Run for Relay {
+    fn run(self: Arc<Self>) {
+        let Some((mut open, answers)) = lock(&self.inner).take() else { return };
+        // Put back before the listener is left, so that an end in between finds it.
+        let Some(answer) = open.look() else {
+            let slot = open.slot();
+            *lock(&self.inner) = Some((open, answers));
+            if let Some(slot) = slot {
+                slot.tell(Listener::Run(self));
+            }
+            return;
+        };
+        let Some(caller) = answers else { return };
+        caller.answer(match answer {
+            // As it came: the value is not read here, and its ends are handed on unused.
+            Ok(answer) => match Draft::relayed(&answer.value, answer.halves, &value_head) {
+                Ok(draft) => Reply::Value(draft),
+                Err(message) => Reply::Failed(Failed::Result, message),
+            },
+            Err(error) => Reply::Failed(Failed::Error, error.to_string()),
+        });
+    }
+}

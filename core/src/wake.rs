@@ -1,0 +1,136 @@
+//! Who waits for something, and how he is woken once no lock is held.
+
+use std::{sync::Arc, task::Waker, time::Instant};
+
+use offshoot_latch::{GetError, Latch};
+
+/// What must be done because something was waited for; see [`Wake::fire`].
+#[must_use = "whoever waits sleeps on until this is fired"]
+pub(crate) enum Wake {
+    /// A thread sleeps in [`wait`].
+    Thread(Arc<Bell>),
+    /// A future of the user was polled.
+    Task(Waker),
+    /// Something of this crate goes on; it does not block and runs no user code.
+    Run(Arc<dyn Run>),
+    /// Several.
+    All(Vec<Self>),
+}
+
+/// Work that was waiting for something to happen.
+pub(crate) trait Run: Send + Sync {
+    /// Does what can be done now. Called without a lock; never blocks and runs no user code.
+    fn run(self: Arc<Self>);
+}
+
+impl Wake {
+    /// Wakes. Never under a lock: the waker of a future is user code, and everybody woken looks at what is locked.
+    pub(crate) fn fire(self) {
+        match self {
+            // Nobody closes a bell.
+            Self::Thread(bell) => drop(bell.put(())),
+            Self::Task(waker) => waker.wake(),
+            Self::Run(work) => work.run(),
+            Self::All(wakes) => wakes.into_iter().for_each(Self::fire),
+        }
+    }
+
+    /// Whether firing it runs code of the user's, which the broker must leave to the sink thread.
+    pub(crate) fn is_foreign(&self) -> bool {
+        match self {
+            Self::Task(_) => true,
+            Self::Thread(_) | Self::Run(_) => false,
+            Self::All(wakes) => wakes.iter().any(Self::is_foreign),
+        }
+    }
+}
+
+/// Whom to wake: what a poll leaves behind when there is nothing yet.
+#[derive(Clone)]
+pub(crate) enum Listener {
+    Thread(Arc<Bell>),
+    Task(Waker),
+    Run(Arc<dyn Run>),
+}
+
+impl From<Listener> for Wake {
+    fn from(listener: Listener) -> Self {
+        match listener {
+            Listener::Thread(bell) => Self::Thread(bell),
+            Listener::Task(waker) => Self::Task(waker),
+            Listener::Run(work) => Self::Run(work),
+        }
+    }
+}
+
+/// What a thread sleeps on. A stale ring costs one look.
+pub(crate) type Bell = Latch<()>;
+
+thread_local! {
+    static BELL: Arc<Bell> = Arc::default();
+}
+
+/// Blocks this thread until `poll` has a value; `None` once `deadline` has passed without one.
+///
+/// `poll` must leave the listener where it is woken when it returns `None`.
+pub(crate) fn wait<T>(deadline: Option<Instant>, mut poll: impl FnMut(&Listener) -> Option<T>) -> Option<T> {
+    // A thread that is ending has no bell of its own any more.
+    let bell = BELL.try_with(Arc::clone).unwrap_or_default();
+    let listener = Listener::Thread(Arc::clone(&bell));
+    loop {
+        if let Some(value) = poll(&listener) {
+            return Some(value);
+        }
+        // Rung by whoever fires the `Wake` made from our listener.
+        let rung = match deadline {
+            Some(at) => bell.get_deadline(at),
+            None => bell.get(),
+        };
+        if rung == Err(GetError::TimedOut) {
+            return poll(&listener);
+        }
+    }
+}
+
+/// All who wait for one thing, each under a ticket so that he can leave.
+#[derive(Default)]
+pub(crate) struct Waiters {
+    last: u64,
+    list: Vec<(u64, Listener)>,
+}
+
+/// A place among [`Waiters`], taken at the first poll that finds nothing.
+pub(crate) type Ticket = Option<u64>;
+
+impl Waiters {
+    /// Puts `listener` in the place of `ticket`; the caller drops what stood there after it has unlocked.
+    pub(crate) fn register(&mut self, ticket: &mut Ticket, listener: &Listener) -> Option<Listener> {
+        let own = *ticket.get_or_insert_with(|| {
+            self.last = self.last.wrapping_add(1);
+            self.last
+        });
+        match self.list.iter_mut().find(|(at, _)| *at == own) {
+            Some((_, place)) => Some(std::mem::replace(place, listener.clone())),
+            None => {
+                self.list.push((own, listener.clone()));
+                None
+            }
+        }
+    }
+
+    /// Leaves; the caller drops what is returned after it has unlocked.
+    pub(crate) fn leave(&mut self, ticket: Ticket) -> Option<Listener> {
+        let at = self.list.iter().position(|(at, _)| Some(*at) == ticket)?;
+        Some(self.list.swap_remove(at).1)
+    }
+
+    /// Everybody who waits, to be woken; they register anew if it was not for them.
+    pub(crate) fn wake_all(&mut self) -> Option<Wake> {
+        if self.list.is_empty() {
+            return None;
+        }
+        Some(Wake::All(
+            std::mem::take(&mut self.list).into_iter().map(|(_, listener)| listener.into()).collect(),
+        ))
+    }
+}
