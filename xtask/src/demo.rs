@@ -43,12 +43,16 @@ pub(crate) fn prepare(workspace: &Workspace, run: fn(&mut Command) -> Result<()>
     if !exists(workspace) {
         bail!("there is no demo yet: {PACKAGE} has no program `{PROGRAM}`");
     }
-    payload::build(workspace, Profile::Static, run)?;
-    run(run::cargo(workspace.root()).args(["build", "--package", PACKAGE, "--bin", PROGRAM]))
-        .context("cannot build the demo")?;
+    let built = payload::build(workspace, Profile::Static, run)?;
     let mut demo = Command::new(workspace.target_dir().join("debug").join(PROGRAM));
     demo.current_dir(workspace.root());
-    demo.arg("--leaf").arg(payload::path(workspace, "leaf"));
-    demo.arg("--hop").arg(payload::path(workspace, "hop"));
+    for name in ["leaf", "hop"] {
+        if built.iter().all(|program| program.name != name) {
+            bail!("the demo needs a payload program `{name}`, and there is none yet");
+        }
+        demo.arg(format!("--{name}")).arg(payload::path(workspace, name));
+    }
+    run(run::cargo(workspace.root()).args(["build", "--package", PACKAGE, "--bin", PROGRAM]))
+        .context("cannot build the demo")?;
     Ok(demo)
 }

@@ -118,7 +118,7 @@ fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
 fn models(workspace: &Workspace) -> Option<Suite<'_>> {
     let modelled = || workspace.members().filter(|member| member.target("test", MODEL).is_some());
     let command = |member: &Package| {
-        let mut command = cargo(workspace.root(), "test --no-fail-fast --target-dir");
+        let mut command = cargo(workspace.root(), "test --release --no-fail-fast --target-dir");
         command.arg(workspace.target_dir().join("loom")).args(["--package", &member.name, "--test", MODEL]);
         command
             .args(["--", "--show-output"])
