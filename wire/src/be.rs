@@ -2,11 +2,11 @@
 
 use alloc::vec::Vec;
 
-/// Appends the last `width` bytes of `value`.
-pub(crate) fn put(out: &mut Vec<u8>, value: u64, width: usize) {
-    let bytes = value.to_be_bytes();
-    let skipped = bytes.len().saturating_sub(width);
-    out.extend_from_slice(bytes.get(skipped..).unwrap_or_default());
+/// Appends the last `WIDTH` bytes of `value`.
+pub(crate) fn put<const WIDTH: usize>(out: &mut Vec<u8>, value: u64) {
+    if let Some(bytes) = value.to_be_bytes().last_chunk::<WIDTH>() {
+        out.extend_from_slice(bytes);
+    }
 }
 
 /// Fills `slot` with the last bytes of `value`.

@@ -77,3 +77,32 @@ impl fmt::Debug for Body {
         write!(f, "Body({} bytes)", self.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn a_slice_shares_the_bytes_and_ends_where_they_do() {
+        let body = Body::from(vec![0, 1, 2, 3, 4]);
+        let middle = body.slice(1, 4);
+        assert_eq!(middle[..], [1, 2, 3]);
+        assert_eq!(middle.slice(1, 9)[..], [2, 3]);
+        assert_eq!(middle.slice(2, 1)[..], []);
+        assert_eq!(middle.slice(usize::MAX, usize::MAX)[..], []);
+        assert_eq!(middle.as_ptr(), body[1..].as_ptr());
+        assert_eq!(middle, Body::from(&[1, 2, 3][..]));
+    }
+
+    #[test]
+    fn the_only_owner_gets_the_bytes_without_a_copy() {
+        let body = Body::from(vec![1, 2, 3]);
+        let address = body.as_ptr();
+        let shared = body.clone();
+        assert_eq!(shared.into_vec(), [1, 2, 3]);
+        let alone = body.into_vec();
+        assert_eq!(alone.as_ptr(), address);
+    }
+}

@@ -121,3 +121,19 @@ impl ReplyTo {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // protocol 2.3
+    #[test]
+    fn reply_to_is_nobody_dead_or_an_allocated_handle() {
+        for number in [0, 999, 1000, u32::MAX] {
+            assert_eq!(ReplyTo::from_number(number).map(ReplyTo::number), Some(number));
+        }
+        for number in [1, 101, 998] {
+            assert_eq!(ReplyTo::from_number(number), None);
+        }
+    }
+}

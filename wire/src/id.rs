@@ -74,3 +74,24 @@ impl IdRange {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // attack 39
+    #[test]
+    fn no_range_reaches_beyond_the_last_id() {
+        assert_eq!(IdRange::LAST.id(IdRange::LEN - 1), Some(ContextId::new(4_294_966_999)));
+        assert_eq!(IdRange::LAST.id(IdRange::LEN), None);
+        assert_eq!(IdRange::new(IdRange::LAST.number() + 1), None);
+    }
+
+    #[test]
+    fn an_id_lies_in_the_range_that_gives_it() {
+        let range = IdRange::new(7).unwrap();
+        for offset in [0, 999] {
+            assert_eq!(range.id(offset).map(ContextId::range), Some(range));
+        }
+    }
+}

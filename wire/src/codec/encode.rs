@@ -4,37 +4,8 @@ use alloc::vec::Vec;
 
 use serde::{Serialize, ser};
 
-use super::{MAX_DEPTH, cbor};
+use super::{EncodeError, MAX_DEPTH, cbor};
 use crate::be;
-
-/// Why a value cannot be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum EncodeError {
-    /// A 128-bit integer.
-    #[error("128-bit integers cannot be encoded: send two of 64 bits, or a text")]
-    Wide,
-    /// A field was left out.
-    #[error(
-        "a field was left out of a struct, whose fields have no names here: remove `skip_serializing_if`"
-    )]
-    Skipped,
-    /// The number of elements differs from the announced one.
-    #[error("another number of elements was written than announced: correct the type's own `Serialize`")]
-    Length,
-    /// Deeper than [`MAX_DEPTH`].
-    #[error("the value is nested deeper than 64 levels: send it flat, for example as a list with indices")]
-    Depth,
-    /// The type's own `Serialize` refused. Its text is not kept: it would cost every leaf the code that formats it.
-    #[error("the type's own `Serialize` refused the value")]
-    Custom,
-}
-
-impl ser::Error for EncodeError {
-    fn custom<T: core::fmt::Display>(_text: T) -> Self {
-        Self::Custom
-    }
-}
 
 /// Writes one value.
 pub(super) struct Writer<'o> {
@@ -60,15 +31,19 @@ impl<'o> Writer<'o> {
     }
 
     fn head(&mut self, major: u8, number: u64) {
-        let (info, width) = match number {
-            0..=23 => (number as u8, 0),
-            24..=0xff => (24, 1),
-            0x100..=0xffff => (25, 2),
-            0x1_0000..=0xffff_ffff => (26, 4),
-            _ => (27, 8),
-        };
-        self.out.push((major << 5) | info);
-        be::put(self.out, number, width);
+        let major = major << 5;
+        match number {
+            0..=23 => self.out.push(major | number as u8),
+            24..=0xff => self.long::<1>(major | 24, number),
+            0x100..=0xffff => self.long::<2>(major | 25, number),
+            0x1_0000..=0xffff_ffff => self.long::<4>(major | 26, number),
+            _ => self.long::<8>(major | 27, number),
+        }
+    }
+
+    fn long<const WIDTH: usize>(&mut self, first: u8, number: u64) {
+        self.out.push(first);
+        be::put::<WIDTH>(self.out, number);
     }
 
     fn string(&mut self, major: u8, bytes: &[u8]) {
@@ -144,14 +119,12 @@ impl<'a, 'o> ser::Serializer for &'a mut Writer<'o> {
     }
 
     fn serialize_f32(self, value: f32) -> Result<(), EncodeError> {
-        self.out.push(cbor::F32);
-        be::put(self.out, u64::from(value.to_bits()), 4);
+        self.long::<4>(cbor::F32, u64::from(value.to_bits()));
         Ok(())
     }
 
     fn serialize_f64(self, value: f64) -> Result<(), EncodeError> {
-        self.out.push(cbor::F64);
-        be::put(self.out, value.to_bits(), 8);
+        self.long::<8>(cbor::F64, value.to_bits());
         Ok(())
     }
 

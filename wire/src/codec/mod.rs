@@ -33,16 +33,20 @@
 
 mod decode;
 mod encode;
+mod error;
+mod reader;
 
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-pub use decode::{DecodeError, DecodeErrorKind};
-pub use encode::EncodeError;
+pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 
 /// How deep arrays, maps and options that hold a value may lie within each other.
 pub const MAX_DEPTH: u8 = 64;
+
+/// What most bodies fit in, so that they are written without growing, in bytes.
+const SMALL: usize = 64;
 
 /// Appends `value` to what `out` holds.
 ///
@@ -62,7 +66,7 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Resul
 /// # Errors
 /// [`EncodeError`] when the value has no form.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(SMALL);
     encode_into(value, &mut out)?;
     Ok(out)
 }
@@ -75,7 +79,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> 
 /// # Errors
 /// [`DecodeError`] says what is wrong, and at which byte.
 pub fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8], budget: usize) -> Result<T, DecodeError> {
-    let mut reader = decode::Reader::new(bytes, budget);
+    let mut reader = reader::Reader::new(bytes, budget);
     let value = T::deserialize(&mut reader).and_then(|value| reader.finish().map(|()| value));
     value.map_err(|kind| reader.error(kind))
 }
@@ -88,7 +92,7 @@ pub fn decode_prefix<'de, T: Deserialize<'de>>(
     bytes: &'de [u8],
     budget: usize,
 ) -> Result<(T, usize), DecodeError> {
-    let mut reader = decode::Reader::new(bytes, budget);
+    let mut reader = reader::Reader::new(bytes, budget);
     match T::deserialize(&mut reader) {
         Ok(value) => Ok((value, reader.offset())),
         Err(kind) => Err(reader.error(kind)),
