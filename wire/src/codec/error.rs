@@ -17,7 +17,7 @@ pub enum EncodeError {
     /// The number of elements differs from the announced one.
     #[error("another number of elements was written than announced: correct the type's own `Serialize`")]
     Length,
-    /// Deeper than [`MAX_DEPTH`].
+    /// Deeper than [`MAX_DEPTH`](super::MAX_DEPTH).
     #[error("the value is nested deeper than 64 levels: send it flat, for example as a list with indices")]
     Depth,
     /// The type's own `Serialize` refused. Its text is not kept: it would cost every leaf the code that formats it.
@@ -69,7 +69,7 @@ pub enum DecodeErrorKind {
     /// A value that its type does not take: a number out of its range, several characters for one.
     #[error("the value is out of the range of its type")]
     Range,
-    /// Deeper than [`MAX_DEPTH`].
+    /// Deeper than [`MAX_DEPTH`](super::MAX_DEPTH).
     #[error("nested deeper than 64 levels")]
     Depth,
     /// More memory than the budget.
