@@ -1,17 +1,24 @@
 //! What runs in every offshoot context: the router machine, the broker, calls and streams.
-#![forbid(unsafe_code)]
-// The threads that run this are about to be added.
-#![allow(dead_code)]
+
+#[cfg(not(unix))]
+compile_error!(
+    "offshoot runs on Unix only: its processes talk over descriptors that other systems do not have"
+);
 
 mod answer;
+mod broker;
 mod call;
 mod caller;
 mod channel;
+mod child;
+mod close;
 mod context;
 mod dispatch;
 mod error;
+mod forward;
 mod function;
 mod functions;
+mod link;
 mod lost;
 pub mod machine;
 mod message;
@@ -19,14 +26,19 @@ mod node;
 mod open;
 mod pending;
 mod select;
+mod shared;
 mod shutdown;
+mod sink;
+mod stdio;
 mod sync;
 mod wake;
+mod worker;
 
 pub use answer::{Failure, IntoReturn, Outcome};
 pub use call::Call;
 pub use caller::Caller;
 pub use channel::{IntoIter, Iter, Receiver, Receiving, Sender, Sending};
+pub use child::Child;
 pub use context::Context;
 pub use error::{CallError, Cancelled, RecvError, SendError, TimedOut};
 pub use function::Function;
@@ -38,3 +50,15 @@ pub use offshoot_wire::{self as wire, ContextId};
 pub use pending::Pending;
 pub use select::{Key, Select, Source};
 pub use shutdown::Shutdown;
+
+/// What `offshoot-parent` builds on. Not for programs: it changes without notice.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::{
+        broker::{Broker, spawn as spawn_broker},
+        child::Boot,
+        link::{ChildWatcher, LinkFailure, LinkParts},
+        shared::{Hooks, Shared, Way},
+        worker::spawn as spawn_workers,
+    };
+}

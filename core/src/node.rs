@@ -42,7 +42,6 @@ pub(crate) trait Node: Send + Sync + 'static {
     fn call(&self, call: Outgoing, sink: Arc<dyn CallSink>) -> Result<Handle, Unsent>;
     /// Gives a call up; its sink learns nothing any more.
     fn cancel(&self, handle: Handle) -> Progress;
-    fn progress(&self, handle: Handle) -> Progress;
     /// Sends without an answer; blocks while the window is full, until `deadline`; then `Unsent::Full`.
     fn send_one_way(
         &self,

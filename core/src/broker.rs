@@ -1,0 +1,229 @@
+//! The broker thread: waits for what comes by the links, gives it to the machine, and watches the time.
+
+use std::{
+    io,
+    num::NonZeroUsize,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use polling::Events;
+
+use crate::{
+    link::{Channel, Link},
+    machine::{Event, Routes},
+    shared::{Effects, Shared, Way},
+    sync::lock,
+};
+
+/// Bytes that are read from one link before the others have their turn, in bytes.
+const READ_QUANTUM: usize = 64 * 1024;
+/// Bytes that are written to one link before the others have their turn, in bytes.
+const WRITE_QUANTUM: usize = 256 * 1024;
+/// Bytes that are still read from a link that is to end: no more can be under way on one.
+const LAST_QUANTUM: usize = 1 << 20;
+/// Rounds of input that go before a timer that is due; more would let a flood stop the time.
+const ROUNDS_BEFORE_TIMER: usize = 8;
+/// Events taken from the poller at once.
+const EVENTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
+
+/// The running broker of a context.
+#[derive(Debug)]
+pub struct Broker {
+    thread: JoinHandle<()>,
+}
+
+impl Broker {
+    /// Waits until the broker has ended, which [`Shared::stop`] makes it do at once: it runs no user code. Must not be
+    /// called by the broker itself.
+    pub fn join(self) {
+        // If it panicked, everybody who waited has been told by its guard.
+        drop(self.thread.join());
+    }
+
+    /// Whether the calling thread is this broker.
+    #[must_use]
+    pub fn is_me(&self) -> bool {
+        self.thread.thread().id() == thread::current().id()
+    }
+}
+
+/// Starts the broker of a context.
+///
+/// # Errors
+/// No thread can be started.
+pub fn spawn<R: Routes + Send + 'static>(shared: &Arc<Shared<R>>) -> io::Result<Broker> {
+    let turn = Turn { shared: Arc::clone(shared), input: Vec::new() };
+    // An error is one of the poller, which ends the broker and with it everything that waits.
+    let body = move || drop(turn.run());
+    let thread = thread::Builder::new().name("offshoot-broker".to_owned()).spawn(body)?;
+    Ok(Broker { thread })
+}
+
+/// Tells everybody who waits, even if the broker panics.
+struct Guard<R: Routes + Send + 'static>(Arc<Shared<R>>);
+
+impl<R: Routes + Send + 'static> Drop for Guard<R> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+struct Turn<R: Routes> {
+    shared: Arc<Shared<R>>,
+    /// What one turn of reading brought; kept for its memory.
+    input: Vec<Event>,
+}
+
+impl<R: Routes + Send + 'static> Turn<R> {
+    fn run(mut self) -> io::Result<()> {
+        let _guard = Guard(Arc::clone(&self.shared));
+        let mut events = Events::with_capacity(EVENTS);
+        while !self.shared.is_stopped() {
+            let until = self.shared.sleep_until();
+            // Woken by a link, a timer, or by whoever changed what is waited for.
+            self.poll(&mut events, until.map(|at| at.saturating_duration_since(Instant::now())))?;
+            self.judge_timers(&mut events)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for events and serves them; tells whether there were any.
+    fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<bool> {
+        events.clear();
+        let waited = self.shared.poller.wait(events, timeout);
+        self.shared.woke();
+        match waited {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        let mut is_any = false;
+        for event in events.iter() {
+            is_any = true;
+            self.serve(event);
+        }
+        for (link, reason) in self.shared.take_condemned() {
+            self.shared.read_link(&link, LAST_QUANTUM, &mut self.input);
+            self.shared.down(&link, reason);
+        }
+        Ok(is_any)
+    }
+
+    fn serve(&mut self, event: polling::Event) {
+        let (channel, index) = Channel::of(event.key);
+        match channel {
+            Channel::Captured => {
+                if let Some(capture) = lock(&self.shared.stdio).get_mut(index) {
+                    capture.turn(index, &self.shared.sink);
+                }
+            }
+            Channel::Stderr => {
+                if let Some(link) = self.shared.link_at(index)
+                    && let Some(prelude) = lock(&link.reader).prelude()
+                {
+                    prelude.read_stderr(index);
+                }
+            }
+            Channel::Main | Channel::Output => {
+                if let Some(link) = self.shared.link_at(index) {
+                    self.serve_link(&link, event.readable && channel == Channel::Main, event.writable);
+                }
+            }
+        }
+    }
+
+    fn serve_link(&mut self, link: &Arc<Link>, is_readable: bool, is_writable: bool) {
+        if is_writable && link.take_write_wish() {
+            let mut effects = Effects::default();
+            self.shared.flush(link, WRITE_QUANTUM, &mut effects);
+            self.shared.act(effects);
+        }
+        // A hang-up is told of a link that is not to be read, too; it is found when it is read again.
+        if is_readable && !link.is_paused() {
+            let end = self.shared.read_link(link, READ_QUANTUM, &mut self.input);
+            if let Some(reason) = end {
+                return self.shared.down(link, reason);
+            }
+        }
+        self.shared.watch_link(link, link.rearm());
+    }
+
+    /// All input that waits is read before a timer is judged: after this process was stopped, what came in the
+    /// meantime counts as having come in time.
+    fn judge_timers(&mut self, events: &mut Events) -> io::Result<()> {
+        let mut now = self.shared.now();
+        if self.shared.is_due(now) {
+            for _ in 0..ROUNDS_BEFORE_TIMER {
+                now = self.shared.now();
+                if !self.poll(events, Some(Duration::ZERO))? {
+                    break;
+                }
+            }
+            self.shared.with(|state, _| state.machine.handle(now, Event::Due, &mut state.out));
+        }
+        if let Some(life) = &self.shared.life {
+            life.judge(Instant::now());
+        }
+        Ok(())
+    }
+}
+
+impl<R: Routes + Send + 'static> Shared<R> {
+    /// Reads a link once, at most `quantum` bytes, and gives what came to the machine; tells why nothing more will
+    /// come, if so. Must not run twice at once for one link. `input` is empty before and after.
+    pub(crate) fn read_link(
+        &self,
+        link: &Arc<Link>,
+        quantum: usize,
+        input: &mut Vec<Event>,
+    ) -> Option<String> {
+        let turn = lock(&link.reader).turn(link.input(), link.key, quantum, input);
+        for event in &*input {
+            if let Event::Frame { frame, .. } = event {
+                self.hooks().frame(link.key, Way::In, frame);
+            }
+        }
+        self.with_input(link.key, |state, now| {
+            if turn.bytes > 0 {
+                state.machine.heard(now, link.key);
+            }
+            for event in input.drain(..) {
+                state.machine.handle(now, event, &mut state.out);
+            }
+        });
+        turn.end
+    }
+
+    /// Takes what had come before the poller knew the link, and leaves the rest to the broker.
+    pub(crate) fn begin_reading(&self, link: &Arc<Link>) {
+        match self.read_link(link, READ_QUANTUM, &mut Vec::new()) {
+            Some(reason) => self.condemn(link, reason),
+            None => self.watch_link(link, link.rearm()),
+        }
+    }
+
+    /// The link has ended, and what it brought has been read.
+    fn down(&self, link: &Arc<Link>, reason: String) {
+        link.close();
+        link.input().shut();
+        let was_there = self.with_input(link.key, |state, now| {
+            let was_there = state.links.remove(link.key).is_some();
+            if was_there {
+                let event = Event::LinkDown { link: link.key, reason: reason.clone() };
+                state.machine.handle(now, event, &mut state.out);
+            }
+            was_there
+        });
+        if was_there {
+            if let Some(watcher) = &link.watcher {
+                let failure = lock(&link.reader).fail(&reason);
+                match failure {
+                    Some(failure) => watcher.failed(failure),
+                    None => watcher.down(&reason),
+                }
+            }
+            self.link_gone();
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The life of a process that was started to be a child: from its first byte to its exit.
+
+use std::{
+    fmt, io,
+    io::{IsTerminal as _, Write as _},
+    os::fd::OwnedFd,
+    sync::Arc,
+    time::Duration,
+};
+
+use offshoot_wire::{
+    ContextId, Decoded, Decoder, Handle, Hello, Nonce, OPENING_LEN, Role, Setup, VERSION, codec, marker,
+};
+
+use crate::{
+    Call, Function, Functions, IntoReturn, Message, Policy, broker,
+    close::{self, Code, Hook, Life},
+    forward,
+    link::Source,
+    machine::{Config, Limits, Routes, UpOnly},
+    shared::{Hooks, Shared},
+    stdio::{self, Taken},
+    sync::lock,
+    worker,
+};
+
+/// What decoding a SETUP may take, in bytes: the ids of a very deep tree.
+const SETUP_BUDGET: usize = 64 * 1024;
+
+/// A program that is started by a parent, and runs the functions that it serves until it is told to end.
+///
+/// It takes the descriptors 0 and 1: from then on user code reads nothing from stdin, and what it and its own child
+/// processes write to stdout and stderr goes to the root as log records, line by line, under the targets `stdout` and
+/// `stderr`. So do the records of the `log` crate, unless the program installs a logger of its own.
+///
+/// ```no_run
+/// use offshoot_core::{Child, Function};
+///
+/// pub const LENGTH: Function<String, u64> = Function::new("length");
+///
+/// fn main() -> ! {
+///     Child::new().serve(LENGTH, |_call, text: String| text.len() as u64).run()
+/// }
+/// ```
+#[must_use = "a child does nothing until `run` is called"]
+#[derive(Debug)]
+pub struct Child {
+    boot: Boot,
+}
+
+impl Child {
+    /// Takes the descriptors of the link. Call it first in `main`, before anything is read or written.
+    ///
+    /// Ends the process, with status 2 and a sentence on stderr, if it was started by hand.
+    pub fn new() -> Self {
+        Self { boot: Boot::take(Role::Leaf) }
+    }
+
+    /// Serves `function` to this context's ancestors, and to whom they grant it.
+    ///
+    /// Calls run on the main thread, one after the other in the order in which they came, unless
+    /// [`workers`](Self::workers) is set.
+    pub fn serve<A: Message, R: Message, O: IntoReturn<R>>(
+        self,
+        function: Function<A, R>,
+        handler: impl Fn(&Call, A) -> O + Send + Sync + 'static,
+    ) -> Self {
+        self.map(|functions| functions.serve(function, handler))
+    }
+
+    /// As [`serve`](Self::serve), for those that `who` names.
+    pub fn serve_to<A: Message, R: Message, O: IntoReturn<R>>(
+        self,
+        who: Policy,
+        function: Function<A, R>,
+        handler: impl Fn(&Call, A) -> O + Send + Sync + 'static,
+    ) -> Self {
+        self.map(|functions| functions.serve_to(who, function, handler))
+    }
+
+    /// Serves a table of functions, beside those served already.
+    pub fn functions(self, functions: Functions) -> Self {
+        self.map(|served| served.and(functions))
+    }
+
+    /// How many calls run side by side: the main thread is the first worker. 1 unless set.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.boot.workers = workers.max(1);
+        self
+    }
+
+    /// What is to be done when the parent is lost, and how long it may take: `undo` runs once, on a thread of its own
+    /// and without the link, and then the process ends. After `grace` it is made to.
+    ///
+    /// It does not run when the process is told to end.
+    pub fn on_parent_lost(mut self, grace: Duration, undo: impl FnOnce() + Send + 'static) -> Self {
+        self.boot.hook = Some(Hook { grace, run: Box::new(undo) });
+        self
+    }
+
+    /// Serves until the process is told to end, or its parent is lost.
+    ///
+    /// Exits with 0 when it was told to end, 1 when the parent is lost, 2 when no parent has started it.
+    pub fn run(self) -> ! {
+        self.boot.run(|setup: &Setup| (UpOnly::new(setup.id), Arc::new(()) as Arc<dyn Hooks<UpOnly>>))
+    }
+
+    fn map(mut self, change: impl FnOnce(Functions) -> Functions) -> Self {
+        self.boot.functions = change(self.boot.functions);
+        self
+    }
+}
+
+impl Default for Child {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a process needs to become a child, leaf or parent.
+pub struct Boot {
+    taken: Taken,
+    role: Role,
+    /// What it serves.
+    pub functions: Functions,
+    /// How many calls run side by side.
+    pub workers: usize,
+    hook: Option<Hook>,
+}
+
+impl fmt::Debug for Boot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Boot")
+            .field("role", &self.role)
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a process did not become a child.
+enum Refusal {
+    /// Whatever started it is no parent.
+    ByHand,
+    /// A parent did, but it cannot go on.
+    Broken(String),
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+impl Boot {
+    /// Takes the descriptors 0 and 1 of this process for the link.
+    pub fn take(role: Role) -> Self {
+        if io::stdin().is_terminal() {
+            refuse(&Refusal::ByHand);
+        }
+        match stdio::take() {
+            Ok(taken) => Self { taken, role, functions: Functions::new(), workers: 1, hook: None },
+            Err(error) => refuse(&error.into()),
+        }
+    }
+
+    /// Learns who this context is, and lives as it until the end. `make` gives the routing table and what happens
+    /// beside it.
+    pub fn run<R: Routes + Send + 'static>(self, make: impl FnOnce(&Setup) -> (R, Arc<dyn Hooks<R>>)) -> ! {
+        let functions = self.functions.clone();
+        match self.start(make) {
+            Ok((shared, life)) => {
+                worker::serve(&shared, &functions, 0);
+                close::finish(&shared, &life)
+            }
+            Err(refusal) => refuse(&refusal),
+        }
+    }
+
+    fn start<R: Routes + Send + 'static>(
+        self,
+        make: impl FnOnce(&Setup) -> (R, Arc<dyn Hooks<R>>),
+    ) -> Result<(Arc<Shared<R>>, Arc<Life>), Refusal> {
+        let (nonce, setup, decoder) = greet(&self.taken.input)?;
+        let life = Life::new(Duration::from_millis(setup.grace_ms.into()), self.hook);
+        let (routes, hooks) = make(&setup);
+        let entries: Vec<_> =
+            self.functions.entries().map(|(name, policy)| (name.to_owned(), policy)).collect();
+        let hello = Hello {
+            version: VERSION,
+            features: 0,
+            role: self.role,
+            pid: std::process::id(),
+            build: digest(entries.iter().map(|(name, _)| name)),
+        };
+        let config = Config {
+            me: setup.id,
+            ancestors: setup.ancestors,
+            role: self.role,
+            one_way: setup.one_way,
+            functions: entries,
+            limits: Limits {
+                body: setup.body_limit,
+                ping_ms: setup.ping_ms,
+                grace_ms: setup.grace_ms,
+                ..Limits::default()
+            },
+        };
+        let shared = Shared::with_life(config, setup.name, routes, hooks, Some(Arc::clone(&life)))?;
+        // It lives as long as the process.
+        drop(broker::spawn(&shared)?);
+        worker::spawn(&shared, &self.functions, 1, self.workers)?;
+
+        let Taken { input, output } = self.taken;
+        say(output.as_ref().unwrap_or(&input), &marker(&nonce))?;
+        let input = Source::new(input, &shared.poller)?;
+        let output = output.map(|fd| Source::new(fd, &shared.poller)).transpose()?;
+        *lock(&shared.stdio) = stdio::capture(&shared.poller, setup.log_level)?;
+        shared.watch_stdio();
+        forward::install(&shared.sink, setup.log_level);
+        let link = shared.attach_parent(&hello, input, output, decoder).ok_or_else(no_parent)?;
+        shared.begin_reading(&link);
+        Ok((shared, life))
+    }
+}
+
+fn no_parent() -> Refusal {
+    Refusal::Broken("SETUP names no parent".to_owned())
+}
+
+/// Reads the opening line and SETUP, which nothing may come before; what follows stays in the decoder.
+fn greet(from: &OwnedFd) -> Result<(Nonce, Setup, Decoder), Refusal> {
+    let mut opening = [0; OPENING_LEN];
+    // Whatever else writes here, or nobody: no parent has started this.
+    stdio::read_exact(from, &mut opening).map_err(|_| Refusal::ByHand)?;
+    let nonce = Nonce::parse_opening(&opening).map_err(|_| Refusal::ByHand)?;
+    let mut decoder = Decoder::new();
+    let frame = loop {
+        match decoder.next_frame().map_err(|bad| Refusal::Broken(bad.to_string()))? {
+            Some(Decoded::Frame(frame)) if frame.handle == Handle::SETUP => break frame,
+            Some(_) => return Err(Refusal::Broken("the parent did not begin with SETUP".to_owned())),
+            None => {}
+        }
+        match rustix::io::retry_on_intr(|| rustix::io::read(from, decoder.space()))
+            .map_err(io::Error::from)?
+        {
+            0 => return Err(Refusal::Broken("the parent went before it had sent SETUP".to_owned())),
+            read => decoder.filled(read),
+        }
+    };
+    let setup: Setup = codec::decode(&frame.body, SETUP_BUDGET)
+        .map_err(|error| Refusal::Broken(format!("SETUP cannot be read: {error}; build both sides anew")))?;
+    if setup.version != VERSION || setup.id == ContextId::ROOT {
+        let theirs = setup.version;
+        return Err(Refusal::Broken(format!(
+            "the parent speaks version {theirs} of the protocol, this payload version {VERSION}: build both anew"
+        )));
+    }
+    Ok((nonce, setup, decoder))
+}
+
+/// Writes the few bytes that go before frames; nothing else is under way yet.
+fn say(to: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::write(to, bytes))?;
+        bytes = bytes.get(written..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// FNV-1a over the names, in the order of the table: two payloads with one digest serve the same functions.
+fn digest<'a>(names: impl Iterator<Item = &'a String>) -> u64 {
+    let bytes = names.flat_map(|name| name.bytes().chain([0]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn refuse(refusal: &Refusal) -> ! {
+    let mut stderr = io::stderr();
+    // There is nobody left to tell if this fails.
+    let (code, _) = match refusal {
+        Refusal::ByHand => {
+            let text = "this program is a payload of offshoot: it is started by a parent with `connect`, not by hand";
+            (Code::Misused, writeln!(stderr, "{text}"))
+        }
+        Refusal::Broken(reason) => {
+            (Code::Broken, writeln!(stderr, "offshoot: this context cannot start: {reason}"))
+        }
+    };
+    close::exit(code)
+}

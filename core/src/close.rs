@@ -1,0 +1,209 @@
+//! The end of a child process: its phases, its graces, and the only call of `exit`.
+
+use std::{
+    fmt,
+    io::Write as _,
+    process,
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Signal, getpid, kill_process};
+
+use crate::{
+    machine::Routes,
+    shared::Shared,
+    sync::{later, lock, rest},
+};
+
+/// What a context that has lost its parent may take to end, with all that is below it.
+pub(crate) const ORPHAN_GRACE: Duration = Duration::from_secs(1);
+
+/// What user code wants done, once, when the parent is lost.
+pub(crate) struct Hook {
+    pub(crate) grace: Duration,
+    pub(crate) run: Box<dyn FnOnce() + Send>,
+}
+
+/// How a child process ends. A root has none: its program goes on.
+pub(crate) struct Life {
+    /// Between SIGTERM and SIGKILL to the own process.
+    grace: Duration,
+    phase: Mutex<Phase>,
+    changed: Condvar,
+}
+
+enum Phase {
+    Running(Option<Hook>),
+    Ending(Ending),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ending {
+    why: Why,
+    /// When everything must be done; SIGTERM follows.
+    deadline: Instant,
+    /// When SIGKILL follows.
+    kill_at: Instant,
+    was_terminated: bool,
+    hook_runs: bool,
+}
+
+/// Why a context ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It was told to.
+    Told,
+    /// Its parent is gone.
+    Orphaned,
+}
+
+impl fmt::Debug for Life {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Life").field("grace", &self.grace).finish_non_exhaustive()
+    }
+}
+
+impl Life {
+    pub(crate) fn new(grace: Duration, hook: Option<Hook>) -> Arc<Self> {
+        Arc::new(Self { grace, phase: Mutex::new(Phase::Running(hook)), changed: Condvar::new() })
+    }
+
+    /// The time that an orphan has.
+    pub(crate) fn orphan_grace(&self) -> Duration {
+        match &*lock(&self.phase) {
+            Phase::Running(Some(hook)) => hook.grace.max(ORPHAN_GRACE),
+            Phase::Running(None) | Phase::Ending(_) => ORPHAN_GRACE,
+        }
+    }
+
+    /// The end begins. A second reason never gives more time.
+    pub(crate) fn begin(self: &Arc<Self>, why: Why, left: Duration) {
+        let deadline = later(left);
+        let mut phase = lock(&self.phase);
+        let hook = match &mut *phase {
+            Phase::Running(hook) => hook.take().filter(|_| why == Why::Orphaned),
+            Phase::Ending(ending) => {
+                let deadline = ending.deadline.min(deadline);
+                *ending = Ending { deadline, kill_at: deadline + self.grace, ..*ending };
+                return;
+            }
+        };
+        let hook_runs = hook.is_some();
+        *phase = Phase::Ending(Ending {
+            why,
+            deadline,
+            kill_at: deadline + self.grace,
+            was_terminated: false,
+            hook_runs,
+        });
+        drop(phase);
+        if let Some(hook) = hook {
+            self.run_hook(hook);
+        }
+    }
+
+    /// User code: not on the broker, which begins the end.
+    fn run_hook(self: &Arc<Self>, hook: Hook) {
+        /// Tells the end of the hook even if it panics.
+        struct Done(Arc<Life>);
+        impl Drop for Done {
+            fn drop(&mut self) {
+                if let Phase::Ending(ending) = &mut *lock(&self.0.phase) {
+                    ending.hook_runs = false;
+                }
+                self.0.changed.notify_all();
+            }
+        }
+        let done = Done(Arc::clone(self));
+        let body = move || {
+            let _done = done;
+            (hook.run)();
+        };
+        // Where no thread can be had, dropping the closure says that it is done.
+        drop(thread::Builder::new().name("offshoot-orphan".to_owned()).spawn(body));
+    }
+
+    /// When [`judge`](Self::judge) has something to do.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        match &*lock(&self.phase) {
+            Phase::Running(_) => None,
+            Phase::Ending(ending) if ending.was_terminated => Some(ending.kill_at),
+            Phase::Ending(ending) => Some(ending.deadline),
+        }
+    }
+
+    /// On the broker: the main thread has not returned in its time, so the process is made to end.
+    pub(crate) fn judge(&self, now: Instant) {
+        let mut phase = lock(&self.phase);
+        let Phase::Ending(ending) = &mut *phase else { return };
+        let signal = if now >= ending.kill_at {
+            Signal::KILL
+        } else if now >= ending.deadline && !ending.was_terminated {
+            ending.was_terminated = true;
+            Signal::TERM
+        } else {
+            return;
+        };
+        drop(phase);
+        // A process may always signal itself.
+        let _ = kill_process(getpid(), signal);
+    }
+
+    fn ending(&self) -> Option<Ending> {
+        match &*lock(&self.phase) {
+            Phase::Running(_) => None,
+            Phase::Ending(ending) => Some(*ending),
+        }
+    }
+
+    /// Waits for what user code does about a lost parent.
+    fn wait_for_hook(&self, deadline: Instant) {
+        let mut phase = lock(&self.phase);
+        // Notified when the hook has returned.
+        while matches!(&*phase, Phase::Ending(ending) if ending.hook_runs) && Instant::now() < deadline {
+            phase = rest(&self.changed, phase, Some(deadline));
+        }
+    }
+}
+
+/// On the main thread, after its last call: hands on what is held, and ends the process.
+pub(crate) fn finish<R: Routes + Send + 'static>(shared: &Shared<R>, life: &Life) -> ! {
+    // A broker that has panicked leaves no ending; there is nothing to wait for then.
+    let Some(ending) = life.ending() else { exit(Code::Broken) };
+    // The exit must come before the broker's SIGTERM.
+    let margin = ending.deadline.saturating_duration_since(Instant::now()) / 8;
+    let deadline = ending.deadline.checked_sub(margin).unwrap_or(ending.deadline);
+    life.wait_for_hook(deadline);
+    shared.wait_for_workers(deadline);
+    shared.wait_for_children(deadline);
+    // Whoever reads our stdout may be gone; what matters is that it is not lost in our own buffer.
+    drop(std::io::stdout().flush());
+    shared.drain_stdio();
+    if ending.why == Why::Told {
+        shared.sink.flush(deadline);
+        shared.wait_until_quiet(deadline);
+    }
+    exit(match ending.why {
+        Why::Told => Code::Ended,
+        Why::Orphaned => Code::Orphaned,
+    })
+}
+
+/// With what status a child ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Code {
+    /// It was told to.
+    Ended = 0,
+    /// Its parent is gone.
+    Orphaned = 1,
+    /// It was started by something that is no parent.
+    Misused = 2,
+    /// It could not be set up, or its broker has panicked.
+    Broken = 70,
+}
+
+pub(crate) fn exit(code: Code) -> ! {
+    process::exit(code as i32)
+}

@@ -1,0 +1,208 @@
+//! A link: the duplex byte stream to a neighbour, its two directions, and what the poller is asked for.
+
+mod prelude;
+mod reader;
+pub(crate) mod sys;
+mod writer;
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::{Arc, Mutex},
+};
+
+use offshoot_wire::{Decoder, Hello, Nonce};
+use polling::{Event, Poller};
+
+pub(crate) use self::{reader::Reader, sys::Source, writer::Writer};
+use crate::{machine::LinkKey, sync::lock};
+
+/// What a parent hands over to link a child that has just been started.
+#[derive(Debug)]
+pub struct LinkParts {
+    /// The duplex socket whose other end the child has as its descriptors 0 and 1.
+    pub socket: OwnedFd,
+    /// What the child must answer with, and what it is told to do so in the opening line.
+    pub nonce: Nonce,
+    /// The reading end of the child's stderr, read until the link is up.
+    pub stderr: Option<OwnedFd>,
+    /// Who is told what becomes of it.
+    pub watcher: Arc<dyn ChildWatcher>,
+}
+
+/// Learns what becomes of the link to a child. Called by the broker with no lock held: must not block.
+pub trait ChildWatcher: Send + Sync + std::fmt::Debug {
+    /// The child has said HELLO.
+    fn up(&self, hello: &Hello);
+    /// The link ended before the child said HELLO. Nothing else is told after it.
+    fn failed(&self, failure: LinkFailure);
+    /// The link, which was up, has ended. Nothing else is told after it.
+    fn down(&self, reason: &str);
+    /// The child was told to end and has not gone: make it.
+    fn escalate(&self);
+}
+
+/// What a link had seen when it ended before the child said HELLO.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinkFailure {
+    /// Why, for people.
+    pub reason: String,
+    /// Whether the marker came: our program had started then.
+    pub marker_seen: bool,
+    /// What came before the marker, the last 64 KiB of it.
+    pub last_words: Vec<u8>,
+    /// What came on stderr, the last 64 KiB of it.
+    pub stderr: Vec<u8>,
+}
+
+/// A link's descriptors, and the state of its two directions.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) key: LinkKey,
+    input: Source,
+    /// `None`: the input is a socket that does both.
+    output: Option<Source>,
+    interest: Mutex<Interest>,
+    pub(crate) reader: Mutex<Reader>,
+    /// Locked by who holds the writer token alone.
+    pub(crate) writer: Mutex<Writer>,
+    pub(crate) watcher: Option<Arc<dyn ChildWatcher>>,
+}
+
+/// What the poller is to tell of a link. Its lock is the one that is held across a system call: what was asked for
+/// last must also be what the kernel hears last.
+#[derive(Debug, Default)]
+struct Interest {
+    is_open: bool,
+    is_paused: bool,
+    /// The broker holds the writer token, and waits for room.
+    wants_write: bool,
+}
+
+/// The part of a poller's key that tells what a descriptor is to its link; the rest is the link's slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channel {
+    /// What is read, and in a socket also written.
+    Main,
+    /// What is written, where that is another descriptor.
+    Output,
+    /// The stderr of a child that is not up yet.
+    Stderr,
+    /// A captured output of this process; its index stands in place of a slot.
+    Captured,
+}
+
+impl Channel {
+    const ALL: [Self; 4] = [Self::Main, Self::Output, Self::Stderr, Self::Captured];
+
+    pub(crate) const fn key(self, slot: usize) -> usize {
+        slot.wrapping_mul(Self::ALL.len()).wrapping_add(self as usize)
+    }
+
+    pub(crate) fn of(key: usize) -> (Self, usize) {
+        let len = Self::ALL.len();
+        (Self::ALL.get(key % len).copied().unwrap_or(Self::Main), key / len)
+    }
+}
+
+impl Link {
+    /// The link to the parent, whose first bytes `decoder` has already taken.
+    pub(crate) fn to_parent(key: LinkKey, input: Source, output: Option<Source>, decoder: Decoder) -> Self {
+        Self::new(key, input, output, Reader::new(decoder), Writer::default(), None)
+    }
+
+    /// The link to a child that has yet to answer: `opening` goes first.
+    pub(crate) fn to_child(key: LinkKey, socket: Source, stderr: Option<Source>, parts: ChildParts) -> Self {
+        let ChildParts { nonce, watcher } = parts;
+        let writer = Writer::opening(&offshoot_wire::opening(&nonce));
+        Self::new(key, socket, None, Reader::connecting(&nonce, stderr), writer, Some(watcher))
+    }
+
+    fn new(
+        key: LinkKey,
+        input: Source,
+        output: Option<Source>,
+        reader: Reader,
+        writer: Writer,
+        watcher: Option<Arc<dyn ChildWatcher>>,
+    ) -> Self {
+        let interest = Mutex::new(Interest { is_open: true, ..Interest::default() });
+        Self { key, input, output, interest, reader: Mutex::new(reader), writer: Mutex::new(writer), watcher }
+    }
+
+    /// Where frames are written.
+    pub(crate) fn output(&self) -> &Source {
+        self.output.as_ref().unwrap_or(&self.input)
+    }
+
+    /// Where they are read.
+    pub(crate) const fn input(&self) -> &Source {
+        &self.input
+    }
+
+    /// Asks for what is wanted: after each event, since the poller forgets what it has told.
+    pub(crate) fn rearm(&self) -> io::Result<()> {
+        self.arm(|_| {})
+    }
+
+    /// Stops reading, or begins again.
+    pub(crate) fn pause(&self, is_paused: bool) -> io::Result<()> {
+        self.arm(|interest| interest.is_paused = is_paused)
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        lock(&self.interest).is_paused
+    }
+
+    /// Leaves the writer token to the broker, which goes on when there is room.
+    pub(crate) fn want_write(&self) -> io::Result<()> {
+        self.arm(|interest| interest.wants_write = true)
+    }
+
+    /// Whether the writer token was left to the broker; it is its own then.
+    pub(crate) fn take_write_wish(&self) -> bool {
+        std::mem::take(&mut lock(&self.interest).wants_write)
+    }
+
+    /// No event comes for it any more.
+    pub(crate) fn close(&self) {
+        let mut interest = lock(&self.interest);
+        interest.is_open = false;
+        self.input.forget();
+        if let Some(output) = &self.output {
+            output.forget();
+        }
+    }
+
+    fn arm(&self, change: impl FnOnce(&mut Interest)) -> io::Result<()> {
+        let mut interest = lock(&self.interest);
+        change(&mut interest);
+        if !interest.is_open {
+            return Ok(());
+        }
+        let (read, write) = (!interest.is_paused, interest.wants_write);
+        let slot = self.key.slot;
+        match &self.output {
+            None => self.input.arm(Event::new(Channel::Main.key(slot), read, write)),
+            Some(output) => {
+                self.input.arm(Event::new(Channel::Main.key(slot), read, false))?;
+                output.arm(Event::new(Channel::Output.key(slot), false, write))
+            }
+        }
+    }
+}
+
+/// What of [`LinkParts`] is left once the descriptors are sources.
+pub(crate) struct ChildParts {
+    nonce: Nonce,
+    watcher: Arc<dyn ChildWatcher>,
+}
+
+impl LinkParts {
+    pub(crate) fn split(self, poller: &Arc<Poller>) -> io::Result<(Source, Option<Source>, ChildParts)> {
+        let Self { socket, nonce, stderr, watcher } = self;
+        let socket = Source::new(socket, poller)?;
+        let stderr = stderr.map(|fd| Source::new(fd, poller)).transpose()?;
+        Ok((socket, stderr, ChildParts { nonce, watcher }))
+    }
+}

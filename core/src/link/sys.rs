@@ -1,0 +1,131 @@
+//! A descriptor together with its registration: the poller forgets it before it is closed.
+#![allow(unsafe_code)]
+
+use std::{
+    io::{self, IoSlice},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use polling::{Event, Poller};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{FileType, fstat},
+    io::{Errno, retry_on_intr},
+    net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, sendmsg, shutdown},
+};
+
+/// How a descriptor is read and written without ever blocking, and without touching flags that others share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Each call says itself that it must not wait.
+    Socket,
+    /// Asked first, then read once, or written up to what surely fits.
+    Other,
+}
+
+/// A descriptor that a poller may know.
+#[derive(Debug)]
+pub(crate) struct Source {
+    fd: OwnedFd,
+    kind: Kind,
+    poller: Arc<Poller>,
+    added: AtomicBool,
+}
+
+impl Source {
+    pub(crate) fn new(fd: OwnedFd, poller: &Arc<Poller>) -> io::Result<Self> {
+        let kind = match FileType::from_raw_mode(fstat(&fd)?.st_mode) {
+            FileType::Socket => Kind::Socket,
+            _ => Kind::Other,
+        };
+        Ok(Self { fd, kind, poller: Arc::clone(poller), added: AtomicBool::new(false) })
+    }
+
+    /// Asks for one event. Two callers at once must be kept apart by a lock of theirs, or the later may win early.
+    pub(crate) fn arm(&self, interest: Event) -> io::Result<()> {
+        if self.added.swap(true, Ordering::AcqRel) {
+            return self.poller.modify(&self.fd, interest);
+        }
+        // SAFETY: `fd` is owned by this value, and `Drop` deletes it from `poller` before closing it.
+        let added = unsafe { self.poller.add(&self.fd, interest) };
+        if added.is_err() {
+            self.added.store(false, Ordering::Release);
+        }
+        added
+    }
+
+    /// Takes it from the poller; no event comes for it any more.
+    pub(crate) fn forget(&self) {
+        if self.added.swap(false, Ordering::AcqRel) {
+            // It was there, and if it is not now, so much the better.
+            drop(self.poller.delete(&self.fd));
+        }
+    }
+
+    /// Reads what is there: `Ok(0)` is the end, `WouldBlock` that nothing has come yet.
+    pub(crate) fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = match self.kind {
+            Kind::Socket => {
+                retry_on_intr(|| recv(&self.fd, &mut *buf, RecvFlags::DONTWAIT)).map(|(read, _)| read)
+            }
+            Kind::Other => self.ready(PollFlags::IN).and_then(|()| rustix::io::read(&self.fd, buf)),
+        };
+        Ok(read?)
+    }
+
+    /// Writes the front of `parts`, as much as fits now; `WouldBlock` if nothing does.
+    pub(crate) fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let written = match self.kind {
+            Kind::Socket => {
+                retry_on_intr(|| sendmsg(&self.fd, parts, &mut SendAncillaryBuffer::default(), send_flags()))
+            }
+            Kind::Other => {
+                let part = parts.iter().find(|part| !part.is_empty()).map_or(&[][..], |part| part);
+                let part = part.get(..rustix::pipe::PIPE_BUF).unwrap_or(part);
+                // A pipe that is ready has room for PIPE_BUF bytes at least.
+                self.ready(PollFlags::OUT).and_then(|()| rustix::io::write(&self.fd, part))
+            }
+        };
+        Ok(written?)
+    }
+
+    /// Nothing goes either way from now on; what has come can still be read. Nothing happens to what is no socket.
+    pub(crate) fn shut(&self) {
+        if self.kind == Kind::Socket {
+            // It fails only where the peer has gone, and then there is nothing to shut.
+            let _ = shutdown(&self.fd, Shutdown::Both);
+        }
+    }
+
+    fn ready(&self, what: PollFlags) -> rustix::io::Result<()> {
+        let mut fds = [PollFd::new(&self.fd, what)];
+        match retry_on_intr(|| poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })))? {
+            0 => Err(Errno::AGAIN),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl AsFd for Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+/// Apple has no flag against SIGPIPE; there the start of every Rust program has it ignored.
+fn send_flags() -> SendFlags {
+    #[cfg(target_vendor = "apple")]
+    return SendFlags::DONTWAIT;
+    #[cfg(not(target_vendor = "apple"))]
+    return SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+}

@@ -1,0 +1,101 @@
+//! The outgoing direction: frames taken from the machine, written many in a call, never left half written.
+
+use std::{
+    io::{self, IoSlice},
+    ops::Range,
+};
+
+use offshoot_wire::Frame;
+
+use super::Source;
+
+/// Frames that one call writes at most; two slices each, far below what any kernel takes in a call.
+const MAX_FRAMES: usize = 32;
+/// Bytes that are taken from the machine for one call, in bytes: what is taken can no more be overtaken.
+const MAX_BATCH: usize = 64 * 1024;
+
+/// Frames on their way out.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    /// What goes in front of all frames.
+    opening: Vec<u8>,
+    heads: Vec<u8>,
+    /// Each with the place of its head.
+    frames: Vec<(Range<usize>, Frame)>,
+    /// Bytes of all this together.
+    len: usize,
+    /// How many of them have been written.
+    sent: usize,
+}
+
+impl Writer {
+    /// A writer whose first bytes are no frame.
+    pub(crate) fn opening(bytes: &[u8]) -> Self {
+        Self { opening: bytes.to_vec(), len: bytes.len(), ..Self::default() }
+    }
+
+    /// Whether another frame may be added to the batch.
+    pub(crate) fn has_room(&self) -> bool {
+        self.len < MAX_BATCH && self.frames.len() < MAX_FRAMES
+    }
+
+    /// Whether all has been written.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The frames of this batch.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = &Frame> {
+        self.frames.iter().map(|(_, frame)| frame)
+    }
+
+    pub(crate) fn push(&mut self, frame: Frame) {
+        let head = frame.head();
+        let start = self.heads.len();
+        self.heads.extend_from_slice(head.as_ref());
+        let end = self.heads.len();
+        self.len = self.len.saturating_add(end.saturating_sub(start)).saturating_add(frame.body.len());
+        self.frames.push((start..end, frame));
+    }
+
+    /// Writes what fits now; tells how many bytes.
+    pub(crate) fn write(&mut self, to: &Source) -> io::Result<usize> {
+        let mut parts = [IoSlice::new(&[]); 1 + 2 * MAX_FRAMES];
+        let mut used = 0;
+        let mut skip = self.sent;
+        for piece in self.pieces() {
+            // What has been written is left out, the piece in which it ends cut.
+            match piece.get(skip..) {
+                Some(rest) if !rest.is_empty() => {
+                    if let Some(part) = parts.get_mut(used) {
+                        *part = IoSlice::new(rest);
+                        used += 1;
+                    }
+                    skip = 0;
+                }
+                _ => skip -= piece.len(),
+            }
+        }
+        let written = to.write(parts.get(..used).unwrap_or_default())?;
+        self.sent = self.sent.saturating_add(written);
+        if self.sent >= self.len {
+            self.clear();
+        }
+        Ok(written)
+    }
+
+    /// Forgets what has not been written.
+    pub(crate) fn clear(&mut self) {
+        self.opening.clear();
+        self.heads.clear();
+        self.frames.clear();
+        (self.len, self.sent) = (0, 0);
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let frames = self.frames.iter();
+        std::iter::once(&*self.opening).chain(
+            frames.flat_map(|(head, frame)| [self.heads.get(head.clone()).unwrap_or_default(), &*frame.body]),
+        )
+    }
+}

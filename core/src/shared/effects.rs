@@ -1,0 +1,259 @@
+//! What the machine's actions mean outside: queued under the lock, done after it.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use offshoot_wire::{Body, ContextId, Hello};
+
+use super::{
+    Shared, State,
+    links::{SENDER_QUANTUM, Verdict},
+    sinks::Sink,
+};
+use crate::{
+    close::Why,
+    forward::Record,
+    link::Link,
+    machine::{Action, CallKey, LinkKey, Note, Outcome, Progress, Routes},
+    sync::lock,
+    wake::Wake,
+};
+
+/// What is to be done once the lock is free, in this order.
+#[derive(Default)]
+pub(crate) struct Effects {
+    queue: VecDeque<Effect>,
+}
+
+enum Effect {
+    /// Write; the writer token is ours.
+    Flush(Arc<Link>),
+    Wake(Wake),
+    /// May own values of the user.
+    Drop(Sink),
+    Cut(Arc<Link>, String),
+    Pause(Arc<Link>, bool),
+    Up(Arc<Link>, Hello),
+    Escalate(Arc<Link>),
+    Service(CallKey),
+    Ids,
+    Room(ContextId),
+    CallReady,
+    Record {
+        from: String,
+        body: Body,
+    },
+    Tell(Record),
+    Lost {
+        ids: Vec<ContextId>,
+        name: String,
+        reason: String,
+    },
+    Shutdown(Duration),
+    Orphaned,
+    WakeBroker,
+}
+
+impl Effects {
+    fn push(&mut self, effect: Effect) {
+        self.queue.push_back(effect);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    fn wake(&mut self, wake: Option<Wake>) {
+        if let Some(wake) = wake {
+            self.push(Effect::Wake(wake));
+        }
+    }
+}
+
+impl<R: Routes + Send + 'static> Shared<R> {
+    /// Empties the machine's queue: delivers, and notes what is to be done later. `from` is the link by which came
+    /// what caused all this.
+    pub(super) fn settle(&self, state: &mut State<R>, from: Option<LinkKey>, effects: &mut Effects) {
+        while let Some(action) = state.out.pop() {
+            match action {
+                Action::Answer { .. }
+                | Action::Watched { .. }
+                | Action::Item { .. }
+                | Action::Ended { .. } => {
+                    deliver(state, action, effects);
+                }
+                Action::StreamRoom(handle) => {
+                    effects.wake(state.sinks.stream(handle).and_then(|sink| sink.room()));
+                }
+                Action::Write(_)
+                | Action::Cut(..)
+                | Action::Up(..)
+                | Action::Pause(_)
+                | Action::Resume(_)
+                | Action::Escalate(_) => about_link(state, action, effects),
+                Action::Record { src, body } => self.admit_record(state, from, src, body, effects),
+                Action::Note(note) => effects.push(Effect::Tell(told(&note))),
+                Action::Room(dst) => effects.push(Effect::Room(dst)),
+                Action::CallReady => {
+                    state.calls_ready = state.calls_ready.saturating_add(1).min(state.workers);
+                    effects.push(Effect::CallReady);
+                }
+                // The handler asks when it likes.
+                Action::Cancelled(_) => {}
+                Action::Service(key) => effects.push(Effect::Service(key)),
+                Action::Lost { ids, name, reason } => effects.push(Effect::Lost { ids, name, reason }),
+                Action::Ids => effects.push(Effect::Ids),
+                Action::Shutdown(left) => {
+                    effects.push(Effect::Shutdown(Duration::from_millis(left.into())));
+                }
+                Action::ParentLost(_) => effects.push(Effect::Orphaned),
+            }
+        }
+        let due = state.machine.next_due();
+        if self.broker_sleeps() && due.is_some_and(|due| state.sleeps_until.is_none_or(|until| due < until)) {
+            state.sleeps_until = due;
+            effects.push(Effect::WakeBroker);
+        }
+    }
+
+    /// Does what was queued, and what comes of doing it.
+    pub(crate) fn act(&self, mut effects: Effects) {
+        while let Some(effect) = effects.queue.pop_front() {
+            match effect {
+                Effect::Flush(link) => self.flush(&link, SENDER_QUANTUM, &mut effects),
+                // Wakers of tasks are user code.
+                Effect::Wake(wake) if wake.is_foreign() => self.sink.wake(wake),
+                Effect::Wake(wake) => wake.fire(),
+                Effect::Drop(sink) => drop(sink),
+                Effect::Cut(link, reason) => self.cut(&link, reason),
+                Effect::Pause(link, is_paused) => self.watch_link(&link, link.pause(is_paused)),
+                Effect::Up(link, hello) => {
+                    drop(lock(&link.reader).is_up());
+                    if let Some(watcher) = &link.watcher {
+                        watcher.up(&hello);
+                    }
+                }
+                Effect::Escalate(link) => {
+                    if let Some(watcher) = &link.watcher {
+                        watcher.escalate();
+                    }
+                }
+                Effect::Service(key) => self.hooks().service(self, key),
+                Effect::Ids => self.hooks().ids(self),
+                Effect::Lost { ids, name, reason } => self.hooks().lost(&ids, &name, &reason),
+                Effect::Room(dst) => {
+                    self.changed.notify_all();
+                    if dst == ContextId::ROOT {
+                        self.sink.room();
+                    }
+                }
+                Effect::CallReady => self.calls.notify_one(),
+                Effect::Record { from, body } => self.sink.foreign(from, body),
+                Effect::Tell(record) => self.sink.record(record),
+                Effect::Shutdown(left) => self.end(Why::Told, left),
+                Effect::Orphaned => {
+                    self.end(
+                        Why::Orphaned,
+                        self.life.as_ref().map_or(Duration::ZERO, |life| life.orphan_grace()),
+                    );
+                }
+                Effect::WakeBroker => self.wake_broker(),
+            }
+        }
+    }
+
+    /// This context has been told to end, or must.
+    fn end(&self, why: Why, left: Duration) {
+        if let Some(life) = &self.life {
+            life.begin(why, left);
+        }
+        self.begin_shutdown(left);
+        self.changed.notify_all();
+        self.wake_broker();
+    }
+
+    /// Records of a link are taken up to a rate; what is over it is counted and told.
+    fn admit_record(
+        &self,
+        state: &mut State<R>,
+        from: Option<LinkKey>,
+        src: ContextId,
+        body: Body,
+        effects: &mut Effects,
+    ) {
+        let name = self.name_in(state, src);
+        match from.map_or(Verdict::Taken, |link| state.links.count_record(link, self.now())) {
+            Verdict::Skipped => return,
+            Verdict::Taken => {}
+            Verdict::TakenAfter(skipped) => effects.push(Effect::Tell(Record::new(
+                log::Level::Warn,
+                "offshoot",
+                format_args!(
+                    "{skipped} records from {name} or from below it were dropped: too many in a second"
+                ),
+            ))),
+        }
+        effects.push(Effect::Record { from: name, body });
+    }
+}
+
+/// Hands something to the sink behind a handle.
+fn deliver<R>(state: &mut State<R>, action: Action, effects: &mut Effects) {
+    match action {
+        Action::Answer { handle, outcome } => {
+            if let Some(sink) = state.sinks.remove(handle) {
+                if let Sink::Call(call) = &sink {
+                    effects.wake(call.end(outcome));
+                }
+                effects.push(Effect::Drop(sink));
+            }
+        }
+        Action::Watched { handle, reason } => {
+            if let Some(sink) = state.sinks.remove(handle) {
+                if let Sink::Watch(id, name, watch) = &sink {
+                    let (id, name) = (*id, name.clone());
+                    effects.wake(watch.end(Outcome::Lost { id, name, reason, progress: Progress::Unknown }));
+                }
+                effects.push(Effect::Drop(sink));
+            }
+        }
+        Action::Item { handle, body, cost } => {
+            effects.wake(state.sinks.stream(handle).and_then(|sink| sink.item(body, cost)));
+        }
+        Action::Ended { handle, how } => {
+            if let Some(sink) = state.sinks.remove(handle) {
+                if let Sink::Stream(stream) = &sink {
+                    effects.wake(stream.ended(how));
+                }
+                effects.push(Effect::Drop(sink));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Notes what a link needs. A link that is no more needs nothing.
+fn about_link<R>(state: &mut State<R>, action: Action, effects: &mut Effects) {
+    let effect = match action {
+        Action::Write(key) => state.links.take_token(key).map(Effect::Flush),
+        Action::Cut(key, reason) => state.links.get(key).cloned().map(|link| Effect::Cut(link, reason)),
+        Action::Up(key, hello) => state.links.get(key).cloned().map(|link| Effect::Up(link, hello)),
+        Action::Pause(key) => state.links.get(key).cloned().map(|link| Effect::Pause(link, true)),
+        Action::Resume(key) => state.links.get(key).cloned().map(|link| Effect::Pause(link, false)),
+        Action::Escalate(key) => state.links.get(key).cloned().map(Effect::Escalate),
+        _ => None,
+    };
+    effects.queue.extend(effect);
+}
+
+fn told(note: &Note) -> Record {
+    let Note { link, kind, src, dst, handle } = note;
+    Record::new(
+        log::Level::Warn,
+        "offshoot",
+        format_args!(
+            "the link to context {}: a frame from {src} to handle {handle} of {dst} was dropped: {kind}; \
+             more of this kind are only counted",
+            link.peer
+        ),
+    )
+}

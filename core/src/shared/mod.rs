@@ -1,0 +1,378 @@
+//! A running context: the machine behind its lock, and what happens outside because of it.
+//!
+//! Every use of the machine goes through [`Shared::with`]: decide and queue under the lock, act after it. What is
+//! delivered to a sink is delivered under the lock; system calls, wake-ups, drops of user values and log lines wait
+//! until it has been released.
+
+mod effects;
+mod links;
+mod node;
+mod sinks;
+
+use std::{
+    fmt, io,
+    sync::{
+        Arc, Condvar, Mutex, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use offshoot_wire::{ContextId, Frame};
+use polling::Poller;
+
+pub(crate) use self::effects::Effects;
+use self::{links::Links, sinks::Sinks};
+use crate::{
+    close::Life,
+    machine::{Actions, CallKey, Config, DropKind, Incoming, LinkKey, Machine, NoId, Routes, Tick},
+    node::Node,
+    sink::Sink,
+    stdio::Capture,
+    sync::{lock, rest},
+};
+
+/// What a program that has children does beside routing. Called with no lock held, mostly by the broker: must not
+/// block.
+pub trait Hooks<R: Routes>: Send + Sync {
+    /// A call to a reserved handle has come: take it with [`Shared::service_call`], and answer it.
+    fn service(&self, _shared: &Shared<R>, _key: CallKey) {}
+    /// Ids have come, or will not come: who was told [`NoId::Asked`] should ask again.
+    fn ids(&self, _shared: &Shared<R>) {}
+    /// Contexts are gone: their ids, the name of the top, and why.
+    fn lost(&self, _ids: &[ContextId], _name: &str, _reason: &str) {}
+    /// A frame has passed on a link of this context.
+    fn frame(&self, _link: LinkKey, _way: Way, _frame: &Frame) {}
+}
+
+/// A leaf does nothing beside.
+impl<R: Routes> Hooks<R> for () {}
+
+/// Which way a frame goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From the neighbour to this context.
+    In,
+    /// From this context to the neighbour.
+    Out,
+}
+
+/// A running context.
+pub struct Shared<R: Routes> {
+    me: ContextId,
+    ancestors: Vec<ContextId>,
+    name: String,
+    body_limit: usize,
+    start: Instant,
+    pub(crate) poller: Arc<Poller>,
+    state: Mutex<State<R>>,
+    /// Room to send, a worker free, a link gone, all written, the end: whoever waits for one of these looks again.
+    changed: Condvar,
+    /// A call waits for a worker, or none will come any more.
+    calls: Condvar,
+    pub(crate) sink: Arc<Sink>,
+    /// The captured outputs of this process, if they are.
+    pub(crate) stdio: Mutex<Vec<Capture>>,
+    /// How this process ends; a root does not.
+    pub(crate) life: Option<Arc<Life>>,
+    hooks: Arc<dyn Hooks<R>>,
+    /// The broker is about to sleep, or does.
+    broker_sleeps: AtomicBool,
+    is_stopped: AtomicBool,
+}
+
+/// What the lock protects.
+pub(crate) struct State<R> {
+    pub(crate) machine: Machine<R>,
+    /// What the machine wants done; empty whenever the lock is free.
+    pub(crate) out: Actions,
+    pub(crate) links: Links,
+    sinks: Sinks,
+    /// The broker sleeps until then.
+    sleeps_until: Option<Tick>,
+    /// Wake-ups that no worker has taken up yet.
+    calls_ready: usize,
+    workers: usize,
+    busy_workers: usize,
+    is_stopped: bool,
+}
+
+impl<R: Routes> fmt::Debug for Shared<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("me", &self.me).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<R: Routes + Send + 'static> Shared<R> {
+    /// A context without links and without threads; see [`broker::spawn`](crate::broker::spawn).
+    ///
+    /// # Errors
+    /// The system has no descriptors left for a poller.
+    pub fn new(config: Config, name: String, routes: R, hooks: Arc<dyn Hooks<R>>) -> io::Result<Arc<Self>> {
+        Self::with_life(config, name, routes, hooks, None)
+    }
+
+    pub(crate) fn with_life(
+        config: Config,
+        name: String,
+        routes: R,
+        hooks: Arc<dyn Hooks<R>>,
+        life: Option<Arc<Life>>,
+    ) -> io::Result<Arc<Self>> {
+        let poller = Arc::new(Poller::new()?);
+        let sink = Arc::new(Sink::default());
+        let shared = Arc::new(Self {
+            me: config.me,
+            ancestors: config.ancestors.clone(),
+            name,
+            body_limit: usize::try_from(config.limits.body).unwrap_or(usize::MAX),
+            start: Instant::now(),
+            poller,
+            state: Mutex::new(State {
+                machine: Machine::new(config, routes),
+                out: Actions::new(),
+                links: Links::default(),
+                sinks: Sinks::default(),
+                sleeps_until: None,
+                calls_ready: 0,
+                workers: 0,
+                busy_workers: 0,
+                is_stopped: false,
+            }),
+            changed: Condvar::new(),
+            calls: Condvar::new(),
+            sink: Arc::clone(&sink),
+            stdio: Mutex::new(Vec::new()),
+            life,
+            hooks,
+            broker_sleeps: AtomicBool::new(false),
+            is_stopped: AtomicBool::new(false),
+        });
+        let node: Weak<Self> = Arc::downgrade(&shared);
+        sink.attach(node);
+        Ok(shared)
+    }
+
+    /// This context as the typed face sees it.
+    pub(crate) fn node(self: &Arc<Self>) -> Arc<dyn Node> {
+        Arc::clone(self) as Arc<dyn Node>
+    }
+
+    /// Runs the machine under the lock, then does what it asked for.
+    pub(crate) fn with<T>(&self, run: impl FnOnce(&mut State<R>, Tick) -> T) -> T {
+        let mut effects = Effects::default();
+        let mut state = lock(&self.state);
+        let value = run(&mut state, self.now());
+        self.settle(&mut state, None, &mut effects);
+        drop(state);
+        self.act(effects);
+        value
+    }
+
+    /// As [`with`](Self::with), for what came by one link.
+    pub(crate) fn with_input<T>(&self, link: LinkKey, run: impl FnOnce(&mut State<R>, Tick) -> T) -> T {
+        let mut effects = Effects::default();
+        let mut state = lock(&self.state);
+        let value = run(&mut state, self.now());
+        self.settle(&mut state, Some(link), &mut effects);
+        drop(state);
+        self.act(effects);
+        value
+    }
+
+    /// Reads the state; nothing must happen because of it.
+    pub(crate) fn look<T>(&self, run: impl FnOnce(&State<R>) -> T) -> T {
+        run(&lock(&self.state))
+    }
+
+    pub(crate) fn now(&self) -> Tick {
+        Tick(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Until when the broker may sleep; from now on it is woken when that changes.
+    pub(crate) fn sleep_until(&self) -> Option<Instant> {
+        self.broker_sleeps.store(true, Ordering::SeqCst);
+        let due = {
+            let mut state = lock(&self.state);
+            state.sleeps_until = state.machine.next_due();
+            state.sleeps_until
+        };
+        let due = due.map(|tick| self.instant(tick));
+        let life = self.life.as_ref().and_then(|life| life.next_due());
+        [due, life].into_iter().flatten().min()
+    }
+
+    /// The broker is up, and looks at everything before it sleeps again.
+    pub(crate) fn woke(&self) {
+        self.broker_sleeps.store(false, Ordering::SeqCst);
+    }
+
+    fn broker_sleeps(&self) -> bool {
+        self.broker_sleeps.load(Ordering::SeqCst)
+    }
+
+    /// Whether a timer of the machine can be judged at `now`.
+    pub(crate) fn is_due(&self, now: Tick) -> bool {
+        self.look(|state| state.machine.next_due()).is_some_and(|due| due <= now)
+    }
+
+    /// Tells the broker to look up.
+    pub(crate) fn wake_broker(&self) {
+        // It fails only where the poller is broken, and then the broker has ended.
+        drop(self.poller.notify());
+    }
+
+    pub(crate) fn hooks(&self) -> &Arc<dyn Hooks<R>> {
+        &self.hooks
+    }
+
+    /// Begins to read the captured outputs.
+    pub(crate) fn watch_stdio(&self) {
+        for (index, capture) in lock(&self.stdio).iter_mut().enumerate() {
+            capture.turn(index, &self.sink);
+        }
+    }
+
+    /// Reads what was written to the captured outputs so far.
+    pub(crate) fn drain_stdio(&self) {
+        for capture in &mut *lock(&self.stdio) {
+            capture.finish(&self.sink);
+        }
+    }
+}
+
+/// What workers need.
+impl<R: Routes + Send + 'static> Shared<R> {
+    pub(crate) fn set_workers(&self, workers: usize) {
+        self.with(|state, _| {
+            state.workers = workers;
+            state.machine.set_workers(workers);
+        });
+    }
+
+    /// The next call, in order of arrival; `None` once no more are taken. Blocks.
+    pub(crate) fn next_call(&self, worker: usize) -> Option<Incoming> {
+        loop {
+            let taken = self.with(|state, now| {
+                let call = state.machine.take_call(now, worker, &mut state.out);
+                state.busy_workers += usize::from(call.is_some());
+                call
+            });
+            if taken.is_some() {
+                return taken;
+            }
+            let mut state = lock(&self.state);
+            // Notified when a call is ready, and when the context begins to end.
+            while state.calls_ready == 0 {
+                if state.is_stopped || state.machine.is_closing() {
+                    return None;
+                }
+                state = rest(&self.calls, state, None);
+            }
+            state.calls_ready -= 1;
+        }
+    }
+
+    pub(crate) fn release_worker(&self, worker: usize) {
+        let is_ending = self.with(|state, _| {
+            state.busy_workers = state.busy_workers.saturating_sub(1);
+            state.machine.release_worker(worker);
+            state.is_stopped || state.machine.is_closing()
+        });
+        if is_ending {
+            self.changed.notify_all();
+        }
+    }
+}
+
+/// The end.
+impl<R: Routes + Send + 'static> Shared<R> {
+    /// This context begins to end: its children are told at once, calls are no longer taken. Returns without waiting;
+    /// see [`wait_for_children`](Self::wait_for_children).
+    pub fn begin_shutdown(&self, left: Duration) {
+        let left = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
+        self.with(|state, now| {
+            if !state.machine.is_closing() {
+                state.machine.shutdown(now, left, &mut state.out);
+            }
+        });
+        self.calls.notify_all();
+    }
+
+    /// Waits until no link to a child is left, at most until `deadline`; tells whether that is so.
+    pub fn wait_for_children(&self, deadline: Instant) -> bool {
+        self.wait_until(deadline, |state| state.links.children() == 0)
+    }
+
+    /// Waits until no worker is in a call.
+    pub(crate) fn wait_for_workers(&self, deadline: Instant) -> bool {
+        self.wait_until(deadline, |state| state.busy_workers == 0)
+    }
+
+    /// Waits until everything that this context has to say has been written.
+    pub(crate) fn wait_until_quiet(&self, deadline: Instant) -> bool {
+        self.wait_until(deadline, |state| state.machine.is_quiet() && state.links.are_written())
+    }
+
+    /// Ends everything that waits, and the broker with it. Nothing can be sent or received any more.
+    pub fn stop(&self) {
+        let was_stopped = self.with(|state, _| {
+            let was_stopped = std::mem::replace(&mut state.is_stopped, true);
+            if !was_stopped {
+                state.machine.stop(&mut state.out);
+            }
+            was_stopped
+        });
+        if !was_stopped {
+            self.is_stopped.store(true, Ordering::Release);
+            self.calls.notify_all();
+            self.changed.notify_all();
+            self.sink.end();
+            self.wake_broker();
+        }
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Acquire)
+    }
+
+    fn wait_until(&self, deadline: Instant, is_so: impl Fn(&State<R>) -> bool) -> bool {
+        let mut state = lock(&self.state);
+        // Notified when a link is gone or has been written empty, and when a worker is free, while this context ends.
+        loop {
+            if is_so(&state) {
+                return true;
+            }
+            if state.is_stopped || Instant::now() >= deadline {
+                return false;
+            }
+            state = rest(&self.changed, state, Some(deadline));
+        }
+    }
+}
+
+/// What a parent needs beside links.
+impl<R: Routes + Send + 'static> Shared<R> {
+    /// An id for a new child.
+    ///
+    /// # Errors
+    /// [`NoId::Asked`]: try again at [`Hooks::ids`]. [`NoId::Exhausted`]: there will be none.
+    pub fn take_id(&self) -> Result<ContextId, NoId> {
+        self.with(|state, _| state.machine.take_id(&mut state.out))
+    }
+
+    /// The call that [`Hooks::service`] named.
+    pub fn service_call(&self, key: CallKey) -> Option<Incoming> {
+        self.with(|state, _| state.machine.service_call(key))
+    }
+
+    /// Reads the routing table under the lock: must be short.
+    pub fn routes<T>(&self, read: impl FnOnce(&R) -> T) -> T {
+        self.look(|state| read(state.machine.routes()))
+    }
+
+    /// What was dropped, by link and kind.
+    pub fn counters(&self) -> Vec<(LinkKey, DropKind, u64)> {
+        self.look(|state| state.machine.counters())
+    }
+}

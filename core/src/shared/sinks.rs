@@ -1,0 +1,49 @@
+//! Who takes what comes for the handles that the machine gave out, under the same index.
+
+use std::sync::Arc;
+
+use offshoot_wire::{ContextId, Handle};
+
+use crate::node::{CallSink, StreamSink};
+
+/// Who waits behind a handle.
+pub(crate) enum Sink {
+    Call(Arc<dyn CallSink>),
+    /// With the id and the name of who is watched.
+    Watch(ContextId, String, Arc<dyn CallSink>),
+    Stream(Arc<dyn StreamSink>),
+}
+
+/// All of them.
+#[derive(Default)]
+pub(crate) struct Sinks(Vec<Option<Sink>>);
+
+impl Sinks {
+    /// The handle is new, so nobody stands there.
+    pub(crate) fn insert(&mut self, handle: Handle, sink: Sink) {
+        let Some(slot) = slot(handle) else { return };
+        if self.0.len() <= slot {
+            self.0.resize_with(slot.saturating_add(1), || None);
+        }
+        if let Some(place) = self.0.get_mut(slot) {
+            *place = Some(sink);
+        }
+    }
+
+    /// What is returned may own values of the user: drop it after the lock is released.
+    #[must_use]
+    pub(crate) fn remove(&mut self, handle: Handle) -> Option<Sink> {
+        self.0.get_mut(slot(handle)?)?.take()
+    }
+
+    pub(crate) fn stream(&self, handle: Handle) -> Option<&Arc<dyn StreamSink>> {
+        match self.0.get(slot(handle)?)?.as_ref()? {
+            Sink::Stream(sink) => Some(sink),
+            Sink::Call(_) | Sink::Watch(..) => None,
+        }
+    }
+}
+
+fn slot(handle: Handle) -> Option<usize> {
+    usize::try_from(handle.number().checked_sub(Handle::FIRST_ALLOCATED)?).ok()
+}

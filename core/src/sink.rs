@@ -1,0 +1,249 @@
+//! The sink thread: log records, captured lines and the wakers of user futures, away from the broker.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, OnceLock, Weak},
+    thread,
+    time::Instant,
+};
+
+use offshoot_wire::{Body, ContextId, Handle, codec};
+
+use crate::{
+    forward::{BUDGET, Record},
+    machine::Unsent,
+    node::Node,
+    sync::{lock, rest},
+    wake::Wake,
+};
+
+/// Records that may wait; over it they are dropped and counted.
+const MAX_RECORDS: usize = 4096;
+/// Bytes of text that may wait, in bytes.
+const MAX_BYTES: usize = 4 << 20;
+
+/// Takes what the broker and loggers leave, and hands it on from a thread of its own, which its first entry starts.
+#[derive(Default)]
+pub(crate) struct Sink {
+    queue: Mutex<Queue>,
+    /// An entry has come, room to send has come, everything is done, or the end has.
+    changed: Condvar,
+    node: OnceLock<Weak<dyn Node>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    records: VecDeque<Entry>,
+    bytes: usize,
+    /// In all; told as one record once the queue has room.
+    dropped: u64,
+    wakes: VecDeque<Wake>,
+    is_started: bool,
+    /// The thread is at work on something.
+    is_busy: bool,
+    is_ended: bool,
+    /// How often there was room to send, and the count at which there was none.
+    rooms: u64,
+    full_at: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Entry {
+    /// Of this context.
+    Own(Record),
+    /// Of another, for the logger of this program, the root.
+    Foreign { from: String, body: Body },
+    /// Made already, but there was no room for it.
+    Unsent(Body),
+}
+
+impl Entry {
+    fn size(&self) -> usize {
+        match self {
+            Self::Own(record) => record.text.len().saturating_add(record.target.len()),
+            Self::Foreign { body, .. } | Self::Unsent(body) => body.capacity(),
+        }
+    }
+}
+
+enum Job {
+    Wake(Wake),
+    Entry(Entry),
+    Dropped(u64),
+}
+
+impl Sink {
+    /// Names the context that records are sent by. Before it they wait.
+    pub(crate) fn attach(&self, node: Weak<dyn Node>) {
+        // A context has one sink, so nobody was here before.
+        drop(self.node.set(node));
+    }
+
+    /// Takes a record of this context. Never blocks on anything but the queue.
+    pub(crate) fn record(self: &Arc<Self>, record: Record) {
+        self.put(Entry::Own(record));
+    }
+
+    /// At the root: takes a record of another context as it came.
+    pub(crate) fn foreign(self: &Arc<Self>, from: String, body: Body) {
+        self.put(Entry::Foreign { from, body });
+    }
+
+    /// Takes wakers of tasks, which are foreign code. They are never dropped.
+    pub(crate) fn wake(self: &Arc<Self>, wake: Wake) {
+        self.add(|queue| queue.wakes.push_back(wake));
+    }
+
+    /// There is room to send records again.
+    pub(crate) fn room(&self) {
+        let mut queue = lock(&self.queue);
+        queue.rooms = queue.rooms.wrapping_add(1);
+        drop(queue);
+        self.changed.notify_all();
+    }
+
+    /// Waits until all that came before has been handed on, at most until `deadline`.
+    pub(crate) fn flush(&self, deadline: Instant) {
+        let mut queue = lock(&self.queue);
+        // Notified by the thread after each job; without a thread nothing waits.
+        while queue.is_started && !queue.is_idle() && !queue.is_ended && Instant::now() < deadline {
+            queue = rest(&self.changed, queue, Some(deadline));
+        }
+    }
+
+    /// Ends the thread as soon as it has done what it is at.
+    pub(crate) fn end(&self) {
+        lock(&self.queue).is_ended = true;
+        self.changed.notify_all();
+    }
+
+    fn put(self: &Arc<Self>, entry: Entry) {
+        self.add(|queue| {
+            let size = entry.size();
+            if queue.records.len() < MAX_RECORDS && queue.bytes.saturating_add(size) <= MAX_BYTES {
+                queue.bytes = queue.bytes.saturating_add(size);
+                queue.records.push_back(entry);
+            } else {
+                queue.dropped = queue.dropped.saturating_add(1);
+            }
+        });
+    }
+
+    fn add(self: &Arc<Self>, entry: impl FnOnce(&mut Queue)) {
+        let mut queue = lock(&self.queue);
+        entry(&mut queue);
+        let is_first = !std::mem::replace(&mut queue.is_started, true);
+        drop(queue);
+        self.changed.notify_all();
+        if is_first {
+            let sink = Arc::clone(self);
+            let started = thread::Builder::new().name("offshoot-sink".to_owned()).spawn(move || sink.run());
+            if started.is_err() {
+                // The next entry tries again.
+                lock(&self.queue).is_started = false;
+            }
+        }
+    }
+
+    fn run(&self) {
+        while let Some(job) = self.next() {
+            match job {
+                Job::Wake(wake) => {
+                    // A waker of the user that panics has told its own story by the panic hook.
+                    drop(catch_unwind(AssertUnwindSafe(|| wake.fire())));
+                }
+                Job::Entry(entry) => self.hand_on(entry),
+                Job::Dropped(count) => self.hand_on(Entry::Own(Record::new(
+                    log::Level::Warn,
+                    "offshoot",
+                    format_args!(
+                        "{count} records were dropped: they came faster than they could be forwarded"
+                    ),
+                ))),
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut queue = lock(&self.queue);
+        queue.is_busy = false;
+        loop {
+            if queue.is_ended {
+                return None;
+            }
+            if let Some(job) = queue.take() {
+                queue.is_busy = true;
+                return Some(job);
+            }
+            self.changed.notify_all();
+            // Woken by an entry, by room to send, or by the end.
+            queue = rest(&self.changed, queue, None);
+        }
+    }
+
+    fn hand_on(&self, entry: Entry) {
+        let Some(node) = self.node.get().and_then(Weak::upgrade) else { return };
+        match entry {
+            Entry::Foreign { from, body } => {
+                // What does not decode comes from a child that does not keep to the protocol; its link counts it.
+                if let Ok(record) = codec::decode::<Record>(&body, BUDGET) {
+                    log_safely(&record, &from);
+                }
+            }
+            Entry::Own(record) if node.ancestors().is_empty() => {
+                log_safely(&record, &node.name_of(node.me()));
+            }
+            Entry::Own(record) => {
+                if let Ok(bytes) = codec::encode(&record) {
+                    self.send(&*node, Body::from(bytes));
+                }
+            }
+            Entry::Unsent(body) => self.send(&*node, body),
+        }
+    }
+
+    /// Sends without waiting: wakers must not wait behind a record.
+    fn send(&self, node: &dyn Node, body: Body) {
+        let rooms = lock(&self.queue).rooms;
+        let sent =
+            node.send_one_way(ContextId::ROOT, Handle::FORWARD_LOG, body, Vec::new(), Some(Instant::now()));
+        let mut queue = lock(&self.queue);
+        match sent {
+            Ok(()) => queue.full_at = None,
+            Err(Unsent::Full(body)) => {
+                queue.full_at = Some(rooms);
+                queue.bytes = queue.bytes.saturating_add(body.capacity());
+                queue.records.push_front(Entry::Unsent(body));
+            }
+            // There is nobody to tell.
+            Err(_) => queue.dropped = queue.dropped.saturating_add(1),
+        }
+    }
+}
+
+impl Queue {
+    fn is_idle(&self) -> bool {
+        !self.is_busy && self.records.is_empty() && self.wakes.is_empty()
+    }
+
+    fn take(&mut self) -> Option<Job> {
+        if let Some(wake) = self.wakes.pop_front() {
+            return Some(Job::Wake(wake));
+        }
+        if self.full_at == Some(self.rooms) {
+            return None;
+        }
+        if let Some(entry) = self.records.pop_front() {
+            self.bytes = self.bytes.saturating_sub(entry.size());
+            return Some(Job::Entry(entry));
+        }
+        let dropped = std::mem::take(&mut self.dropped);
+        (dropped > 0).then_some(Job::Dropped(dropped))
+    }
+}
+
+/// The program's logger is foreign code.
+fn log_safely(record: &Record, from: &str) {
+    drop(catch_unwind(AssertUnwindSafe(|| record.log(from))));
+}

@@ -1,0 +1,38 @@
+//! Worker threads: each takes the next call, in order of arrival, and runs it.
+
+use std::{io, sync::Arc, thread};
+
+use crate::{Functions, dispatch, machine::Routes, shared::Shared};
+
+/// Runs calls on this thread until the context ends.
+pub(crate) fn serve<R: Routes + Send + 'static>(
+    shared: &Arc<Shared<R>>,
+    functions: &Functions,
+    worker: usize,
+) {
+    let node = shared.node();
+    while let Some(call) = shared.next_call(worker) {
+        dispatch::run(&node, functions, call);
+        shared.release_worker(worker);
+    }
+}
+
+/// Starts a thread for each worker from `first` on, of `count` in all.
+///
+/// # Errors
+/// A thread cannot be started; those that were go on.
+pub fn spawn<R: Routes + Send + 'static>(
+    shared: &Arc<Shared<R>>,
+    functions: &Functions,
+    first: usize,
+    count: usize,
+) -> io::Result<()> {
+    shared.set_workers(count);
+    for worker in first..count {
+        let (shared, functions) = (Arc::clone(shared), functions.clone());
+        // It ends by itself once the context does; a handler that never returns cannot be made to.
+        let body = move || serve(&shared, &functions, worker);
+        drop(thread::Builder::new().name(format!("offshoot-worker-{worker}")).spawn(body)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! The reference leaf, run as a process by a parent that is played byte by byte.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing)]
+
+use std::{
+    io::{Read as _, Write as _},
+    os::{
+        fd::OwnedFd,
+        unix::{net::UnixStream, process::ExitStatusExt as _},
+    },
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use offshoot_core::wire::{
+    Body, CallHead, ContextId, Dead, DeadCode, Decoded, Decoder, Failed, Frame, Handle, Hello, MarkerScan,
+    Nonce, ReplyHead, ReplyTo, Role, Setup, Shutdown, VERSION, codec, opening,
+};
+
+const NONCE: Nonce = Nonce::new([0x5a; 16]);
+const LEAF: ContextId = ContextId::new(7);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A parent with one child.
+struct Parent {
+    link: UnixStream,
+    child: Child,
+    decoder: Decoder,
+    next_handle: u32,
+}
+
+impl Parent {
+    /// Starts the leaf and waits until it is up.
+    fn of_leaf() -> Self {
+        let mut parent = Self::of_silent_leaf();
+        parent.link.write_all(&opening(&NONCE)).expect("the leaf reads");
+        parent.send(Handle::SETUP, ReplyTo::Nobody, codec::encode(&setup()).expect("encodes"));
+        parent.read_marker();
+        let hello = parent.frame_to(Handle::HELLO);
+        let hello: Hello = codec::decode(&hello.body, 4096).expect("a HELLO");
+        assert_eq!((hello.version, hello.role, hello.pid), (VERSION, Role::Leaf, parent.child.id()));
+        parent
+    }
+
+    /// Starts the leaf and tells it nothing.
+    fn of_silent_leaf() -> Self {
+        let (link, theirs) = UnixStream::pair().expect("a socket pair");
+        link.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        let stdin = OwnedFd::from(theirs);
+        let stdout = stdin.try_clone().expect("a copy");
+        let child = Command::new(example("leaf"))
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the example starts");
+        Self { link, child, decoder: Decoder::new(), next_handle: Handle::FIRST_ALLOCATED }
+    }
+
+    fn read_marker(&mut self) {
+        let mut scan = MarkerScan::new(&NONCE);
+        let mut byte = [0];
+        loop {
+            let read = self.link.read(&mut byte).expect("the leaf answers in time");
+            assert_ne!(read, 0, "the leaf has closed the link");
+            if scan.push(&byte).is_some() {
+                return assert_eq!(scan.last_words(), b"");
+            }
+        }
+    }
+
+    fn send(&mut self, handle: Handle, reply_to: ReplyTo, body: Vec<u8>) {
+        let frame = Frame {
+            dst: LEAF,
+            src: ContextId::ROOT,
+            auth: ContextId::ROOT,
+            handle,
+            reply_to,
+            part: None,
+            body: Body::from(body),
+        };
+        let mut bytes = Vec::new();
+        frame.encode_into(&mut bytes);
+        self.link.write_all(&bytes).expect("the leaf reads");
+    }
+
+    /// Calls a function; `args` are encoded behind the head.
+    fn call(&mut self, function: &str, args: &impl serde::Serialize) -> Handle {
+        let head = CallHead {
+            function: function.into(),
+            left_ms: None,
+            above: Vec::new(),
+            chain: None,
+            ends: Vec::new(),
+        };
+        let mut body = codec::encode(&head).expect("encodes");
+        codec::encode_into(args, &mut body).expect("encodes");
+        let handle = Handle::new(self.next_handle);
+        self.next_handle += 1;
+        self.send(Handle::CALL_FUNCTION, ReplyTo::Handle(handle), body);
+        handle
+    }
+
+    /// The next frame to this handle; others are passed over.
+    fn frame_to(&mut self, handle: Handle) -> Frame {
+        loop {
+            while let Some(decoded) = self.decoder.next_frame().expect("frames") {
+                match decoded {
+                    Decoded::Frame(frame) if frame.handle == handle => return frame,
+                    _ => {}
+                }
+            }
+            let read = self.link.read(self.decoder.space()).expect("the leaf answers in time");
+            assert_ne!(read, 0, "the leaf has closed the link");
+            self.decoder.filled(read);
+        }
+    }
+
+    fn answer(&mut self, handle: Handle) -> (ReplyHead, Vec<u8>) {
+        let frame = self.frame_to(handle);
+        assert!(!frame.is_dead(), "{:?}", codec::decode::<Dead>(&frame.body, 65_536));
+        let (head, used) = codec::decode_prefix(&frame.body, 65_536).expect("a reply");
+        (head, frame.body[used..].to_vec())
+    }
+
+    fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("our own child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the leaf has not ended");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Parent {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn setup() -> Setup {
+    Setup {
+        version: VERSION,
+        features: 0,
+        id: LEAF,
+        ancestors: vec![ContextId::ROOT],
+        name: "leaf".into(),
+        one_way: false,
+        body_limit: 1 << 20,
+        ping_ms: 0,
+        grace_ms: 2000,
+        log_level: 3,
+    }
+}
+
+/// `cargo test` builds the examples of a package before it runs its tests, and puts them beside these.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a path");
+    let path = test.ancestors().nth(2).expect("target/<profile>/deps/<test>").join("examples").join(name);
+    assert!(path.exists(), "run `cargo build --examples` first: there is no {}", path.display());
+    path
+}
+
+#[test]
+fn a_call_is_answered_with_its_value() {
+    let mut parent = Parent::of_leaf();
+    let length = parent.call("length", &"four");
+    let sum = parent.call("add", &(2_i64, -5_i64));
+    let (head, value) = parent.answer(length);
+    assert_eq!((head, codec::decode::<u64>(&value, 64)), (ReplyHead::Value(Vec::new()), Ok(4)));
+    let (_, value) = parent.answer(sum);
+    assert_eq!(codec::decode::<i64>(&value, 64), Ok(-3));
+}
+
+#[test]
+fn a_call_that_comes_right_behind_setup_is_answered() {
+    let mut parent = Parent::of_silent_leaf();
+    parent.link.write_all(&opening(&NONCE)).expect("the leaf reads");
+    parent.send(Handle::SETUP, ReplyTo::Nobody, codec::encode(&setup()).expect("encodes"));
+    let call = parent.call("length", &"early");
+    parent.read_marker();
+    let (_, value) = parent.answer(call);
+    assert_eq!(codec::decode::<u64>(&value, 64), Ok(5));
+}
+
+#[test]
+fn a_function_that_is_not_served_is_an_error_that_names_it() {
+    let mut parent = Parent::of_leaf();
+    let call = parent.call("reboot", &());
+    let (head, _) = parent.answer(call);
+    assert!(
+        matches!(&head, ReplyHead::Failed(Failed::NoSuchFunction, text) if text.contains("reboot")),
+        "{head:?}"
+    );
+}
+
+#[test]
+fn a_frame_to_a_handle_that_does_not_exist_gets_a_dead_reply() {
+    let mut parent = Parent::of_leaf();
+    let mine = Handle::new(4321);
+    parent.send(Handle::new(5000), ReplyTo::Handle(mine), Vec::new());
+    let frame = parent.frame_to(mine);
+    assert!(frame.is_dead());
+    let dead: Dead = codec::decode(&frame.body, 65_536).expect("a dead body");
+    assert_eq!(dead.code, DeadCode::NoHandle);
+}
+
+#[test]
+fn a_leaf_that_is_told_to_end_exits_with_0() {
+    let mut parent = Parent::of_leaf();
+    let call = parent.call("length", &"held");
+    let (_, value) = parent.answer(call);
+    assert_eq!(codec::decode::<u64>(&value, 64), Ok(4));
+    parent.send(
+        Handle::SHUTDOWN,
+        ReplyTo::Nobody,
+        codec::encode(&Shutdown { left_ms: 5000 }).expect("encodes"),
+    );
+    let status = parent.ended();
+    assert_eq!((status.code(), status.signal()), (Some(0), None));
+}
+
+#[test]
+fn a_leaf_that_loses_its_parent_ends_by_itself() {
+    let mut parent = Parent::of_leaf();
+    parent.link.shutdown(std::net::Shutdown::Both).expect("a socket");
+    let began = Instant::now();
+    let status = parent.ended();
+    assert_eq!(status.code(), Some(1));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_program_that_no_parent_has_started_says_so_and_exits_with_2() {
+    let mut parent = Parent::of_silent_leaf();
+    parent.link.write_all(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n-----------").expect("it reads");
+    let status = parent.ended();
+    let mut words = String::new();
+    parent.child.stderr.take().expect("piped").read_to_string(&mut words).expect("text");
+    assert_eq!((status.code(), words.lines().count()), (Some(2), 1), "{words}");
+    assert!(words.contains("not by hand"), "{words}");
+}
