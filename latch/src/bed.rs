@@ -159,3 +159,37 @@ fn nonblocking_pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     }
     Ok(ends)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bed of the other systems, on this one.
+    #[test]
+    fn a_pipe_wakes_its_sleeper_until_it_is_drained() {
+        let line = Line::pipe().unwrap();
+        let long = Instant::now() + Duration::from_secs(20);
+        line.drain();
+        for _ in 0..3 {
+            line.pull();
+        }
+        line.sleep(Some(&long));
+        assert!(Instant::now() < long);
+        line.drain();
+        let short = Instant::now() + Duration::from_millis(5);
+        line.sleep(Some(&short));
+        assert!(Instant::now() >= short);
+    }
+
+    #[test]
+    fn pulling_and_draining_never_block() {
+        for line in [Line::open().unwrap(), Line::pipe().unwrap()] {
+            // More than a pipe holds.
+            for _ in 0..20_000 {
+                line.pull();
+            }
+            line.sleep(None);
+            line.drain();
+        }
+    }
+}

@@ -32,26 +32,17 @@ impl<T, L: Deref<Target = Latch<T>>> Place<T, L> {
         self.latch.queue().first()
     }
 
-    /// Takes the first item, or joins the line.
-    pub(crate) fn enlist(&mut self, waker: Waker) -> Look<T> {
+    /// Takes the first item, or joins the line; with a share it does either as one of a select's places.
+    pub(crate) fn enlist(&mut self, waker: Waker, share: Option<Share>) -> Look<T> {
         let mut queue = self.latch.queue();
-        let look = queue.first();
+        let look = match &share {
+            Some(share) => queue.first_for(share),
+            None => queue.first(),
+        };
         if matches!(look, Look::Nothing) {
-            self.ticket = Some(queue.enlist(waker, None));
-        } else {
-            // A waker's drop may be foreign code.
-            drop(queue);
+            self.ticket = Some(queue.enlist(waker, share));
         }
-        look
-    }
-
-    /// Takes the first item as one of several places of a select, or joins the line.
-    pub(crate) fn enlist_shared(&mut self, waker: Waker, share: Share) -> Look<T> {
-        let mut queue = self.latch.queue();
-        let look = queue.first_for(&share);
-        if matches!(look, Look::Nothing) {
-            self.ticket = Some(queue.enlist(waker, Some(share)));
-        }
+        // Parameters go after locals: a waker that was not needed is dropped without the lock.
         look
     }
 
@@ -108,7 +99,7 @@ impl<T, L: Deref<Target = Latch<T>>> Place<T, L> {
             Look::Nothing => {}
             found => return found,
         }
-        self.enlist(Waker::Task(waker.clone()))
+        self.enlist(Waker::Task(waker.clone()), None)
     }
 }
 

@@ -41,7 +41,10 @@ impl<T> Latch<T> {
     /// # Errors
     /// [`Closed`] gives the item back.
     pub fn put(&self, item: T) -> Result<(), Closed<T>> {
-        self.put_deferred(item).map(Wake::fire)
+        if let Some(waker) = self.serve(item)? {
+            waker.wake();
+        }
+        Ok(())
     }
 
     /// As [`put`](Self::put), but leaves the waking to the caller, who may hold a lock that the woken would want.
@@ -49,7 +52,12 @@ impl<T> Latch<T> {
     /// # Errors
     /// [`Closed`] gives the item back.
     pub fn put_deferred(&self, item: T) -> Result<Wake, Closed<T>> {
-        self.queue().put(item).map(Wake::one).map_err(Closed)
+        self.serve(item).map(Wake::one)
+    }
+
+    /// Puts, and says whom to wake once the lock is gone.
+    fn serve(&self, item: T) -> Result<Option<Waker>, Closed<T>> {
+        self.queue().put(item).map_err(Closed)
     }
 
     /// Takes the first item, and sleeps until there is one.
@@ -89,8 +97,8 @@ impl<T> Latch<T> {
 
     /// As [`get_deadline`](Self::get_deadline), with the sleeping left to the caller, who may wait for more at once.
     ///
-    /// `wait` is called with no lock held until it has been served. It returns when the [descriptor](Sleeper::fd) of
-    /// the sleeper is readable, when the deadline has passed, or whenever it likes, and decides nothing: the slot is
+    /// `wait` is called, with no lock held, until an item has come. It returns when the [descriptor](Sleeper::fd) of
+    /// the sleeper is readable, when the deadline has passed, or whenever it likes: it decides nothing, as the slot is
     /// looked at after each return. It may put to this very latch, and must then return, since a thread that serves
     /// itself is not woken. It should not get from a latch in its turn. If it panics, the place in line is given up.
     ///
@@ -127,7 +135,7 @@ impl<T> Latch<T> {
         }
         Sleeper::lend(|sleeper| {
             let mut place = Place::new(self);
-            let mut look = place.enlist(Waker::Thread(sleeper.bell()));
+            let mut look = place.enlist(Waker::Thread(sleeper.bell()), None);
             loop {
                 if let Some(answer) = look.answer() {
                     return answer;

@@ -86,13 +86,13 @@ impl<T> Queue<T> {
         if self.closed {
             return Err(item);
         }
-        Ok(self.serve_first(item).map_or_else(
-            |item| {
+        match self.serve_first(item) {
+            Ok(waker) => Ok(Some(waker)),
+            Err(item) => {
                 self.items.push_back(item);
-                None
-            },
-            Some,
-        ))
+                Ok(None)
+            }
+        }
     }
 
     /// Takes the first item that belongs to nobody.

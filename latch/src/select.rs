@@ -96,9 +96,10 @@ impl<'a, E> Select<'a, E> {
         Sleeper::lend(|sleeper| {
             let claim = Arc::new(Claim::new());
             let line = InLine(self);
-            let mut look = line
-                .0
-                .look(|source, at| source.enlist(Waker::Thread(sleeper.bell()), Share::new(&claim, at)));
+            let join = |source: &mut dyn Source<E>, at| {
+                source.enlist(Waker::Thread(sleeper.bell()), Share::new(&claim, at))
+            };
+            let mut look = line.0.look(join);
             loop {
                 if let Some(answer) = look.answer() {
                     return answer;
@@ -165,7 +166,7 @@ impl<T, E, F: FnMut(T) -> E> Source<E> for Mapped<'_, T, F> {
     }
 
     fn enlist(&mut self, waker: Waker, share: Share) -> Look<E> {
-        self.place.enlist_shared(waker, share).map(&mut self.map)
+        self.place.enlist(waker, Some(share)).map(&mut self.map)
     }
 
     fn look(&mut self) -> Look<E> {

@@ -8,6 +8,7 @@ use crate::flaw::{Flaw, has};
 #[cfg(loom)]
 use crate::model::{Bed, Cord};
 use crate::sync::{Arc, AtomicU8, Instant, Ordering, ThreadId, current};
+use crate::wake::{Wake, Waker};
 
 /// A thread's means of sleeping, seen by the hook of [`get_with`](crate::Latch::get_with).
 ///
@@ -48,6 +49,11 @@ impl Sleeper {
     /// Sleeps until woken or until the deadline, and at times for less.
     pub fn sleep(&self, deadline: Option<&Instant>) {
         self.bed.sleep(deadline);
+    }
+
+    /// A wake-up that comes with no item, for another thread to fire: it ends the wait, and costs one look.
+    pub fn wake(&self) -> Wake {
+        Wake::one(Some(Waker::Thread(self.bell())))
     }
 
     pub(crate) fn bell(&self) -> Arc<Bell> {

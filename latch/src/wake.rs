@@ -12,7 +12,7 @@ pub(crate) enum Waker {
 }
 
 impl Waker {
-    fn wake(self) {
+    pub(crate) fn wake(self) {
         match self {
             Self::Thread(bell) => bell.ring(),
             Self::Task(waker) => waker.wake(),

@@ -3,6 +3,7 @@
 //! `RUSTFLAGS="--cfg loom" cargo test -p offshoot-latch --release --test model`; in a target folder of its own it
 //! leaves the other builds alone. `LOOM_MAX_PREEMPTIONS` (2 unless set) says how deep it goes.
 #![cfg(loom)]
+#![allow(clippy::unwrap_used)]
 
 use std::{
     env,

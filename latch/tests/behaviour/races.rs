@@ -162,6 +162,29 @@ fn a_thread_may_serve_itself_while_it_waits() {
 }
 
 #[test]
+fn a_wait_can_be_ended_from_outside_without_an_item() {
+    let latch = Latch::new();
+    thread::scope(|scope| {
+        let (tell, wakes) = channel();
+        let mut naps = 0;
+        let latch_too = &latch;
+        let sleeper = scope.spawn(move || {
+            let got = latch_too.get_with(None, |sleeper| {
+                naps += 1;
+                tell.send(sleeper.wake()).unwrap();
+                sleeper.sleep(None);
+            });
+            (got, naps)
+        });
+        wakes.recv_timeout(LONG).unwrap().fire();
+        let again = wakes.recv_timeout(LONG).unwrap();
+        latch.put(1).unwrap();
+        assert_eq!(sleeper.join().unwrap(), (Ok(1), 2));
+        drop(again);
+    });
+}
+
+#[test]
 fn a_wait_within_a_wait_eats_no_wake() {
     let (outer, inner) = (Latch::new(), Latch::new());
     thread::scope(|scope| {
