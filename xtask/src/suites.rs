@@ -64,7 +64,9 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Suite<'_>> {
     suites.extend(integration(workspace));
     suites.extend(workspace_tests(workspace));
     suites.extend(models(workspace));
-    suites.push(suite("msrv", "the oldest supported compiler takes it", move || msrv(workspace)));
+    suites.push(suite("msrv", "the oldest supported compiler takes the crates for others", move || {
+        msrv(workspace)
+    }));
     if payload::exist(workspace) {
         suites.push(suite("payload", "the payload programs build", move || {
             let built = payload::build(workspace, Profile::Static, run::quietly)?;
@@ -145,7 +147,7 @@ fn licences(workspace: &Workspace) -> Result<Outcome> {
         .noting("cargo-deny is not installed: licences and sources by our own check, no bans".to_owned()))
 }
 
-/// Checks with the compiler that the manifests promise, if rustup has it.
+/// Checks the crates that others use with the compiler that their manifests promise, if rustup has it.
 fn msrv(workspace: &Workspace) -> Result<Outcome> {
     let oldest = workspace.members().find_map(|member| member.rust_version.as_deref()).unwrap_or("1.88");
     let toolchain = format!("{oldest}.0").split('.').take(3).collect::<Vec<_>>().join(".");
@@ -165,8 +167,10 @@ fn msrv(workspace: &Workspace) -> Result<Outcome> {
     };
     let mut command = Command::new("rustup");
     command.current_dir(workspace.root()).env_remove("CARGO").env_remove("RUSTC");
-    command.args(["run", name, "cargo", "check", "--workspace", "--all-targets", "--target-dir"]);
-    command.arg(workspace.target_dir().join("msrv"));
+    command.args(["run", name, "cargo", "check", "--target-dir"]).arg(workspace.target_dir().join("msrv"));
+    for member in workspace.members().filter(|member| member.is_published()) {
+        command.args(["--package", &member.name]);
+    }
     programs([command])
 }
 
