@@ -11,7 +11,7 @@ use std::{
 use polling::Events;
 
 use crate::{
-    link::{Channel, Link},
+    link::{Channel, Link, LinkEnd},
     machine::{Event, Routes},
     shared::{Effects, Shared, Way},
     sync::lock,
@@ -103,9 +103,9 @@ impl<R: Routes + Send + 'static> Turn<R> {
             is_any = true;
             self.serve(event);
         }
-        for (link, reason) in self.shared.take_condemned() {
+        for (link, end) in self.shared.take_condemned() {
             self.shared.read_link(&link, LAST_QUANTUM, &mut self.input);
-            self.shared.down(&link, reason);
+            self.shared.down(&link, &end);
         }
         Ok(is_any)
     }
@@ -142,8 +142,8 @@ impl<R: Routes + Send + 'static> Turn<R> {
         // A hang-up is told of a link that is not to be read, too; it is found when it is read again.
         if is_readable && !link.is_paused() {
             let end = self.shared.read_link(link, READ_QUANTUM, &mut self.input);
-            if let Some(reason) = end {
-                return self.shared.down(link, reason);
+            if let Some(end) = end {
+                return self.shared.down(link, &end);
             }
         }
         self.shared.watch_link(link, link.rearm());
@@ -177,7 +177,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
         link: &Arc<Link>,
         quantum: usize,
         input: &mut Vec<Event>,
-    ) -> Option<String> {
+    ) -> Option<LinkEnd> {
         let turn = lock(&link.reader).turn(link.input(), link.key, quantum, input);
         for event in &*input {
             if let Event::Frame { frame, .. } = event {
@@ -198,29 +198,29 @@ impl<R: Routes + Send + 'static> Shared<R> {
     /// Takes what had come before the poller knew the link, and leaves the rest to the broker.
     pub(crate) fn begin_reading(&self, link: &Arc<Link>) {
         match self.read_link(link, READ_QUANTUM, &mut Vec::new()) {
-            Some(reason) => self.condemn(link, reason),
+            Some(end) => self.condemn(link, end),
             None => self.watch_link(link, link.rearm()),
         }
     }
 
     /// The link has ended, and what it brought has been read.
-    fn down(&self, link: &Arc<Link>, reason: String) {
+    fn down(&self, link: &Arc<Link>, end: &LinkEnd) {
         link.close();
         link.input().shut();
         let was_there = self.with_input(link.key, |state, now| {
             let was_there = state.links.remove(link.key).is_some();
             if was_there {
-                let event = Event::LinkDown { link: link.key, reason: reason.clone() };
+                let event = Event::LinkDown { link: link.key, reason: end.reason.clone() };
                 state.machine.handle(now, event, &mut state.out);
             }
             was_there
         });
         if was_there {
             if let Some(watcher) = &link.watcher {
-                let failure = lock(&link.reader).fail(&reason);
+                let failure = lock(&link.reader).fail(end);
                 match failure {
                     Some(failure) => watcher.failed(failure),
-                    None => watcher.down(&reason),
+                    None => watcher.down(&end.reason),
                 }
             }
             self.link_gone();

@@ -15,7 +15,7 @@ use offshoot_wire::{
 use crate::{
     Call, Function, Functions, IntoReturn, Message, Policy, broker,
     close::{self, Code, Hook, Life},
-    forward,
+    forward, internal,
     link::Source,
     machine::{Config, Limits, Routes, UpOnly},
     shared::{Hooks, Shared},
@@ -94,7 +94,7 @@ impl Child {
     ///
     /// It does not run when the process is told to end.
     pub fn on_parent_lost(mut self, grace: Duration, undo: impl FnOnce() + Send + 'static) -> Self {
-        self.boot.hook = Some(Hook { grace, run: Box::new(undo) });
+        self.boot.on_parent_lost(grace, undo);
         self
     }
 
@@ -163,6 +163,11 @@ impl Boot {
         }
     }
 
+    /// What is to be done when the parent is lost; see [`Child::on_parent_lost`].
+    pub fn on_parent_lost(&mut self, grace: Duration, undo: impl FnOnce() + Send + 'static) {
+        self.hook = Some(Hook { grace, run: Box::new(undo) });
+    }
+
     /// Learns who this context is, and lives as it until the end. `make` gives the routing table and what happens
     /// beside it.
     pub fn run<R: Routes + Send + 'static>(self, make: impl FnOnce(&Setup) -> (R, Arc<dyn Hooks<R>>)) -> ! {
@@ -183,8 +188,7 @@ impl Boot {
         let (nonce, setup, decoder) = greet(&self.taken.input)?;
         let life = Life::new(Duration::from_millis(setup.grace_ms.into()), self.hook);
         let (routes, hooks) = make(&setup);
-        let entries: Vec<_> =
-            self.functions.entries().map(|(name, policy)| (name.to_owned(), policy)).collect();
+        let entries = internal::policies(&self.functions);
         let hello = Hello {
             version: VERSION,
             features: 0,

@@ -18,6 +18,8 @@ mod error;
 mod forward;
 mod function;
 mod functions;
+#[doc(hidden)]
+pub mod internal;
 mod link;
 mod lost;
 pub mod machine;
@@ -50,15 +52,3 @@ pub use offshoot_wire::{self as wire, ContextId};
 pub use pending::Pending;
 pub use select::{Key, Select, Source};
 pub use shutdown::Shutdown;
-
-/// What `offshoot-parent` builds on. Not for programs: it changes without notice.
-#[doc(hidden)]
-pub mod internal {
-    pub use crate::{
-        broker::{Broker, spawn as spawn_broker},
-        child::Boot,
-        link::{ChildWatcher, LinkFailure, LinkParts},
-        shared::{Hooks, Shared, Way},
-        worker::spawn as spawn_workers,
-    };
-}

@@ -1,6 +1,6 @@
 //! What the typed face needs of a running context: object-safe, so that one `Context` serves leaf and parent.
 
-use std::{sync::Arc, time::Instant};
+use std::{any::Any, sync::Arc, time::Instant};
 
 use offshoot_wire::{Body, ContextId, Direction, End, Handle};
 
@@ -26,7 +26,7 @@ pub(crate) trait StreamSink: Send + Sync {
 }
 
 /// A running context: the machine behind its lock, and the threads that move its bytes.
-pub(crate) trait Node: Send + Sync + 'static {
+pub(crate) trait Node: Any + Send + Sync {
     fn me(&self) -> ContextId;
     /// Parent first, root last; empty at the root.
     fn ancestors(&self) -> &[ContextId];

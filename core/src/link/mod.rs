@@ -47,12 +47,33 @@ pub trait ChildWatcher: Send + Sync + std::fmt::Debug {
 pub struct LinkFailure {
     /// Why, for people.
     pub reason: String,
+    /// Whether its other end was closed, rather than cut by this one.
+    pub is_closed: bool,
     /// Whether the marker came: our program had started then.
     pub marker_seen: bool,
     /// What came before the marker, the last 64 KiB of it.
     pub last_words: Vec<u8>,
     /// What came on stderr, the last 64 KiB of it.
     pub stderr: Vec<u8>,
+}
+
+/// How a link ends.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkEnd {
+    pub(crate) reason: String,
+    pub(crate) is_closed: bool,
+}
+
+impl LinkEnd {
+    /// The other side has closed it, or is gone.
+    pub(crate) fn closed(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_closed: true }
+    }
+
+    /// This side will have no more of it.
+    pub(crate) fn cut(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_closed: false }
+    }
 }
 
 /// A link's descriptors, and the state of its two directions.

@@ -5,7 +5,7 @@ use std::io;
 use offshoot_wire::{Decoder, MAX_LAST_WORDS, MarkerScan, Nonce};
 use polling::Event;
 
-use super::{Channel, LinkFailure, Source};
+use super::{Channel, LinkEnd, LinkFailure, Source};
 
 /// Bytes read of it in one call.
 const PIECE: usize = 4 * 1024;
@@ -50,10 +50,11 @@ impl Prelude {
         }
     }
 
-    pub(super) fn fail(mut self, reason: String) -> LinkFailure {
+    pub(super) fn fail(mut self, end: LinkEnd) -> LinkFailure {
         self.drain_stderr();
         LinkFailure {
-            reason,
+            reason: end.reason,
+            is_closed: end.is_closed,
             marker_seen: self.marker_seen,
             last_words: self.scan.last_words().to_vec(),
             stderr: self.stderr_words.into_bytes(),

@@ -4,7 +4,7 @@ use std::io;
 
 use offshoot_wire::{Body, Decoded, Decoder, Frame, Header, Nonce};
 
-use super::{LinkFailure, Source, prelude::Prelude};
+use super::{LinkEnd, LinkFailure, Source, prelude::Prelude};
 use crate::machine::{Event, LinkKey};
 
 /// Reads one direction of a link.
@@ -21,7 +21,7 @@ pub(crate) struct Turn {
     /// How many bytes came.
     pub(crate) bytes: usize,
     /// Nothing more will come, and why.
-    pub(crate) end: Option<String>,
+    pub(crate) end: Option<LinkEnd>,
 }
 
 impl Reader {
@@ -45,17 +45,17 @@ impl Reader {
         let mut turn = Turn::default();
         // What SETUP came with has been read already.
         if let Err(bad) = self.take_frames(link, out) {
-            turn.end = Some(bad);
+            turn.end = Some(LinkEnd::cut(bad));
         }
         while turn.bytes < quantum && turn.end.is_none() {
             match self.read(from) {
                 Ok(0) => turn.end = Some(self.end_of_stream()),
                 Ok(read) => {
                     turn.bytes = turn.bytes.saturating_add(read);
-                    turn.end = self.take_frames(link, out).err();
+                    turn.end = self.take_frames(link, out).err().map(LinkEnd::cut);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => turn.end = Some(format!("the link broke: {error}")),
+                Err(error) => turn.end = Some(LinkEnd::closed(format!("the link broke: {error}"))),
             }
         }
         turn
@@ -72,8 +72,8 @@ impl Reader {
     }
 
     /// The link has ended; `None` if it had been up.
-    pub(crate) fn fail(&mut self, reason: &str) -> Option<LinkFailure> {
-        self.prelude.take().map(|prelude| prelude.fail(reason.to_owned()))
+    pub(crate) fn fail(&mut self, end: &LinkEnd) -> Option<LinkFailure> {
+        self.prelude.take().map(|prelude| prelude.fail(end.clone()))
     }
 
     fn read(&mut self, from: &Source) -> io::Result<usize> {
@@ -100,13 +100,13 @@ impl Reader {
         }
     }
 
-    fn end_of_stream(&self) -> String {
+    fn end_of_stream(&self) -> LinkEnd {
         let how = if self.decoder.is_mid_frame() {
             "the link was closed within a frame"
         } else {
             "the link was closed"
         };
-        how.to_owned()
+        LinkEnd::closed(how)
     }
 }
 

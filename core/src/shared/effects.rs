@@ -137,8 +137,12 @@ impl<R: Routes + Send + 'static> Shared<R> {
                         watcher.escalate();
                     }
                 }
-                Effect::Service(key) => self.hooks().service(self, key),
-                Effect::Ids => self.hooks().ids(self),
+                Effect::Service(key) => {
+                    if let Some(this) = self.this.upgrade() {
+                        self.hooks().service(&this, key);
+                    }
+                }
+                Effect::Ids => self.hooks().ids(),
                 Effect::Lost { ids, name, reason } => self.hooks().lost(&ids, &name, &reason),
                 Effect::Room(dst) => {
                     self.changed.notify_all();
@@ -149,25 +153,32 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 Effect::CallReady => self.calls.notify_one(),
                 Effect::Record { from, body } => self.sink.foreign(from, body),
                 Effect::Tell(record) => self.sink.record(record),
-                Effect::Shutdown(left) => self.end(Why::Told, left),
-                Effect::Orphaned => {
-                    self.end(
-                        Why::Orphaned,
-                        self.life.as_ref().map_or(Duration::ZERO, |life| life.orphan_grace()),
-                    );
-                }
+                Effect::Shutdown(left) => self.ending(left),
+                Effect::Orphaned => self.orphaned(),
                 Effect::WakeBroker => self.wake_broker(),
             }
         }
     }
 
-    /// This context has been told to end, or must.
-    fn end(&self, why: Why, left: Duration) {
+    /// This context has begun to end.
+    fn ending(&self, left: Duration) {
         if let Some(life) = &self.life {
-            life.begin(why, left);
+            life.begin(Why::Told, left);
         }
-        self.begin_shutdown(left);
+        self.calls.notify_all();
         self.changed.notify_all();
+        self.wake_broker();
+        if let Some(this) = self.this.upgrade() {
+            self.hooks().ending(&this, left);
+        }
+    }
+
+    /// The parent is lost, and so this context ends.
+    fn orphaned(&self) {
+        let Some(life) = &self.life else { return };
+        let left = life.orphan_grace();
+        life.begin(Why::Orphaned, left);
+        self.begin_shutdown(left);
         self.wake_broker();
     }
 

@@ -6,7 +6,7 @@ use offshoot_wire::{ContextId, Decoder, Hello};
 
 use super::{Effects, Shared, Way};
 use crate::{
-    link::{Link, LinkParts, Source, Writer},
+    link::{Link, LinkEnd, LinkParts, Source, Writer},
     machine::{LinkKey, NewChild, Routes, Tick},
     sync::lock,
 };
@@ -21,7 +21,7 @@ pub(crate) const SENDER_QUANTUM: usize = 64 * 1024;
 pub(crate) struct Links {
     slots: Vec<Option<Entry>>,
     /// Links that the broker must end, and why.
-    condemned: Vec<(Arc<Link>, String)>,
+    condemned: Vec<(Arc<Link>, LinkEnd)>,
 }
 
 struct Entry {
@@ -174,7 +174,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
     /// is down.
     pub fn child_exited(&self, link: LinkKey, reason: &str) {
         if let Some(link) = self.look(|state| state.links.get(link).cloned()) {
-            self.condemn(&link, reason.to_owned());
+            self.condemn(&link, LinkEnd::closed(reason));
         }
     }
 
@@ -188,16 +188,16 @@ impl<R: Routes + Send + 'static> Shared<R> {
 
     pub(super) fn cut(&self, link: &Arc<Link>, reason: String) {
         link.input().shut();
-        self.condemn(link, reason);
+        self.condemn(link, LinkEnd::cut(reason));
     }
 
     /// Leaves it to the broker to drain the link and to declare it down.
-    pub(crate) fn condemn(&self, link: &Arc<Link>, reason: String) {
-        lock(&self.state).links.condemned.push((Arc::clone(link), reason));
+    pub(crate) fn condemn(&self, link: &Arc<Link>, end: LinkEnd) {
+        lock(&self.state).links.condemned.push((Arc::clone(link), end));
         self.wake_broker();
     }
 
-    pub(crate) fn take_condemned(&self) -> Vec<(Arc<Link>, String)> {
+    pub(crate) fn take_condemned(&self) -> Vec<(Arc<Link>, LinkEnd)> {
         mem::take(&mut lock(&self.state).links.condemned)
     }
 
@@ -213,7 +213,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
     /// A link that the poller cannot watch is of no use.
     pub(crate) fn watch_link(&self, link: &Arc<Link>, armed: io::Result<()>) {
         if let Err(error) = armed {
-            self.condemn(link, format!("the link cannot be watched: {error}"));
+            self.condemn(link, LinkEnd::cut(format!("the link cannot be watched: {error}")));
         }
     }
 
@@ -235,7 +235,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                     // The peer's last words may still be there to read: the reader declares the end. The token is
                     // kept, so that nobody tries again.
                     writer.clear();
-                    return self.condemn(link, format!("the link broke: {error}"));
+                    return self.condemn(link, LinkEnd::closed(format!("the link broke: {error}")));
                 }
             }
         }

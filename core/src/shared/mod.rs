@@ -7,9 +7,11 @@
 mod effects;
 mod links;
 mod node;
+mod parent;
 mod sinks;
 
 use std::{
+    any::Any,
     fmt, io,
     sync::{
         Arc, Condvar, Mutex, Weak,
@@ -25,7 +27,7 @@ pub(crate) use self::effects::Effects;
 use self::{links::Links, sinks::Sinks};
 use crate::{
     close::Life,
-    machine::{Actions, CallKey, Config, DropKind, Incoming, LinkKey, Machine, NoId, Routes, Tick},
+    machine::{Actions, CallKey, Config, Incoming, LinkKey, Machine, Routes, Tick},
     node::Node,
     sink::Sink,
     stdio::Capture,
@@ -34,13 +36,15 @@ use crate::{
 
 /// What a program that has children does beside routing. Called with no lock held, mostly by the broker: must not
 /// block.
-pub trait Hooks<R: Routes>: Send + Sync {
+pub trait Hooks<R: Routes>: Any + Send + Sync {
     /// A call to a reserved handle has come: take it with [`Shared::service_call`], and answer it.
-    fn service(&self, _shared: &Shared<R>, _key: CallKey) {}
-    /// Ids have come, or will not come: who was told [`NoId::Asked`] should ask again.
-    fn ids(&self, _shared: &Shared<R>) {}
+    fn service(&self, _shared: &Arc<Shared<R>>, _key: CallKey) {}
+    /// Ids have come, or will not come: who was told [`NoId::Asked`](crate::machine::NoId::Asked) should ask again.
+    fn ids(&self) {}
     /// Contexts are gone: their ids, the name of the top, and why.
     fn lost(&self, _ids: &[ContextId], _name: &str, _reason: &str) {}
+    /// This context has begun to end, and has so much time; its children have been told.
+    fn ending(&self, _shared: &Arc<Shared<R>>, _left: Duration) {}
     /// A frame has passed on a link of this context.
     fn frame(&self, _link: LinkKey, _way: Way, _frame: &Frame) {}
 }
@@ -59,6 +63,7 @@ pub enum Way {
 
 /// A running context.
 pub struct Shared<R: Routes> {
+    this: Weak<Self>,
     me: ContextId,
     ancestors: Vec<ContextId>,
     name: String,
@@ -121,7 +126,8 @@ impl<R: Routes + Send + 'static> Shared<R> {
     ) -> io::Result<Arc<Self>> {
         let poller = Arc::new(Poller::new()?);
         let sink = Arc::new(Sink::default());
-        let shared = Arc::new(Self {
+        let shared = Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
             me: config.me,
             ancestors: config.ancestors.clone(),
             name,
@@ -296,7 +302,6 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 state.machine.shutdown(now, left, &mut state.out);
             }
         });
-        self.calls.notify_all();
     }
 
     /// Waits until no link to a child is left, at most until `deadline`; tells whether that is so.
@@ -348,31 +353,5 @@ impl<R: Routes + Send + 'static> Shared<R> {
             }
             state = rest(&self.changed, state, Some(deadline));
         }
-    }
-}
-
-/// What a parent needs beside links.
-impl<R: Routes + Send + 'static> Shared<R> {
-    /// An id for a new child.
-    ///
-    /// # Errors
-    /// [`NoId::Asked`]: try again at [`Hooks::ids`]. [`NoId::Exhausted`]: there will be none.
-    pub fn take_id(&self) -> Result<ContextId, NoId> {
-        self.with(|state, _| state.machine.take_id(&mut state.out))
-    }
-
-    /// The call that [`Hooks::service`] named.
-    pub fn service_call(&self, key: CallKey) -> Option<Incoming> {
-        self.with(|state, _| state.machine.service_call(key))
-    }
-
-    /// Reads the routing table under the lock: must be short.
-    pub fn routes<T>(&self, read: impl FnOnce(&R) -> T) -> T {
-        self.look(|state| read(state.machine.routes()))
-    }
-
-    /// What was dropped, by link and kind.
-    pub fn counters(&self) -> Vec<(LinkKey, DropKind, u64)> {
-        self.look(|state| state.machine.counters())
     }
 }

@@ -1,0 +1,39 @@
+//! What `offshoot-parent` builds on. Not for programs: it changes without notice.
+
+use std::sync::Arc;
+
+use offshoot_wire::{ContextId, Handle};
+
+use crate::{Caller, Context, Functions, Message, Pending, Policy, machine::Routes};
+pub use crate::{
+    broker::{Broker, spawn as spawn_broker},
+    child::Boot,
+    link::{ChildWatcher, LinkFailure, LinkParts},
+    shared::{Hooks, Shared, Way},
+    worker::spawn as spawn_workers,
+};
+
+/// The running context in which `context` was made; `None` where that has another kind of table.
+pub fn shared_of<R: Routes + Send + 'static>(context: &Context) -> Option<Arc<Shared<R>>> {
+    Shared::of(context)
+}
+
+/// Another context, as the one sees it in which `beside` was made.
+pub fn context(beside: &Context, id: ContextId) -> Context {
+    Context::new(beside.node(), id)
+}
+
+/// Calls a reserved handle; `what` names it in errors.
+pub fn ask<A: Message, R: Message>(
+    caller: &Caller,
+    mailbox: Handle,
+    what: &'static str,
+    argument: &A,
+) -> Pending<R> {
+    Pending::new(caller.ask(mailbox, what, argument))
+}
+
+/// Who may call what, as the machine wants to know it.
+pub fn policies(functions: &Functions) -> Vec<(String, Policy)> {
+    functions.entries().map(|(name, policy)| (name.to_owned(), policy)).collect()
+}

@@ -1,0 +1,90 @@
+//! What a context that can have children asks of its runtime, beside links.
+
+use std::{any::Any, sync::Arc, time::Instant};
+
+use offshoot_wire::{Body, ContextId, Failed, ReplyHead, codec};
+use serde::Serialize;
+
+use super::{Hooks, Shared};
+use crate::{
+    Context,
+    machine::{CallKey, DropKind, Incoming, LinkKey, NoId, Routes, Tick},
+    node::Node,
+};
+
+impl<R: Routes + Send + 'static> Shared<R> {
+    /// This context.
+    pub const fn me(&self) -> ContextId {
+        self.me
+    }
+
+    /// The context `id` as this one sees it.
+    pub fn context(self: &Arc<Self>, id: ContextId) -> Context {
+        Context::new(&self.node(), id)
+    }
+
+    /// The running context in which `context` was made; `None` where that has another kind of table.
+    pub(crate) fn of(context: &Context) -> Option<Arc<Self>> {
+        let node: Arc<dyn Any + Send + Sync> = Arc::clone(context.node()) as _;
+        node.downcast().ok()
+    }
+
+    /// What happens beside routing, if it is of this type.
+    pub fn hooks_as<H: Hooks<R>>(&self) -> Option<&H> {
+        let hooks: &dyn Any = &*self.hooks;
+        hooks.downcast_ref()
+    }
+
+    /// A moment as the machine names it.
+    pub fn moment(&self, at: Instant) -> Tick {
+        Node::tick(self, at)
+    }
+
+    /// Whether this context has begun to end.
+    pub fn is_closing(&self) -> bool {
+        self.look(|state| state.is_stopped || state.machine.is_closing())
+    }
+
+    /// An id for a new child.
+    ///
+    /// # Errors
+    /// [`NoId::Asked`]: try again at [`Hooks::ids`]. [`NoId::Exhausted`]: there will be none.
+    pub fn take_id(&self) -> Result<ContextId, NoId> {
+        self.with(|state, _| state.machine.take_id(&mut state.out))
+    }
+
+    /// The call that [`Hooks::service`] named.
+    pub fn service_call(&self, key: CallKey) -> Option<Incoming> {
+        self.with(|state, _| state.machine.service_call(key))
+    }
+
+    /// Whether nobody waits any more for the answer to a call.
+    pub fn is_cancelled(&self, key: CallKey) -> bool {
+        Node::is_cancelled(self, key)
+    }
+
+    /// Answers a call with a value.
+    pub fn answer_value<T: Serialize>(&self, key: CallKey, value: &T) {
+        let mut bytes = codec::encode(&ReplyHead::Value(Vec::new())).unwrap_or_default();
+        match codec::encode_into(value, &mut bytes) {
+            Ok(()) => self.answer(key, Body::from(bytes), Vec::new(), false),
+            Err(error) => self.answer_failed(key, Failed::Result, error.to_string()),
+        }
+    }
+
+    /// Answers a call that failed.
+    pub fn answer_failed(&self, key: CallKey, how: Failed, text: String) {
+        let bytes = codec::encode(&ReplyHead::Failed(how, text)).unwrap_or_default();
+        self.answer(key, Body::from(bytes), Vec::new(), true);
+    }
+
+    /// Reads the routing table under the lock: must be short.
+    pub fn routes<T>(&self, read: impl FnOnce(&R) -> T) -> T {
+        self.look(|state| read(state.machine.routes()))
+    }
+
+    /// What was dropped, by link and kind.
+    pub fn counters(&self) -> Vec<(LinkKey, DropKind, u64)> {
+        self.look(|state| state.machine.counters())
+    }
+}
