@@ -40,7 +40,11 @@ impl<T> Waiter<'_, T> {
 
 /// Starts a thread that gets, and returns when it stands in line.
 fn asleep<'s, T: Send>(scope: &'s Scope<'s, '_>, latch: &'s Latch<T>) -> Waiter<'s, T> {
-    waiter(scope, latch, None, |sleeper| sleeper.sleep(Some(&(Instant::now() + LONG))))
+    waiter(scope, latch, None, |sleeper| {
+        let end = Instant::now() + LONG;
+        sleeper.sleep(Some(&end));
+        assert!(Instant::now() < end, "nobody woke it");
+    })
 }
 
 fn waiter<'s, T: Send>(

@@ -13,7 +13,7 @@ use crate::{LONG, asleep, frozen, frozen_until};
 
 /// Long enough to be in line before, short enough to wait for.
 fn soon() -> Option<Instant> {
-    Some(Instant::now() + Duration::from_millis(200))
+    Some(Instant::now() + Duration::from_millis(500))
 }
 
 /// R1 and R2: all sleepers are being woken, and there is more; who comes now must not sleep, as nobody would wake him.
