@@ -1,6 +1,6 @@
 //! The numbered clauses of docs/protocol.md, and whether tests cite them.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, fmt, path::Path};
 
 use anyhow::Result;
 
@@ -21,16 +21,18 @@ pub(super) fn check(root: &Path, sources: &[Source]) -> Result<Clauses> {
         return Ok(Clauses { problems: Vec::new(), note: format!("there is no {PROTOCOL} yet") });
     }
     let text = run::read(&root.join(PROTOCOL))?;
-    let clauses: BTreeSet<&str> = text.lines().filter_map(clause).collect();
-    let (mut problems, mut cited) = (Vec::new(), BTreeSet::new());
+    let clauses: Vec<&str> = text.lines().filter_map(clause).collect();
+    let (mut problems, mut cited) = (Vec::new(), BTreeSet::<&str>::new());
     for source in sources {
         for (at, line) in source.text.lines().enumerate() {
-            for number in citations(line) {
-                if !clauses.contains(number) {
+            for citation in citations(line) {
+                let Some(meant) = citation.of(&clauses) else {
                     let path = source.path.display();
-                    problems.push(format!("{path}:{}: {PROTOCOL} has no clause {number}", at + 1));
-                } else if source.is_test(at + 1) {
-                    cited.insert(number);
+                    problems.push(format!("{path}:{}: {PROTOCOL} has no clause {citation}", at + 1));
+                    continue;
+                };
+                if source.is_test(at + 1) {
+                    cited.extend(meant);
                 }
             }
         }
@@ -46,11 +48,40 @@ fn clause(line: &str) -> Option<&str> {
     number.contains('.').then_some(number)
 }
 
-/// The clauses that a comment such as `// protocol 4.3, 4.5: why` names.
-fn citations(line: &str) -> impl Iterator<Item = &str> {
+/// A clause, or some in a row: first and last.
+#[derive(Debug, PartialEq, Eq)]
+struct Citation<'a>(&'a str, &'a str);
+
+impl Citation<'_> {
+    /// What is cited, if it exists.
+    fn of<'c>(&self, clauses: &'c [&'c str]) -> Option<&'c [&'c str]> {
+        let place = |number: &str| clauses.iter().position(|clause| *clause == number);
+        clauses.get(place(self.0)?..=place(self.1)?)
+    }
+}
+
+impl fmt::Display for Citation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(first, last) = self;
+        if first == last { f.write_str(first) } else { write!(f, "{first} to {last}") }
+    }
+}
+
+/// The clauses that a comment such as `// protocol 4.3, 4.5 to 4.7 and 5.1: why` names.
+fn citations(line: &str) -> Vec<Citation<'_>> {
     let comment = line.split_once("//").map_or("", |(_, comment)| comment);
-    let behind = comment.split_once("protocol ").map_or("", |(_, behind)| behind);
-    behind.split(", ").map_while(number).filter(|number| number.contains('.'))
+    let mut rest = comment.split_once("protocol ").map_or("", |(_, behind)| behind);
+    let mut found = Vec::new();
+    while let Some(first) = number(rest).filter(|number| number.contains('.')) {
+        rest = rest.get(first.len()..).unwrap_or_default();
+        let last = rest.strip_prefix(" to ").and_then(number);
+        if let Some(last) = last {
+            rest = rest.get(" to ".len() + last.len()..).unwrap_or_default();
+        }
+        found.push(Citation(first, last.unwrap_or(first)));
+        rest = [", ", " and "].iter().find_map(|joint| rest.strip_prefix(joint)).unwrap_or_default();
+    }
+    found
 }
 
 /// The dotted number at the beginning.
@@ -75,10 +106,19 @@ mod tests {
 
     #[test]
     fn a_comment_may_cite_several_clauses() {
-        let cited = |line| citations(line).collect::<Vec<_>>();
+        let cited = |line| citations(line).iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(cited("    // protocol 4.3: why"), ["4.3"]);
         assert_eq!(cited("/// protocol 4.3, 5.1. As said"), ["4.3", "5.1"]);
+        assert_eq!(cited("// protocol 2.3 and 4.1 to 4.8; attack 3.1"), ["2.3", "4.1 to 4.8"]);
         assert_eq!(cited("let protocol = 4.3;"), [""; 0]);
         assert_eq!(cited("// the protocol 2 of ssh"), [""; 0]);
+    }
+
+    #[test]
+    fn a_citation_must_lead_somewhere() {
+        let clauses = ["1.1", "1.2", "1.10", "2.1"];
+        assert_eq!(Citation("1.2", "2.1").of(&clauses), Some(&["1.2", "1.10", "2.1"][..]));
+        assert_eq!(Citation("1.3", "1.3").of(&clauses), None);
+        assert_eq!(Citation("2.1", "1.1").of(&clauses), None);
     }
 }
