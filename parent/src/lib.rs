@@ -1,7 +1,71 @@
 //! The parent side of offshoot: contexts that grow contexts.
+//!
+//! A [`Router`] is the root of a tree of processes. [`connect`](Router::connect) makes a child of it,
+//! [`ContextExt::connect`] one of any other context that can have children; each is a [`Context`] that can be called
+//! from wherever policy allows. Dropping the router ends the tree.
+//!
+//! ```no_run
+//! use offshoot_parent::prelude::*;
+//!
+//! const GREET: Function<String, String> = Function::new("greet");
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let functions = Functions::new().serve(GREET, |call, who| format!("hello {who}, from {}", call.here()));
+//!     // The children are this same program; there `main` is not entered.
+//!     offshoot_parent::run(functions, || {
+//!         let router = Router::new()?;
+//!         let child = router.connect(Local::new(Payload::this_program()))?;
+//!         println!("{}", child.call(GREET, "tree".into())?);
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
+//! It stands on `offshoot-core`, which runs in every context, and `offshoot-bootstrap`, which starts programs in
+//! places; what a program needs of both is here too. What it adds is the routing [`table`](table::Table) of a context
+//! with children, the thread that makes them and sees them to their end, and the root.
+//!
+//! It does not restart what has ended, and keeps no list of what should run: a context that is lost stays lost.
 #![forbid(unsafe_code)]
 
+mod connecting;
+mod context_ext;
+mod create;
+mod hop;
 mod ids;
 mod monitor;
+mod nest;
+mod nursery;
+pub mod record;
+mod router;
+mod run;
+mod spawner;
 pub mod table;
 mod text;
+pub mod tree;
+
+pub use connecting::Connecting;
+pub use context_ext::ContextExt;
+pub use hop::Hop;
+pub use offshoot_bootstrap::{
+    ConnectError, ConnectErrorKind, ExitReport, Local, Method, Payload, PayloadError, Phase, Plan,
+};
+pub use offshoot_core::wire::Blob;
+pub use offshoot_core::{
+    Call, CallError, Caller, Cancelled, Context, ContextId, Failure, Function, Functions, IntoReturn, Key,
+    Lost, Message, Outcome, Pending, Policy, Progress, Receiver, RecvError, Select, SendError, Sender,
+    Shutdown, Source, TimedOut,
+    machine::{DropKind, Limits},
+};
+pub use router::{Router, RouterBuilder};
+pub use run::run;
+pub use tree::Tree;
+
+/// Everything that programs name, to be imported at once.
+pub mod prelude {
+    pub use crate::{
+        Blob, Call, CallError, Caller, ConnectError, ConnectErrorKind, Connecting, Context, ContextExt,
+        ContextId, Function, Functions, Hop, Local, Lost, Message, Method, Outcome, Payload, Pending, Policy,
+        Progress, Receiver, RecvError, Router, Select, SendError, Sender, Shutdown, Tree,
+    };
+}

@@ -4,6 +4,7 @@ use offshoot_core::machine::{DropKind, LinkKey, Owner, RouteFrame, Routes, Stand
 use offshoot_core::wire::{AddRoute, ContextId, DelRoute, IdRange, Role, clean_name};
 
 use crate::{
+    create::REFUSED,
     table::{Heard, Table},
     text::clean_reason,
 };
@@ -138,7 +139,7 @@ impl Table {
             if let Some(neighbour) = self.links.get_mut(&link) {
                 neighbour.refused = true;
             }
-            return steps.push(Step::Cut(link, reason.to_owned()));
+            return steps.push(Step::Cut(link, format!("{REFUSED}{reason}")));
         }
         let name = self.lose(id, reason, false, steps);
         let refused = Loss { ids: &[], top: id, name: &name, reason };

@@ -140,6 +140,12 @@ impl Table {
         })
     }
 
+    /// The context that made the live context `id`, which is below this one.
+    #[must_use]
+    pub fn parent(&self, id: ContextId) -> Option<ContextId> {
+        self.contexts.get(&id).map(|known| known.parent)
+    }
+
     /// The live context `id` and those below it, parents before their children.
     pub(crate) fn subtree(&self, id: ContextId) -> Vec<ContextId> {
         let mut found = Vec::new();

@@ -345,7 +345,7 @@ fn a_refusal_from_above_cuts_the_child_with_the_reason_and_is_not_answered_by_a_
     let mut hop = Bed::hop();
     let child = hop.granted(8);
     hop.says(child, add(8000, 1000, "x"));
-    assert_eq!(hop.parent(del(&[1000], "too many")), [Step::Cut(child, "too many".to_owned())]);
+    assert_eq!(hop.parent(del(&[1000], "too many")), [Step::Cut(child, "refused: too many".to_owned())]);
     let steps = hop.down(child);
     assert_eq!(withdrawn(&steps), []);
     assert_eq!(lost(&steps), [1000, 8000]);

@@ -1,0 +1,208 @@
+//! A child that is being made, here or by another context.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context as TaskContext, Poll},
+    time::{Duration, Instant},
+};
+
+use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Phase, Plan};
+use offshoot_core::{
+    CallError, Context, Pending, Progress, internal,
+    wire::{Handle, Role},
+};
+
+use crate::{
+    create::{Answer, Created},
+    nursery::Nursery,
+    table::Table,
+};
+
+/// What the context that makes a child has beyond the time-out of the connect, to say what went wrong.
+const ANSWER_MARGIN: Duration = Duration::from_secs(1);
+
+/// A child that is being made. Wait for it, await it, or put it into a [`Select`](offshoot_core::Select).
+///
+/// Dropping it gives the connect up: if the child comes up all the same, it is ended.
+///
+/// ```no_run
+/// # fn f(router: &offshoot_parent::Router) -> Result<(), offshoot_parent::ConnectError> {
+/// use offshoot_parent::prelude::*;
+///
+/// let both = ["a", "b"].map(|name| router.connect_async(Local::new(Payload::this_program()).name(name)));
+/// for connecting in both {
+///     println!("{} is up", connecting.wait()?);
+/// }
+/// # Ok(()) }
+/// ```
+#[must_use = "dropping it gives the connect up; wait for it"]
+pub struct Connecting {
+    maker: Context,
+    plan: Plan,
+    state: State,
+}
+
+enum State {
+    Asked(Pending<Answer>),
+    Failed(ConnectError),
+    Over,
+}
+
+impl Connecting {
+    /// Asks `maker` for a child.
+    pub(crate) fn new(maker: &Context, plan: Plan) -> Self {
+        let state = ask(maker, &plan).map_or_else(State::Failed, State::Asked);
+        Self { maker: maker.clone(), plan, state }
+    }
+
+    /// Waits until the child is up or the connect has failed, at the latest when its own time-out has passed.
+    ///
+    /// # Errors
+    /// [`ConnectError`] says where, by which method, in which phase and why.
+    pub fn wait(self) -> Result<Context, ConnectError> {
+        self.finish(Pending::wait)
+    }
+
+    /// As [`wait`](Self::wait), for at most `timeout`; then it is given up.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_timeout(self, timeout: Duration) -> Result<Context, ConnectError> {
+        self.finish(|pending| pending.wait_timeout(timeout))
+    }
+
+    /// As [`wait`](Self::wait), until `deadline` at the latest; then it is given up.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_deadline(self, deadline: Instant) -> Result<Context, ConnectError> {
+        self.finish(|pending| pending.wait_deadline(deadline))
+    }
+
+    /// Whether it has ended, so that [`wait`](Self::wait) returns at once.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        match &self.state {
+            State::Asked(pending) => pending.is_ready(),
+            State::Failed(_) | State::Over => true,
+        }
+    }
+
+    fn finish(
+        mut self,
+        wait: impl FnOnce(Pending<Answer>) -> Result<Answer, CallError>,
+    ) -> Result<Context, ConnectError> {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Asked(pending) => self.judge(wait(pending)),
+            State::Failed(error) => Err(error),
+            State::Over => Err(self.error(Phase::Allocate, ConnectErrorKind::Cancelled)),
+        }
+    }
+
+    fn judge(&self, answer: Result<Answer, CallError>) -> Result<Context, ConnectError> {
+        match answer {
+            Ok(Ok(created)) => self.accept(&created),
+            // Where and how are this side's words; of the rest nobody else can know.
+            Ok(Err(error)) => {
+                let words = error.last_words().as_bytes();
+                Err(self.error(error.phase(), error.kind().clone()).with_last_words(words))
+            }
+            Err(error) => Err(self.not_answered(&error)),
+        }
+    }
+
+    /// What another context says that it made is believed only if it can be.
+    fn accept(&self, created: &Created) -> Result<Context, ConnectError> {
+        let Some(shared) = internal::shared_of::<Table>(&self.maker) else { return Err(self.no_parent()) };
+        let is_elsewhere = self.maker.id() != shared.me();
+        let claim = |nursery: &Nursery| nursery.claim(&shared, self.maker.id(), created);
+        if is_elsewhere && !shared.hooks_as::<Nursery>().is_some_and(claim) {
+            let child = internal::context(&self.maker, created.id);
+            let kind = if child.is_alive() {
+                let error = "its answer names a context that it did not make".into();
+                ConnectErrorKind::Asking { context: self.maker.name().into(), error }
+            } else {
+                let reason = "it ended as soon as it was up".into();
+                ConnectErrorKind::Lost { context: child.name().into(), reason }
+            };
+            return Err(self.error(Phase::Up, kind));
+        }
+        Ok(internal::context(&self.maker, created.id))
+    }
+
+    fn not_answered(&self, error: &CallError) -> ConnectError {
+        let context = self.maker.name().into();
+        let phase = match error.progress() {
+            Progress::NotSent | Progress::Undelivered => Phase::Allocate,
+            Progress::Unknown | Progress::Started => Phase::Spawn,
+        };
+        let kind = match error {
+            CallError::Lost { context, reason, .. } => {
+                ConnectErrorKind::Lost { context: context.as_str().into(), reason: reason.as_str().into() }
+            }
+            CallError::TimedOut { .. } => ConnectErrorKind::NoAnswer { limit: self.plan.timeout },
+            CallError::Refused { message, .. } => {
+                ConnectErrorKind::Refused { reason: message.as_str().into() }
+            }
+            CallError::Cancelled { .. } => ConnectErrorKind::Cancelled,
+            CallError::Stopped { .. } => ConnectErrorKind::ShuttingDown,
+            _ => ConnectErrorKind::Asking { context, error: error.to_string().into() },
+        };
+        self.error(phase, kind)
+    }
+
+    fn no_parent(&self) -> ConnectError {
+        self.error(Phase::Allocate, ConnectErrorKind::Leaf { context: self.maker.name().into() })
+    }
+
+    fn error(&self, phase: Phase, kind: ConnectErrorKind) -> ConnectError {
+        ConnectError::new(&self.plan, phase, kind)
+    }
+}
+
+fn ask(maker: &Context, plan: &Plan) -> Result<Pending<Answer>, ConnectError> {
+    plan.check()?;
+    let shared = internal::shared_of::<Table>(maker);
+    let role = shared.as_ref().and_then(|shared| Some(shared.hooks_as::<Nursery>()?.about(maker.id())?.role));
+    if shared.is_none() || role == Some(Role::Leaf) {
+        let kind = ConnectErrorKind::Leaf { context: maker.name().into() };
+        return Err(ConnectError::new(plan, Phase::Allocate, kind));
+    }
+    let timeout = plan.timeout.saturating_add(ANSWER_MARGIN);
+    Ok(internal::ask(&maker.with_timeout(timeout), Handle::CREATE_CHILD, "connect", plan))
+}
+
+impl Future for Connecting {
+    type Output = Result<Context, ConnectError>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        match &mut self.state {
+            State::Asked(pending) => match Pin::new(pending).poll(task) {
+                Poll::Ready(answer) => {
+                    self.state = State::Over;
+                    Poll::Ready(self.judge(answer))
+                }
+                Poll::Pending => Poll::Pending,
+            },
+            State::Failed(error) => {
+                let error = error.clone();
+                self.state = State::Over;
+                Poll::Ready(Err(error))
+            }
+            // Whoever polls a future after its end gets nothing any more.
+            State::Over => Poll::Pending,
+        }
+    }
+}
+
+impl fmt::Debug for Connecting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connecting")
+            .field("maker", &self.maker)
+            .field("place", &self.plan.place)
+            .field("ready", &self.is_ready())
+            .finish()
+    }
+}

@@ -1,0 +1,318 @@
+//! The thread that makes children: starts their processes, waits for their word, and sees each to its end.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fs::File,
+    io::{self, Read as _},
+    mem,
+    sync::{
+        Arc, Weak,
+        mpsc::{Receiver, RecvTimeoutError, Sender},
+    },
+    time::{Duration, Instant},
+};
+
+use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Exit, Phase, Plan, Process, Reaper, spawn};
+use offshoot_core::{
+    internal::{LinkFailure, LinkParts, Shared},
+    machine::{CallKey, LinkKey, NewChild, NoId},
+    wire::{ContextId, Failed, Nonce, codec},
+};
+
+use crate::{
+    create::{About, Answer, Created, explain, was_closed},
+    nursery::{Inherited, Nursery},
+    spawner::{Job, News, Watcher},
+    table::Table,
+};
+
+/// How long a process may take to go once its link has ended, and again after SIGTERM.
+const GOING: Duration = Duration::from_millis(500);
+/// The same for one that was told to end and has outlived every grace.
+const OVERDUE: Duration = Duration::from_millis(100);
+/// What is added to the graces of a context that ends, for the escalation of its last child.
+const SLACK: Duration = Duration::from_secs(1);
+/// What decoding a plan may take beside the bytes of its payload, in bytes.
+const PLAN_BUDGET: usize = 64 * 1024;
+
+/// The children of a context.
+pub(crate) struct Nest {
+    shared: Weak<Shared<Table>>,
+    inherited: Inherited,
+    jobs: Sender<Job>,
+    reaper: Reaper,
+    /// Where nonces come from.
+    random: File,
+    /// Who waits for an id, first come first.
+    waiting: VecDeque<Request>,
+    children: BTreeMap<ContextId, Nestling>,
+    /// When whatever is left is killed, once this context ends.
+    end: Option<Instant>,
+}
+
+/// A child that somebody has asked for.
+#[derive(Debug)]
+struct Request {
+    call: CallKey,
+    plan: Plan,
+    deadline: Instant,
+}
+
+/// A child with a process. It is forgotten when its link has ended and its process is reaped.
+#[derive(Debug)]
+struct Nestling {
+    link: LinkKey,
+    /// Who waits for it to come up.
+    asker: Option<Request>,
+    /// Gone when the reaper has it.
+    process: Option<Process>,
+    ending: Option<Ending>,
+    exit: Option<Exit>,
+}
+
+/// How the link of a child has ended.
+#[derive(Debug)]
+enum Ending {
+    Failed { failure: LinkFailure, expired: bool },
+    Down,
+}
+
+impl Nest {
+    pub(crate) fn new(
+        shared: Weak<Shared<Table>>,
+        inherited: Inherited,
+        jobs: Sender<Job>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            shared,
+            inherited,
+            jobs,
+            reaper: Reaper::new()?,
+            random: File::open("/dev/urandom")?,
+            waiting: VecDeque::new(),
+            children: BTreeMap::new(),
+            end: None,
+        })
+    }
+
+    /// Works until the context has ended, if it is the root; else as long as the process lives.
+    pub(crate) fn run(mut self, inbox: &Receiver<Job>) {
+        // Woken by whoever has something to tell, and when the first who waits for an id has waited too long.
+        while !self.is_done() {
+            let job = match self.next_due() {
+                Some(due) => inbox.recv_timeout(due.saturating_duration_since(Instant::now())),
+                None => inbox.recv().map_err(RecvTimeoutError::from),
+            };
+            let Some(shared) = self.shared.upgrade() else { break };
+            match job {
+                Ok(job) => self.take(&shared, job),
+                Err(RecvTimeoutError::Timeout) => self.expire(&shared),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let Self { shared, reaper, children, .. } = self;
+        for process in children.into_values().filter_map(|child| child.process) {
+            reaper.kill_now(process, |_| {});
+        }
+        // Waits until all are gone.
+        drop(reaper);
+        if let Some(shared) = shared.upgrade() {
+            shared.stop();
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let Some(end) = self.end.filter(|_| self.inherited.is_of_root()) else { return false };
+        self.children.is_empty() || end <= Instant::now()
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let end = self.end.filter(|_| self.inherited.is_of_root());
+        self.waiting.iter().map(|request| request.deadline).chain(end).min()
+    }
+
+    fn take(&mut self, shared: &Shared<Table>, job: Job) {
+        match job {
+            Job::Create(call) => self.create(shared, call),
+            Job::Ids => {
+                for request in mem::take(&mut self.waiting) {
+                    self.find_id(shared, request);
+                }
+            }
+            Job::Child(id, news) => self.hear(shared, id, news),
+            Job::End(left) => {
+                let whole = left.saturating_add(self.inherited.grace()).saturating_add(SLACK);
+                self.end.get_or_insert_with(|| Instant::now() + whole);
+                for request in mem::take(&mut self.waiting) {
+                    request.fail(shared, Phase::Allocate, ConnectErrorKind::ShuttingDown);
+                }
+            }
+        }
+    }
+
+    /// Whoever has waited too long for an id is told so.
+    fn expire(&mut self, shared: &Shared<Table>) {
+        let now = Instant::now();
+        for request in mem::take(&mut self.waiting) {
+            if request.deadline > now {
+                self.waiting.push_back(request);
+            } else {
+                let limit = request.plan.timeout;
+                request.fail(shared, Phase::Allocate, ConnectErrorKind::NoAnswer { limit });
+            }
+        }
+    }
+
+    fn create(&mut self, shared: &Shared<Table>, call: CallKey) {
+        let Some(incoming) = shared.service_call(call) else { return };
+        let argument = incoming.body.slice(incoming.args_at, incoming.body.len());
+        let plan: Plan = match codec::decode(&argument, argument.len().saturating_add(PLAN_BUDGET)) {
+            Ok(plan) => plan,
+            Err(error) => return shared.answer_failed(call, Failed::Arguments, error.to_string()),
+        };
+        if let Err(error) = plan.check() {
+            return answer(shared, call, &Err(error));
+        }
+        let deadline = Instant::now() + plan.timeout;
+        self.find_id(shared, Request { call, plan, deadline });
+    }
+
+    fn find_id(&mut self, shared: &Shared<Table>, request: Request) {
+        if self.end.is_some() {
+            return request.fail(shared, Phase::Allocate, ConnectErrorKind::ShuttingDown);
+        }
+        if !self.waiting.is_empty() {
+            return self.waiting.push_back(request);
+        }
+        match shared.take_id() {
+            Ok(id) => self.start(shared, request, id),
+            Err(NoId::Asked) => self.waiting.push_back(request),
+            Err(NoId::Exhausted) => request.fail(shared, Phase::Allocate, ConnectErrorKind::IdsExhausted),
+        }
+    }
+
+    fn start(&mut self, shared: &Shared<Table>, request: Request, id: ContextId) {
+        if shared.is_cancelled(request.call) {
+            return request.fail(shared, Phase::Allocate, ConnectErrorKind::Cancelled);
+        }
+        let spawned = match spawn(&request.plan) {
+            Ok(spawned) => spawned,
+            Err(error) => return answer(shared, request.call, &Err(error)),
+        };
+        let linked = self.nonce().and_then(|nonce| {
+            let watcher = Arc::new(Watcher { id, jobs: self.jobs.clone() });
+            let parts = LinkParts { socket: spawned.link, nonce, stderr: Some(spawned.stderr), watcher };
+            let plan = &request.plan;
+            let child = NewChild {
+                id,
+                name: plan.name.clone(),
+                stamped: plan.stamped,
+                deadline: shared.moment(request.deadline),
+                setup: self.inherited.setup(id, &plan.name),
+            };
+            shared.attach_child(child, parts)
+        });
+        match linked {
+            Ok(link) => {
+                let process = Some(spawned.process);
+                let child = Nestling { link, asker: Some(request), process, ending: None, exit: None };
+                self.children.insert(id, child);
+                // Whoever began to end in the meantime has told its children, but not this one.
+                if shared.is_closing() {
+                    shared.cut_child(link, "its parent is ending");
+                }
+            }
+            Err(error) => {
+                self.reaper.kill_now(spawned.process, |_| {});
+                request.fail(
+                    shared,
+                    Phase::Spawn,
+                    ConnectErrorKind::Spawn { error: error.to_string().into() },
+                );
+            }
+        }
+    }
+
+    fn nonce(&mut self) -> io::Result<Nonce> {
+        let mut bytes = [0; 16];
+        self.random.read_exact(&mut bytes)?;
+        Ok(Nonce::new(bytes))
+    }
+
+    fn hear(&mut self, shared: &Shared<Table>, id: ContextId, news: News) {
+        let Some(child) = self.children.get_mut(&id) else { return };
+        match news {
+            News::Up(hello) => {
+                let Some(request) = child.asker.take() else { return };
+                if shared.is_cancelled(request.call) {
+                    shared.cut_child(child.link, "the connect was given up");
+                }
+                let about = About { pid: hello.pid, role: hello.role };
+                if let Some(nursery) = shared.hooks_as::<Nursery>() {
+                    nursery.greeted(shared, id, about);
+                }
+                return answer(shared, request.call, &Ok(Created { id, about }));
+            }
+            News::Failed(failure) => {
+                let deadline = child.asker.as_ref().map(|request| request.deadline);
+                let expired = deadline.is_some_and(|deadline| deadline <= Instant::now());
+                // One that has not gone by itself has nothing more to say.
+                let grace = if was_closed(&failure) { GOING } else { Duration::ZERO };
+                child.ending = Some(Ending::Failed { failure, expired });
+                self.reap(id, grace);
+            }
+            News::Down => {
+                child.ending = Some(Ending::Down);
+                self.reap(id, GOING);
+            }
+            News::Overdue => self.reap(id, OVERDUE),
+            News::Gone(exit) => {
+                if child.ending.is_none() {
+                    shared.child_exited(child.link, &format!("its process has ended: {exit}"));
+                }
+                child.exit = Some(exit);
+            }
+        }
+        self.settle(shared, id);
+    }
+
+    /// Gives the process of a child to the reaper, which has it from then on.
+    fn reap(&mut self, id: ContextId, grace: Duration) {
+        let Some(process) = self.children.get_mut(&id).and_then(|child| child.process.take()) else { return };
+        let jobs = self.jobs.clone();
+        // It fails only once this thread has ended.
+        self.reaper.end(process, grace, move |exit| drop(jobs.send(Job::Child(id, News::Gone(exit)))));
+    }
+
+    /// Forgets a child of which nothing is left, and tells who still waits for it.
+    fn settle(&mut self, shared: &Shared<Table>, id: ContextId) {
+        let is_over = |child: &Nestling| child.ending.is_some() && child.exit.is_some();
+        if !self.children.get(&id).is_some_and(is_over) {
+            return;
+        }
+        let Some(Nestling { asker: Some(request), ending, exit: Some(exit), .. }) = self.children.remove(&id)
+        else {
+            return;
+        };
+        if self.end.is_some() {
+            return request.fail(shared, Phase::Hello, ConnectErrorKind::ShuttingDown);
+        }
+        let error = match ending {
+            Some(Ending::Failed { failure, expired }) => explain(&request.plan, &failure, &exit, expired),
+            Some(Ending::Down) | None => {
+                ConnectError::new(&request.plan, Phase::Up, ConnectErrorKind::Closed)
+            }
+        };
+        answer(shared, request.call, &Err(error));
+    }
+}
+
+impl Request {
+    fn fail(self, shared: &Shared<Table>, phase: Phase, kind: ConnectErrorKind) {
+        answer(shared, self.call, &Err(ConnectError::new(&self.plan, phase, kind)));
+    }
+}
+
+fn answer(shared: &Shared<Table>, call: CallKey, answer: &Answer) {
+    shared.answer_value(call, answer);
+}

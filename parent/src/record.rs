@@ -1,0 +1,211 @@
+//! A file with every frame of a context's links, for when something is odd.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    mem,
+    path::Path,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+    time::Instant,
+};
+
+use offshoot_core::{
+    internal::Way,
+    machine::LinkKey,
+    wire::{Blob, ContextId, Frame, Handle, codec},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::nursery::lock;
+
+/// Bytes that may wait for the disk; what is over it is counted and left out.
+const BUFFER: usize = 16 << 20;
+/// What a recording begins with.
+const TITLE: &str = "offshoot recording 1";
+/// What decoding one item may take beside its bytes, in bytes.
+const ITEM_BUDGET: usize = 64 * 1024;
+
+/// One item of a recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Recorded {
+    /// A frame has passed.
+    Frame(RecordedFrame),
+    /// So many frames have passed here for which there was no room.
+    Skipped(u64),
+}
+
+/// A frame that has passed on a link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RecordedFrame {
+    /// When, in microseconds since the recording began.
+    pub at_us: u64,
+    /// The neighbour.
+    pub peer: ContextId,
+    /// Whether it came from there; else it went there.
+    pub came_in: bool,
+    /// Where it goes.
+    pub dst: ContextId,
+    /// Who sends it.
+    pub src: ContextId,
+    /// On whose authority.
+    pub auth: ContextId,
+    /// To which mailbox.
+    pub handle: Handle,
+    /// The number that says what becomes of the answer.
+    pub reply_to: u32,
+    /// Of a fragment: the length of the whole body, and where this piece begins.
+    pub part: Option<(u32, u32)>,
+    /// Its body.
+    pub body: Blob,
+}
+
+/// Writes a recording on a thread of its own. A disk that is slow or full costs frames of the recording, and nothing
+/// else.
+pub(crate) struct Recorder {
+    start: Instant,
+    shared: Arc<Pending>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Pending {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    bytes: Vec<u8>,
+    skipped: u64,
+    is_over: bool,
+}
+
+impl Recorder {
+    /// Begins a recording in a new file; one that is there is overwritten.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        let mut file = File::create(path)?;
+        file.write_all(&encoded(&TITLE))?;
+        let shared = Arc::new(Pending::default());
+        let writer = Arc::clone(&shared);
+        let body = move || writer.write_to(&mut file);
+        let thread = thread::Builder::new().name("offshoot-record".to_owned()).spawn(body)?;
+        Ok(Self { start: Instant::now(), shared, thread: Some(thread) })
+    }
+
+    /// Notes a frame; never blocks on the disk.
+    pub(crate) fn frame(&self, link: LinkKey, way: Way, frame: &Frame) {
+        let item = encoded(&Recorded::Frame(RecordedFrame {
+            at_us: u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX),
+            peer: link.peer,
+            came_in: way == Way::In,
+            dst: frame.dst,
+            src: frame.src,
+            auth: frame.auth,
+            handle: frame.handle,
+            reply_to: frame.reply_to.number(),
+            part: frame.part.map(|part| (part.total, part.offset)),
+            body: Blob::from(frame.body.to_vec()),
+        }));
+        let mut state = lock(&self.shared.state);
+        if state.is_over || state.bytes.len().saturating_add(item.len()) > BUFFER {
+            state.skipped = state.skipped.saturating_add(1);
+            return;
+        }
+        if state.skipped > 0 {
+            let skipped = mem::take(&mut state.skipped);
+            state.bytes.extend(encoded(&Recorded::Skipped(skipped)));
+        }
+        state.bytes.extend(item);
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+}
+
+impl Pending {
+    fn write_to(&self, file: &mut File) {
+        loop {
+            let mut state = lock(&self.state);
+            // Notified when something is to be written, and at the end.
+            while state.bytes.is_empty() {
+                if state.is_over {
+                    return;
+                }
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            let bytes = mem::take(&mut state.bytes);
+            drop(state);
+            if let Err(error) = file.write_all(&bytes) {
+                log::warn!(target: "offshoot", "the recording of frames ends here, it cannot be written: {error}");
+                lock(&self.state).is_over = true;
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        lock(&self.shared.state).is_over = true;
+        self.shared.changed.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // It writes what is left, and ends.
+            drop(thread.join());
+        }
+    }
+}
+
+/// What is recorded can always be encoded: ids, numbers and bytes.
+fn encoded<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    codec::encode(value).unwrap_or_default()
+}
+
+/// Reads a recording that [`RouterBuilder::record`](crate::RouterBuilder::record) has made, item by item.
+///
+/// It holds the whole file in memory. A recording that was cut short ends with an error.
+#[derive(Debug)]
+pub struct Recording {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Recording {
+    /// Opens a recording.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no recording.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        let mut recording = Self { bytes: fs::read(path)?, at: 0 };
+        match recording.item::<String>() {
+            Ok(title) if title == TITLE => Ok(recording),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "this is no recording of frames")),
+        }
+    }
+
+    fn item<'a, T: Deserialize<'a>>(&'a mut self) -> io::Result<T> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        match codec::decode_prefix(rest, rest.len().saturating_add(ITEM_BUDGET)) {
+            Ok((item, len)) => {
+                self.at = self.at.saturating_add(len);
+                Ok(item)
+            }
+            Err(error) => {
+                self.at = self.bytes.len();
+                Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("the recording is damaged or cut: {error}"),
+                ))
+            }
+        }
+    }
+}
+
+impl Iterator for Recording {
+    type Item = io::Result<Recorded>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.bytes.len() { None } else { Some(self.item()) }
+    }
+}
