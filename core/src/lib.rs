@@ -26,6 +26,8 @@ pub mod machine;
 mod message;
 mod node;
 mod open;
+#[cfg(test)]
+mod pair;
 mod pending;
 mod select;
 mod shared;
@@ -33,6 +35,8 @@ mod shutdown;
 mod sink;
 mod stdio;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod wake;
 mod worker;
 

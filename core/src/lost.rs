@@ -112,6 +112,8 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.context.node().unwatch(self.handle);
+        if !self.slot.has_ended() {
+            self.context.node().unwatch(self.handle);
+        }
     }
 }

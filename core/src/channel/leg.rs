@@ -1,6 +1,9 @@
 //! A pipe where it leaves this context: what the machine knows one end of a stream by.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{
+    Arc, OnceLock, Weak,
+    atomic::{AtomicBool, Ordering},
+};
 
 use offshoot_wire::{Body, ContextId, Handle};
 
@@ -20,6 +23,8 @@ pub(super) struct Leg {
     pub(super) peer: ContextId,
     /// Set as soon as the machine has given it, which is after it knows this leg.
     handle: OnceLock<Handle>,
+    /// The other side has ended, and the machine waits for us to let go.
+    ended: AtomicBool,
 }
 
 impl Leg {
@@ -29,6 +34,7 @@ impl Leg {
             pipe: Arc::clone(pipe),
             peer,
             handle: OnceLock::new(),
+            ended: AtomicBool::new(false),
         })
     }
 
@@ -63,6 +69,7 @@ impl StreamSink for Leg {
     }
 
     fn ended(&self, how: Ended) -> Option<Wake> {
+        self.ended.store(true, Ordering::Release);
         let woken = self.pipe.on_ended(self, how);
         // What waits in the pipe may hold ends of other channels, and those are not dropped under the machine's lock.
         Some(Wake::All(woken.into_iter().chain(self.pump_later()).collect()))
@@ -71,6 +78,9 @@ impl StreamSink for Leg {
 
 impl Run for Leg {
     fn run(self: Arc<Self>) {
+        if self.ended.swap(false, Ordering::AcqRel) {
+            self.close(None);
+        }
         self.pipe.pump();
     }
 }

@@ -306,7 +306,10 @@ impl Pipe {
 
     /// Moves what waits into the machine, as far as it goes; closes the stream behind the last item.
     pub(super) fn pump(self: &Arc<Self>) {
-        while let Some(step) = self.lock().next_step() {
+        loop {
+            // Decided under the lock, done without it.
+            let step = self.lock().next_step();
+            let Some(step) = step else { return };
             match step {
                 Step::Send { leg, parcel } => {
                     if !self.send_by(&leg, parcel) {
