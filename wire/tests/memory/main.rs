@@ -1,54 +1,15 @@
 //! What hostile bytes may cost: memory is counted by the allocator of this test program.
-#![allow(unsafe_code, clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod sys;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, LinkedList};
 
 use offshoot_wire::codec::{self, DecodeErrorKind};
 use offshoot_wire::{Body, ContextId, Decoder, Frame, Handle, ReplyTo};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-
-/// Counts what the current thread holds, and the most that it held.
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<isize> = const { Cell::new(0) };
-    static PEAK: Cell<isize> = const { Cell::new(0) };
-}
-
-fn count(change: isize) {
-    let held = HELD.get() + change;
-    HELD.set(held);
-    PEAK.set(PEAK.get().max(held));
-}
-
-// SAFETY: every call goes to the system's allocator as it came; counting touches thread-locals without allocation.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY: the caller keeps the contract of `dealloc`, and all memory came from `System`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// The most that `act` held at a time.
-fn peak<T>(act: impl FnOnce() -> T) -> usize {
-    let before = HELD.get();
-    PEAK.set(before);
-    drop(act());
-    (PEAK.get() - before) as usize
-}
+use sys::peak;
 
 const BUDGET: usize = 1 << 20;
 
