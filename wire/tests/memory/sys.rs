@@ -36,6 +36,11 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// What the current thread holds, in bytes.
+pub(crate) fn held() -> isize {
+    HELD.get()
+}
+
 /// The most that `act` held at a time.
 pub(crate) fn peak<T>(act: impl FnOnce() -> T) -> usize {
     let before = HELD.get();
