@@ -154,8 +154,10 @@ impl Open {
         &self.to
     }
 
-    pub(crate) fn function(&self) -> &'static str {
-        self.function
+    /// The value of an answer did not decode.
+    pub(crate) fn unreadable(&self, message: String) -> CallError {
+        let error = CallError::DecodeResult { function: self.function, context: self.name(), message };
+        self.about().noted(error)
     }
 
     pub(crate) fn slot(&self) -> Option<Arc<Slot>> {
@@ -191,7 +193,7 @@ impl Open {
     }
 
     /// Waits for the end; a call that has not ended by `deadline` is cancelled.
-    pub(crate) fn wait(mut self, deadline: Option<Instant>) -> Result<Answer, CallError> {
+    pub(crate) fn wait(&mut self, deadline: Option<Instant>) -> Result<Answer, CallError> {
         if let Some(ended) = wait(deadline, |listener| self.poll(listener)) {
             return ended;
         }

@@ -108,18 +108,14 @@ impl<R: Message> Pending<R> {
         self.finish(Some(deadline))
     }
 
-    fn finish(self, deadline: Option<Instant>) -> Result<R, CallError> {
-        let (context, function) = (self.open.context().clone(), self.open.function());
-        self.open.wait(deadline).and_then(|answer| read(&context, function, answer))
+    fn finish(mut self, deadline: Option<Instant>) -> Result<R, CallError> {
+        self.open.wait(deadline).and_then(|answer| read(&self.open, answer))
     }
 }
 
-fn read<R: Message>(context: &Context, function: &'static str, answer: Answer) -> Result<R, CallError> {
-    ambient::decode(context.node(), &answer.value, answer.halves).map_err(|message| CallError::DecodeResult {
-        function,
-        context: context.name().to_owned(),
-        message,
-    })
+fn read<R: Message>(open: &Open, answer: Answer) -> Result<R, CallError> {
+    let value = ambient::decode(open.context().node(), &answer.value, answer.halves);
+    value.map_err(|message| open.unreadable(message))
 }
 
 impl<R: Message> Future for Pending<R> {
@@ -128,10 +124,7 @@ impl<R: Message> Future for Pending<R> {
     fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let open = &mut self.open;
         match open.poll(&Listener::Task(task.waker().clone())) {
-            Some(ended) => {
-                let (context, function) = (open.context(), open.function());
-                Poll::Ready(ended.and_then(|answer| read(context, function, answer)))
-            }
+            Some(ended) => Poll::Ready(ended.and_then(|answer| read(open, answer))),
             None => Poll::Pending,
         }
     }

@@ -8,12 +8,7 @@ use offshoot_wire::{
 };
 use serde::Serialize;
 
-use super::{
-    ambient,
-    half::Half,
-    leg::Leg,
-    pipe::{Pipe, Reader},
-};
+use super::{ambient, half::Half, leg::Leg, pipe::Pipe, state::Reader};
 use crate::{
     SendError,
     machine::{BadEnd, Ended},

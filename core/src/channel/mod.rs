@@ -7,6 +7,7 @@ mod leg;
 mod pipe;
 mod receiver;
 mod sender;
+mod state;
 
 pub use receiver::{IntoIter, Iter, Receiver, Receiving};
 pub use sender::{Sender, Sending};

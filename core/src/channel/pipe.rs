@@ -4,23 +4,23 @@
 //! so a channel holds any `T` whatever thread it was made on, and a receiver that travels takes along what waits.
 
 use std::{
-    collections::VecDeque,
     ptr,
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use offshoot_wire::{Body, ContextId, Direction, FRAME_COST};
+use offshoot_wire::{Body, ContextId, Direction};
 
 use super::{
     carry::{self, Draft, Sealed},
     leg::Leg,
+    state::{Failure, Parcel, Reader, State, Step},
 };
 use crate::{
     RecvError, SendError,
     machine::{Ended, StreamUnsent},
     node::Node,
     sync::lock,
-    wake::{Listener, Ticket, Waiters, Wake},
+    wake::{Listener, Ticket, Wake},
 };
 
 /// What writers of this context may have waiting in a pipe, in bytes: as much as lets a writer and a reader run
@@ -33,92 +33,9 @@ pub(crate) struct Pipe {
     state: Mutex<State>,
 }
 
-pub(super) struct State {
-    pub(super) queue: VecDeque<Parcel>,
-    /// Bytes in the queue, and on their way out of it, that writers of this context wait for.
-    held: usize,
-    /// Shares of the sending end that are here.
-    pub(super) writers: usize,
-    /// Shares of the receiving end that are here.
-    readers: usize,
-    pub(super) reader: Reader,
-    /// Where items come in from other contexts.
-    pub(super) legs: Vec<Arc<Leg>>,
-    /// The end came in a message and was not used yet: it can be handed on.
-    pub(super) unopened: bool,
-    /// A writer has failed the stream: nothing more is taken.
-    failed: Option<Failure>,
-    /// What the reader was told of a writer that was lost; after that there is no clean end.
-    broken: Option<RecvError>,
-    pump: Pump,
-    want_items: Waiters,
-    want_room: Waiters,
-}
-
-/// Where items go.
-pub(super) enum Reader {
-    /// Into the hands of this context.
-    Here,
-    /// To another.
-    Away(Arc<Leg>),
-    /// Nowhere, and this is why.
-    Gone(SendError),
-}
-
-/// That a writer has failed the stream; the text until it is told to the reader.
-struct Failure(Option<String>);
-
-/// Who moves items from the queue into the machine.
-#[derive(Default)]
-struct Pump {
-    /// A thread does.
-    running: bool,
-    /// Something happened since it looked.
-    again: bool,
-    /// The machine has no room; it will say when.
-    stalled: bool,
-}
-
-/// What waits in a pipe.
-pub(super) enum Parcel {
-    /// An item of this context, with the ends that it hands over.
-    Draft(Draft),
-    /// The same, made for the context that takes it.
-    Sealed { sealed: Sealed, cost: usize },
-    /// An item from another context.
-    Arrived { leg: Arc<Leg>, body: Body, cost: u32 },
-    /// The end of one writer, and not a clean one.
-    Broken(RecvError),
-}
-
-impl Parcel {
-    /// What a writer of this context waits for, in bytes.
-    pub(super) fn held(&self) -> usize {
-        match self {
-            Self::Draft(draft) => draft.len().saturating_add(FRAME_COST),
-            Self::Sealed { cost, .. } => *cost,
-            Self::Arrived { .. } | Self::Broken(_) => 0,
-        }
-    }
-}
-
 impl Pipe {
     pub(super) fn new(node: &Arc<dyn Node>) -> Arc<Self> {
-        let state = State {
-            queue: VecDeque::new(),
-            held: 0,
-            writers: 0,
-            readers: 0,
-            reader: Reader::Here,
-            legs: Vec::new(),
-            unopened: false,
-            failed: None,
-            broken: None,
-            pump: Pump::default(),
-            want_items: Waiters::default(),
-            want_room: Waiters::default(),
-        };
-        Arc::new(Self { node: Arc::clone(node), state: Mutex::new(state) })
+        Arc::new(Self { node: Arc::clone(node), state: Mutex::new(State::new()) })
     }
 
     pub(super) fn node(&self) -> &Arc<dyn Node> {
@@ -329,7 +246,11 @@ impl Pipe {
         let sealed = match parcel {
             Parcel::Draft(draft) => draft.seal(&self.node, leg.peer, &carry::item_head),
             Parcel::Sealed { sealed, .. } => Ok(sealed),
-            Parcel::Arrived { .. } | Parcel::Broken(_) => return self.after_send(cost),
+            // It came from elsewhere before the receiver went on its way.
+            parcel @ (Parcel::Arrived { .. } | Parcel::Broken(_)) => parcel
+                .open(&self.node)
+                .and_then(|(value, halves)| Draft::relayed(&value, halves, &carry::item_head))
+                .and_then(|draft| draft.seal(&self.node, leg.peer, &carry::item_head)),
         };
         let Sealed { body, ends, handed } = match sealed {
             Ok(sealed) => sealed,
@@ -426,56 +347,6 @@ impl Pipe {
 }
 
 const STOPPED: &str = "this context is ending";
-
-/// What the pump does next, without the lock.
-enum Step {
-    Send { leg: Arc<Leg>, parcel: Parcel },
-    Close { leg: Arc<Leg>, fail: Option<String> },
-    Discard(VecDeque<Parcel>),
-}
-
-impl State {
-    fn shares(&mut self, direction: Direction) -> &mut usize {
-        match direction {
-            Direction::Sends => &mut self.writers,
-            Direction::Receives => &mut self.readers,
-        }
-    }
-
-    /// Gives room back to the writers of this context.
-    fn release(&mut self, held: usize) -> Option<Wake> {
-        self.held = self.held.saturating_sub(held);
-        if held > 0 { self.want_room.wake_all() } else { None }
-    }
-
-    /// Decides what the pump does; a step that sends is one thread's until it says so.
-    fn next_step(&mut self) -> Option<Step> {
-        if self.pump.running {
-            self.pump.again = true;
-            return None;
-        }
-        let leg = match &self.reader {
-            Reader::Away(leg) => Arc::clone(leg),
-            Reader::Gone(_) if !self.queue.is_empty() => {
-                return Some(Step::Discard(std::mem::take(&mut self.queue)));
-            }
-            Reader::Here | Reader::Gone(_) => return None,
-        };
-        if self.pump.stalled || leg.handle().is_none() {
-            return None;
-        }
-        if let Some(parcel) = self.queue.pop_front() {
-            self.pump = Pump { running: true, again: false, stalled: false };
-            return Some(Step::Send { leg, parcel });
-        }
-        if self.writers > 0 && self.failed.is_none() {
-            return None;
-        }
-        let fail = self.failed.as_mut().and_then(|failure| failure.0.take());
-        self.reader = Reader::Gone(SendError::Closed);
-        Some(Step::Close { leg, fail })
-    }
-}
 
 fn fire(woken: Option<Wake>) {
     if let Some(wake) = woken {

@@ -11,15 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_wire::{Direction, StreamHead, codec};
+use offshoot_wire::Direction;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use super::{
-    ambient,
-    carry::{self, MOVED},
-    half::Half,
-    pipe::{Parcel, Pipe},
-};
+use super::{ambient, carry::MOVED, half::Half, pipe::Pipe};
 use crate::{
     Message, RecvError,
     sync::later,
@@ -128,32 +123,13 @@ impl<T: Message> Receiver<T> {
             Err(error) => return Some(Err(error)),
         };
         let item =
-            open(pipe, parcel).and_then(|(value, halves)| ambient::decode(pipe.node(), &value, halves));
+            parcel.open(pipe.node()).and_then(|(value, halves)| ambient::decode(pipe.node(), &value, halves));
         Some(item.map(Some).map_err(|message| RecvError::Decode { message }))
     }
 }
 
 /// The place of a task that polls by hand; tickets that are given out count from 1.
 const POLLED: u64 = 0;
-
-/// The bytes of an item, and the ends that it brings.
-fn open(pipe: &Pipe, parcel: Parcel) -> Result<(offshoot_wire::Body, Vec<Half>), String> {
-    match parcel {
-        Parcel::Draft(draft) => Ok(draft.open()),
-        Parcel::Arrived { leg, body, .. } => {
-            let limit = pipe.node().body_limit();
-            match codec::decode_prefix(&body, limit) {
-                Ok((StreamHead::Item(ends), value_at)) => {
-                    let halves = carry::import(pipe.node(), leg.peer, &ends)?;
-                    Ok((body.slice(value_at, body.len()), halves))
-                }
-                Ok(_) => Err("what came is no item".to_owned()),
-                Err(error) => Err(error.to_string()),
-            }
-        }
-        Parcel::Sealed { .. } | Parcel::Broken(_) => Err("what came is no item".to_owned()),
-    }
-}
 
 impl<T> Receiver<T> {
     pub(super) fn new(half: Half) -> Self {

@@ -19,7 +19,7 @@ use super::{
     ambient,
     carry::{Draft, MOVED, item_head},
     half::Half,
-    pipe::Parcel,
+    state::Parcel,
 };
 use crate::{
     Message, SendError,

@@ -320,7 +320,7 @@ fn a_nested_call_inherits_the_deadline() {
             call.deadline().is_some_and(|at| at <= Instant::now() + 2 * SOON)
         })
         .serve_to(Policy::Anyone, NEST, |call, ()| call.here().call(LEFT, ()));
-    let pair = Pair::with(functions, Limits::default(), 2);
+    let pair = Pair::with(functions, Limits::default(), 3);
     assert_eq!(pair.child.with_timeout(SOON).call(NEST, ()), Ok(true));
     assert_eq!(pair.child.call(NEST, ()), Ok(false));
 }

@@ -120,6 +120,15 @@ fn a_receiver_takes_along_what_waits_in_it() {
 }
 
 #[test]
+fn what_came_from_elsewhere_goes_on_with_the_receiver() {
+    let pair = Pair::new(functions());
+    let (sender, receiver) = pair.root.channel();
+    pair.child.call(COUNT, (4, sender)).expect("it counts to 3 and closes");
+    assert_eq!(pair.child.call(SUM, receiver), Ok(6));
+    assert_eq!(pair.sinks(), [0, 0]);
+}
+
+#[test]
 fn a_slow_reader_elsewhere_stops_the_writer() {
     let (kept, keeps) = mpsc::channel();
     let pair = Pair::new(
