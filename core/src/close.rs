@@ -99,6 +99,7 @@ impl Life {
             hook_runs,
         });
         drop(phase);
+        self.changed.notify_all();
         if let Some(hook) = hook {
             self.run_hook(hook);
         }
@@ -151,11 +152,24 @@ impl Life {
         let _ = kill_process(getpid(), signal);
     }
 
-    fn ending(&self) -> Option<Ending> {
-        match &*lock(&self.phase) {
-            Phase::Running(_) => None,
-            Phase::Ending(ending) => Some(*ending),
+    /// Waits until it is known how this process ends; `None` if its broker has stopped without a word.
+    fn wait_for_ending(&self, is_stopped: impl Fn() -> bool) -> Option<Ending> {
+        let mut phase = lock(&self.phase);
+        loop {
+            match &*phase {
+                Phase::Ending(ending) => return Some(*ending),
+                Phase::Running(_) if is_stopped() => return None,
+                // Notified when the end begins, which the machine knows a moment earlier, and when the broker stops.
+                Phase::Running(_) => phase = rest(&self.changed, phase, None),
+            }
         }
+    }
+
+    /// The broker has stopped.
+    pub(crate) fn stopped(&self) {
+        // Under the lock: whoever has just looked is asleep before this is told.
+        let _phase = lock(&self.phase);
+        self.changed.notify_all();
     }
 
     /// Waits for what user code does about a lost parent.
@@ -170,8 +184,8 @@ impl Life {
 
 /// On the main thread, after its last call: hands on what is held, and ends the process.
 pub(crate) fn finish<R: Routes + Send + 'static>(shared: &Shared<R>, life: &Life) -> ! {
-    // A broker that has panicked leaves no ending; there is nothing to wait for then.
-    let Some(ending) = life.ending() else { exit(Code::Broken) };
+    // A broker that has panicked leaves nothing to wait for.
+    let Some(ending) = life.wait_for_ending(|| shared.is_stopped()) else { exit(Code::Broken) };
     // The exit must come before the broker's SIGTERM.
     let margin = ending.deadline.saturating_duration_since(Instant::now()) / 8;
     let deadline = ending.deadline.checked_sub(margin).unwrap_or(ending.deadline);

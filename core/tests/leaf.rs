@@ -33,7 +33,15 @@ struct Parent {
 impl Parent {
     /// Starts the leaf and waits until it is up.
     fn of_leaf() -> Self {
-        let mut parent = Self::of_silent_leaf();
+        Self::of(&mut Command::new(example("leaf")))
+    }
+
+    fn of_chatty_leaf() -> Self {
+        Self::of(&mut Command::new(example("chatty")))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut parent = Self::of_silent(command);
         parent.link.write_all(&opening(&NONCE)).expect("the leaf reads");
         parent.send(Handle::SETUP, ReplyTo::Nobody, codec::encode(&setup()).expect("encodes"));
         parent.read_marker();
@@ -45,16 +53,16 @@ impl Parent {
 
     /// Starts the leaf and tells it nothing.
     fn of_silent_leaf() -> Self {
+        Self::of_silent(&mut Command::new(example("leaf")))
+    }
+
+    fn of_silent(command: &mut Command) -> Self {
         let (link, theirs) = UnixStream::pair().expect("a socket pair");
         link.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         let stdin = OwnedFd::from(theirs);
         let stdout = stdin.try_clone().expect("a copy");
-        let child = Command::new(example("leaf"))
-            .stdin(stdin)
-            .stdout(stdout)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the example starts");
+        let child =
+            command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).spawn().expect("the example starts");
         Self { link, child, decoder: Decoder::new(), next_handle: Handle::FIRST_ALLOCATED }
     }
 
@@ -117,11 +125,25 @@ impl Parent {
         }
     }
 
+    /// The answer to a call; the news that it takes long is passed over.
     fn answer(&mut self, handle: Handle) -> (ReplyHead, Vec<u8>) {
-        let frame = self.frame_to(handle);
-        assert!(!frame.is_dead(), "{:?}", codec::decode::<Dead>(&frame.body, 65_536));
-        let (head, used) = codec::decode_prefix(&frame.body, 65_536).expect("a reply");
-        (head, frame.body[used..].to_vec())
+        loop {
+            let frame = self.frame_to(handle);
+            assert!(!frame.is_dead(), "{:?}", codec::decode::<Dead>(&frame.body, 65_536));
+            let (head, used) = codec::decode_prefix(&frame.body, 65_536).expect("a reply");
+            if head != ReplyHead::Started {
+                return (head, frame.body[used..].to_vec());
+            }
+        }
+    }
+
+    fn shut_down(&mut self, left_ms: u32) {
+        self.send(Handle::SHUTDOWN, ReplyTo::Nobody, codec::encode(&Shutdown { left_ms }).expect("encodes"));
+    }
+
+    /// The next record: its level, its target and its text.
+    fn record(&mut self) -> (u8, String, String) {
+        codec::decode(&self.frame_to(Handle::FORWARD_LOG).body, 65_536).expect("a record")
     }
 
     fn ended(&mut self) -> ExitStatus {
@@ -216,11 +238,7 @@ fn a_leaf_that_is_told_to_end_exits_with_0() {
     let call = parent.call("length", &"held");
     let (_, value) = parent.answer(call);
     assert_eq!(codec::decode::<u64>(&value, 64), Ok(4));
-    parent.send(
-        Handle::SHUTDOWN,
-        ReplyTo::Nobody,
-        codec::encode(&Shutdown { left_ms: 5000 }).expect("encodes"),
-    );
+    parent.shut_down(5000);
     let status = parent.ended();
     assert_eq!((status.code(), status.signal()), (Some(0), None));
 }
@@ -244,4 +262,73 @@ fn a_program_that_no_parent_has_started_says_so_and_exits_with_2() {
     parent.child.stderr.take().expect("piped").read_to_string(&mut words).expect("text");
     assert_eq!((status.code(), words.lines().count()), (Some(2), 1), "{words}");
     assert!(words.contains("not by hand"), "{words}");
+}
+
+#[test]
+fn what_is_printed_and_logged_and_what_its_children_print_comes_as_records() {
+    let mut parent = Parent::of_chatty_leaf();
+    parent.call("say", &"hello");
+    let mut records = [parent.record(), parent.record(), parent.record(), parent.record()];
+    records.sort();
+    let record = |level, target: &str, text: &str| (level, target.to_owned(), text.to_owned());
+    assert_eq!(
+        records,
+        [
+            record(2, "chatty", "logged hello"),
+            record(3, "stderr", "complained hello"),
+            record(3, "stdout", "echoed hello"),
+            record(3, "stdout", "printed hello"),
+        ]
+    );
+}
+
+#[test]
+fn what_was_printed_last_comes_before_the_end() {
+    let mut parent = Parent::of_chatty_leaf();
+    parent.call("say", &"bye");
+    // The first word says that the call runs.
+    let mut texts = vec![parent.record().2];
+    parent.shut_down(5000);
+    texts.extend((0..3).map(|_| parent.record().2));
+    texts.sort();
+    assert_eq!(texts, ["complained bye", "echoed bye", "logged bye", "printed bye"]);
+    assert_eq!(parent.ended().code(), Some(0));
+}
+
+#[test]
+fn a_process_that_holds_its_stdout_does_not_keep_a_leaf_from_ending() {
+    let mut parent = Parent::of_chatty_leaf();
+    let call = parent.call("linger", &());
+    let (head, value) = parent.answer(call);
+    assert_eq!(head, ReplyHead::Value(Vec::new()));
+    let lingering: u32 = codec::decode(&value, 64).expect("a number");
+    parent.shut_down(5000);
+    let began = Instant::now();
+    assert_eq!(parent.ended().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let killed = Command::new("kill").arg(lingering.to_string()).status().expect("kill runs");
+    assert!(killed.success(), "the other process went with the leaf");
+}
+
+#[test]
+fn a_leaf_whose_main_thread_does_not_return_is_ended_by_sigterm() {
+    let mut parent = Parent::of_chatty_leaf();
+    parent.call("spin", &());
+    // An answer to a PING behind the call says that the call has been taken in.
+    let mine = Handle::new(9999);
+    parent.send(Handle::PING, ReplyTo::Handle(mine), codec::encode(&()).expect("encodes"));
+    parent.frame_to(mine);
+    parent.shut_down(200);
+    assert_eq!(parent.ended().signal(), Some(15));
+}
+
+#[test]
+fn on_parent_lost_runs_before_the_end() {
+    let path = std::env::temp_dir().join(format!("offshoot-farewell-{}", std::process::id()));
+    let mut parent = Parent::of(Command::new(example("chatty")).env("FAREWELL", &path));
+    parent.link.shutdown(std::net::Shutdown::Both).expect("a socket");
+    let status = parent.ended();
+    let word = std::fs::read_to_string(&path);
+    drop(std::fs::remove_file(&path));
+    assert_eq!((status.code(), word.ok().as_deref()), (Some(1), Some("alone")));
 }

@@ -333,6 +333,9 @@ impl<R: Routes + Send + 'static> Shared<R> {
             self.calls.notify_all();
             self.changed.notify_all();
             self.sink.end();
+            if let Some(life) = &self.life {
+                life.stopped();
+            }
             self.wake_broker();
         }
     }
