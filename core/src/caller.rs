@@ -123,6 +123,7 @@ struct Request<'a> {
 
 impl<'a> Request<'a> {
     fn new(caller: &'a Caller, function: &'static str) -> Self {
+        let since = Instant::now();
         let (inherited, above) = inherited(caller.context.node());
         let timeout = caller.timeout.map(later);
         let deadline = [inherited, timeout, caller.deadline].into_iter().flatten().min();
@@ -133,7 +134,7 @@ impl<'a> Request<'a> {
             chain: caller.chain.as_ref().map(|chain| chain.id),
             ends: Vec::new(),
         };
-        let about = About { to: &caller.context, function, deadline, chain: caller.chain.as_ref() };
+        let about = About { to: &caller.context, function, since, deadline, chain: caller.chain.as_ref() };
         Self { about, head }
     }
 

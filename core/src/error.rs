@@ -339,28 +339,106 @@ mod tests {
     }
 
     #[test]
-    fn every_text_says_what_failed_where_and_what_to_do() {
-        let (function, context, message) = ("free", "web1".to_owned(), "no such disk".to_owned());
-        let text = |error: CallError| error.to_string();
+    fn every_text_of_a_call_says_what_failed_where_and_what_to_do() {
+        let (function, context, message) = ("free", || "web1".to_owned(), || "why".to_owned());
+        let progress = Progress::Unknown;
+        let failed = CallError::Failed { function, context: context(), message: message() };
+        let texts = [
+            (failed.clone(), "free in web1 failed: why"),
+            (
+                CallError::Panicked { function, context: context(), message: message() },
+                "free in web1 panicked: why",
+            ),
+            (
+                CallError::NoSuchFunction { function, context: context() },
+                "web1 serves no function `free`; add it to the table of its program with `serve`",
+            ),
+            (
+                CallError::EncodeArguments { function, message: message() },
+                "the arguments of free cannot be sent: why",
+            ),
+            (
+                CallError::DecodeArguments { function, context: context(), message: message() },
+                "web1 cannot read the arguments of free: why; build both programs against the same constant",
+            ),
+            (
+                CallError::EncodeResult { function, context: context(), message: message() },
+                "web1 ran free and cannot send its result: why",
+            ),
+            (
+                CallError::DecodeResult { function, context: context(), message: message() },
+                "the result of free from web1 cannot be read: why; build both programs against the same constant",
+            ),
+            (
+                CallError::Refused { function, context: context(), message: message() },
+                "web1 does not let this context call free: why",
+            ),
+            (
+                CallError::TooLarge { function, context: context(), message: message(), progress },
+                "free in web1: why; send it in pieces through a channel, or raise the limit",
+            ),
+            (
+                CallError::Busy { function, context: context(), message: message() },
+                "web1 is too busy for free: why; try again when earlier calls have ended",
+            ),
+            (
+                CallError::WouldWait { function, context: context() },
+                "free in web1 would wait for itself: its workers wait for this call; give it more `workers`",
+            ),
+            (
+                CallError::TimedOut { context: context(), after: Duration::from_millis(1500), progress },
+                "no answer from web1 within 1.5s; the call may have run",
+            ),
+            (
+                CallError::Cancelled { function, context: context(), progress: Progress::Undelivered },
+                "the call of free in web1 was cancelled; the call did not run",
+            ),
+            (
+                CallError::Stopped { progress: Progress::NotSent },
+                "this context is ending and makes no more calls; the call was not sent",
+            ),
+            (
+                CallError::Chain(Box::new(failed)),
+                "not run, since an earlier call of its chain failed: free in web1 failed: why",
+            ),
+        ];
+        for (error, text) in texts {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn every_text_of_a_channel_says_what_failed_and_what_to_do() {
+        let reason = || "why".to_owned();
+        let sent = [
+            SendError::Closed,
+            SendError::TimedOut,
+            SendError::Lost { reason: reason() },
+            SendError::Encode { message: reason() },
+        ];
+        let received = [
+            RecvError::TimedOut,
+            RecvError::Lost { reason: reason() },
+            RecvError::Failed { reason: reason() },
+            RecvError::Decode { message: reason() },
+        ];
         assert_eq!(
-            text(CallError::Failed { function, context: context.clone(), message: message.clone() }),
-            "free in web1 failed: no such disk"
+            sent.map(|error| error.to_string()),
+            [
+                "the receiver is closed; nobody takes more items",
+                "no room in the channel in time: its receiver takes items more slowly than they come",
+                "the receiver is lost: why",
+                "the item cannot be sent: why",
+            ]
         );
         assert_eq!(
-            text(CallError::NoSuchFunction { function, context: context.clone() }),
-            "web1 serves no function `free`; add it to the table of its program with `serve`"
-        );
-        assert_eq!(
-            text(CallError::TimedOut {
-                context: context.clone(),
-                after: Duration::from_millis(1500),
-                progress: Progress::Unknown
-            }),
-            "no answer from web1 within 1.5s; the call may have run"
-        );
-        assert_eq!(
-            text(CallError::Chain(Box::new(CallError::Failed { function, context, message }))),
-            "not run, since an earlier call of its chain failed: free in web1 failed: no such disk"
+            received.map(|error| error.to_string()),
+            [
+                "no item came in time; the channel is still open",
+                "the sender is lost: why",
+                "the sender failed: why",
+                "an item cannot be read: why; build both programs against the same types",
+            ]
         );
     }
 }

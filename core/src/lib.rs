@@ -52,7 +52,7 @@ pub use functions::Functions;
 pub use lost::Lost;
 pub use machine::{Policy, Progress};
 pub use message::Message;
-pub use offshoot_wire::{self as wire, ContextId};
+pub use offshoot_wire::{self as wire, Blob, ContextId};
 pub use pending::Pending;
 pub use select::{Key, Select, Source};
 pub use shutdown::Shutdown;

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 ///
 /// There is nothing to implement: every type that is `Serialize`, `DeserializeOwned` and `'static` is one, and
 /// so are [`Context`](crate::Context), [`Sender`](crate::Sender) and [`Receiver`](crate::Receiver).
-/// Bytes travel best as a `Blob`: a `Vec<u8>` is an array of integers to serde.
+/// Bytes travel best as a [`Blob`](crate::Blob): a `Vec<u8>` is an array of integers to serde.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel between contexts",
     note = "derive `serde::Serialize` and `serde::Deserialize` for it, and let it own its data (no references)"

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use offshoot_wire::{Body, Dead, DeadCode, Failed, Handle, ReplyHead, codec};
@@ -104,6 +104,7 @@ enum State {
 pub(crate) struct About<'a> {
     pub(crate) to: &'a Context,
     pub(crate) function: &'static str,
+    pub(crate) since: Instant,
     pub(crate) deadline: Option<Instant>,
     pub(crate) chain: Option<&'a Arc<Chain>>,
 }
@@ -138,7 +139,7 @@ impl Open {
         Self {
             to: about.to.clone(),
             function: about.function,
-            since: Instant::now(),
+            since: about.since,
             deadline: about.deadline,
             chain: about.chain.map(Arc::clone),
             state,
@@ -147,7 +148,13 @@ impl Open {
     }
 
     fn about(&self) -> About<'_> {
-        About { to: &self.to, function: self.function, deadline: self.deadline, chain: self.chain.as_ref() }
+        About {
+            to: &self.to,
+            function: self.function,
+            since: self.since,
+            deadline: self.deadline,
+            chain: self.chain.as_ref(),
+        }
     }
 
     pub(crate) fn context(&self) -> &Context {
@@ -206,8 +213,8 @@ impl Open {
             return ended;
         }
         self.state = State::Over;
-        let error = CallError::TimedOut { context: self.name(), after: self.since.elapsed(), progress };
-        Err(self.about().noted(error))
+        let about = About { deadline, ..self.about() };
+        Err(about.noted(about.timed_out(progress)))
     }
 
     /// Whether it has ended, by `deadline` or now; it goes on either way.
@@ -240,7 +247,7 @@ impl Open {
             Outcome::Lost { id, name, reason, progress } => {
                 Err(CallError::Lost { context: name, id, reason, progress })
             }
-            Outcome::TimedOut { progress } => Err(self.about().timed_out(self.since, progress)),
+            Outcome::TimedOut { progress } => Err(self.about().timed_out(progress)),
             Outcome::Stopped => Err(CallError::Stopped { progress: Progress::Unknown }),
         }
     }
@@ -288,13 +295,15 @@ impl About<'_> {
     pub(crate) fn unsent(&self, unsent: Unsent) -> CallError {
         match unsent {
             Unsent::Dead(dead) => self.dead(dead, Progress::NotSent),
-            Unsent::Full(_) => self.timed_out(Instant::now(), Progress::NotSent),
+            Unsent::Full(_) => self.timed_out(Progress::NotSent),
             Unsent::Stopped => CallError::Stopped { progress: Progress::NotSent },
         }
     }
 
-    fn timed_out(&self, since: Instant, progress: Progress) -> CallError {
-        let after = self.deadline.map(|at| at.saturating_duration_since(since)).unwrap_or_default();
+    fn timed_out(&self, progress: Progress) -> CallError {
+        let after = self.deadline.map(|at| at.saturating_duration_since(self.since)).unwrap_or_default();
+        // What lies between two looks at the clock is not worth telling.
+        let after = u64::try_from(after.as_millis()).map_or(after, Duration::from_millis);
         CallError::TimedOut { context: self.name(), after, progress }
     }
 
@@ -309,7 +318,7 @@ impl About<'_> {
             DeadCode::Congested | DeadCode::Busy => CallError::Busy { function, context, message },
             DeadCode::Cancelled => CallError::Cancelled { function, context, progress },
             DeadCode::WouldWait => CallError::WouldWait { function, context },
-            DeadCode::TooLate => self.timed_out(Instant::now(), progress),
+            DeadCode::TooLate => self.timed_out(progress),
             DeadCode::Malformed => CallError::DecodeArguments { function, context, message },
         }
     }

@@ -32,14 +32,15 @@ impl Shutdown {
         // First, so that an end that comes at once is seen.
         let watch = Watch::new(context);
         let left_ms = u32::try_from(GRACE.as_millis()).unwrap_or(u32::MAX);
-        let about = About { to: context, function: "shutdown", deadline: None, chain: None };
+        let since = Instant::now();
+        let about = About { to: context, function: "shutdown", since, deadline: None, chain: None };
         let refused = match context.node().shutdown_context(context.id(), left_ms) {
             Ok(()) => None,
             // What is gone has ended.
             Err(Unsent::Dead(_)) if !context.is_alive() => None,
             Err(unsent) => Some(about.unsent(unsent)),
         };
-        Self { watch, refused, since: Instant::now() }
+        Self { watch, refused, since }
     }
 
     /// Waits until the context has ended.
@@ -70,7 +71,8 @@ impl Shutdown {
         let ended = wait(deadline, |listener| self.look(listener));
         ended.unwrap_or_else(|| {
             let context = self.watch.context().name().to_owned();
-            Err(CallError::TimedOut { context, after: self.since.elapsed(), progress: Progress::Unknown })
+            let after = deadline.map(|at| at.saturating_duration_since(self.since)).unwrap_or_default();
+            Err(CallError::TimedOut { context, after, progress: Progress::Unknown })
         })
     }
 

@@ -2,10 +2,14 @@
 
 use std::{sync::mpsc, thread, time::Duration};
 
+use offshoot_wire::codec;
 use serde::{Deserialize, Serialize};
 
 use super::{SOON, block_on};
-use crate::{Function, Functions, Outcome, Receiver, RecvError, SendError, Sender, pair::Pair};
+use crate::{
+    CallError, Function, Functions, Outcome, Receiver, RecvError, SendError, Sender, channel::ambient,
+    pair::Pair,
+};
 
 const COUNT: Function<(u32, Sender<u32>), ()> = Function::new("count");
 const NUMBERS: Function<u32, Receiver<u32>> = Function::new("numbers");
@@ -299,6 +303,40 @@ fn a_channel_whose_other_end_is_away_cannot_be_sent_and_says_why() {
     assert!(error.to_string().contains("let one of the two contexts make the channel"), "{error}");
     drop(sender);
     assert_eq!(summing.wait_timeout(SOON), Ok(0));
+}
+
+/// Writes its receiver twice.
+#[derive(Deserialize)]
+struct Twice(Receiver<u32>);
+
+impl Serialize for Twice {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.0, &self.0).serialize(serializer)
+    }
+}
+
+#[test]
+fn an_end_moves_and_is_not_written_twice() {
+    const TWICE: Function<Twice, ()> = Function::new("twice");
+    let pair = Pair::new(functions());
+    let (sender, receiver) = pair.root.channel::<u32>();
+    let error = pair.child.call(TWICE, Twice(receiver)).expect_err("the second one is not there");
+    assert!(matches!(error, CallError::EncodeArguments { .. }), "{error:?}");
+    assert!(error.to_string().contains("this one was sent before"), "{error}");
+    assert_eq!(sender.send(1), Err(SendError::Closed));
+}
+
+#[test]
+fn ends_and_contexts_are_written_and_read_only_in_messages() {
+    let pair = Pair::new(functions());
+    let (sender, receiver) = pair.root.channel::<u32>();
+    assert!(codec::encode(&sender).is_err() && codec::encode(&receiver).is_err());
+    assert!(codec::decode::<Sender<u32>>(&[0], 1000).is_err());
+    let told = ambient::check_writing().expect_err("nothing is being written");
+    assert!(told.contains("can be written only into a message: pass it in an argument"), "{told}");
+    sender.send(1).expect("the attempt has not moved it");
+    drop(sender);
+    assert_eq!(all(receiver), Ok(vec![1]));
 }
 
 #[derive(Serialize, Deserialize)]
