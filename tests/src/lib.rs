@@ -1,1 +1,10 @@
 //! Harness of the workspace-level tests.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a harness says by a panic what went wrong"
+)]
+
+pub mod real;

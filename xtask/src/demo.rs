@@ -43,14 +43,14 @@ pub(crate) fn prepare(workspace: &Workspace, run: fn(&mut Command) -> Result<()>
     if !exists(workspace) {
         bail!("there is no demo yet: {PACKAGE} has no program `{PROGRAM}`");
     }
-    let built = payload::build(workspace, Profile::Static, run)?;
+    let built = payload::build(workspace, Profile::Static, &payload::DEMO, run)?;
     let mut demo = Command::new(workspace.target_dir().join("debug").join(PROGRAM));
     demo.current_dir(workspace.root());
-    for name in ["leaf", "hop"] {
+    for (flag, name) in ["--leaf", "--hop"].into_iter().zip(payload::DEMO) {
         if built.iter().all(|program| program.name != name) {
             bail!("the demo needs a payload program `{name}`, and there is none yet");
         }
-        demo.arg(format!("--{name}")).arg(payload::path(workspace, name));
+        demo.arg(flag).arg(payload::path(workspace, name));
     }
     run(run::cargo(workspace.root()).args(["build", "--package", PACKAGE, "--bin", PROGRAM]))
         .context("cannot build the demo")?;

@@ -42,10 +42,17 @@ struct Program {
     package: &'static str,
 }
 
-const PROGRAMS: [Program; 2] = [
+const PROGRAMS: [Program; 4] = [
     Program { name: "leaf", role: "leaf", package: "offshoot-core" },
     Program { name: "hop", role: "parent", package: "offshoot-parent" },
+    Program { name: "demo_leaf", role: "leaf", package: "offshoot-core" },
+    Program { name: "demo_hop", role: "parent", package: "offshoot-parent" },
 ];
+
+/// The programs that are measured: the smallest of their kind.
+pub(crate) const REFERENCE: [&str; 2] = ["leaf", "hop"];
+/// The programs that the demo sends.
+pub(crate) const DEMO: [&str; 2] = ["demo_leaf", "demo_hop"];
 
 /// A program that has been built.
 pub(crate) struct Built {
@@ -65,10 +72,10 @@ enum Symbols {
 }
 
 pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
-    let built = build(workspace, flags.profile, run::pass_through)?;
+    let built = build(workspace, flags.profile, &REFERENCE, run::pass_through)?;
     print!("{}", table(&built));
     if flags.bloat {
-        for program in present(workspace) {
+        for program in present(workspace, &REFERENCE) {
             let file = compile(workspace, program, Symbols::Kept, run::pass_through)?;
             println!("\n{}", bloat::report(program.name, &file)?);
         }
@@ -81,7 +88,7 @@ pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
 
 /// Whether there is any program to build.
 pub(crate) fn exist(workspace: &Workspace) -> bool {
-    present(workspace).next().is_some()
+    present(workspace, &REFERENCE).next().is_some()
 }
 
 /// Where [`build`] leaves the program of this name.
@@ -89,10 +96,11 @@ pub(crate) fn path(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.target_dir().join("payloads").join(name)
 }
 
-/// Builds every program that exists; `run` runs cargo.
+/// Builds those of the named programs that exist; `run` runs cargo.
 pub(crate) fn build(
     workspace: &Workspace,
     profile: Profile,
+    names: &[&str],
     run: fn(&mut Command) -> Result<()>,
 ) -> Result<Vec<Built>> {
     let Profile::Static = profile;
@@ -101,7 +109,7 @@ pub(crate) fn build(
             "there is no payload program yet: neither offshoot-core's example `leaf` nor offshoot-parent's `hop`"
         );
     }
-    present(workspace)
+    present(workspace, names)
         .map(|program| {
             let file = compile(workspace, program, Symbols::Stripped, run)?;
             let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -123,11 +131,11 @@ pub(crate) fn build(
 /// The programs with their sizes, one line each, for people and for `column`.
 pub(crate) fn table(built: &[Built]) -> String {
     let mut out = format!(
-        "{:6} {:7} {:8} {:28} {:>10} {:>10}  sha256\n",
+        "{:9} {:7} {:8} {:28} {:>10} {:>10}  sha256\n",
         "name", "role", "profile", "target", "bytes", "gzip -9"
     );
     for Built { name, role, target, raw, gzip, sha256 } in built {
-        let _ = writeln!(out, "{name:6} {role:7} static   {target:28} {raw:10} {gzip:10}  {sha256}");
+        let _ = writeln!(out, "{name:9} {role:7} static   {target:28} {raw:10} {gzip:10}  {sha256}");
     }
     out
 }
@@ -145,8 +153,8 @@ impl Program {
     }
 }
 
-fn present(workspace: &Workspace) -> impl Iterator<Item = &'static Program> {
-    PROGRAMS.iter().filter(|program| program.is_in(workspace))
+fn present(workspace: &Workspace, names: &[&str]) -> impl Iterator<Item = &'static Program> {
+    PROGRAMS.iter().filter(move |program| names.contains(&program.name) && program.is_in(workspace))
 }
 
 /// Compiles one program by itself, so that no other package's features get into it, and says where it is.

@@ -69,7 +69,7 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Suite<'_>> {
     }));
     if payload::exist(workspace) {
         suites.push(suite("payload", "the payload programs build", move || {
-            let built = payload::build(workspace, Profile::Static, run::quietly)?;
+            let built = payload::build(workspace, Profile::Static, &payload::REFERENCE, run::quietly)?;
             let sizes: Vec<String> = built.iter().map(payload::Built::in_short).collect();
             Ok(Outcome { output: payload::table(&built), ..Outcome::success() }.noting(sizes.join(", ")))
         }));

@@ -1,0 +1,8 @@
+//! The parent payload of `cargo xtask demo`: as its leaf, and it can have children.
+
+#[path = "../../core/examples/demo/functions.rs"]
+mod functions;
+
+fn main() -> ! {
+    offshoot_parent::Hop::new().functions(functions::functions()).run()
+}

@@ -1,0 +1,46 @@
+//! Tests with real processes, named and numbered as in the issue that asked for them.
+//!
+//! This program is the whole tree of each test: `offshoot_parent::run` sees whether it was started as a child. Tests
+//! run one after another, since each looks for what it left behind.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+
+mod bed;
+mod calls;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+use offshoot_tests::real::{Watch, table};
+
+fn main() -> ExitCode {
+    offshoot_parent::run(table::functions(), || {
+        let mut arguments = Arguments::from_args();
+        arguments.test_threads = Some(1);
+        let trials = [calls::tests()].into_iter().flatten().collect();
+        libtest_mimic::run(&arguments, trials).exit_code()
+    })
+}
+
+/// A test that must leave nothing behind. It has a thread of its own, whose descriptor to sleep on goes with it.
+fn trial(name: &'static str, test: fn()) -> Trial {
+    Trial::test(name, move || {
+        let watch = Watch::begin();
+        let ran = std::thread::Builder::new().name(name.to_owned()).spawn(test)?.join();
+        if let Err(panic) = ran {
+            std::panic::resume_unwind(panic);
+        }
+        watch.end();
+        Ok(())
+    })
+}
+
+/// The tests of a module, by name.
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {
+        pub(crate) fn tests() -> Vec<libtest_mimic::Trial> {
+            vec![$(crate::trial(stringify!($name), $name)),*]
+        }
+    };
+}
+pub(crate) use tests;

@@ -1,0 +1,58 @@
+//! `cargo xtask demo`: grows a tree of real processes, works in it, kills a part of it, and shows what happens.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::indexing_slicing, reason = "a program that shows something")]
+
+mod grow;
+mod say;
+mod stages;
+
+#[path = "../../../../core/examples/demo/functions.rs"]
+mod functions;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use say::Say;
+
+/// Where the payloads are, and how to talk.
+struct Options {
+    leaf: PathBuf,
+    hop: PathBuf,
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let options = match options(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(text) => {
+            println!(
+                "{text}\nusage: demo --leaf FILE --hop FILE [--json]; `cargo xtask demo` builds both files"
+            );
+            return ExitCode::from(2);
+        }
+    };
+    let mut say = Say::new(options.json);
+    match stages::run(&options, &mut say) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say.failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
+    let (mut leaf, mut hop, mut json) = (None, None, false);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--leaf" => leaf = args.next(),
+            "--hop" => hop = args.next(),
+            "--json" => json = true,
+            other => return Err(format!("unknown argument {other}")),
+        }
+    }
+    match (leaf, hop) {
+        (Some(leaf), Some(hop)) => Ok(Options { leaf: leaf.into(), hop: hop.into(), json }),
+        _ => Err("both payloads must be named".into()),
+    }
+}

@@ -1,0 +1,120 @@
+//! What a test must not leave behind: descriptors, threads, processes, files.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{WaitOptions, set_child_subreaper, waitpid};
+
+use super::descendants;
+
+/// How long what a test has ended may take to be gone.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What was there before a test.
+#[derive(Debug)]
+pub struct Watch {
+    descriptors: BTreeSet<u32>,
+    threads: usize,
+    processes: BTreeSet<u32>,
+    files: BTreeSet<PathBuf>,
+}
+
+impl Watch {
+    /// Looks round before a test. Orphans come to this process from now on.
+    ///
+    /// # Panics
+    /// If the kernel does not make this process a subreaper.
+    #[must_use]
+    pub fn begin() -> Self {
+        set_child_subreaper(Some(rustix::process::getpid())).expect("this process becomes a subreaper");
+        Self {
+            descriptors: descriptors(),
+            threads: threads(),
+            processes: descendants().into_iter().collect(),
+            files: files(),
+        }
+    }
+
+    /// Looks round after a test.
+    ///
+    /// # Panics
+    /// If anything is left that was not there before; says what.
+    pub fn end(self) {
+        let end = Instant::now() + LIMIT;
+        loop {
+            self.reap_orphans();
+            let clean = descriptors().is_subset(&self.descriptors)
+                && threads() <= self.threads
+                && descendants().iter().all(|pid| self.processes.contains(pid))
+                && files().is_subset(&self.files);
+            if clean {
+                return;
+            }
+            assert!(Instant::now() < end, "left behind after {LIMIT:?}: {}", self.left());
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    /// What is there now and was not before, for people.
+    #[must_use]
+    pub fn left(&self) -> String {
+        let processes: Vec<String> = descendants()
+            .into_iter()
+            .filter(|pid| !self.processes.contains(pid))
+            .map(|pid| {
+                format!(
+                    "{pid} {}",
+                    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim()
+                )
+            })
+            .collect();
+        let descriptors: Vec<String> = descriptors()
+            .difference(&self.descriptors)
+            .map(|fd| {
+                let target = fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
+                format!("{fd} {}", target.display())
+            })
+            .collect();
+        let files: Vec<_> = files().difference(&self.files).cloned().collect();
+        format!(
+            "processes {processes:?}, descriptors {descriptors:?}, files {files:?}, threads {} of {}",
+            threads(),
+            self.threads
+        )
+    }
+
+    /// Dead orphans that came to this process are nobody else's to reap.
+    fn reap_orphans(&self) {
+        for pid in descendants() {
+            if let (false, Some(pid)) = (
+                self.processes.contains(&pid),
+                i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw),
+            ) {
+                // One that lives, or is somebody else's child, is looked at again.
+                let _looked = waitpid(Some(pid), WaitOptions::NOHANG);
+            }
+        }
+    }
+}
+
+fn descriptors() -> BTreeSet<u32> {
+    let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    // The one by which the folder itself is read is gone when it is looked at.
+    numbers.filter(|fd| fs::read_link(format!("/proc/self/fd/{fd}")).is_ok()).collect()
+}
+
+fn threads() -> usize {
+    fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
+}
+
+/// Files where a context could leave some.
+fn files() -> BTreeSet<PathBuf> {
+    let places = [std::env::temp_dir(), "/dev/shm".into(), "/var/tmp".into()];
+    let names = places.iter().filter_map(|place| fs::read_dir(place).ok()).flatten().flatten();
+    names.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains("offshoot")).collect()
+}

@@ -1,0 +1,11 @@
+//! Harness of the tests with real processes: what a test may use, and what it must not leave behind.
+
+mod leaks;
+mod process;
+pub mod raw;
+pub mod table;
+mod wait;
+
+pub use leaks::Watch;
+pub use process::{Signal, descendants, is_gone, kill, rss_kib, threads_of};
+pub use wait::{PATIENCE, eventually};

@@ -1,0 +1,71 @@
+//! Processes as the kernel shows them.
+
+use std::fs;
+
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
+
+/// One line of /proc/PID/stat.
+struct Stat {
+    pid: u32,
+    parent: u32,
+    state: char,
+}
+
+/// Sends a signal to a process that the test started.
+///
+/// # Panics
+/// If there is no such process.
+pub fn kill(pid: u32, signal: Signal) {
+    let pid =
+        i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap_or_else(|| panic!("{pid} is no process id"));
+    kill_process(pid, signal).unwrap_or_else(|error| panic!("signal to {}: {error}", pid.as_raw_nonzero()));
+}
+
+/// Whether a process is no more. One that is dead and not yet reaped counts as gone.
+#[must_use]
+pub fn is_gone(pid: u32) -> bool {
+    stat(pid).is_none_or(|stat| stat.state == 'Z')
+}
+
+/// The processes below this one, dead ones that nobody has reaped included.
+#[must_use]
+pub fn descendants() -> Vec<u32> {
+    let all: Vec<Stat> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(stat)
+        .collect();
+    let mut found = vec![std::process::id()];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        found.extend(all.iter().filter(|stat| stat.parent == parent).map(|stat| stat.pid));
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+/// How many threads a process has; 0 if there is no such process.
+#[must_use]
+pub fn threads_of(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
+}
+
+/// The memory of a process that is in RAM, in KiB.
+#[must_use]
+pub fn rss_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name stands in parentheses and may hold anything; what follows the last one is regular.
+    let (_, rest) = text.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    let state = fields.next()?.chars().next()?;
+    Some(Stat { pid, state, parent: fields.next()?.parse().ok()? })
+}

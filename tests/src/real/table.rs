@@ -1,0 +1,146 @@
+//! The functions that every context of the tests serves.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use offshoot_core::{Call, Context, Function, Functions, Outcome, Policy, Receiver, Sender, wire::Blob};
+
+/// Adds two numbers.
+pub const ADD: Function<(i64, i64), i64> = Function::new("add");
+/// Gives a text back.
+pub const ECHO: Function<String, String> = Function::new("echo");
+/// Gives bytes back.
+pub const ECHO_BYTES: Function<Blob, Blob> = Function::new("echo_bytes");
+/// So many bytes.
+pub const BYTES: Function<u64, Blob> = Function::new("bytes");
+/// Panics with this text.
+pub const PANIC: Function<String, ()> = Function::new("panic");
+/// Fails with this text.
+pub const FAIL: Function<String, ()> = Function::new("fail");
+/// Its result cannot be encoded.
+pub const UNENCODABLE: Function<(), Skips> = Function::new("unencodable");
+/// The process that answers.
+pub const PID: Function<(), u32> = Function::new("pid");
+/// Takes so many milliseconds, unless it is cancelled.
+pub const WORK: Function<u64, ()> = Function::new("work");
+/// Never returns and looks at nothing.
+pub const SPIN: Function<(), ()> = Function::new("spin");
+/// How many calls of [`WORK`] were cancelled here, and how many of any kind have begun.
+pub const TALLY: Function<(), (u64, u64)> = Function::new("tally");
+/// Whether the call has a deadline, in milliseconds from now.
+pub const LEFT: Function<(), Option<u64>> = Function::new("left");
+/// Counts from 0 to a number.
+pub const COUNT: Function<u64, Receiver<u64>> = Function::new("count");
+/// Adds up what comes.
+pub const SUM: Function<Receiver<u64>, u64> = Function::new("sum");
+/// Sends so many numbers into a sender.
+pub const FEED: Function<(Sender<u64>, u64), ()> = Function::new("feed");
+/// Says its name. Anyone may ask.
+pub const NAME: Function<(), String> = Function::new("name");
+/// Says its name to ancestors, and to those whom one of them granted it.
+pub const SECRET: Function<(), String> = Function::new("secret");
+/// Asks another context for its name.
+pub const ASK: Function<Context, String> = Function::new("ask");
+/// Asks another context for its secret.
+pub const ASK_SECRET: Function<Context, String> = Function::new("ask_secret");
+/// Makes another context work so many milliseconds, and waits for it.
+pub const WAIT_FOR: Function<(Context, u64), ()> = Function::new("wait_for");
+/// Calls back into the second context through the first.
+pub const BOUNCE: Function<(Context, Context), String> = Function::new("bounce");
+/// Writes a log record.
+pub const LOG: Function<String, ()> = Function::new("log");
+
+/// A struct whose field count differs from what it announces.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub struct Skips {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<u32>,
+    other: u32,
+}
+
+static CANCELLED: AtomicU64 = AtomicU64::new(0);
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+
+/// What every context of the tests serves.
+pub fn functions() -> Functions {
+    plain().and(streams()).and(between())
+}
+
+fn plain() -> Functions {
+    Functions::new()
+        .serve(ADD, |_, (a, b)| a + b)
+        .serve(ECHO, |_, text| text)
+        .serve(ECHO_BYTES, |_, bytes| bytes)
+        .serve(BYTES, |_, n| Blob::from(vec![7_u8; usize::try_from(n).unwrap_or(0)]))
+        .serve(PANIC, |_, text: String| -> () { panic!("{text}") })
+        .serve(FAIL, |_, text: String| Err::<(), _>(text))
+        .serve(UNENCODABLE, |_, ()| Skips { value: None, other: 1 })
+        .serve(PID, |_, ()| std::process::id())
+        .serve(WORK, work)
+        .serve(SPIN, |_, ()| spin())
+        .serve(TALLY, |_, ()| (CANCELLED.load(Ordering::SeqCst), BEGUN.load(Ordering::SeqCst)))
+        .serve(LEFT, |call: &Call, ()| {
+            let left =
+                |at: Instant| u64::try_from(at.saturating_duration_since(Instant::now()).as_millis()).ok();
+            call.deadline().and_then(left)
+        })
+        .serve(LOG, |_, text: String| log::warn!(target: "tests", "{text}"))
+}
+
+fn streams() -> Functions {
+    Functions::new()
+        .serve(COUNT, |call: &Call, until| -> Outcome<_> {
+            let (sender, receiver) = call.channel();
+            thread::Builder::new().name("count".into()).spawn(move || feed(&sender, until))?;
+            Ok(receiver)
+        })
+        .serve(SUM, |_, numbers: Receiver<u64>| -> Outcome<u64> {
+            let mut sum = 0_u64;
+            for number in numbers {
+                sum += number?;
+            }
+            Ok(sum)
+        })
+        .serve(FEED, |_, (sender, until)| feed(&sender, until))
+}
+
+fn between() -> Functions {
+    let name = |call: &Call, ()| call.here().name().to_owned();
+    Functions::new()
+        .serve_to(Policy::Anyone, NAME, name)
+        .serve(SECRET, name)
+        .serve(ASK, |_, whom: Context| whom.call_async(NAME, ()))
+        .serve(ASK_SECRET, |_, whom: Context| whom.call_async(SECRET, ()))
+        .serve(WAIT_FOR, |_, (whom, ms): (Context, u64)| -> Outcome<()> { Ok(whom.call(WORK, ms)?) })
+        .serve(BOUNCE, |_, (over, back): (Context, Context)| -> Outcome<String> { Ok(over.call(ASK, back)?) })
+}
+
+fn work(call: &Call, ms: u64) -> Outcome<()> {
+    BEGUN.fetch_add(1, Ordering::SeqCst);
+    let end = Instant::now() + Duration::from_millis(ms);
+    while Instant::now() < end {
+        if call.is_cancelled() {
+            CANCELLED.fetch_add(1, Ordering::SeqCst);
+        }
+        call.check()?;
+        thread::park_timeout(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+fn spin() {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+fn feed(sender: &Sender<u64>, until: u64) {
+    for number in 0..until {
+        if sender.send(number).is_err() {
+            return;
+        }
+    }
+}
