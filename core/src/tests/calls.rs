@@ -72,6 +72,23 @@ fn an_error_of_the_function_comes_back_as_its_text() {
 }
 
 #[test]
+fn a_handler_returns_a_value_a_result_of_any_error_or_a_result_of_its_own_type() {
+    const SIZE: Function<String, u64> = Function::new("size");
+    const PORT: Function<String, u16> = Function::new("port");
+    const TYPED: Function<u8, Result<u8, String>> = Function::new("typed");
+    let functions = Functions::new()
+        .serve(SIZE, |_call, path| std::fs::metadata(path).map(|of| of.len()))
+        .serve(PORT, |_call, text| -> Outcome<_> { Ok(text.parse::<u16>()?) })
+        .serve(TYPED, |_call, n| if n > 0 { Ok(n) } else { Err("zero".to_owned()) });
+    let pair = Pair::new(functions);
+    assert!(matches!(pair.child.call(SIZE, "/no/such/file".into()), Err(CallError::Failed { .. })));
+    assert_eq!(pair.child.call(PORT, "22".into()), Ok(22));
+    let error = pair.child.call(PORT, "ssh".into()).expect_err("it is no number").to_string();
+    assert_eq!(error, "port in child failed: invalid digit found in string");
+    assert_eq!(pair.child.call(TYPED, 0), Ok(Err("zero".to_owned())));
+}
+
+#[test]
 fn a_panic_is_an_error_and_the_next_call_runs() {
     let functions = arithmetic().serve(PANIC, |_call, text: String| -> () { std::panic::panic_any(text) });
     let pair = Pair::new(functions);
