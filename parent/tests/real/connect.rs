@@ -1,0 +1,137 @@
+//! How a connect fails: with the reason, and with nothing left.
+
+use std::time::Duration;
+
+use offshoot_parent::prelude::*;
+use offshoot_parent::{ExitReport, Phase};
+
+use crate::{
+    ADD, GROW_THERE,
+    harness::{Folder, Test, eventually},
+    this_program,
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "the_error_of_a_child_that_dies_before_hello_tells_how_and_its_last_words",
+        the_error_of_a_child_that_dies_before_hello_tells_how_and_its_last_words,
+    ),
+    ("a_child_killed_before_hello_is_told_by_its_signal", a_child_killed_before_hello_is_told_by_its_signal),
+    ("a_silent_child_is_ended_when_its_time_is_over", a_silent_child_is_ended_when_its_time_is_over),
+    ("a_child_that_closes_its_link_and_stays_is_ended", a_child_that_closes_its_link_and_stays_is_ended),
+    ("the_errors_of_a_hop_arrive_as_they_are", the_errors_of_a_hop_arrive_as_they_are),
+    ("a_bad_name_is_refused_before_anything_is_started", a_bad_name_is_refused_before_anything_is_started),
+    ("a_leaf_can_have_no_children", a_leaf_can_have_no_children),
+    ("a_sibling_may_not_make_children_of_another", a_sibling_may_not_make_children_of_another),
+    ("a_connect_that_is_dropped_leaves_no_child", a_connect_that_is_dropped_leaves_no_child),
+    ("a_failed_connect_uses_up_an_id_and_nothing_else", a_failed_connect_uses_up_an_id_and_nothing_else),
+];
+
+fn script(folder: &Folder, lines: &str) -> Local {
+    Local::new(Payload::file(folder.script(lines)).unwrap()).name("odd")
+}
+
+fn the_error_of_a_child_that_dies_before_hello_tells_how_and_its_last_words() {
+    let folder = Folder::new();
+    let router = Router::new().unwrap();
+    let error = router.connect(script(&folder, "echo first >&2; echo broken >&2; exit 7")).unwrap_err();
+    let exited = ConnectErrorKind::Exited { report: ExitReport::Exited { code: 7 } };
+    assert_eq!((error.kind(), error.phase(), error.last_words()), (&exited, Phase::Marker, "first\nbroken"));
+    assert_eq!(
+        error.to_string(),
+        "odd: local, waiting for its first word: it ended: exit status 7; its last words:\n  | first\n  | broken"
+    );
+}
+
+fn a_child_killed_before_hello_is_told_by_its_signal() {
+    let folder = Folder::new();
+    let router = Router::new().unwrap();
+    let error = router.connect(script(&folder, "kill -9 $$")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "odd: local, waiting for its first word: it ended: killed by signal 9 (KILL)"
+    );
+}
+
+fn a_silent_child_is_ended_when_its_time_is_over() {
+    let folder = Folder::new();
+    let router = Router::new().unwrap();
+    let limit = Duration::from_millis(200);
+    let silent = script(&folder, "echo hm >&2; exec sleep 1000").timeout(limit);
+    let error = router.connect(silent).unwrap_err();
+    assert_eq!((error.kind(), error.last_words()), (&ConnectErrorKind::NoAnswer { limit }, "hm"));
+}
+
+fn a_child_that_closes_its_link_and_stays_is_ended() {
+    let folder = Folder::new();
+    let router = Router::new().unwrap();
+    let error = router.connect(script(&folder, "exec sleep 1000 <&- >&-")).unwrap_err();
+    assert_eq!(error.kind(), &ConnectErrorKind::Closed);
+}
+
+fn the_errors_of_a_hop_arrive_as_they_are() {
+    let folder = Folder::new();
+    let router = Router::new().unwrap();
+    let hop = router.connect(this_program("hop")).unwrap();
+    let error = hop.connect(script(&folder, "echo broken >&2; exit 3")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "odd: local, waiting for its first word: it ended: exit status 3; its last words:\n  | broken"
+    );
+    assert_eq!(hop.call(ADD, (1, 2)), Ok(3));
+}
+
+fn a_bad_name_is_refused_before_anything_is_started() {
+    let router = Router::new().unwrap();
+    let error = router.connect(this_program("a.b")).unwrap_err();
+    assert_eq!((error.code(), error.phase()), ("bad_name", Phase::Allocate));
+    assert_eq!(router.connect(this_program("ab")).unwrap().id(), ContextId::new(1));
+}
+
+fn a_leaf_can_have_no_children() {
+    let folder = Folder::new();
+    let router = Router::new().unwrap();
+    let program = std::env::current_exe().unwrap();
+    let leaf =
+        router.connect(script(&folder, &format!("exec '{}' leaf", program.display())).name("leaf")).unwrap();
+    assert_eq!(leaf.call(ADD, (1, 2)), Ok(3));
+    let error = leaf.connect(this_program("x")).unwrap_err();
+    assert_eq!(error.code(), "leaf");
+    assert!(error.to_string().contains("its program must link `offshoot-parent`"), "{error}");
+    let inside = leaf.call(GROW_THERE, leaf.clone()).unwrap();
+    assert!(inside.contains("leaf is a leaf and can have no children"), "{inside}");
+}
+
+fn a_sibling_may_not_make_children_of_another() {
+    let router = Router::new().unwrap();
+    let [a, b] = ["a", "b"].map(|name| router.connect(this_program(name)).unwrap());
+    for whom in [&b, &router.here()] {
+        let error = a.call(GROW_THERE, whom.clone()).unwrap();
+        assert!(error.contains("refused: only an ancestor of context"), "{error}");
+    }
+    assert_eq!(router.tree().len(), 3);
+}
+
+fn a_connect_that_is_dropped_leaves_no_child() {
+    let router = Router::new().unwrap();
+    let hop = router.connect(this_program("hop")).unwrap();
+    for maker in [router.here(), hop.clone()] {
+        drop(maker.connect_async(this_program("unwanted")));
+    }
+    // Both were asked, and a connect after them is served after them.
+    drop(hop.connect(this_program("wanted")).unwrap());
+    drop(router.connect(this_program("wanted")).unwrap());
+    eventually("the unwanted are gone", || {
+        let tree = router.tree();
+        let unwanted = tree.iter().any(|node| node.name() == "unwanted");
+        if unwanted { Err(tree.to_string()) } else { Ok(()) }
+    });
+}
+
+fn a_failed_connect_uses_up_an_id_and_nothing_else() {
+    let folder = Folder::new();
+    let router = Router::new().unwrap();
+    router.connect(script(&folder, "exit 1")).unwrap_err();
+    assert_eq!(router.tree().len(), 1);
+    assert_eq!(router.connect(this_program("next")).unwrap().id(), ContextId::new(2));
+}

@@ -1,0 +1,57 @@
+//! Trees of real processes. The program is its own payload, so it has a harness of its own.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
+
+mod connect;
+mod end;
+mod grow;
+mod harness;
+mod loss;
+
+use std::env;
+
+use offshoot_parent::prelude::*;
+
+/// Makes a child by the context that is called.
+pub(crate) const GROW: Function<String, Context> = Function::new("grow");
+/// Adds two numbers.
+pub(crate) const ADD: Function<(i64, i64), i64> = Function::new("add");
+/// Never returns; says before that it has begun.
+pub(crate) const HANG: Function<Sender<u32>, ()> = Function::new("hang");
+/// Calls ADD in another context.
+pub(crate) const ADD_THERE: Function<(Context, i64), i64> = Function::new("add_there");
+/// Tries to make a child of another context; tells why that failed.
+pub(crate) const GROW_THERE: Function<Context, String> = Function::new("grow_there");
+
+fn functions() -> Functions {
+    Functions::new()
+        .serve(ADD, |_call, (a, b)| a + b)
+        .serve(GROW, |call, name| call.here().connect(this_program(&name)))
+        .serve(HANG, |_call, begun| -> Outcome<()> {
+            begun.send(std::process::id())?;
+            loop {
+                std::thread::park();
+            }
+        })
+        .serve(ADD_THERE, |_call, (whom, n)| whom.call_async(ADD, (n, n)))
+        .serve(GROW_THERE, |_call, whom| match whom.connect(this_program("stolen")) {
+            Ok(child) => format!("{child} was made"),
+            Err(error) => error.to_string(),
+        })
+}
+
+pub(crate) fn this_program(name: &str) -> Local {
+    Local::new(Payload::this_program()).name(name)
+}
+
+fn main() {
+    match env::args().nth(1).as_deref() {
+        // What a leaf is to the tests: this program again, by a script that names this word.
+        Some("leaf") => offshoot_core::Child::new().functions(functions()).run(),
+        Some("root") => end::be_a_root(),
+        _ => offshoot_parent::run(functions(), || {
+            let tests = [grow::TESTS, connect::TESTS, loss::TESTS, end::TESTS].concat();
+            harness::run(&tests);
+        }),
+    }
+}
