@@ -1,6 +1,6 @@
 //! CREATE_CHILD: what is asked of a context that shall have a child, and what it answers.
 
-use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Escalation, Exit, Phase, Plan};
+use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Escalation, ExitReport, Phase, Plan};
 use offshoot_core::{
     internal::LinkFailure,
     wire::{ContextId, Role},
@@ -30,21 +30,59 @@ pub(crate) type Answer = Result<Created, ConnectError>;
 /// Why a child did not come up, from what its link had seen and how its process ended.
 ///
 /// `expired`: the deadline of the connect had passed when its link ended.
-pub(crate) fn explain(plan: &Plan, failure: &LinkFailure, exit: &Exit, expired: bool) -> ConnectError {
+pub(crate) fn explain(
+    plan: &Plan,
+    failure: &LinkFailure,
+    (report, escalated): (&ExitReport, Escalation),
+    expired: bool,
+) -> ConnectError {
     let phase = if failure.marker_seen { Phase::Hello } else { Phase::Marker };
     let kind = match failure.reason.strip_prefix(REFUSED) {
         Some(reason) => ConnectErrorKind::Refused { reason: reason.into() },
         None if expired => ConnectErrorKind::NoAnswer { limit: plan.timeout },
-        None if !was_closed(failure) => ConnectErrorKind::BadStream { what: failure.reason.as_str().into() },
+        None if !failure.is_closed => ConnectErrorKind::BadStream { what: failure.reason.as_str().into() },
         // Whoever had to be made to go had closed its link first.
-        None if exit.escalated != Escalation::None => ConnectErrorKind::Closed,
-        None => ConnectErrorKind::Exited { report: exit.report.clone() },
+        None if escalated != Escalation::None => ConnectErrorKind::Closed,
+        None => ConnectErrorKind::Exited { report: report.clone() },
     };
     let words = if failure.stderr.is_empty() { &failure.last_words } else { &failure.stderr };
     ConnectError::new(plan, phase, kind).with_last_words(words)
 }
 
-/// Whether the child has ended its link, by its death or otherwise; else this context has, for what the child did.
-pub(crate) fn was_closed(failure: &LinkFailure) -> bool {
-    ["the link was closed", "the link broke"].iter().any(|words| failure.reason.starts_with(words))
+#[cfg(test)]
+mod tests {
+    use offshoot_bootstrap::{Local, Method as _, Payload};
+
+    use super::*;
+
+    fn explained(reason: &str, marker_seen: bool, escalated: Escalation, expired: bool) -> String {
+        let plan = Local::new(Payload::this_program()).name("x").plan();
+        let (reason, stderr) = (reason.to_owned(), b"why\n".to_vec());
+        let is_closed = reason.starts_with("the link");
+        let failure = LinkFailure { reason, is_closed, marker_seen, last_words: b"noise".to_vec(), stderr };
+        explain(&plan, &failure, (&ExitReport::Exited { code: 0 }, escalated), expired).to_string()
+    }
+
+    #[test]
+    fn who_ended_the_link_and_how_the_process_went_make_the_reason() {
+        let none = Escalation::None;
+        let closed = "the link was closed";
+        for (text, expected) in [
+            (explained(closed, false, none, false), "waiting for its first word: it ended: exit status 0"),
+            (explained(closed, true, none, false), "waiting for its hello: it ended: exit status 0"),
+            (explained(closed, true, Escalation::Term, false), "it closed its link without a word"),
+            (
+                explained("it did not say HELLO in time", true, Escalation::Kill, true),
+                "no answer within 30 s",
+            ),
+            (
+                explained("its HELLO could not be read", true, none, false),
+                "does not speak our protocol: its HELLO",
+            ),
+            (explained("refused: too many", true, none, false), "waiting for its hello: refused: too many"),
+        ] {
+            assert!(text.starts_with("x: local, ") && text.contains(expected), "{text}");
+            assert!(text.ends_with("its last words:\n  | why"), "{text}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ use offshoot_core::{
 };
 
 use crate::{
-    create::{About, Answer, Created, explain, was_closed},
+    create::{About, Answer, Created, explain},
     nursery::{Inherited, Nursery},
     spawner::{Job, News, Watcher},
     table::Table,
@@ -199,6 +199,11 @@ impl Nest {
             Ok(spawned) => spawned,
             Err(error) => return answer(shared, request.call, &Err(error)),
         };
+        if shared.is_closing() {
+            // It is not announced any more, and goes as it came.
+            self.reaper.kill_now(spawned.process, |_| {});
+            return request.fail(shared, Phase::Spawn, ConnectErrorKind::ShuttingDown);
+        }
         let linked = self.nonce().and_then(|nonce| {
             let watcher = Arc::new(Watcher { id, jobs: self.jobs.clone() });
             let parts = LinkParts { socket: spawned.link, nonce, stderr: Some(spawned.stderr), watcher };
@@ -217,7 +222,7 @@ impl Nest {
                 let process = Some(spawned.process);
                 let child = Nestling { link, asker: Some(request), process, ending: None, exit: None };
                 self.children.insert(id, child);
-                // Whoever began to end in the meantime has told its children, but not this one.
+                // If this context began to end in the meantime, it has told its children, but not this one.
                 if shared.is_closing() {
                     shared.cut_child(link, "its parent is ending");
                 }
@@ -257,7 +262,7 @@ impl Nest {
                 let deadline = child.asker.as_ref().map(|request| request.deadline);
                 let expired = deadline.is_some_and(|deadline| deadline <= Instant::now());
                 // One that has not gone by itself has nothing more to say.
-                let grace = if was_closed(&failure) { GOING } else { Duration::ZERO };
+                let grace = if failure.is_closed { GOING } else { Duration::ZERO };
                 child.ending = Some(Ending::Failed { failure, expired });
                 self.reap(id, grace);
             }
@@ -298,7 +303,9 @@ impl Nest {
             return request.fail(shared, Phase::Hello, ConnectErrorKind::ShuttingDown);
         }
         let error = match ending {
-            Some(Ending::Failed { failure, expired }) => explain(&request.plan, &failure, &exit, expired),
+            Some(Ending::Failed { failure, expired }) => {
+                explain(&request.plan, &failure, (&exit.report, exit.escalated), expired)
+            }
             Some(Ending::Down) | None => {
                 ConnectError::new(&request.plan, Phase::Up, ConnectErrorKind::Closed)
             }

@@ -209,3 +209,81 @@ impl Iterator for Recording {
         if self.at >= self.bytes.len() { None } else { Some(self.item()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use offshoot_core::wire::{Body, ReplyTo};
+
+    use super::*;
+
+    const LINK: LinkKey = LinkKey { slot: 0, peer: ContextId::new(5) };
+
+    fn frame(body: usize) -> Frame {
+        Frame {
+            dst: ContextId::ROOT,
+            src: LINK.peer,
+            auth: LINK.peer,
+            handle: Handle::CALL_FUNCTION,
+            reply_to: ReplyTo::Handle(Handle::new(1000)),
+            part: None,
+            body: Body::from(vec![7; body]),
+        }
+    }
+
+    fn recorded(frames: &[Frame]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("frames");
+        let recorder = Recorder::create(&path).unwrap();
+        for frame in frames {
+            recorder.frame(LINK, Way::In, frame);
+        }
+        drop(recorder);
+        (folder, path)
+    }
+
+    #[test]
+    fn what_was_recorded_is_read_again() {
+        let (_folder, path) = recorded(&[frame(3), frame(0)]);
+        let items: Vec<_> = Recording::open(&path).unwrap().map(Result::unwrap).collect();
+        let [Recorded::Frame(first), Recorded::Frame(second)] = items.as_slice() else { panic!("{items:?}") };
+        assert_eq!((first.peer, first.came_in, first.reply_to), (LINK.peer, true, 1000));
+        assert_eq!((&first.body[..], second.body.len()), (&[7, 7, 7][..], 0));
+        assert!(first.at_us <= second.at_us);
+    }
+
+    #[test]
+    fn a_recording_that_was_cut_ends_with_an_error() {
+        let (_folder, path) = recorded(&[frame(3), frame(100)]);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 10]).unwrap();
+        let mut recording = Recording::open(&path).unwrap();
+        recording.next().unwrap().unwrap();
+        assert_eq!(recording.next().unwrap().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert!(recording.next().is_none());
+    }
+
+    #[test]
+    fn a_file_that_is_no_recording_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("frames");
+        fs::write(&path, "hello").unwrap();
+        assert_eq!(Recording::open(&path).unwrap_err().to_string(), "this is no recording of frames");
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_counted() {
+        // Nobody empties the buffer of a recorder without a thread.
+        let shared = Arc::new(Pending::default());
+        let recorder = Recorder { start: Instant::now(), shared: Arc::clone(&shared), thread: None };
+        let big = frame(BUFFER / 2);
+        for _ in 0..4 {
+            recorder.frame(LINK, Way::Out, &big);
+        }
+        assert_eq!(lock(&shared.state).skipped, 3);
+        lock(&shared.state).bytes.clear();
+        recorder.frame(LINK, Way::Out, &frame(0));
+        let bytes = lock(&shared.state).bytes.clone();
+        let (first, _) = codec::decode_prefix::<Recorded>(&bytes, ITEM_BUDGET).unwrap();
+        assert_eq!(first, Recorded::Skipped(3));
+    }
+}

@@ -53,7 +53,7 @@ fn nothing_is_left(before: &BTreeMap<u64, String>) {
     // Threads end by themselves once their context has; a dead grandchild is ours to reap.
     eventually("the threads of the library are gone", || {
         let threads = threads();
-        threads.is_empty().then_some(()).ok_or(format!("{threads:?}"))
+        threads.is_empty().then_some(()).ok_or_else(|| format!("{threads:?}"))
     });
     eventually("no process is left", || match rustix::process::wait(WaitOptions::NOHANG) {
         Err(rustix::io::Errno::CHILD) => Ok(()),
@@ -61,7 +61,7 @@ fn nothing_is_left(before: &BTreeMap<u64, String>) {
     });
     eventually("no descriptor is left", || {
         let now = descriptors();
-        (now == *before).then_some(()).ok_or(format!("{now:?}\nbefore: {before:?}"))
+        (now == *before).then_some(()).ok_or_else(|| format!("{now:?}\nbefore: {before:?}"))
     });
 }
 
