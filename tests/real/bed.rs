@@ -1,9 +1,9 @@
 //! A tree to test with: a root, and children of every kind.
 
-use std::path::PathBuf;
+use std::{io::ErrorKind, os::unix::fs::symlink, path::PathBuf};
 
 use offshoot_parent::prelude::*;
-use offshoot_tests::real::table;
+use offshoot_tests::real::{puppet::Puppet, table};
 
 /// A root that serves the functions of the tests.
 pub(crate) fn root() -> Router {
@@ -19,6 +19,20 @@ pub(crate) fn hop(name: &str) -> Local {
 pub(crate) fn leaf(name: &str) -> Local {
     let file = PathBuf::from(env!("CARGO_BIN_EXE_leaf"));
     Local::new(Payload::file(file).expect("the leaf has been built")).name(name)
+}
+
+/// A child written by hand, by the name of its script in `raw.rs`.
+pub(crate) fn raw(script: &str, name: &str) -> Local {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("raw-{script}"));
+    match symlink(env!("CARGO_BIN_EXE_raw"), &file) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => panic!("{}: {error}", file.display()),
+        _ => Local::new(Payload::file(file).expect("the script is there")).name(name),
+    }
+}
+
+/// A child of `parent` that is moved by hand and says that it is a leaf.
+pub(crate) fn puppet(parent: &Context, name: &str) -> Puppet {
+    Puppet::new(parent.connect(raw("puppet", name)).expect("a puppet"))
 }
 
 /// A chain of parents, from the root down.

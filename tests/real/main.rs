@@ -7,17 +7,19 @@
 
 mod bed;
 mod calls;
+mod dead;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use offshoot_tests::real::{Watch, table};
+use offshoot_tests::real::{Watch, logs, table};
 
 fn main() -> ExitCode {
     offshoot_parent::run(table::functions(), || {
+        logs::keep();
         let mut arguments = Arguments::from_args();
         arguments.test_threads = Some(1);
-        let trials = [calls::tests()].into_iter().flatten().collect();
+        let trials = [calls::tests(), dead::tests()].into_iter().flatten().collect();
         libtest_mimic::run(&arguments, trials).exit_code()
     })
 }

@@ -1,7 +1,9 @@
 //! Harness of the tests with real processes: what a test may use, and what it must not leave behind.
 
 mod leaks;
+pub mod logs;
 mod process;
+pub mod puppet;
 pub mod raw;
 pub mod table;
 mod wait;

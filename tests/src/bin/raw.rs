@@ -1,0 +1,21 @@
+//! Children written by hand, of frames alone. The name that the file is started by says which: `raw-SCRIPT`.
+
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    reason = "what a script did not expect ends it, and is told on stderr"
+)]
+
+use offshoot_tests::real::puppet;
+use offshoot_wire::Role;
+
+fn main() {
+    let name = std::env::args_os().next().expect("a program has a name");
+    let name =
+        std::path::Path::new(&name).file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+    match name.strip_prefix("raw-") {
+        Some("puppet") => puppet::play(Role::Leaf),
+        Some("puppet-parent") => puppet::play(Role::Parent),
+        _ => panic!("there is no script for {name:?}"),
+    }
+}

@@ -1,0 +1,68 @@
+//! What the logger of the root was told, for tests to read.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{PATIENCE, eventually};
+
+/// Keeps every record as one line: level, target, text.
+struct Kept(Mutex<Vec<String>>);
+
+static KEPT: Kept = Kept(Mutex::new(Vec::new()));
+
+impl Kept {
+    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl log::Log for Kept {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        self.lines().push(format!("{} {}: {}", record.level(), record.target(), record.args()));
+    }
+
+    fn flush(&self) {}
+}
+
+/// Makes this program keep the records that it logs from now on.
+///
+/// # Panics
+/// If it has a logger already.
+pub fn keep() {
+    log::set_logger(&KEPT).expect("this is the only logger");
+    log::set_max_level(log::LevelFilter::Info);
+}
+
+/// The records from here on.
+#[derive(Debug)]
+pub struct Mark(usize);
+
+/// Records from now on.
+#[must_use]
+pub fn mark() -> Mark {
+    Mark(KEPT.lines().len())
+}
+
+impl Mark {
+    /// What was logged since.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        KEPT.lines().get(self.0..).unwrap_or_default().to_vec()
+    }
+
+    /// Waits for a line in which all of `words` stand.
+    ///
+    /// # Panics
+    /// If none comes.
+    #[track_caller]
+    pub fn until(&self, words: &[&str]) -> String {
+        eventually(&format!("a log line with {words:?}"), PATIENCE, || {
+            let lines = KEPT.lines();
+            let new = lines.get(self.0..).unwrap_or_default();
+            new.iter().find(|line| words.iter().all(|word| line.contains(word))).cloned()
+        })
+    }
+}
