@@ -199,7 +199,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
     pub(crate) fn begin_reading(&self, link: &Arc<Link>) {
         match self.read_link(link, READ_QUANTUM, &mut Vec::new()) {
             Some(end) => self.condemn(link, end),
-            None => self.watch_link(link, link.rearm()),
+            None => self.watch_link(link, link.pause(false)),
         }
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing)]
 
 use std::{
+    fs::File,
     io::{Read as _, Write as _},
     os::{
         fd::OwnedFd,
@@ -24,7 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A parent with one child.
 struct Parent {
-    link: UnixStream,
+    from: File,
+    to: File,
     child: Child,
     decoder: Decoder,
     next_handle: u32,
@@ -42,8 +44,7 @@ impl Parent {
 
     fn of(command: &mut Command) -> Self {
         let mut parent = Self::of_silent(command);
-        parent.link.write_all(&opening(&NONCE)).expect("the leaf reads");
-        parent.send(Handle::SETUP, ReplyTo::Nobody, codec::encode(&setup()).expect("encodes"));
+        parent.set_up();
         parent.read_marker();
         let hello = parent.frame_to(Handle::HELLO);
         let hello: Hello = codec::decode(&hello.body, 4096).expect("a HELLO");
@@ -57,20 +58,43 @@ impl Parent {
     }
 
     fn of_silent(command: &mut Command) -> Self {
-        let (link, theirs) = UnixStream::pair().expect("a socket pair");
-        link.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        let (ours, theirs) = UnixStream::pair().expect("a socket pair");
+        ours.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        let from = File::from(OwnedFd::from(ours));
+        let to = from.try_clone().expect("a copy");
         let stdin = OwnedFd::from(theirs);
         let stdout = stdin.try_clone().expect("a copy");
-        let child =
-            command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).spawn().expect("the example starts");
-        Self { link, child, decoder: Decoder::new(), next_handle: Handle::FIRST_ALLOCATED }
+        let child = command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).spawn().expect("it starts");
+        Self { from, to, child, decoder: Decoder::new(), next_handle: Handle::FIRST_ALLOCATED }
+    }
+
+    /// Starts the leaf with two pipes for a link, as behind ssh.
+    fn of_silent_leaf_behind_pipes() -> Self {
+        let mut command = Command::new(example("leaf"));
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        let to = File::from(OwnedFd::from(child.stdin.take().expect("piped")));
+        let from = File::from(OwnedFd::from(child.stdout.take().expect("piped")));
+        Self { from, to, child, decoder: Decoder::new(), next_handle: Handle::FIRST_ALLOCATED }
+    }
+
+    fn set_up(&mut self) {
+        self.to.write_all(&opening(&NONCE)).expect("the leaf reads");
+        self.send(Handle::SETUP, ReplyTo::Nobody, codec::encode(&setup()).expect("encodes"));
+    }
+
+    /// Closes the link.
+    fn go(&mut self) {
+        let null = File::open("/dev/null").expect("it is there");
+        self.from = null.try_clone().expect("a copy");
+        self.to = null;
     }
 
     fn read_marker(&mut self) {
         let mut scan = MarkerScan::new(&NONCE);
         let mut byte = [0];
         loop {
-            let read = self.link.read(&mut byte).expect("the leaf answers in time");
+            let read = self.from.read(&mut byte).expect("the leaf answers in time");
             assert_ne!(read, 0, "the leaf has closed the link");
             if scan.push(&byte).is_some() {
                 return assert_eq!(scan.last_words(), b"");
@@ -90,7 +114,7 @@ impl Parent {
         };
         let mut bytes = Vec::new();
         frame.encode_into(&mut bytes);
-        self.link.write_all(&bytes).expect("the leaf reads");
+        self.to.write_all(&bytes).expect("the leaf reads");
     }
 
     /// Calls a function; `args` are encoded behind the head.
@@ -119,7 +143,7 @@ impl Parent {
                     _ => {}
                 }
             }
-            let read = self.link.read(self.decoder.space()).expect("the leaf answers in time");
+            let read = self.from.read(self.decoder.space()).expect("the leaf answers in time");
             assert_ne!(read, 0, "the leaf has closed the link");
             self.decoder.filled(read);
         }
@@ -202,12 +226,27 @@ fn a_call_is_answered_with_its_value() {
 #[test]
 fn a_call_that_comes_right_behind_setup_is_answered() {
     let mut parent = Parent::of_silent_leaf();
-    parent.link.write_all(&opening(&NONCE)).expect("the leaf reads");
-    parent.send(Handle::SETUP, ReplyTo::Nobody, codec::encode(&setup()).expect("encodes"));
+    parent.set_up();
     let call = parent.call("length", &"early");
     parent.read_marker();
     let (_, value) = parent.answer(call);
     assert_eq!(codec::decode::<u64>(&value, 64), Ok(5));
+}
+
+#[test]
+fn a_leaf_behind_pipes_is_as_good_as_one_behind_a_socket() {
+    let mut parent = Parent::of_silent_leaf_behind_pipes();
+    parent.set_up();
+    parent.read_marker();
+    // More together than what is written to a pipe in one go.
+    let texts: Vec<String> = (0..4_usize).map(|i| "x".repeat(3000 + i)).collect();
+    let calls: Vec<Handle> = texts.iter().map(|text| parent.call("length", text)).collect();
+    for (text, call) in texts.iter().zip(calls) {
+        let (_, value) = parent.answer(call);
+        assert_eq!(codec::decode::<usize>(&value, 64), Ok(text.len()));
+    }
+    parent.go();
+    assert_eq!(parent.ended().code(), Some(1));
 }
 
 #[test]
@@ -246,7 +285,7 @@ fn a_leaf_that_is_told_to_end_exits_with_0() {
 #[test]
 fn a_leaf_that_loses_its_parent_ends_by_itself() {
     let mut parent = Parent::of_leaf();
-    parent.link.shutdown(std::net::Shutdown::Both).expect("a socket");
+    parent.go();
     let began = Instant::now();
     let status = parent.ended();
     assert_eq!(status.code(), Some(1));
@@ -256,7 +295,7 @@ fn a_leaf_that_loses_its_parent_ends_by_itself() {
 #[test]
 fn a_program_that_no_parent_has_started_says_so_and_exits_with_2() {
     let mut parent = Parent::of_silent_leaf();
-    parent.link.write_all(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n-----------").expect("it reads");
+    parent.to.write_all(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n-----------").expect("it reads");
     let status = parent.ended();
     let mut words = String::new();
     parent.child.stderr.take().expect("piped").read_to_string(&mut words).expect("text");
@@ -326,7 +365,7 @@ fn a_leaf_whose_main_thread_does_not_return_is_ended_by_sigterm() {
 fn on_parent_lost_runs_before_the_end() {
     let path = std::env::temp_dir().join(format!("offshoot-farewell-{}", std::process::id()));
     let mut parent = Parent::of(Command::new(example("chatty")).env("FAREWELL", &path));
-    parent.link.shutdown(std::net::Shutdown::Both).expect("a socket");
+    parent.go();
     let status = parent.ended();
     let word = std::fs::read_to_string(&path);
     drop(std::fs::remove_file(&path));

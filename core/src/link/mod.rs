@@ -92,9 +92,10 @@ pub(crate) struct Link {
 
 /// What the poller is to tell of a link. Its lock is the one that is held across a system call: what was asked for
 /// last must also be what the kernel hears last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Interest {
     is_open: bool,
+    /// As it is until the first look at the link has been taken.
     is_paused: bool,
     /// The broker holds the writer token, and waits for room.
     wants_write: bool,
@@ -147,7 +148,7 @@ impl Link {
         writer: Writer,
         watcher: Option<Arc<dyn ChildWatcher>>,
     ) -> Self {
-        let interest = Mutex::new(Interest { is_open: true, ..Interest::default() });
+        let interest = Mutex::new(Interest { is_open: true, is_paused: true, wants_write: false });
         Self { key, input, output, interest, reader: Mutex::new(reader), writer: Mutex::new(writer), watcher }
     }
 

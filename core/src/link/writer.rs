@@ -99,3 +99,58 @@ impl Writer {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read as _, os::unix::net::UnixStream, sync::Arc};
+
+    use offshoot_wire::{Body, ContextId, Decoded, Decoder, Handle, ReplyTo};
+    use polling::Poller;
+
+    use super::*;
+
+    fn frame(len: usize) -> Frame {
+        let me = ContextId::ROOT;
+        let body = Body::from(vec![len as u8; len]);
+        Frame {
+            dst: me,
+            src: me,
+            auth: me,
+            handle: Handle::PONG,
+            reply_to: ReplyTo::Nobody,
+            part: None,
+            body,
+        }
+    }
+
+    #[test]
+    fn frames_come_whole_and_in_order_however_little_fits_at_a_time() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        rustix::net::sockopt::set_socket_send_buffer_size(&ours, 1).unwrap();
+        let to = Source::new(ours.into(), &Arc::new(Poller::new().unwrap())).unwrap();
+        let lengths = [0, 1, 4000, 368, 3999, 17];
+        let mut writer = Writer::opening(b"hi ");
+        lengths.iter().for_each(|len| writer.push(frame(*len)));
+        let mut came = Vec::new();
+        let mut piece = [0; 512];
+        let mut stops = 0;
+        while !writer.is_empty() {
+            match writer.write(&to) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    stops += 1;
+                    let read = (&theirs).read(&mut piece).unwrap();
+                    came.extend_from_slice(&piece[..read]);
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        drop(to);
+        (&theirs).read_to_end(&mut came).unwrap();
+        let mut decoder = Decoder::new();
+        decoder.push(came.strip_prefix(b"hi ").unwrap());
+        let frames: Vec<Decoded> = std::iter::from_fn(|| decoder.next_frame().unwrap()).collect();
+        assert_eq!(frames, lengths.map(|len| Decoded::Frame(frame(len))));
+        assert!(stops > 0, "all of it fitted at once");
+    }
+}

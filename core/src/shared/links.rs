@@ -143,7 +143,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
         if let Some(prelude) = lock(&link.reader).prelude() {
             prelude.read_stderr(link.key.slot);
         }
-        self.watch_link(&link, link.rearm());
+        self.watch_link(&link, link.pause(false));
         Ok(link.key)
     }
 
