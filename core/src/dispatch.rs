@@ -94,7 +94,12 @@ impl Caller {
                 Err(message) => self.fail(Failed::Result, &message),
             },
             Reply::Failed(how, message) => self.fail(how, &message),
-            Reply::Later(open) => Arc::new(Relay::new(*open, Some(self))).run(),
+            Reply::Later(open) => {
+                let (node, key) = (Arc::clone(&self.node), self.key);
+                let relay = Arc::new(Relay::new(*open, Some(self)));
+                node.on_cancel(key, Arc::new(CallOff(Arc::clone(&relay))));
+                relay.run();
+            }
         }
     }
 
@@ -118,9 +123,27 @@ impl Relay {
         Self { inner: Mutex::new(Some((open, answers))) }
     }
 
+    /// Cancels the call, and ends the one that it was to answer.
+    fn call_off(&self) {
+        let taken = lock(&self.inner).take();
+        if let Some((open, Some(caller))) = taken {
+            drop(open);
+            caller.fail(Failed::Error, "it was cancelled");
+        }
+    }
+
     /// Lets a call run to its end.
     pub(crate) fn detach(open: Open) {
         Arc::new(Self::new(open, None)).run();
+    }
+}
+
+/// Gives up the call behind a relay: nobody waits for what it would answer.
+struct CallOff(Arc<Relay>);
+
+impl Run for CallOff {
+    fn run(self: Arc<Self>) {
+        self.0.call_off();
     }
 }
 
@@ -130,9 +153,14 @@ impl Run for Relay {
         // Put back before the listener is left, so that an end in between finds it.
         let Some(answer) = open.look() else {
             let slot = open.slot();
+            let asker = answers.as_ref().map(|caller| (Arc::clone(&caller.node), caller.key));
             *lock(&self.inner) = Some((open, answers));
             if let Some(slot) = slot {
-                slot.tell(Listener::Run(self));
+                slot.tell(Listener::Run(Arc::clone(&self) as Arc<dyn Run>));
+            }
+            // Who calls off while the relay is being looked at does not find it, and leaves it to us.
+            if asker.is_some_and(|(node, key)| node.is_cancelled(key)) {
+                self.call_off();
             }
             return;
         };

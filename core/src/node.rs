@@ -6,7 +6,7 @@ use offshoot_wire::{Body, ContextId, Direction, End, Handle};
 
 use crate::{
     machine::{BadEnd, CallKey, Ended, Outcome, Outgoing, Progress, StreamUnsent, Tick, Unsent},
-    wake::Wake,
+    wake::{Run, Wake},
 };
 
 /// Takes the end of one call. Called under the node's lock: must not block, send or run user code.
@@ -60,6 +60,8 @@ pub(crate) trait Node: Any + Send + Sync {
 
     fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool);
     fn is_cancelled(&self, key: CallKey) -> bool;
+    /// `work` is run, once, if the call is cancelled before it is answered.
+    fn on_cancel(&self, key: CallKey, work: Arc<dyn Run>);
 
     fn export(&self, to: ContextId, ours: Direction, sink: Arc<dyn StreamSink>) -> Handle;
     fn unexport(&self, handle: Handle);

@@ -22,7 +22,7 @@ use crate::{
     },
     node::{CallSink, Node, StreamSink},
     sync::lock,
-    wake::Wake,
+    wake::{Run, Wake},
 };
 
 const ROOT: ContextId = ContextId::ROOT;
@@ -89,6 +89,7 @@ struct Party {
     out: Actions,
     link: Option<LinkKey>,
     sinks: BTreeMap<Handle, Sink>,
+    on_cancel: BTreeMap<CallKey, Arc<dyn Run>>,
 }
 
 /// Both machines.
@@ -148,6 +149,7 @@ impl Pair {
             out: Actions::new(),
             link: None,
             sinks: BTreeMap::new(),
+            on_cancel: BTreeMap::new(),
         };
         let mut parties = [party(ROOT, vec![], &functions), party(CHILD, vec![ROOT], &functions)];
         let setup = Setup {
@@ -309,6 +311,7 @@ impl World {
                     wakes.extend(sink.room());
                 }
             }
+            Action::Cancelled(key) => wakes.extend(parties[at].on_cancel.remove(&key).map(Wake::Run)),
             Action::CallReady => drop(self.calls[at].put(())),
             // Beside calls that are refused, or cancelled before they run, nothing goes astray here.
             Action::Note(note) if !matches!(note.kind, DropKind::Late | DropKind::Policy) => {
@@ -448,11 +451,19 @@ impl Node for Place {
     }
 
     fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool) {
-        self.with(|party, now| party.machine.answer(now, key, body, &ends, failed, &mut party.out));
+        let answered = self.with(|party, now| {
+            party.machine.answer(now, key, body, &ends, failed, &mut party.out);
+            party.on_cancel.remove(&key)
+        });
+        drop(answered);
     }
 
     fn is_cancelled(&self, key: CallKey) -> bool {
         self.with(|party, _| party.machine.is_cancelled(key))
+    }
+
+    fn on_cancel(&self, key: CallKey, work: Arc<dyn Run>) {
+        self.with(|party, _| party.on_cancel.insert(key, work));
     }
 
     fn export(&self, to: ContextId, ours: Direction, sink: Arc<dyn StreamSink>) -> Handle {

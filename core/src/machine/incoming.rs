@@ -89,12 +89,14 @@ impl Desk {
         self.calls.get(slot).map(|call| CallKey::new(slot, call.serial))
     }
 
-    /// Rule 14: no worker is free, and one of them holds a call that waits for this one.
+    /// Rule 14: no worker is free or about to be, and one of them holds a call that waits for this one.
     fn waits_for_itself(&self, above: &[CallId]) -> bool {
-        let held = |key: &CallKey| self.get(*key).and_then(Call::id).is_some_and(|id| above.contains(&id));
+        // A worker whose call has been answered is free in a moment.
+        let mut held = self.workers.iter().map(|worker| worker.and_then(|key| self.get(key)));
+        let waits = |call: &Call| call.id().is_some_and(|id| above.contains(&id));
         !self.workers.is_empty()
-            && self.workers.iter().all(Option::is_some)
-            && self.workers.iter().flatten().any(held)
+            && held.clone().all(|call| call.is_some())
+            && held.any(|call| call.is_some_and(waits))
     }
 
     /// Forgets the chains of contexts that are gone.

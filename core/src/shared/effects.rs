@@ -97,8 +97,8 @@ impl<R: Routes + Send + 'static> Shared<R> {
                     state.calls_ready = state.calls_ready.saturating_add(1).min(state.workers);
                     effects.push(Effect::CallReady);
                 }
-                // The handler asks when it likes.
-                Action::Cancelled(_) => {}
+                // A handler that runs asks when it likes.
+                Action::Cancelled(key) => effects.wake(state.on_cancel.remove(&key).map(Wake::Run)),
                 Action::Service(key) => effects.push(Effect::Service(key)),
                 Action::Lost { ids, name, reason } => effects.push(Effect::Lost { ids, name, reason }),
                 Action::Ids => effects.push(Effect::Ids),

@@ -12,6 +12,7 @@ mod sinks;
 
 use std::{
     any::Any,
+    collections::BTreeMap,
     fmt, io,
     sync::{
         Arc, Condvar, Mutex, Weak,
@@ -32,6 +33,7 @@ use crate::{
     sink::Sink,
     stdio::Capture,
     sync::{lock, rest},
+    wake::Run,
 };
 
 /// What a program that has children does beside routing. Called with no lock held, mostly by the broker: must not
@@ -93,6 +95,8 @@ pub(crate) struct State<R> {
     pub(crate) out: Actions,
     pub(crate) links: Links,
     sinks: Sinks,
+    /// What is run when a call to us is cancelled.
+    on_cancel: BTreeMap<CallKey, Arc<dyn Run>>,
     /// The broker sleeps until then.
     sleeps_until: Option<Tick>,
     /// Wake-ups that no worker has taken up yet.
@@ -139,6 +143,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 out: Actions::new(),
                 links: Links::default(),
                 sinks: Sinks::default(),
+                on_cancel: BTreeMap::new(),
                 sleeps_until: None,
                 calls_ready: 0,
                 workers: 0,

@@ -12,6 +12,7 @@ use crate::{
     machine::{BadEnd, CallKey, Outgoing, Owner, Progress, Routes, Standing, StreamUnsent, Tick, Unsent},
     node::{CallSink, Node, StreamSink},
     sync::{lock, rest},
+    wake::Run,
 };
 
 impl<R: Routes + Send + 'static> Shared<R> {
@@ -143,11 +144,19 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
     }
 
     fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool) {
-        self.with(|state, now| state.machine.answer(now, key, body, &ends, failed, &mut state.out));
+        let answered = self.with(|state, now| {
+            state.machine.answer(now, key, body, &ends, failed, &mut state.out);
+            state.on_cancel.remove(&key)
+        });
+        drop(answered);
     }
 
     fn is_cancelled(&self, key: CallKey) -> bool {
         self.look(|state| state.machine.is_cancelled(key))
+    }
+
+    fn on_cancel(&self, key: CallKey, work: Arc<dyn Run>) {
+        self.with(|state, _| state.on_cancel.insert(key, work));
     }
 
     fn export(&self, to: ContextId, ours: Direction, sink: Arc<dyn StreamSink>) -> Handle {

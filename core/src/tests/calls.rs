@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use offshoot_latch::Latch;
 use offshoot_wire::ContextId;
 use serde::{Deserialize, Serialize};
 
@@ -337,7 +338,7 @@ fn a_nested_call_inherits_the_deadline() {
             call.deadline().is_some_and(|at| at <= Instant::now() + 2 * SOON)
         })
         .serve_to(Policy::Anyone, NEST, |call, ()| call.here().call(LEFT, ()));
-    let pair = Pair::with(functions, Limits::default(), 3);
+    let pair = Pair::with(functions, Limits::default(), 2);
     assert_eq!(pair.child.with_timeout(SOON).call(NEST, ()), Ok(true));
     assert_eq!(pair.child.call(NEST, ()), Ok(false));
 }
@@ -352,4 +353,26 @@ fn what_is_too_large_is_told_for_a_call_and_for_a_reply() {
     let error = pair.child.call(ECHO, ("x".into(), 5000)).expect_err("the answer is too large");
     assert!(matches!(error, CallError::TooLarge { .. }), "{error:?}");
     assert_eq!(pair.child.call(ECHO, ("x".into(), 3)), Ok("xxx".into()));
+}
+
+#[test]
+fn cancelling_a_call_cancels_the_one_that_its_handler_passed_it_on_to() {
+    const WORK: Function<(), ()> = Function::new("work");
+    const PASS: Function<Context, ()> = Function::new("pass");
+    let (began, ended) = (Arc::new(Latch::new()), Arc::new(Latch::new()));
+    let (begin, end) = (Arc::clone(&began), Arc::clone(&ended));
+    let functions = Functions::new()
+        .serve_to(Policy::Anyone, PASS, |_call, to: Context| to.call_async(WORK, ()))
+        .serve_to(Policy::Anyone, WORK, move |call, ()| {
+            begin.put(()).expect("the test waits");
+            while !call.is_cancelled() {
+                thread::yield_now();
+            }
+            end.put(()).expect("the test waits");
+        });
+    let pair = Pair::new(functions);
+    let pending = pair.child.call_async(PASS, pair.root.clone());
+    began.get_timeout(SOON).expect("the inner call runs");
+    drop(pending);
+    ended.get_timeout(SOON).expect("the inner call is cancelled with the outer one");
 }
