@@ -1,4 +1,33 @@
 //! What runs in every offshoot context: the router machine, the broker, calls and streams.
+//!
+//! A program that links this crate alone is a *leaf*: a child that serves functions, calls other contexts, sends and
+//! receives streams, and has no children of its own. `offshoot-parent` adds those. It stands on `offshoot-wire`, the
+//! frames, and `offshoot-latch`, the queue that threads sleep on.
+//!
+//! A whole leaf:
+//!
+//! ```no_run
+//! use offshoot_core::{Child, Function};
+//!
+//! const LENGTH: Function<String, u64> = Function::new("length");
+//!
+//! fn main() -> ! {
+//!     Child::new().serve(LENGTH, |_call, text| text.len() as u64).run()
+//! }
+//! ```
+//!
+//! Its parent calls it with the same constant: `leaf.call(LENGTH, "four".into())?`. A [`Function`] is a name with the
+//! types of its argument and result; a [`Context`] is another process of the tree; [`Sender`] and [`Receiver`] travel
+//! in arguments and results; a [`Pending`] is a call that goes on.
+//!
+//! What a leaf does with its process: descriptors 0 and 1 are the link to its parent, so user code gets `/dev/null` as
+//! standard input, and what it prints is forwarded line by line to the root, as are records of the `log` crate. When
+//! the parent is lost the process ends within a second, unless [`Child::on_parent_lost`] asks for more.
+//!
+//! Bytes travel as [`Blob`]: a `Vec<u8>` is an array of numbers to serde, twice as long and a hundred times slower.
+//!
+//! It does not: start processes, listen on sockets, encrypt, restart what has ended, or collect handlers by itself.
+//! What a peer may call is what is written at `serve`.
 
 #[cfg(not(unix))]
 compile_error!(

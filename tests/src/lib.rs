@@ -8,3 +8,8 @@
 )]
 
 pub mod real;
+
+/// The code of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub mod readme {}
