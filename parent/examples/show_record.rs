@@ -53,7 +53,7 @@ fn body(bytes: &[u8]) -> String {
     let mut text = String::new();
     while (rest.position() as usize) < bytes.len() {
         match ciborium::from_reader::<Value, _>(&mut rest) {
-            Ok(value) => text.push_str(&format!("\n                  {value:?}")),
+            Ok(value) => text.push_str(&format!("\n                  {}", plain(&value))),
             Err(_) => {
                 text.push_str("\n                  (no values)");
                 break;
@@ -63,6 +63,26 @@ fn body(bytes: &[u8]) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,
+    }
+}
+
+/// A value in as few words as can be read.
+fn plain(value: &Value) -> String {
+    let list = |values: &[Value]| values.iter().map(plain).collect::<Vec<_>>().join(", ");
+    match value {
+        Value::Integer(number) => i128::from(*number).to_string(),
+        Value::Text(text) => format!("{text:?}"),
+        Value::Bytes(bytes) => format!("<{} bytes>", bytes.len()),
+        Value::Null => "null".to_owned(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Array(values) => format!("[{}]", list(values)),
+        Value::Map(pairs) => {
+            let pairs: Vec<_> =
+                pairs.iter().map(|(key, value)| format!("{}: {}", plain(key), plain(value))).collect();
+            format!("{{{}}}", pairs.join(", "))
+        }
+        other => format!("{other:?}"),
     }
 }
 

@@ -7,24 +7,21 @@ use offshoot_parent::{ExitReport, Phase};
 
 use crate::{
     ADD, GROW_THERE,
-    harness::{Folder, Test, eventually},
+    harness::{Folder, eventually},
     this_program,
 };
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "the_error_of_a_child_that_dies_before_hello_tells_how_and_its_last_words",
-        the_error_of_a_child_that_dies_before_hello_tells_how_and_its_last_words,
-    ),
-    ("a_child_killed_before_hello_is_told_by_its_signal", a_child_killed_before_hello_is_told_by_its_signal),
-    ("a_silent_child_is_ended_when_its_time_is_over", a_silent_child_is_ended_when_its_time_is_over),
-    ("a_child_that_closes_its_link_and_stays_is_ended", a_child_that_closes_its_link_and_stays_is_ended),
-    ("the_errors_of_a_hop_arrive_as_they_are", the_errors_of_a_hop_arrive_as_they_are),
-    ("a_bad_name_is_refused_before_anything_is_started", a_bad_name_is_refused_before_anything_is_started),
-    ("a_leaf_can_have_no_children", a_leaf_can_have_no_children),
-    ("a_sibling_may_not_make_children_of_another", a_sibling_may_not_make_children_of_another),
-    ("a_connect_that_is_dropped_leaves_no_child", a_connect_that_is_dropped_leaves_no_child),
-    ("a_failed_connect_uses_up_an_id_and_nothing_else", a_failed_connect_uses_up_an_id_and_nothing_else),
+crate::tests![
+    the_error_of_a_child_that_dies_before_hello_tells_how_and_its_last_words,
+    a_child_killed_before_hello_is_told_by_its_signal,
+    a_silent_child_is_ended_when_its_time_is_over,
+    a_child_that_closes_its_link_and_stays_is_ended,
+    the_errors_of_a_hop_arrive_as_they_are,
+    a_bad_name_is_refused_before_anything_is_started,
+    a_leaf_can_have_no_children,
+    a_sibling_may_not_make_children_of_another,
+    a_connect_that_is_dropped_leaves_no_child,
+    a_failed_connect_uses_up_an_id_and_nothing_else
 ];
 
 fn script(folder: &Folder, lines: &str) -> Local {

@@ -11,24 +11,18 @@ use rustix::process::Signal;
 
 use crate::{
     ADD, HANG,
-    harness::{PATIENCE, Test, eventually, runs, signal},
+    harness::{PATIENCE, eventually, runs, signal},
     this_program,
 };
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a_dropped_router_waits_until_every_process_is_gone",
-        a_dropped_router_waits_until_every_process_is_gone,
-    ),
-    (
-        "a_tree_that_was_shut_down_refuses_what_comes_after",
-        a_tree_that_was_shut_down_refuses_what_comes_after,
-    ),
-    ("a_hop_that_is_shut_down_takes_its_children_along", a_hop_that_is_shut_down_takes_its_children_along),
-    ("a_stopped_child_does_not_hold_up_the_end", a_stopped_child_does_not_hold_up_the_end),
-    ("a_child_that_hangs_does_not_hold_up_the_end", a_child_that_hangs_does_not_hold_up_the_end),
-    ("a_connect_under_way_ends_when_the_tree_does", a_connect_under_way_ends_when_the_tree_does),
-    ("a_killed_root_leaves_no_orphan", a_killed_root_leaves_no_orphan),
+crate::tests![
+    a_dropped_router_waits_until_every_process_is_gone,
+    a_tree_that_was_shut_down_refuses_what_comes_after,
+    a_hop_that_is_shut_down_takes_its_children_along,
+    a_stopped_child_does_not_hold_up_the_end,
+    a_child_that_hangs_does_not_hold_up_the_end,
+    a_connect_under_way_ends_when_the_tree_does,
+    a_killed_root_leaves_no_orphan
 ];
 
 fn a_dropped_router_waits_until_every_process_is_gone() {

@@ -4,32 +4,19 @@ use std::thread;
 
 use offshoot_parent::prelude::*;
 
-use crate::{
-    ADD, ADD_THERE, GROW,
-    harness::{Folder, Test},
-    this_program,
-};
+use crate::{ADD, ADD_THERE, GROW, harness::Folder, this_program};
 
-pub(crate) const TESTS: &[Test] = &[
-    ("a_child_is_made_and_called", a_child_is_made_and_called),
-    (
-        "the_root_counts_its_children_and_a_hop_asks_for_a_range",
-        the_root_counts_its_children_and_a_hop_asks_for_a_range,
-    ),
-    (
-        "a_handler_in_a_hop_makes_children_with_the_same_words",
-        a_handler_in_a_hop_makes_children_with_the_same_words,
-    ),
-    ("ten_contexts_each_made_by_the_one_before", ten_contexts_each_made_by_the_one_before),
-    ("many_are_made_at_once_by_many", many_are_made_at_once_by_many),
-    (
-        "a_child_of_a_child_calls_its_cousin_where_it_was_granted",
-        a_child_of_a_child_calls_its_cousin_where_it_was_granted,
-    ),
-    ("the_tree_prints_names_ids_and_processes", the_tree_prints_names_ids_and_processes),
-    ("several_trees_in_one_process_keep_apart", several_trees_in_one_process_keep_apart),
-    ("every_frame_of_the_roots_links_is_recorded", every_frame_of_the_roots_links_is_recorded),
-    ("a_connect_can_be_awaited", a_connect_can_be_awaited),
+crate::tests![
+    a_child_is_made_and_called,
+    the_root_counts_its_children_and_a_hop_asks_for_a_range,
+    a_handler_in_a_hop_makes_children_with_the_same_words,
+    ten_contexts_each_made_by_the_one_before,
+    many_are_made_at_once_by_many,
+    a_child_of_a_child_calls_its_cousin_where_it_was_granted,
+    the_tree_prints_names_ids_and_processes,
+    several_trees_in_one_process_keep_apart,
+    every_frame_of_the_roots_links_is_recorded,
+    a_connect_can_be_awaited
 ];
 
 fn a_child_is_made_and_called() {

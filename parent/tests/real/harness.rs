@@ -2,13 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
-    panic::catch_unwind,
+    fs,
     path::{Path, PathBuf},
+    process::ExitCode,
     thread,
     time::{Duration, Instant},
 };
 
+use libtest_mimic::{Arguments, Trial};
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper};
 
 /// Nothing that a test waits for takes so long.
@@ -17,36 +18,22 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// A test: its name is what it claims.
 pub(crate) type Test = (&'static str, fn());
 
-/// Runs the tests whose names contain one of the arguments, or all; prints what Rust's own harness would.
-pub(crate) fn run(tests: &[Test]) {
+/// Runs them in turn, since each looks for what it left.
+pub(crate) fn run(tests: &[Test]) -> ExitCode {
     // What a child leaves behind becomes ours, and so is seen.
     set_child_subreaper(Some(getpid())).unwrap();
-    let wanted: Vec<String> = env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.contains(word.as_str()));
-    let chosen: Vec<&Test> = tests.iter().filter(|(name, _)| is_wanted(name)).collect();
-    println!("\nrunning {} tests", chosen.len());
-    let start = Instant::now();
-    let mut failed = Vec::new();
-    for (name, test) in &chosen {
-        let before = descriptors();
-        let passed = catch_unwind(test).is_ok() && catch_unwind(|| nothing_is_left(&before)).is_ok();
-        println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
-        if !passed {
-            failed.push(*name);
-        }
-    }
-    let verdict = if failed.is_empty() { "ok" } else { "FAILED" };
-    println!(
-        "\ntest result: {verdict}. {} passed; {} failed; 0 ignored; 0 measured; {} filtered out; finished in {:.2}s\n",
-        chosen.len() - failed.len(),
-        failed.len(),
-        tests.len() - chosen.len(),
-        start.elapsed().as_secs_f64()
-    );
-    if !failed.is_empty() {
-        println!("failures: {failed:?}");
-        std::process::exit(101);
-    }
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let trial = |(name, test): &Test| {
+        let (name, test) = (*name, *test);
+        Trial::test(name, move || {
+            let before = descriptors();
+            test();
+            nothing_is_left(&before);
+            Ok(())
+        })
+    };
+    libtest_mimic::run(&arguments, tests.iter().map(trial).collect()).exit_code()
 }
 
 fn nothing_is_left(before: &BTreeMap<u64, String>) {

@@ -5,21 +5,15 @@ use rustix::process::Signal;
 
 use crate::{
     ADD, HANG,
-    harness::{PATIENCE, Test, eventually, runs, signal},
+    harness::{PATIENCE, eventually, runs, signal},
     this_program,
 };
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a_killed_hop_takes_its_children_and_the_calls_into_them",
-        a_killed_hop_takes_its_children_and_the_calls_into_them,
-    ),
-    (
-        "a_killed_child_is_reaped_and_its_place_can_be_taken",
-        a_killed_child_is_reaped_and_its_place_can_be_taken,
-    ),
-    ("a_connect_by_a_hop_that_dies_ends_in_its_loss", a_connect_by_a_hop_that_dies_ends_in_its_loss),
-    ("two_hundred_children_come_and_go_without_a_trace", two_hundred_children_come_and_go_without_a_trace),
+crate::tests![
+    a_killed_hop_takes_its_children_and_the_calls_into_them,
+    a_killed_child_is_reaped_and_its_place_can_be_taken,
+    a_connect_by_a_hop_that_dies_ends_in_its_loss,
+    two_hundred_children_come_and_go_without_a_trace
 ];
 
 fn a_killed_hop_takes_its_children_and_the_calls_into_them() {

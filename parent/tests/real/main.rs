@@ -6,11 +6,20 @@ mod connect;
 mod end;
 mod grow;
 mod harness;
+mod liar;
 mod loss;
 
-use std::env;
+use std::{env, process::ExitCode};
 
 use offshoot_parent::prelude::*;
+
+/// The tests of a module, by name.
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {
+        pub(crate) const TESTS: &[crate::harness::Test] = &[$((stringify!($name), $name)),*];
+    };
+}
+pub(crate) use tests;
 
 /// Makes a child by the context that is called.
 pub(crate) const GROW: Function<String, Context> = Function::new("grow");
@@ -44,14 +53,18 @@ pub(crate) fn this_program(name: &str) -> Local {
     Local::new(Payload::this_program()).name(name)
 }
 
-fn main() {
-    match env::args().nth(1).as_deref() {
-        // What a leaf is to the tests: this program again, by a script that names this word.
+fn main() -> ExitCode {
+    let mut words = env::args().skip(1);
+    match words.next().as_deref() {
+        // What a leaf is to the tests: this program again, by a script that names this word; so for the others.
         Some("leaf") => offshoot_core::Child::new().functions(functions()).run(),
+        Some("liar") => liar::lie(words.map(|id| id.parse().unwrap())),
         Some("root") => end::be_a_root(),
-        _ => offshoot_parent::run(functions(), || {
-            let tests = [grow::TESTS, connect::TESTS, loss::TESTS, end::TESTS].concat();
-            harness::run(&tests);
-        }),
+        _ => {
+            return offshoot_parent::run(functions(), || {
+                harness::run(&[grow::TESTS, connect::TESTS, liar::TESTS, loss::TESTS, end::TESTS].concat())
+            });
+        }
     }
+    ExitCode::SUCCESS
 }
