@@ -109,9 +109,10 @@ impl<R: Routes> Machine<R> {
         self.links.iter().all(|(_, link)| link.is_up() && link.outbox.is_empty())
     }
 
-    /// The broker ends: every call and stream ends now.
+    /// The broker ends: every call and stream ends now, and handlers that run see that nobody waits for them.
     pub fn stop(&mut self, out: &mut Actions) {
         self.closing = true;
+        self.lose_callers(|_| true, out);
         for handle in self.handles.all(|_| true) {
             match self.handles.get(handle) {
                 Some(Entry::Call(_)) => self.end_call(handle, Outcome::Stopped, out),
