@@ -1,8 +1,12 @@
 //! A tree to test with: a root, and children of every kind.
 
-use std::{io::ErrorKind, os::unix::fs::symlink, path::PathBuf};
+use std::{io::ErrorKind, os::unix::fs::symlink, path::PathBuf, time::Duration};
 
-use offshoot_parent::prelude::*;
+use offshoot_parent::{
+    RouterBuilder,
+    prelude::*,
+    record::{Recorded, RecordedFrame, Recording},
+};
 use offshoot_tests::real::{puppet::Puppet, table};
 
 /// A root that serves the functions of the tests.
@@ -44,3 +48,32 @@ pub(crate) fn chain(router: &Router, length: usize) -> Vec<Context> {
     }
     chain
 }
+
+/// The recording of a root's links.
+pub(crate) struct Tape {
+    dir: tempfile::TempDir,
+}
+
+/// A root whose frames are recorded.
+pub(crate) fn recorded(builder: RouterBuilder) -> (Router, Tape) {
+    let dir = tempfile::tempdir().expect("a folder for the recording");
+    let builder = builder.functions(table::functions()).record(dir.path().join("tape"));
+    (builder.build().expect("a router"), Tape { dir })
+}
+
+impl Tape {
+    /// Every frame that has been written so far.
+    pub(crate) fn frames(&self) -> Vec<RecordedFrame> {
+        let recording = Recording::open(self.dir.path().join("tape")).expect("a recording");
+        // It ends in an error where it is just being written.
+        let items = recording.map_while(Result::ok);
+        let frames = items.map(|item| match item {
+            Recorded::Frame(frame) => frame,
+            other => panic!("the recording is whole: {other:?}"),
+        });
+        frames.collect()
+    }
+}
+
+/// Longer than any test: what waits so long waits for something else.
+pub(crate) const FOREVER_MS: u64 = Duration::from_secs(600).as_millis() as u64;

@@ -1,5 +1,6 @@
 //! Harness of the tests with real processes: what a test may use, and what it must not leave behind.
 
+pub mod above;
 mod leaks;
 pub mod logs;
 mod process;
