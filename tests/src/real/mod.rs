@@ -1,7 +1,8 @@
 //! Harness of the tests with real processes: what a test may use, and what it must not leave behind.
 
 pub mod above;
-mod leaks;
+pub mod flows;
+pub mod leaks;
 pub mod logs;
 mod process;
 pub mod puppet;

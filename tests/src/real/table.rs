@@ -70,7 +70,7 @@ static BEGUN: AtomicU64 = AtomicU64::new(0);
 
 /// What every context of the tests serves.
 pub fn functions() -> Functions {
-    plain().and(streams()).and(between())
+    plain().and(streams()).and(between()).and(super::flows::functions())
 }
 
 fn plain() -> Functions {
@@ -124,7 +124,7 @@ fn between() -> Functions {
         .serve(BOUNCE, |_, (over, back): (Context, Context)| -> Outcome<String> { Ok(over.call(ASK, back)?) })
 }
 
-fn work(call: &Call, ms: u64) -> Outcome<()> {
+pub(super) fn work(call: &Call, ms: u64) -> Outcome<()> {
     BEGUN.fetch_add(1, Ordering::SeqCst);
     let end = Instant::now() + Duration::from_millis(ms);
     while Instant::now() < end {
