@@ -10,6 +10,9 @@ mod bulk;
 mod calls;
 mod chains;
 mod dead;
+mod life;
+mod loss;
+mod shutdown;
 mod streams;
 
 use std::process::ExitCode;
@@ -23,11 +26,14 @@ fn main() -> ExitCode {
         let mut arguments = Arguments::from_args();
         arguments.test_threads = Some(1);
         let modules: &[fn() -> Vec<Trial>] = &[
-            dead::tests,    // 1 to 7
-            chains::tests,  // 12, 13
-            calls::tests,   // 18 to 21, 23
-            streams::tests, // 22
-            bulk::tests,    // 22
+            dead::tests,     // 1 to 7
+            chains::tests,   // 12, 13
+            calls::tests,    // 18 to 21, 23
+            streams::tests,  // 22
+            bulk::tests,     // 22
+            shutdown::tests, // 24, 25, 28, 29
+            life::tests,     // 26, 27, 31
+            loss::tests,     // 30
         ];
         let trials = modules.iter().flat_map(|tests| tests()).collect();
         libtest_mimic::run(&arguments, trials).exit_code()

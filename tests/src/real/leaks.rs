@@ -105,9 +105,9 @@ impl Watch {
 #[must_use]
 pub fn descriptors() -> BTreeSet<u32> {
     let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    // The one by which the folder itself is read is gone when it is looked at.
-    numbers.filter(|fd| fs::read_link(format!("/proc/self/fd/{fd}")).is_ok()).collect()
+    let numbers: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    // The one by which the folder itself was read is gone when it is looked at.
+    numbers.into_iter().filter(|fd| fs::read_link(format!("/proc/self/fd/{fd}")).is_ok()).collect()
 }
 
 /// How many threads this process has.

@@ -3,6 +3,7 @@
 pub mod above;
 pub mod flows;
 pub mod leaks;
+pub mod life;
 pub mod logs;
 mod process;
 pub mod puppet;

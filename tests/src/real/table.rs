@@ -70,7 +70,7 @@ static BEGUN: AtomicU64 = AtomicU64::new(0);
 
 /// What every context of the tests serves.
 pub fn functions() -> Functions {
-    plain().and(streams()).and(between()).and(super::flows::functions())
+    plain().and(streams()).and(between()).and(super::flows::functions()).and(super::life::functions())
 }
 
 fn plain() -> Functions {
