@@ -1,6 +1,6 @@
 //! Calls of ours: sent, given up, timed out; each ends exactly once (rule 4).
 
-use offshoot_wire::{Body, CallId, ContextId, Dead, DeadCode, End, Frame, Handle, ReplyTo, Window, codec};
+use offshoot_wire::{Body, CallId, ContextId, Dead, DeadCode, Frame, Handle, ReplyTo, Window, codec};
 
 use super::{
     Action, Actions, FlowKey, Machine, NoWay, Outcome, Outgoing, Progress, Queued, Routes, Tick, Timer,
@@ -15,14 +15,9 @@ impl<R: Routes> Machine<R> {
     /// [`Unsent`] if it cannot leave: no such context, over a bound, or this context is ending.
     pub fn call(&mut self, now: Tick, call: Outgoing, out: &mut Actions) -> Result<Handle, Unsent> {
         self.timers.advance(now);
-        if self.closing {
-            return Err(Unsent::Stopped);
-        }
-        self.check_size(&call.body)?;
-        if self.handles.in_flight(call.dst) >= self.config.limits.calls_in_flight {
-            let text =
-                format!("{} calls to context {} are in flight", self.config.limits.calls_in_flight, call.dst);
-            return Err(Unsent::Dead(Dead { code: DeadCode::Busy, text }));
+        if let Err(unsent) = self.check_call(&call) {
+            self.take_back(&call.ends, out);
+            return Err(unsent);
         }
         let handle = self.handles.insert(Entry::Call(Waiting {
             respondent: call.dst,
@@ -30,11 +25,13 @@ impl<R: Routes> Machine<R> {
             progress: Progress::NotSent,
             deadline: call.deadline,
             to: call.handle,
-            streams: self.own_streams(&call.ends),
+            ends: call.ends,
         }));
         let frame = self.own_frame(call.dst, call.handle, ReplyTo::Handle(handle), call.body);
         if let Err(NoWay { code, text }) = self.send_own(Queued::charged(frame, Window::Calls), out) {
-            self.handles.remove(handle);
+            if let Some(Entry::Call(call)) = self.handles.remove(handle) {
+                self.take_back(&call.ends, out);
+            }
             return Err(Unsent::Dead(Dead { code, text }));
         }
         if let Some(at) = call.deadline
@@ -84,17 +81,13 @@ impl<R: Routes> Machine<R> {
         }
         if call.progress == Progress::NotSent {
             self.handles.remove(handle);
-            self.close_untaken(&call.streams, out);
+            self.close_untaken(&call.ends, out);
+            self.take_back(&call.ends, out);
             return Progress::NotSent;
         }
         if let Ok(body) = codec::encode(&CallId { context: me, handle }) {
             let frame = self.own_frame(call.respondent, Handle::CANCEL, ReplyTo::Nobody, body.into());
-            // Nothing of the call waits any more; the calls behind it may wait for just this to free a worker.
-            if let Some(link) = link {
-                self.queue_first(link, Queued::free(frame, None), out);
-            } else {
-                self.post(Queued::free(frame, None), out);
-            }
+            self.post(Queued::free(frame, None), out);
         }
         call.progress
     }
@@ -165,6 +158,20 @@ impl<R: Routes> Machine<R> {
         Frame { dst, src: me, auth: me, handle, reply_to, part: None, body }
     }
 
+    /// Why a call may not even be queued.
+    fn check_call(&self, call: &Outgoing) -> Result<(), Unsent> {
+        if self.closing {
+            return Err(Unsent::Stopped);
+        }
+        self.check_size(&call.body)?;
+        let limit = self.config.limits.calls_in_flight;
+        if self.handles.in_flight(call.dst) < limit {
+            return Ok(());
+        }
+        let text = format!("{limit} calls to context {} are in flight", call.dst);
+        Err(Unsent::Dead(Dead { code: DeadCode::Busy, text }))
+    }
+
     fn check_size(&self, body: &Body) -> Result<(), Unsent> {
         let limit = self.config.limits.body;
         if body.len() <= limit as usize {
@@ -172,10 +179,5 @@ impl<R: Routes> Machine<R> {
         }
         let text = format!("the body of {} bytes is over the limit of {limit} bytes", body.len());
         Err(Unsent::Dead(Dead { code: DeadCode::TooLarge, text }))
-    }
-
-    /// Ends that a call hands over and that this context is home to.
-    pub(super) fn own_streams(&self, ends: &[End]) -> Vec<Handle> {
-        ends.iter().filter(|end| end.home == self.config.me).map(|end| end.handle).collect()
     }
 }

@@ -7,9 +7,8 @@ use super::{
     Unsent, handles::Entry,
 };
 
-/// The part that a context keeps for itself of the time that it was given to end: it outlives its children, and ends
-/// those that do not end themselves.
-const MARGIN: u32 = 4;
+/// What a context keeps for itself of the time that it was given to end, in milliseconds.
+const MARGIN_MS: u32 = 100;
 
 impl<R: Routes> Machine<R> {
     /// Tells a context to end. What waits for credit there is taken out and ends as not sent (rule 10).
@@ -88,7 +87,7 @@ impl<R: Routes> Machine<R> {
             return;
         }
         self.closing = true;
-        let theirs = left_ms - left_ms / MARGIN;
+        let theirs = left_ms.saturating_sub(MARGIN_MS).max(left_ms / 2);
         for link in self.link_keys() {
             if self.up != Some(link) {
                 // A child that cannot be told is being cut off already.
@@ -110,10 +109,9 @@ impl<R: Routes> Machine<R> {
         self.links.iter().all(|(_, link)| link.is_up() && link.outbox.is_empty())
     }
 
-    /// The broker ends: every call and stream ends now, and handlers that run see that nobody waits for them.
+    /// The broker ends: every call and stream ends now.
     pub fn stop(&mut self, out: &mut Actions) {
         self.closing = true;
-        self.lose_callers(|_| true, out);
         for handle in self.handles.all(|_| true) {
             match self.handles.get(handle) {
                 Some(Entry::Call(_)) => self.end_call(handle, Outcome::Stopped, out),

@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Action, Actions, DropKind, FlowKey, LinkEnd, LinkKey, Machine, RouteFrame, Routes, Side, Step, Timer,
-    parts::CONTROL_BUDGET,
+    credit::Earned, deliver::window_of, parts::CONTROL_BUDGET,
 };
 
 impl<R: Routes> Machine<R> {
@@ -230,9 +230,28 @@ impl<R: Routes> Machine<R> {
         let Some(link) = self.way_to(dst) else { return };
         let Ok(body) = codec::encode(&Credit { window, bytes }) else { return };
         let frame = self.own_frame(dst, Handle::CREDIT, ReplyTo::Nobody, body.into());
+        self.queue_credit(link, frame, out);
+    }
+
+    fn queue_credit(&mut self, link: LinkKey, frame: Frame, out: &mut Actions) {
         if !self.merge_credit(link, &frame) {
             self.queue_control(link, frame, |_| false, out);
         }
+    }
+
+    /// What a frame cost that goes no further is given back here, in the name of its destination (rule 9).
+    ///
+    /// Not where much waits already: who floods a link with what cannot be delivered is left without credit.
+    pub(super) fn give_back(&mut self, link: LinkKey, frame: &Frame, out: &mut Actions) {
+        let Some(window) = window_of(frame) else { return };
+        let limit = self.config.limits.control as usize / 2;
+        if self.link(link).is_none_or(|l| l.outbox.control_bytes() > limit) {
+            return;
+        }
+        let bytes = u32::try_from(frame.cost()).unwrap_or(u32::MAX);
+        let Ok(body) = codec::encode(&Credit { window, bytes }) else { return };
+        let credit = self.own_frame(frame.src, Handle::CREDIT, ReplyTo::Nobody, body.into());
+        self.queue_credit(link, Frame { src: frame.dst, ..credit }, out);
     }
 
     /// A control frame for this context that any other may have sent.
@@ -256,8 +275,10 @@ impl<R: Routes> Machine<R> {
     }
 
     fn on_credit(&mut self, from: Option<LinkKey>, frame: &Frame, credit: Credit, out: &mut Actions) {
-        if !self.credits.earn(frame.src, credit.window, credit.bytes) {
-            return self.drop_frame(from, DropKind::Credit, frame, out);
+        match self.credits.earn(frame.src, credit.window, credit.bytes) {
+            Earned::More => {}
+            Earned::Nothing => return self.drop_frame(from, DropKind::Late, frame, out),
+            Earned::TooMuch => return self.drop_frame(from, DropKind::Credit, frame, out),
         }
         let Some(link) = self.way_to(frame.src) else { return };
         if self.link_mut(link).is_some_and(|l| l.outbox.feed(frame.src, credit.window)) {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use offshoot_wire::{ContextId, Window};
 
-use super::limits::Limits;
+use super::{Received, limits::Limits};
 
 /// Both sides of every account of this context.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -64,15 +64,15 @@ impl Credits {
         *left = left.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
-    /// Credit has come; `false` if it is more than a window can hold, or for one that was never used.
-    pub(super) fn earn(&mut self, dst: ContextId, window: Window, bytes: u32) -> bool {
-        let Some(left) = self.sending.get_mut(&(dst, window)) else { return false };
+    /// Credit has come.
+    pub(super) fn earn(&mut self, dst: ContextId, window: Window, bytes: u32) -> Earned {
+        let Some(left) = self.sending.get_mut(&(dst, window)) else { return Earned::Nothing };
         match left.checked_add(bytes).filter(|sum| *sum <= i32::MAX as u32) {
             Some(sum) => {
                 *left = sum;
-                true
+                Earned::More
             }
-            None => false,
+            None => Earned::TooMuch,
         }
     }
 
@@ -156,10 +156,37 @@ impl Credits {
         self.sending.keys().chain(self.receiving.keys()).map(|(id, _)| *id)
     }
 
+    /// Every account that we use: for invariants.
+    pub(super) fn sending(&self) -> impl Iterator<Item = (ContextId, Window, u32)> + '_ {
+        self.sending.iter().map(|((dst, window), left)| (*dst, *window, *left))
+    }
+
+    /// Every account that others use here: for invariants.
+    pub(super) fn receiving(&self) -> impl Iterator<Item = Received> + '_ {
+        let received = |(&(src, window), account): (&(ContextId, Window), &Receiving)| Received {
+            src,
+            window,
+            size: account.size,
+            used: account.used,
+        };
+        self.receiving.iter().map(received)
+    }
+
     /// How many accounts there are: for invariants.
     pub(super) fn accounts(&self) -> usize {
         self.sending.len() + self.receiving.len()
     }
+}
+
+/// What became of credit that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Earned {
+    /// It can be spent.
+    More,
+    /// It is for a window that is not used, or not any more.
+    Nothing,
+    /// No window can hold so much.
+    TooMuch,
 }
 
 impl Receiving {

@@ -36,27 +36,6 @@ impl<R: Routes> Machine<R> {
         self.send_dead(frame.src, frame.dst, handle, code, text, out);
     }
 
-    /// Counts a message that is too long or broken. Its source learns it if he waits for an answer; if it is an answer
-    /// itself, whoever waits for that one does, since no other will come.
-    pub(super) fn spoil(
-        &mut self,
-        link: Option<LinkKey>,
-        frame: &Frame,
-        kind: DropKind,
-        code: DeadCode,
-        text: String,
-        out: &mut Actions,
-    ) {
-        self.drop_frame(link, kind, frame, out);
-        match frame.reply_to {
-            ReplyTo::Handle(handle) => self.send_dead(frame.src, frame.dst, handle, code, text, out),
-            ReplyTo::Nobody if frame.handle.number() >= Handle::FIRST_ALLOCATED => {
-                self.send_dead(frame.dst, frame.src, frame.handle, code, text, out);
-            }
-            ReplyTo::Nobody | ReplyTo::Dead => {}
-        }
-    }
-
     /// Sends a dead message to `handle` of `dst`, in the name of `speaker`.
     pub(super) fn send_dead(
         &mut self,
@@ -101,6 +80,8 @@ impl<R: Routes> Machine<R> {
             Some(Entry::Watch(_)) | None => None,
         };
         match peer {
+            // News of a loss can be faster than the dead reply that it makes superfluous.
+            None if frame.handle.is_allocated() => self.drop_frame(link, DropKind::Late, frame, out),
             None => self.drop_frame(link, DropKind::Dead, frame, out),
             Some(peer) if peer != frame.src => self.drop_frame(link, DropKind::Respondent, frame, out),
             Some(_) if self.handles.stream(frame.handle).is_some() => {
@@ -117,7 +98,19 @@ impl<R: Routes> Machine<R> {
             DeadCode::Cancelled if call.progress == Progress::Started => Progress::Started,
             _ => Progress::Undelivered,
         };
+        let (respondent, code, text) = (call.respondent, dead.code, dead.text.clone());
+        if by != respondent {
+            // It was refused on its way: nobody over there will close what it carried.
+            let ends = call.ends.clone();
+            self.take_back(&ends, out);
+        }
         self.end_call(handle, Outcome::Dead { dead, by, progress }, out);
+        let nobody = by != respondent && matches!(code, DeadCode::NoRoute | DeadCode::Gone);
+        if nobody && self.handles.in_flight(respondent) == 0 {
+            // There is nobody whose loss will be told: nothing is remembered about him, and nobody waits for it.
+            self.credits.forget(|id, _| id == respondent);
+            self.end_watches(|id| id == respondent, &text, out);
+        }
     }
 
     /// Ends a call of ours, tells its sink unless the caller gave up, and frees its handle.
@@ -128,7 +121,7 @@ impl<R: Routes> Machine<R> {
         }
         self.parts.forget(call.respondent, handle);
         if !matches!(outcome, Outcome::Reply(_)) {
-            self.close_untaken(&call.streams, out);
+            self.close_untaken(&call.ends, out);
         }
         if !call.given_up {
             out.push(Action::Answer { handle, outcome });

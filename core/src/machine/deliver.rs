@@ -1,6 +1,6 @@
 //! A frame has reached its destination: which mailbox takes it, on which account, whole or in pieces.
 
-use offshoot_wire::{DeadCode, Frame, Handle, ReplyHead, StreamHead, Window, codec};
+use offshoot_wire::{DeadCode, Frame, Handle, ReplyHead, ReplyTo, StreamHead, Window, codec};
 
 use super::{
     Actions, DropKind, LinkKey, Machine, Outcome, Progress, Routes,
@@ -43,7 +43,26 @@ impl<R: Routes> Machine<R> {
 
     pub(super) fn refuse_no_handle(&mut self, from: Option<LinkKey>, frame: &Frame, out: &mut Actions) {
         let text = format!("context {} has no handle {}", self.config.me, frame.handle);
-        self.refuse(from, frame, DropKind::NoHandle, DeadCode::NoHandle, text, out);
+        self.refuse_arrived(from, frame, DropKind::NoHandle, DeadCode::NoHandle, text, out);
+    }
+
+    /// Refuses a frame that is not taken in here: it is answered, and its credit given back.
+    pub(super) fn refuse_arrived(
+        &mut self,
+        from: Option<LinkKey>,
+        frame: &Frame,
+        kind: DropKind,
+        code: DeadCode,
+        text: String,
+        out: &mut Actions,
+    ) {
+        self.refuse(from, frame, kind, code, text, out);
+        let Some(window) = window_of(frame).filter(|_| from.is_some()) else { return };
+        if self.credits.charge(frame.src, window, frame.cost()) {
+            let cost = u32::try_from(frame.cost()).unwrap_or(u32::MAX);
+            let back = self.credits.taken(frame.src, window, 0, cost);
+            self.give_credit(frame.src, window, back, out);
+        }
     }
 
     /// A frame was too long to be read at all.
@@ -55,7 +74,7 @@ impl<R: Routes> Machine<R> {
             Some(kind) => self.drop_frame(Some(link), kind, frame, out),
             None => {
                 let text = "a frame is longer than any frame may be".to_owned();
-                self.spoil(Some(link), frame, DropKind::Oversize, DeadCode::TooLarge, text, out);
+                self.refuse(Some(link), frame, DropKind::Oversize, DeadCode::TooLarge, text, out);
             }
         }
     }
@@ -93,15 +112,10 @@ impl<R: Routes> Machine<R> {
                 self.give_credit(src, window, back, out);
                 return None;
             }
-            Assembled::Stray => self.drop_frame(from, DropKind::Fragment, &head, out),
-            // protocol 3.3
-            Assembled::Broken => {
-                let text = "a piece of the body does not continue it".to_owned();
-                self.spoil(from, &head, DropKind::Fragment, DeadCode::Malformed, text, out);
-            }
+            Assembled::Broken => self.drop_frame(from, DropKind::Fragment, &head, out),
             Assembled::TooLarge => {
                 let text = format!("the body is over the limit of {} bytes", self.config.limits.body);
-                self.spoil(from, &head, DropKind::Oversize, DeadCode::TooLarge, text, out);
+                self.refuse(from, &head, DropKind::Oversize, DeadCode::TooLarge, text, out);
             }
             Assembled::Crowded => {
                 let text = "too many bodies are in the making".to_owned();
@@ -179,6 +193,17 @@ impl<R: Routes> Machine<R> {
             Some(StreamHead::Fail(text)) => self.on_stream_closed(frame.handle, Some(text), out),
             Some(StreamHead::Item(_)) | None => self.on_item(from, frame, out),
         }
+    }
+}
+
+/// The window in which a frame is sent; `None` for those outside credit, and for streams, whose windows end with them.
+pub(super) fn window_of(frame: &Frame) -> Option<Window> {
+    match frame.handle {
+        _ if frame.is_dead() || frame.is_control() => None,
+        Handle::CANCEL | Handle::CHAIN_END => None,
+        handle if !handle.is_allocated() => Some(Window::Calls),
+        _ if frame.reply_to == ReplyTo::Nobody => Some(Window::Replies),
+        _ => None,
     }
 }
 

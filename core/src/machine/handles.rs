@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use offshoot_wire::{ContextId, Frame, Handle};
+use offshoot_wire::{ContextId, End, Frame, Handle};
 
 use super::{CallKey, Progress, Tick, slots::Slots, streams::Stream};
 
@@ -16,8 +16,8 @@ pub(super) struct Waiting {
     pub(super) deadline: Option<Tick>,
     /// The mailbox it was sent to.
     pub(super) to: Handle,
-    /// The streams whose ends it handed over.
-    pub(super) streams: Vec<Handle>,
+    /// The ends of streams that it handed over.
+    pub(super) ends: Vec<End>,
 }
 
 /// What stands behind an allocated handle.

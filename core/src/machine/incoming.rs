@@ -125,13 +125,7 @@ impl<R: Routes> Machine<R> {
     pub(super) fn deliver_call(&mut self, from: Option<LinkKey>, frame: Frame, out: &mut Actions) {
         let first = frame.part.is_none_or(|part| part.offset == 0);
         if first && let Some((kind, code, text)) = self.unwelcome(&frame) {
-            self.refuse(from, &frame, kind, code, text, out);
-            if from.is_some() && self.credits.charge(frame.src, Window::Calls, frame.cost()) {
-                let cost = u32::try_from(frame.cost()).unwrap_or(u32::MAX);
-                let back = self.credits.taken(frame.src, Window::Calls, 0, cost);
-                self.give_credit(frame.src, Window::Calls, back, out);
-            }
-            return;
+            return self.refuse_arrived(from, &frame, kind, code, text, out);
         }
         let Some(whole) = self.receive(from, frame, Window::Calls, false, out) else { return };
         match whole.frame.handle {
@@ -164,7 +158,7 @@ impl<R: Routes> Machine<R> {
             Handle::CREATE_CHILD if self.config.role == offshoot_wire::Role::Leaf => {
                 let text =
                     format!("context {me} is a leaf and can have no children; use a parent payload for it");
-                Some((DropKind::Role, DeadCode::NoHandle, text))
+                Some((DropKind::NoHandle, DeadCode::NoHandle, text))
             }
             Handle::FORWARD_LOG if !self.config.ancestors.is_empty() => {
                 Some((DropKind::NoHandle, DeadCode::NoHandle, "only the root takes log records".into()))
@@ -246,7 +240,6 @@ impl<R: Routes> Machine<R> {
             }
             if let Some(text) = self.failed_chain(key) {
                 let body = encode_reply(&ReplyHead::Failed(Failed::Chain, text));
-                self.refuse_ends_of(key, out);
                 self.reply(key, body, &[], false, out);
                 continue;
             }
@@ -327,13 +320,6 @@ impl<R: Routes> Machine<R> {
         self.refuse(link, &frame, kind, code, text, out);
     }
 
-    /// Closes the ends that the arguments of a call bring, which nobody will read.
-    fn refuse_ends_of(&mut self, key: CallKey, out: &mut Actions) {
-        let Some(call) = self.desk.get_mut(key) else { return };
-        let (src, ends) = (call.src, std::mem::take(&mut call.head.ends));
-        self.refuse_ends(src, &ends, out);
-    }
-
     fn failed_chain(&self, key: CallKey) -> Option<String> {
         let call = self.desk.get(key)?;
         self.desk.chains.get(&(call.src, call.head.chain?)).cloned()
@@ -393,19 +379,18 @@ impl<R: Routes> Machine<R> {
     fn reply(&mut self, key: CallKey, body: Body, ends: &[End], failed: bool, out: &mut Actions) {
         let Some(call) = self.finish(key) else { return };
         if failed {
-            self.fail_chain(call.src, call.head.chain, &failure(&call, &body));
+            self.fail_chain(call.src, call.head.chain, "an earlier call of the chain failed");
         }
-        let streams = self.own_streams(ends);
-        let Some(reply_to) = call.reply_to else { return self.close_untaken(&streams, out) };
+        let Some(reply_to) = call.reply_to else { return self.keep_ends(ends, out) };
         if body.len() > self.config.limits.body as usize {
             let limit = self.config.limits.body;
             let text = format!("the answer of {} bytes is over the limit of {limit} bytes", body.len());
-            self.close_untaken(&streams, out);
+            self.keep_ends(ends, out);
             return self.send_dead(call.src, self.config.me, reply_to, DeadCode::TooLarge, text, out);
         }
         let frame = self.own_frame(call.src, reply_to, ReplyTo::Nobody, body);
         if self.send_own(Queued::charged(frame, Window::Replies), out).is_err() {
-            self.close_untaken(&streams, out);
+            self.keep_ends(ends, out);
         }
     }
 
@@ -552,16 +537,6 @@ impl<R: Routes> Machine<R> {
         let reply = self.own_frame(frame.src, reply_to, ReplyTo::Nobody, body.into());
         self.post(Queued::charged(reply, Window::Replies), out);
     }
-}
-
-/// What a failed call leaves to those behind it in its chain. A caller that waited knows the reason already.
-fn failure(call: &Call, body: &[u8]) -> String {
-    const MAX: usize = 1024;
-    let told = match codec::decode_prefix(body, CONTROL_BUDGET) {
-        Ok((ReplyHead::Failed(_, text), _)) if call.reply_to.is_none() => text,
-        _ => String::new(),
-    };
-    format!("{}: {}", call.head.function, told.chars().take(MAX).collect::<String>())
 }
 
 fn encode_reply(head: &ReplyHead) -> Body {

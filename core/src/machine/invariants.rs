@@ -1,5 +1,9 @@
 //! What the machine holds, counted: for the checks of the small world, for soak tests and for people.
 
+use std::collections::BTreeSet;
+
+use offshoot_wire::{ContextId, Window};
+
 use super::{DropKind, Machine, Routes};
 
 /// How much a machine holds; all zero for one that is at rest and has forgotten everybody.
@@ -23,6 +27,23 @@ pub struct Sizes {
     pub timers: usize,
     /// Frames that wait, on all links.
     pub waiting: usize,
+    /// Of these, dead messages.
+    pub dead_waiting: usize,
+    /// Bytes of control frames that wait, on the link with most of them.
+    pub control_bytes: usize,
+}
+
+/// What one source may send to one window here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Received {
+    /// The source.
+    pub src: ContextId,
+    /// The window.
+    pub window: Window,
+    /// How large it is, in bytes.
+    pub size: u32,
+    /// Bytes that came and were not given back.
+    pub used: u32,
 }
 
 impl<R: Routes> Machine<R> {
@@ -40,7 +61,29 @@ impl<R: Routes> Machine<R> {
             accounts: self.credits.accounts(),
             timers: self.timers.len(),
             waiting: self.links.iter().map(|(_, link)| link.outbox.waiting()).sum(),
+            dead_waiting: self.links.iter().map(|(_, link)| link.outbox.dead()).sum(),
+            control_bytes: self.links.iter().map(|(_, l)| l.outbox.control_bytes()).max().unwrap_or(0),
         }
+    }
+
+    /// What this context may still send in each window that it has used, in bytes.
+    #[must_use]
+    pub fn sending(&self) -> Vec<(ContextId, Window, u32)> {
+        self.credits.sending().collect()
+    }
+
+    /// What others may send to each window here that was used.
+    #[must_use]
+    pub fn receiving(&self) -> Vec<Received> {
+        self.credits.receiving().collect()
+    }
+
+    /// Every context that some state here is about, the routing table apart.
+    #[must_use]
+    pub fn remembers(&self) -> BTreeSet<ContextId> {
+        let mut ids = self.correspondents();
+        ids.extend(&self.waiting_room);
+        ids
     }
 
     /// How many frames were dropped for this reason, on all links that are up.

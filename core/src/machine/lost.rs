@@ -29,6 +29,7 @@ impl<R: Routes> Machine<R> {
             self.answer_unsent(queued, out);
         }
         if up {
+            self.resume_children(out);
             self.lose_everything_above(link.peer, reason, out);
             out.push(Action::ParentLost(reason.to_owned()));
         }
@@ -44,6 +45,14 @@ impl<R: Routes> Machine<R> {
         if queued.frame.src != self.config.me {
             let text = format!("context {} is gone", queued.frame.dst);
             self.answer_dead(&queued.frame, offshoot_wire::DeadCode::Gone, text, out);
+        }
+    }
+
+    /// Nothing of any child waits for the uplink any more.
+    fn resume_children(&mut self, out: &mut Actions) {
+        for link in self.link_keys() {
+            let waiting = self.link(link).map_or(0, |l| l.uplink_bytes);
+            self.uplink_freed(link, waiting, out);
         }
     }
 
@@ -66,7 +75,7 @@ impl<R: Routes> Machine<R> {
     }
 
     /// Every context that some state here is about.
-    fn correspondents(&self) -> BTreeSet<ContextId> {
+    pub(super) fn correspondents(&self) -> BTreeSet<ContextId> {
         let mut ids = self.desk.callers();
         ids.extend(self.grants.holders());
         ids.extend(self.parts.sources());
@@ -104,18 +113,19 @@ impl<R: Routes> Machine<R> {
     }
 
     fn end_calls_to(&mut self, gone: impl Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {
-        let handles = self.handles.all(|entry| match entry {
-            Entry::Call(call) => gone(call.respondent),
-            Entry::Watch(of) => gone(*of),
-            Entry::Stream(_) => false,
-        });
-        for handle in handles {
-            if let Some(call) = self.handles.call(handle) {
-                let progress = call.progress;
-                self.end_call(handle, lost(del, progress), out);
-            } else if self.handles.remove(handle).is_some() {
-                out.push(Action::Watched { handle, reason: del.reason.clone() });
-            }
+        let calls = self.handles.all(|entry| matches!(entry, Entry::Call(call) if gone(call.respondent)));
+        for handle in calls {
+            let progress = self.progress(handle);
+            self.end_call(handle, lost(del, progress), out);
+        }
+        self.end_watches(gone, &del.reason, out);
+    }
+
+    /// Whoever watches one of those that are gone is told.
+    pub(super) fn end_watches(&mut self, gone: impl Fn(ContextId) -> bool, reason: &str, out: &mut Actions) {
+        for handle in self.handles.all(|entry| matches!(entry, Entry::Watch(of) if gone(*of))) {
+            self.handles.remove(handle);
+            out.push(Action::Watched { handle, reason: reason.to_owned() });
         }
     }
 

@@ -33,7 +33,7 @@ use offshoot_wire::{Body, ContextId, Frame, Handle, Hello, ReplyTo, Window};
 
 pub use drops::DropKind;
 pub use event::{Action, Actions, Event, LinkKey, Note, Tick};
-pub use invariants::Sizes;
+pub use invariants::{Received, Sizes};
 pub use limits::Limits;
 pub use routes::{Owner, RouteFrame, Routes, Side, Standing, Step, UpOnly};
 pub use types::*;
@@ -232,13 +232,6 @@ impl<R: Routes> Machine<R> {
     fn queue(&mut self, link: LinkKey, queued: Queued, out: &mut Actions) {
         let Some(entry) = self.link_mut(link).filter(|l| !l.cut) else { return };
         entry.outbox.push(queued);
-        out.push(Action::Write(link));
-    }
-
-    /// As [`queue`](Self::queue), in front of what waits in the same flow.
-    fn queue_first(&mut self, link: LinkKey, queued: Queued, out: &mut Actions) {
-        let Some(entry) = self.link_mut(link).filter(|l| !l.cut) else { return };
-        entry.outbox.push_first(queued);
         out.push(Action::Write(link));
     }
 

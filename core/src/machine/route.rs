@@ -32,8 +32,22 @@ impl<R: Routes> Machine<R> {
         match self.verdict(Some(link), frame.dst) {
             Verdict::Deliver => self.deliver(Some(link), frame, out),
             Verdict::Forward(to) => self.forward(link, to, frame, out),
-            Verdict::Refuse(kind, code, text) => self.refuse(Some(link), &frame, kind, code, text, out),
+            Verdict::Refuse(kind, code, text) => self.refuse_passing(link, &frame, kind, code, text, out),
         }
+    }
+
+    /// Refuses a frame on its way to somebody else, who will not give back the credit that it cost.
+    fn refuse_passing(
+        &mut self,
+        link: LinkKey,
+        frame: &Frame,
+        kind: DropKind,
+        code: DeadCode,
+        text: String,
+        out: &mut Actions,
+    ) {
+        self.give_back(link, frame, out);
+        self.refuse(Some(link), frame, kind, code, text, out);
     }
 
     /// Rule 2: whether a frame claims a source or an authority that its link may not use.
@@ -99,7 +113,7 @@ impl<R: Routes> Machine<R> {
     fn forward(&mut self, from: LinkKey, to: LinkKey, frame: Frame, out: &mut Actions) {
         if self.link(to).is_none_or(|l| l.cut) {
             let text = format!("context {} is being cut off", frame.dst);
-            return self.refuse(Some(from), &frame, DropKind::NoRoute, DeadCode::Gone, text, out);
+            return self.refuse_passing(from, &frame, DropKind::NoRoute, DeadCode::Gone, text, out);
         }
         self.remember_passing(to, frame.src);
         if frame.is_control() {
@@ -111,7 +125,7 @@ impl<R: Routes> Machine<R> {
             .is_some_and(|l| !l.is_up() && l.outbox.bytes() > downlink && l.outbox.is_heaviest(frame.dst));
         if crowded {
             let text = format!("too much waits for context {}", frame.dst);
-            return self.refuse(Some(from), &frame, DropKind::Congested, DeadCode::Congested, text, out);
+            return self.refuse_passing(from, &frame, DropKind::Congested, DeadCode::Congested, text, out);
         }
         let upward = self.up == Some(to);
         let queued = Queued::free(frame, upward.then_some(from));

@@ -332,20 +332,39 @@ impl<R: Routes> Machine<R> {
             Some(stream) if may && stream.home && stream.peer_handle.is_none() => {
                 stream.peer = Some(rebind.holder);
             }
+            // Its holder, or the news of its loss, was faster.
+            _ if may => self.drop_frame(from, DropKind::Late, frame, out),
             _ => self.drop_frame(from, DropKind::Control, frame, out),
         }
     }
 
-    /// Ends that were handed over by a message which did not arrive.
-    pub(super) fn close_untaken(&mut self, streams: &[Handle], out: &mut Actions) {
-        for handle in streams {
-            if self.handles.stream(*handle).is_some_and(|s| s.home && s.peer_handle.is_none()) {
-                self.finish_stream(
-                    *handle,
-                    Ended::Lost("the message that carried it was not delivered".into()),
-                    out,
-                );
+    /// A message that should have handed over these ends was not sent.
+    pub(super) fn keep_ends(&mut self, ends: &[End], out: &mut Actions) {
+        self.close_untaken(ends, out);
+        self.take_back(ends, out);
+    }
+
+    /// Ends of streams made here that were handed over by a message which did not arrive.
+    pub(super) fn close_untaken(&mut self, ends: &[End], out: &mut Actions) {
+        let me = self.config.me;
+        for end in ends.iter().filter(|end| end.home == me) {
+            if self.handles.stream(end.handle).is_some_and(|s| s.home && s.peer_handle.is_none()) {
+                let why = "the message that carried it was not delivered";
+                self.finish_stream(end.handle, Ended::Lost(why.into()), out);
             }
+        }
+    }
+
+    /// Ends of streams made elsewhere that were handed on by a message which did not arrive: their homes learn it.
+    pub(super) fn take_back(&mut self, ends: &[End], out: &mut Actions) {
+        let me = self.config.me;
+        for end in ends.iter().filter(|end| end.home != me) {
+            let Some(link) = self.way_to(end.home) else { continue };
+            let rebind = Rebind { handle: end.handle, holder: me };
+            self.send_far_control(link, end.home, Handle::REBIND, &rebind, out);
+            let stream = Stream::new(end.home, Some(end.handle), false, end.direction);
+            let handle = self.handles.insert(Entry::Stream(stream));
+            self.stream_close(handle, None, out);
         }
     }
 
