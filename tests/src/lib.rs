@@ -8,6 +8,7 @@
 )]
 
 pub mod real;
+pub mod world;
 
 /// The code of the README compiles.
 #[cfg(doctest)]

@@ -1,9 +1,6 @@
 //! Harness of the tests with real processes: what a test may use, and what it must not leave behind.
 
-pub mod above;
-pub mod flows;
-pub mod leaks;
-pub mod life;
+mod leaks;
 pub mod logs;
 mod process;
 pub mod puppet;

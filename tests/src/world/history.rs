@@ -1,0 +1,267 @@
+//! What has happened to every call and every stream: the memory of the checks that look at more than one moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use offshoot_core::machine::{DropKind, Ended, Outcome, Progress, Unsent};
+use offshoot_wire::{ContextId, DeadCode, Handle, ReplyHead};
+
+use super::job;
+
+/// A call of a script or of a handler: an index of the history.
+pub type CallNo = u32;
+/// A stream: an index of the history.
+pub type StreamNo = u32;
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Violation {
+    /// The invariant, as threats.md numbers them.
+    pub invariant: &'static str,
+    /// What is wrong.
+    pub text: String,
+}
+
+/// How a call ended for its caller.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CallEnd {
+    /// With its value.
+    Value,
+    /// With an error of the function.
+    Failed,
+    /// With a dead reply: its code, who made it, how far the call got.
+    Dead(DeadCode, ContextId, Progress),
+    /// Somebody on the way was lost: the top of that.
+    Lost(ContextId, Progress),
+    /// Its deadline passed.
+    TimedOut(Progress),
+    /// The caller's broker ended.
+    Stopped,
+    /// It was never taken: refused at the source.
+    Refused(Option<DeadCode>),
+    /// The caller gave it up.
+    Cancelled(Progress),
+    /// The caller is gone.
+    CallerGone,
+}
+
+impl CallEnd {
+    /// How far the call got, where the end says so.
+    #[must_use]
+    pub const fn progress(&self) -> Option<Progress> {
+        match self {
+            Self::Dead(_, _, progress)
+            | Self::Lost(_, progress)
+            | Self::TimedOut(progress)
+            | Self::Cancelled(progress) => Some(*progress),
+            Self::Refused(_) => Some(Progress::NotSent),
+            Self::Value | Self::Failed | Self::Stopped | Self::CallerGone => None,
+        }
+    }
+}
+
+/// One call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CallRecord {
+    /// Who called.
+    pub src: ContextId,
+    /// Whom.
+    pub dst: ContextId,
+    /// The function.
+    pub function: &'static str,
+    /// The handle that waits for the answer, while one does.
+    pub handle: Option<Handle>,
+    /// How often a handler began to run it.
+    pub runs: u8,
+    /// How it ended.
+    pub end: Option<CallEnd>,
+    /// Whether nobody waits for an answer from the start.
+    pub one_way: bool,
+    /// It is a GRANT: no handler runs.
+    pub is_grant: bool,
+}
+
+/// One stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct StreamRecord {
+    /// Items that the machine of the sender took.
+    pub sent: u8,
+    /// Items that the receiver got.
+    pub received: u8,
+    /// How the sender let go: `true` cleanly.
+    pub sender_closed: Option<bool>,
+    /// The receiver let go by itself.
+    pub receiver_closed: bool,
+    /// What the sender learnt of the other side.
+    pub sender_ended: Option<Ended>,
+    /// What the receiver learnt of the other side.
+    pub receiver_ended: Option<Ended>,
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct History {
+    /// The calls.
+    pub calls: Vec<CallRecord>,
+    /// The streams.
+    pub streams: Vec<StreamRecord>,
+    /// The call of each source that ran last in each destination, with its authority to order: rule 10.
+    last_run: BTreeMap<(ContextId, ContextId), CallNo>,
+    /// Every id that a context was made with.
+    pub ids: BTreeSet<ContextId>,
+    /// Functions granted: in which context, to whom, which.
+    pub grants: BTreeSet<(ContextId, ContextId, String)>,
+    /// What was dropped and told, by the context that dropped it.
+    pub notes: BTreeSet<(ContextId, DropKind)>,
+    /// Contexts that a script made hostile: what they say proves nothing.
+    pub hostile: BTreeSet<ContextId>,
+    /// The first thing found wrong.
+    pub violation: Option<Violation>,
+}
+
+impl History {
+    /// Remembers the first violation.
+    pub fn wrong(&mut self, invariant: &'static str, text: impl Into<String>) {
+        if self.violation.is_none() {
+            self.violation = Some(Violation { invariant, text: text.into() });
+        }
+    }
+
+    /// A call is about to be sent.
+    pub fn call(
+        &mut self,
+        src: ContextId,
+        dst: ContextId,
+        function: &'static str,
+        one_way: bool,
+        is_grant: bool,
+    ) -> CallNo {
+        self.calls.push(CallRecord {
+            src,
+            dst,
+            function,
+            handle: None,
+            runs: 0,
+            end: None,
+            one_way,
+            is_grant,
+        });
+        self.calls.len() as CallNo - 1
+    }
+
+    /// The machine did not take it.
+    pub fn refused(&mut self, call: CallNo, unsent: &Unsent) {
+        let code = match unsent {
+            Unsent::Dead(dead) => Some(dead.code),
+            Unsent::Full(_) | Unsent::Stopped => None,
+        };
+        self.end(call, CallEnd::Refused(code));
+    }
+
+    /// A call has ended for its caller: I1, once.
+    pub fn end(&mut self, call: CallNo, end: CallEnd) {
+        let Some(record) = self.calls.get_mut(call as usize) else {
+            return self.wrong("I1", format!("an answer to call {call}, which nobody made"));
+        };
+        if let Some(first) = &record.end {
+            let text = format!("call {call} ended as {first:?} and again as {end:?}");
+            return self.wrong("I1", text);
+        }
+        record.handle = None;
+        record.end = Some(end);
+        self.i01_progress_is_true(call);
+    }
+
+    /// A call has ended as its machine says.
+    pub fn outcome(&mut self, call: CallNo, outcome: &Outcome) {
+        let end = match outcome {
+            Outcome::Reply(body) => match job::reply(body) {
+                Ok((ReplyHead::Value(_), Some(value))) => {
+                    if value.call != call || !job::is_pad(&value.pad) {
+                        self.wrong(
+                            "I16",
+                            format!("the answer to call {call} is that of another, or damaged"),
+                        );
+                    }
+                    CallEnd::Value
+                }
+                Ok((ReplyHead::Failed(..), _)) => CallEnd::Failed,
+                Ok(_) => return self.wrong("I1", format!("call {call} was answered by STARTED")),
+                // The empty answers of GRANT and PING.
+                Err(_) => CallEnd::Value,
+            },
+            Outcome::Dead { dead, by, progress } => CallEnd::Dead(dead.code, *by, *progress),
+            Outcome::Lost { id, progress, .. } => CallEnd::Lost(*id, *progress),
+            Outcome::TimedOut { progress } => CallEnd::TimedOut(*progress),
+            Outcome::Stopped => CallEnd::Stopped,
+        };
+        self.end(call, end);
+    }
+
+    /// A handler begins to run a call.
+    pub fn runs(&mut self, call: CallNo, src: ContextId, at: ContextId) {
+        let Some(record) = self.calls.get_mut(call as usize) else {
+            return self.wrong("I2", format!("context {at} runs call {call}, which nobody made"));
+        };
+        record.runs = record.runs.saturating_add(1);
+        let (true_src, dst, runs) = (record.src, record.dst, record.runs);
+        if true_src != src {
+            self.wrong("I2", format!("call {call} of context {true_src} arrived as one of context {src}"));
+        }
+        if dst != at {
+            self.wrong("I3", format!("call {call} to context {dst} runs in context {at}"));
+        }
+        if runs > 1 {
+            self.wrong("I1", format!("call {call} runs twice"));
+        }
+        let last = self.last_run.insert((src, at), call);
+        if last.is_some_and(|last| last > call) {
+            self.wrong("I4", format!("call {call} of context {src} runs behind a later one"));
+        }
+        self.i01_progress_is_true(call);
+    }
+
+    /// A call that "surely did not run" has not.
+    fn i01_progress_is_true(&mut self, call: CallNo) {
+        let record = &self.calls[call as usize];
+        let never = matches!(
+            record.end.as_ref().and_then(CallEnd::progress),
+            Some(Progress::NotSent | Progress::Undelivered)
+        );
+        if never && record.runs > 0 {
+            let text = format!("call {call} ended as {:?}, but has run", record.end);
+            self.wrong("I1", text);
+        }
+    }
+
+    /// A stream is made.
+    pub fn stream(&mut self) -> StreamNo {
+        self.streams.push(StreamRecord::default());
+        self.streams.len() as StreamNo - 1
+    }
+
+    /// The receiver got an item: I4, in order and none missing.
+    pub fn item(&mut self, stream: StreamNo, body: &[u8]) {
+        let Ok(item) = job::item(body) else {
+            return self.wrong("I16", format!("an item of stream {stream} is damaged"));
+        };
+        let record = &mut self.streams[stream as usize];
+        let expected = record.received;
+        record.received += 1;
+        let sent = record.sent;
+        if item.stream != stream {
+            self.wrong("I3", format!("an item of stream {} came to stream {stream}", item.stream));
+        } else if item.number != expected || item.number >= sent {
+            let number = item.number;
+            self.wrong("I4", format!("item {number} of stream {stream} came where {expected} was due"));
+        } else if !job::is_pad(&item.pad) {
+            self.wrong("I16", format!("item {expected} of stream {stream} is damaged"));
+        }
+    }
+
+    /// A context is gone: its own calls have nobody to end for.
+    pub fn context_gone(&mut self, id: ContextId) {
+        for record in self.calls.iter_mut().filter(|record| record.src == id && record.end.is_none()) {
+            record.end = Some(CallEnd::CallerGone);
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The invariants I1 to I26 as far as they concern machines: some watched by the [`History`], the others here.
+//!
+//! [`every_step`] looks at one moment, [`at_rest`] at a world in which nothing is left to do.
+
+use std::collections::BTreeSet;
+
+use offshoot_core::machine::{DropKind, Incoming, Owner};
+use offshoot_wire::{ContextId, Window};
+
+use super::{
+    context::{Context, FUNCTIONS},
+    history::{CallEnd, History, Violation},
+    script::Call,
+    whole::World,
+};
+
+type Checked = Result<(), Violation>;
+
+fn must(holds: bool, invariant: &'static str, text: impl FnOnce() -> String) -> Checked {
+    if holds { Ok(()) } else { Err(Violation { invariant, text: text() }) }
+}
+
+/// What holds at every moment.
+///
+/// # Errors
+/// The first that does not.
+pub fn every_step(world: &World) -> Checked {
+    if let Some(violation) = world.violation() {
+        return Err(violation);
+    }
+    i02_nothing_honest_is_dropped_as_forged(world)?;
+    i12_no_stream_ends_cleanly_with_items_missing(world)?;
+    for (id, context) in world.contexts() {
+        i07_what_is_announced_was_granted(world, id, context)?;
+        i09_bounds_hold(world, id, context)?;
+        i13_nobody_has_more_credit_than_was_given(world, id, context)?;
+        i17_every_call_that_runs_has_its_slot(world, id, context)?;
+    }
+    Ok(())
+}
+
+/// What holds once nothing is left to do.
+///
+/// # Errors
+/// The first that does not.
+pub fn at_rest(world: &World) -> Checked {
+    i19_each_call_has_ended(world)?;
+    i22_each_stream_has_ended_at_both_ends(world)?;
+    for (id, context) in world.contexts() {
+        i20_tables_are_the_true_tree(world, id, context)?;
+        i21_nothing_is_left(world, id, context)?;
+        i13_credit_is_conserved(world, id, context)?;
+    }
+    i25_the_root_has_counted_every_id(world)?;
+    i26_nobody_outlives_the_root(world)?;
+    script(world)
+}
+
+fn script(world: &World) -> Checked {
+    for expectation in world.expectations.iter() {
+        let end = world.history.calls[expectation.call as usize].end.clone();
+        let as_expected = end.as_ref().is_some_and(|end| expectation.among.iter().any(|one| one.is(end)));
+        must(as_expected, "script", || {
+            format!("call {} ended as {end:?}, not as one of {:?}", expectation.call, expectation.among)
+        })?;
+    }
+    for check in world.checks.iter() {
+        check(world).map_err(|text| Violation { invariant: "script", text })?;
+    }
+    Ok(())
+}
+
+/// I2, I14: in a tree without a hostile context nothing looks forged, and nothing breaks the protocol.
+fn i02_nothing_honest_is_dropped_as_forged(world: &World) -> Checked {
+    const NEVER: [DropKind; 9] = [
+        DropKind::Source,
+        DropKind::Authority,
+        DropKind::Credit,
+        DropKind::Control,
+        DropKind::Route,
+        DropKind::Grant,
+        DropKind::Role,
+        DropKind::Dead,
+        DropKind::Malformed,
+    ];
+    let notes = &world.history.notes;
+    let forged = notes.iter().find(|(_, kind)| NEVER.contains(kind));
+    must(forged.is_none() || !world.history.hostile.is_empty(), "I2", || {
+        format!("in a tree of honest contexts something was dropped: {forged:?}")
+    })
+}
+
+/// I5: a dead message causes no further one.
+pub fn i05_a_dead_message_causes_no_other(
+    me: ContextId,
+    dead: bool,
+    made: usize,
+    forwarded: usize,
+    history: &mut History,
+) {
+    if dead && made > forwarded {
+        history.wrong("I5", format!("context {me} answers a dead message with another"));
+    }
+}
+
+/// I6, I7: an id stands in the table of each parent once, behind the link that owns it.
+fn i07_what_is_announced_was_granted(world: &World, id: ContextId, context: &Context) -> Checked {
+    let mut seen = BTreeSet::new();
+    for entry in context.router.tree() {
+        must(seen.insert(entry.id), "I6", || format!("{} is twice in the table of {id}", entry.id))?;
+        must(context.router.owner(entry.id) == Owner::Child(entry.link), "I7", || {
+            format!("{id} knows {} behind a link that does not own it", world.label(entry.id))
+        })?;
+        // I8: what was withdrawn is burnt, so nobody in a table was ever made twice.
+        must(world.history.ids.contains(&entry.id) || !world.history.hostile.is_empty(), "I8", || {
+            format!("{id} knows {}, whom nobody made", entry.id)
+        })?;
+    }
+    Ok(())
+}
+
+/// I9: no queue is longer than its bound.
+fn i09_bounds_hold(world: &World, id: ContextId, context: &Context) -> Checked {
+    let (sizes, limits) = (context.router.sizes(), &world.settings.limits);
+    // The frame that goes over the bound is queued, and the link is cut for it.
+    let control = limits.control as usize + 4096 + 128;
+    must(sizes.control_bytes <= control, "I9", || {
+        format!("{} bytes of control frames wait on one link of {id}", sizes.control_bytes)
+    })?;
+    must(sizes.grants <= limits.grants as usize, "I9", || format!("{id} holds {} grants", sizes.grants))
+}
+
+/// I13: what a source may still send fits into what the destination would take.
+fn i13_nobody_has_more_credit_than_was_given(world: &World, id: ContextId, context: &Context) -> Checked {
+    for (dst, window, left) in context.router.sending() {
+        let Some(there) = world.context(dst).filter(|_| world.history.hostile.is_empty()) else { continue };
+        let size = there.router.receiving().into_iter().find(|r| r.src == id && r.window == window);
+        // Without an account there the source has been forgotten, or nothing has come: `at_rest` tells.
+        let Some(size) = size.map(|account| account.size) else { continue };
+        must(left <= size, "I13", || {
+            format!("{id} may send {left} bytes to {window:?} of {dst}, whose window is {size}")
+        })?;
+    }
+    Ok(())
+}
+
+/// I13 at rest: what a source may send and what the destination has not given back is the window.
+fn i13_credit_is_conserved(world: &World, id: ContextId, context: &Context) -> Checked {
+    for (dst, window, left) in context.router.sending() {
+        if matches!(window, Window::Stream(_)) || !world.history.hostile.is_empty() {
+            continue;
+        }
+        let Some(there) = world.context(dst) else { continue };
+        let account = there.router.receiving().into_iter().find(|r| r.src == id && r.window == window);
+        let (size, used) =
+            account.map_or((world.settings.limits.window_start, 0), |account| (account.size, account.used));
+        must(left + used == size, "I13", || {
+            format!("of {id}'s window {window:?} at {dst}, {size} bytes, {left} are left and {used} used")
+        })?;
+    }
+    Ok(())
+}
+
+/// I12, I24: who is told that a stream ended cleanly has got all of it.
+fn i12_no_stream_ends_cleanly_with_items_missing(world: &World) -> Checked {
+    for (no, stream) in world.history.streams.iter().enumerate() {
+        let clean = stream.receiver_ended == Some(offshoot_core::machine::Ended::Closed);
+        must(!clean || stream.sender_closed == Some(true), "I12", || {
+            format!("the receiver of stream {no} is told of a clean end that nobody made")
+        })?;
+        must(!clean || stream.received == stream.sent, "I12", || {
+            format!("stream {no} ended cleanly after {} of {} items", stream.received, stream.sent)
+        })?;
+    }
+    Ok(())
+}
+
+/// I15: a handler runs only where its policy, or a grant, allows it.
+pub fn i15_a_handler_runs_only_where_its_policy_allows_it(
+    context: &Context,
+    call: &Incoming,
+    history: &mut History,
+) {
+    let me = context.router.me();
+    let is_above = call.auth == me || context.ancestors().contains(&call.auth);
+    let is_below = call.auth == me || matches!(context.router.owner(call.auth), Owner::Child(_));
+    let granted = call.auth == call.src && history.grants.contains(&(me, call.src, call.name.clone()));
+    let allowed = match FUNCTIONS.iter().position(|name| *name == call.name) {
+        Some(1) => is_above || granted,
+        Some(2) => is_below || granted,
+        Some(_) | None => true,
+    };
+    if !allowed {
+        history.wrong("I15", format!("{} runs in {me} for {}", call.name, call.auth));
+    }
+}
+
+/// I17: a handler that has not ended keeps its slot, cancelled or not.
+fn i17_every_call_that_runs_has_its_slot(_: &World, id: ContextId, context: &Context) -> Checked {
+    let (slots, tasks) = (context.router.sizes().calls, context.tasks.len());
+    must(slots >= tasks, "I17", || format!("{id} runs {tasks} calls in {slots} slots"))
+}
+
+/// I19: each call has ended.
+fn i19_each_call_has_ended(world: &World) -> Checked {
+    for (no, call) in world.history.calls.iter().enumerate().filter(|(_, call)| !call.one_way) {
+        let (src, dst) = (world.label(call.src), world.label(call.dst));
+        must(call.end.is_some(), "I19", || {
+            format!("call {no} from {src} to {dst} never ends (it ran {} times)", call.runs)
+        })?;
+        must(call.end != Some(CallEnd::Value) || call.runs == 1 || call.is_grant, "I19", || {
+            format!("call {no} from {src} to {dst} has a value and ran {} times", call.runs)
+        })?;
+    }
+    Ok(())
+}
+
+/// I22: each end of a stream whose other side is gone or has closed knows it.
+fn i22_each_stream_has_ended_at_both_ends(world: &World) -> Checked {
+    for (id, context) in world.contexts() {
+        let open = context.ends.len();
+        must(open == 0, "I22", || format!("{open} ends of streams never end in {}", world.label(id)))?;
+    }
+    Ok(())
+}
+
+/// I20: each table holds exactly who lives below.
+fn i20_tables_are_the_true_tree(world: &World, id: ContextId, context: &Context) -> Checked {
+    let believed: BTreeSet<ContextId> = context.router.tree().iter().map(|entry| entry.id).collect();
+    let truly: BTreeSet<ContextId> =
+        world.contexts().filter(|(_, other)| other.ancestors().contains(&id)).map(|(id, _)| id).collect();
+    must(believed == truly, "I20", || {
+        format!("below {} live {truly:?}, but its table says {believed:?}", world.label(id))
+    })
+}
+
+/// I21: handles, bodies, calls, queues are empty, and nothing is about the dead.
+fn i21_nothing_is_left(world: &World, id: ContextId, context: &Context) -> Checked {
+    let (sizes, name) = (context.router.sizes(), world.label(id));
+    must(sizes.handles == context.held_handles(), "I21", || {
+        format!("{name} has {} handles, its program {}", sizes.handles, context.held_handles())
+    })?;
+    must(sizes.parts == 0, "I21", || format!("{name} has {} bodies in the making", sizes.parts))?;
+    must(sizes.calls == 0, "I21", || format!("{name} has {} calls open", sizes.calls))?;
+    must(sizes.waiting == 0, "I21", || format!("{} frames wait in {name} for ever", sizes.waiting))?;
+    must(sizes.links == context.links.len(), "I21", || format!("{name} has {} links", sizes.links))?;
+    if world.settings.timers {
+        must(sizes.timers <= context.links.len(), "I21", || format!("{name} has {} timers", sizes.timers))?;
+    }
+    let dead = context.router.remembers().into_iter().find(|about| world.context(*about).is_none());
+    must(dead.is_none(), "I21", || format!("{name} remembers something about {dead:?}, who is gone"))
+}
+
+/// I23: every context above or below another can be called from there.
+///
+/// # Errors
+/// The first pair that cannot.
+pub fn i23_everybody_is_reachable(world: &World) -> Checked {
+    let ids: Vec<ContextId> = world.contexts().map(|(id, _)| id).collect();
+    if world.contexts().any(|(_, context)| context.closing) || !world.history.hostile.is_empty() {
+        return Ok(());
+    }
+    let mut probe = world.clone();
+    let first = probe.history.calls.len();
+    for (src, dst) in ids.iter().flat_map(|src| ids.iter().map(move |dst| (*src, *dst))) {
+        let related =
+            |a: ContextId, b: ContextId| world.context(b).is_some_and(|c| c.ancestors().contains(&a));
+        if src == dst || (world.settings.one_way && !related(src, dst) && !related(dst, src)) {
+            continue;
+        }
+        probe.start_by_id(src, dst, &Call::default());
+    }
+    probe.settle();
+    for call in &probe.history.calls[first..] {
+        must(call.end == Some(CallEnd::Value), "I23", || {
+            let (src, dst) = (world.label(call.src), world.label(call.dst));
+            format!("a call from {src} to {dst} in the tree that is left ends as {:?}", call.end)
+        })?;
+    }
+    every_step(&probe)
+}
+
+/// I25: no context has an id that the root has not given out.
+fn i25_the_root_has_counted_every_id(world: &World) -> Checked {
+    let Some(root) = world.context(ContextId::ROOT) else { return Ok(()) };
+    for id in world.contexts().map(|(id, _)| id).filter(|id| *id != ContextId::ROOT) {
+        let known = matches!(root.router.owner(id), Owner::Child(_));
+        must(known, "I25", || format!("the root does not know whose {id} is"))?;
+    }
+    Ok(())
+}
+
+/// I26: once the root has gone, everybody has.
+fn i26_nobody_outlives_the_root(world: &World) -> Checked {
+    let left: Vec<ContextId> = world.contexts().map(|(id, _)| id).collect();
+    must(left.is_empty() || left.contains(&ContextId::ROOT), "I26", || format!("{left:?} outlive the root"))
+}
