@@ -205,6 +205,9 @@ impl<R: Routes + Send + 'static> Shared<R> {
 
     /// The link has ended, and what it brought has been read.
     fn down(&self, link: &Arc<Link>, end: &LinkEnd) {
+        // What this side has cut, and what has ended with its process, is seen to hang up as well.
+        let verdict = self.take_verdict(link);
+        let end = verdict.as_ref().unwrap_or(end);
         link.close();
         link.input().shut();
         let was_there = self.with_input(link.key, |state, now| {

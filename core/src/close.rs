@@ -20,6 +20,9 @@ use crate::{
 /// What a context that has lost its parent may take to end, with all that is below it.
 pub(crate) const ORPHAN_GRACE: Duration = Duration::from_secs(1);
 
+/// Between SIGTERM and SIGKILL to such a one: all below a killed root is gone within two seconds.
+const ORPHAN_KILL: Duration = Duration::from_millis(500);
+
 /// What user code wants done, once, when the parent is lost.
 pub(crate) struct Hook {
     pub(crate) grace: Duration,
@@ -81,23 +84,22 @@ impl Life {
     /// The end begins. A second reason never gives more time.
     pub(crate) fn begin(self: &Arc<Self>, why: Why, left: Duration) {
         let deadline = later(left);
+        let kill_at = deadline
+            + match why {
+                Why::Told => self.grace,
+                Why::Orphaned => self.grace.min(ORPHAN_KILL),
+            };
         let mut phase = lock(&self.phase);
         let hook = match &mut *phase {
             Phase::Running(hook) => hook.take().filter(|_| why == Why::Orphaned),
             Phase::Ending(ending) => {
-                let deadline = ending.deadline.min(deadline);
-                *ending = Ending { deadline, kill_at: deadline + self.grace, ..*ending };
+                let (deadline, kill_at) = (ending.deadline.min(deadline), ending.kill_at.min(kill_at));
+                *ending = Ending { deadline, kill_at, ..*ending };
                 return;
             }
         };
         let hook_runs = hook.is_some();
-        *phase = Phase::Ending(Ending {
-            why,
-            deadline,
-            kill_at: deadline + self.grace,
-            was_terminated: false,
-            hook_runs,
-        });
+        *phase = Phase::Ending(Ending { why, deadline, kill_at, was_terminated: false, hook_runs });
         drop(phase);
         self.changed.notify_all();
         if let Some(hook) = hook {
@@ -187,11 +189,11 @@ pub(crate) fn finish<R: Routes + Send + 'static>(shared: &Shared<R>, life: &Life
     // A broker that has panicked leaves nothing to wait for.
     let Some(ending) = life.wait_for_ending(|| shared.is_stopped()) else { exit(Code::Broken) };
     // The exit must come before the broker's SIGTERM.
-    let margin = ending.deadline.saturating_duration_since(Instant::now()) / 8;
+    let margin = ending.deadline.saturating_duration_since(Instant::now()) / 16;
     let deadline = ending.deadline.checked_sub(margin).unwrap_or(ending.deadline);
     life.wait_for_hook(deadline);
     shared.wait_for_workers(deadline);
-    shared.wait_for_children(deadline);
+    shared.hooks().finish(deadline);
     // Whoever reads our stdout may be gone; what matters is that it is not lost in our own buffer.
     drop(std::io::stdout().flush());
     shared.drain_stdio();

@@ -179,7 +179,6 @@ pub enum CallError {
     },
     /// An earlier call of the chain failed, so this one did not run.
     #[error("not run, since an earlier call of its chain failed: {0}")]
-    #[non_exhaustive]
     Chain(Box<Self>),
 }
 

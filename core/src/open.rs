@@ -326,7 +326,8 @@ impl About<'_> {
     /// The other side knows that the chain has failed; perhaps this side knows it better.
     fn after_failure(&self, message: String) -> CallError {
         let first = self.chain.and_then(|chain| chain.first_error());
-        let told = || CallError::Failed { function: self.function, context: self.name(), message };
+        // Which call it was, only its callee knows.
+        let told = || CallError::Failed { function: "an earlier call", context: self.name(), message };
         CallError::Chain(Box::new(first.unwrap_or_else(told)))
     }
 }

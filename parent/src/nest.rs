@@ -30,8 +30,10 @@ use crate::{
 const GOING: Duration = Duration::from_millis(500);
 /// The same for one that was told to end and has outlived every grace.
 const OVERDUE: Duration = Duration::from_millis(100);
-/// What is added to the graces of a context that ends, for the escalation of its last child.
+/// What is added to the graces of a root that ends, for the escalation of its last child.
 const SLACK: Duration = Duration::from_secs(1);
+/// The part of its time that a hop has left when it kills what is left of its children: they were given three quarters.
+const MARGIN: u32 = 8;
 /// What decoding a plan may take beside the bytes of its payload, in bytes.
 const PLAN_BUDGET: usize = 64 * 1024;
 
@@ -46,7 +48,7 @@ pub(crate) struct Nest {
     /// Who waits for an id, first come first.
     waiting: VecDeque<Request>,
     children: BTreeMap<ContextId, Nestling>,
-    /// When whatever is left is killed, once this context ends.
+    /// When whatever is left is killed, once this context ends: no child outlives its parent.
     end: Option<Instant>,
 }
 
@@ -95,7 +97,7 @@ impl Nest {
         })
     }
 
-    /// Works until the context has ended, if it is the root; else as long as the process lives.
+    /// Works until the context ends and every child is gone, or its time is over.
     pub(crate) fn run(mut self, inbox: &Receiver<Job>) {
         // Woken by whoever has something to tell, and when the first who waits for an id has waited too long.
         while !self.is_done() {
@@ -110,25 +112,24 @@ impl Nest {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        let Self { shared, reaper, children, .. } = self;
+        let Self { shared, inherited, reaper, children, .. } = self;
         for process in children.into_values().filter_map(|child| child.process) {
             reaper.kill_now(process, |_| {});
         }
         // Waits until all are gone.
         drop(reaper);
-        if let Some(shared) = shared.upgrade() {
+        // A hop still has something to say.
+        if let Some(shared) = shared.upgrade().filter(|_| inherited.is_of_root()) {
             shared.stop();
         }
     }
 
     fn is_done(&self) -> bool {
-        let Some(end) = self.end.filter(|_| self.inherited.is_of_root()) else { return false };
-        self.children.is_empty() || end <= Instant::now()
+        self.end.is_some_and(|end| self.children.is_empty() || end <= Instant::now())
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let end = self.end.filter(|_| self.inherited.is_of_root());
-        self.waiting.iter().map(|request| request.deadline).chain(end).min()
+        self.waiting.iter().map(|request| request.deadline).chain(self.end).min()
     }
 
     fn take(&mut self, shared: &Shared<Table>, job: Job) {
@@ -141,8 +142,14 @@ impl Nest {
             }
             Job::Child(id, news) => self.hear(shared, id, news),
             Job::End(left) => {
-                let whole = left.saturating_add(self.inherited.grace()).saturating_add(SLACK);
-                self.end.get_or_insert_with(|| Instant::now() + whole);
+                let whole = if self.inherited.is_of_root() {
+                    left.saturating_add(self.inherited.grace()).saturating_add(SLACK)
+                } else {
+                    // Its own process goes when that is over.
+                    left - left / MARGIN
+                };
+                let end = Instant::now() + whole;
+                self.end = Some(self.end.map_or(end, |before| before.min(end)));
                 for request in mem::take(&mut self.waiting) {
                     request.fail(shared, Phase::Allocate, ConnectErrorKind::ShuttingDown);
                 }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use offshoot_core::{
@@ -140,6 +140,10 @@ impl Hooks<Table> for Nursery {
 
     fn ending(&self, shared: &Arc<Shared<Table>>, left: Duration) {
         self.spawner.end(shared, left);
+    }
+
+    fn finish(&self, deadline: Instant) {
+        self.wait(deadline.saturating_duration_since(Instant::now()));
     }
 
     fn frame(&self, link: LinkKey, way: Way, frame: &Frame) {

@@ -1,9 +1,19 @@
 //! A tree to test with: a root, and children of every kind.
 
-use std::{io::ErrorKind, os::unix::fs::symlink, path::PathBuf};
+use std::{
+    fs,
+    io::ErrorKind,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use offshoot_parent::prelude::*;
-use offshoot_tests::real::{puppet::Puppet, table};
+use offshoot_parent::{
+    RouterBuilder,
+    prelude::*,
+    record::{Recorded, RecordedFrame, Recording},
+};
+use offshoot_tests::real::{PATIENCE, puppet::Puppet, table};
 
 /// A root that serves the functions of the tests.
 pub(crate) fn root() -> Router {
@@ -43,4 +53,64 @@ pub(crate) fn chain(router: &Router, length: usize) -> Vec<Context> {
         chain.push(parent.connect(hop(&format!("hop{level}"))).expect("a hop"));
     }
     chain
+}
+
+/// The recording of a root's links.
+pub(crate) struct Tape {
+    dir: tempfile::TempDir,
+}
+
+/// A root whose frames are recorded.
+pub(crate) fn recorded(builder: RouterBuilder) -> (Router, Tape) {
+    let dir = tempfile::tempdir().expect("a folder for the recording");
+    let builder = builder.functions(table::functions()).record(dir.path().join("tape"));
+    (builder.build().expect("a router"), Tape { dir })
+}
+
+impl Tape {
+    /// Every frame that has been written so far.
+    pub(crate) fn frames(&self) -> Vec<RecordedFrame> {
+        let recording = Recording::open(self.dir.path().join("tape")).expect("a recording");
+        // It ends in an error where it is just being written.
+        let items = recording.map_while(Result::ok);
+        let frames = items.map(|item| match item {
+            Recorded::Frame(frame) => frame,
+            other => panic!("the recording is whole: {other:?}"),
+        });
+        frames.collect()
+    }
+}
+
+/// Longer than any test: what waits so long waits for something else.
+pub(crate) const FOREVER_MS: u64 = Duration::from_secs(600).as_millis() as u64;
+
+/// The process of a context.
+pub(crate) fn pid(router: &Router, context: &Context) -> u32 {
+    router.tree().pid(context.id()).expect("the tree knows the pid of what it connected")
+}
+
+/// Makes a call that sends ticks, and waits until it has run for long enough to have told its caller that it began.
+pub(crate) fn until_begun<R>(
+    at: &Context,
+    call: impl FnOnce(Sender<u64>) -> Pending<R>,
+) -> (Pending<R>, Receiver<u64>) {
+    let (sender, ticks) = at.channel();
+    let pending = call(sender);
+    for _ in 0..20 {
+        ticks.recv_timeout(PATIENCE).expect("a tick").expect("the call goes on");
+    }
+    (pending, ticks)
+}
+
+/// A program that is the leaf, and ignores SIGTERM.
+pub(crate) fn stubborn(folder: &Path) -> PathBuf {
+    script(folder, "stubborn", &format!("trap '' TERM\nexec {}", env!("CARGO_BIN_EXE_leaf")))
+}
+
+/// A shell script to be started as a payload.
+pub(crate) fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let file = folder.join(name);
+    fs::write(&file, format!("#!/bin/sh\n{text}\n")).expect("a script can be written");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("and made executable");
+    file
 }

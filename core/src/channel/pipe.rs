@@ -246,8 +246,10 @@ impl Pipe {
         let sealed = match parcel {
             Parcel::Draft(draft) => draft.seal(&self.node, leg.peer, &carry::item_head),
             Parcel::Sealed { sealed, .. } => Ok(sealed),
+            Parcel::Broken(RecvError::Failed { reason }) => Err(reason),
+            Parcel::Broken(error) => Err(error.to_string()),
             // It came from elsewhere before the receiver went on its way.
-            parcel @ (Parcel::Arrived { .. } | Parcel::Broken(_)) => parcel
+            parcel @ Parcel::Arrived { .. } => parcel
                 .open(&self.node)
                 .and_then(|(value, halves)| Draft::relayed(&value, halves, &carry::item_head))
                 .and_then(|draft| draft.seal(&self.node, leg.peer, &carry::item_head)),

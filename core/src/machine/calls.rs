@@ -87,7 +87,12 @@ impl<R: Routes> Machine<R> {
         }
         if let Ok(body) = codec::encode(&CallId { context: me, handle }) {
             let frame = self.own_frame(call.respondent, Handle::CANCEL, ReplyTo::Nobody, body.into());
-            self.post(Queued::free(frame, None), out);
+            // Nothing of the call waits any more; the calls behind it may wait for just this to free a worker.
+            if let Some(link) = link {
+                self.queue_first(link, Queued::free(frame, None), out);
+            } else {
+                self.post(Queued::free(frame, None), out);
+            }
         }
         call.progress
     }

@@ -7,8 +7,9 @@ use super::{
     Unsent, handles::Entry,
 };
 
-/// What a context keeps for itself of the time that it was given to end, in milliseconds.
-const MARGIN_MS: u32 = 100;
+/// The part that a context keeps for itself of the time that it was given to end: it outlives its children, and ends
+/// those that do not end themselves.
+const MARGIN: u32 = 4;
 
 impl<R: Routes> Machine<R> {
     /// Tells a context to end. What waits for credit there is taken out and ends as not sent (rule 10).
@@ -87,7 +88,7 @@ impl<R: Routes> Machine<R> {
             return;
         }
         self.closing = true;
-        let theirs = left_ms.saturating_sub(MARGIN_MS).max(left_ms / 2);
+        let theirs = left_ms - left_ms / MARGIN;
         for link in self.link_keys() {
             if self.up != Some(link) {
                 // A child that cannot be told is being cut off already.
@@ -109,9 +110,10 @@ impl<R: Routes> Machine<R> {
         self.links.iter().all(|(_, link)| link.is_up() && link.outbox.is_empty())
     }
 
-    /// The broker ends: every call and stream ends now.
+    /// The broker ends: every call and stream ends now, and handlers that run see that nobody waits for them.
     pub fn stop(&mut self, out: &mut Actions) {
         self.closing = true;
+        self.lose_callers(|_| true, out);
         for handle in self.handles.all(|_| true) {
             match self.handles.get(handle) {
                 Some(Entry::Call(_)) => self.end_call(handle, Outcome::Stopped, out),

@@ -36,6 +36,27 @@ impl<R: Routes> Machine<R> {
         self.send_dead(frame.src, frame.dst, handle, code, text, out);
     }
 
+    /// Counts a message that is too long or broken. Its source learns it if he waits for an answer; if it is an answer
+    /// itself, whoever waits for that one does, since no other will come.
+    pub(super) fn spoil(
+        &mut self,
+        link: Option<LinkKey>,
+        frame: &Frame,
+        kind: DropKind,
+        code: DeadCode,
+        text: String,
+        out: &mut Actions,
+    ) {
+        self.drop_frame(link, kind, frame, out);
+        match frame.reply_to {
+            ReplyTo::Handle(handle) => self.send_dead(frame.src, frame.dst, handle, code, text, out),
+            ReplyTo::Nobody if frame.handle.number() >= Handle::FIRST_ALLOCATED => {
+                self.send_dead(frame.dst, frame.src, frame.handle, code, text, out);
+            }
+            ReplyTo::Nobody | ReplyTo::Dead => {}
+        }
+    }
+
     /// Sends a dead message to `handle` of `dst`, in the name of `speaker`.
     pub(super) fn send_dead(
         &mut self,

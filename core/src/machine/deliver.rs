@@ -74,7 +74,7 @@ impl<R: Routes> Machine<R> {
             Some(kind) => self.drop_frame(Some(link), kind, frame, out),
             None => {
                 let text = "a frame is longer than any frame may be".to_owned();
-                self.refuse(Some(link), frame, DropKind::Oversize, DeadCode::TooLarge, text, out);
+                self.spoil(Some(link), frame, DropKind::Oversize, DeadCode::TooLarge, text, out);
             }
         }
     }
@@ -112,10 +112,15 @@ impl<R: Routes> Machine<R> {
                 self.give_credit(src, window, back, out);
                 return None;
             }
-            Assembled::Broken => self.drop_frame(from, DropKind::Fragment, &head, out),
+            Assembled::Stray => self.drop_frame(from, DropKind::Fragment, &head, out),
+            // protocol 3.3
+            Assembled::Broken => {
+                let text = "a piece of the body does not continue it".to_owned();
+                self.spoil(from, &head, DropKind::Fragment, DeadCode::Malformed, text, out);
+            }
             Assembled::TooLarge => {
                 let text = format!("the body is over the limit of {} bytes", self.config.limits.body);
-                self.refuse(from, &head, DropKind::Oversize, DeadCode::TooLarge, text, out);
+                self.spoil(from, &head, DropKind::Oversize, DeadCode::TooLarge, text, out);
             }
             Assembled::Crowded => {
                 let text = "too many bodies are in the making".to_owned();

@@ -240,6 +240,7 @@ impl<R: Routes> Machine<R> {
             }
             if let Some(text) = self.failed_chain(key) {
                 let body = encode_reply(&ReplyHead::Failed(Failed::Chain, text));
+                self.refuse_ends_of(key, out);
                 self.reply(key, body, &[], false, out);
                 continue;
             }
@@ -320,6 +321,13 @@ impl<R: Routes> Machine<R> {
         self.refuse(link, &frame, kind, code, text, out);
     }
 
+    /// Closes the ends that the arguments of a call bring, which nobody will read.
+    fn refuse_ends_of(&mut self, key: CallKey, out: &mut Actions) {
+        let Some(call) = self.desk.get_mut(key) else { return };
+        let (src, ends) = (call.src, std::mem::take(&mut call.head.ends));
+        self.refuse_ends(src, &ends, out);
+    }
+
     fn failed_chain(&self, key: CallKey) -> Option<String> {
         let call = self.desk.get(key)?;
         self.desk.chains.get(&(call.src, call.head.chain?)).cloned()
@@ -379,7 +387,7 @@ impl<R: Routes> Machine<R> {
     fn reply(&mut self, key: CallKey, body: Body, ends: &[End], failed: bool, out: &mut Actions) {
         let Some(call) = self.finish(key) else { return };
         if failed {
-            self.fail_chain(call.src, call.head.chain, "an earlier call of the chain failed");
+            self.fail_chain(call.src, call.head.chain, &failure(&call, &body));
         }
         let Some(reply_to) = call.reply_to else { return self.keep_ends(ends, out) };
         if body.len() > self.config.limits.body as usize {
@@ -537,6 +545,16 @@ impl<R: Routes> Machine<R> {
         let reply = self.own_frame(frame.src, reply_to, ReplyTo::Nobody, body.into());
         self.post(Queued::charged(reply, Window::Replies), out);
     }
+}
+
+/// What a failed call leaves to those behind it in its chain. A caller that waited knows the reason already.
+fn failure(call: &Call, body: &[u8]) -> String {
+    const MAX: usize = 1024;
+    let told = match codec::decode_prefix(body, CONTROL_BUDGET) {
+        Ok((ReplyHead::Failed(_, text), _)) if call.reply_to.is_none() => text,
+        _ => String::new(),
+    };
+    format!("{}: {}", call.head.function, told.chars().take(MAX).collect::<String>())
 }
 
 fn encode_reply(head: &ReplyHead) -> Body {

@@ -235,6 +235,13 @@ impl<R: Routes> Machine<R> {
         out.push(Action::Write(link));
     }
 
+    /// As [`queue`](Self::queue), in front of what waits in the same flow.
+    fn queue_first(&mut self, link: LinkKey, queued: Queued, out: &mut Actions) {
+        let Some(entry) = self.link_mut(link).filter(|l| !l.cut) else { return };
+        entry.outbox.push_first(queued);
+        out.push(Action::Write(link));
+    }
+
     /// Gives credit back to the source of what came.
     fn give_credit(&mut self, src: ContextId, window: Window, bytes: Option<u32>, out: &mut Actions) {
         if let Some(bytes) = bytes {

@@ -126,6 +126,25 @@ impl Outbox {
         flow.push_back(queued);
     }
 
+    /// Queues a frame that need not wait for what its flow still holds: it takes no credit.
+    pub(super) fn push_first(&mut self, queued: Queued) {
+        self.weigh(&queued);
+        let key = FlowKey::of(&queued.frame);
+        for control in &mut self.control {
+            // What waits for all of the flow waits for this too.
+            if let Some(count) = control.behind.get_mut(&key) {
+                *count += 1;
+            }
+        }
+        let flow = self.flows.entry(key).or_default();
+        flow.push_front(queued);
+        if flow.len() == 1 {
+            self.turn.push_front(key);
+        } else {
+            self.unstarve(key);
+        }
+    }
+
     fn weigh(&mut self, queued: &Queued) {
         let weight = queued.weight();
         self.bytes += weight;

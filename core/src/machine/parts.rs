@@ -32,7 +32,9 @@ pub(super) enum Assembled {
     Partly,
     /// The body is whole; its frame is given back with it.
     Whole(Frame),
-    /// It continues nothing; a body that it should have continued is gone.
+    /// It continues nothing.
+    Stray,
+    /// It does not continue the body that was in the making, which is gone.
     Broken,
     /// The body would be longer than the limit.
     TooLarge,
@@ -64,10 +66,11 @@ impl Parts {
             let body = Assembler::new(part.total);
             self.map.insert(key, Part { link, reply_to: frame.reply_to, body, asked_for });
         }
-        let Some(entry) = self.map.get_mut(&key).filter(|entry| entry.reply_to == frame.reply_to) else {
+        let Some(entry) = self.map.get_mut(&key) else { return Assembled::Stray };
+        if entry.reply_to != frame.reply_to {
             self.map.remove(&key);
             return Assembled::Broken;
-        };
+        }
         match entry.body.add(part, &frame.body) {
             Err(_) => {
                 self.map.remove(&key);

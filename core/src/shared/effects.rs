@@ -178,8 +178,12 @@ impl<R: Routes + Send + 'static> Shared<R> {
         let Some(life) = &self.life else { return };
         let left = life.orphan_grace();
         life.begin(Why::Orphaned, left);
+        let was_ending = self.is_closing();
         self.begin_shutdown(left);
         self.wake_broker();
+        if let Some(this) = self.this.upgrade().filter(|_| was_ending) {
+            self.hooks().ending(&this, left);
+        }
     }
 
     /// Records of a link are taken up to a rate; what is over it is counted and told.

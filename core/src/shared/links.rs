@@ -94,11 +94,6 @@ impl Links {
         entry.records.count(now)
     }
 
-    /// How many links lead to children.
-    pub(super) fn children(&self) -> usize {
-        self.slots.iter().flatten().filter(|entry| entry.link.watcher.is_some()).count()
-    }
-
     pub(super) fn are_written(&self) -> bool {
         self.slots.iter().flatten().all(|entry| !entry.is_writing)
     }
@@ -187,8 +182,9 @@ impl<R: Routes + Send + 'static> Shared<R> {
     }
 
     pub(super) fn cut(&self, link: &Arc<Link>, reason: String) {
-        link.input().shut();
+        // First, so that whoever sees the hang-up finds out why.
         self.condemn(link, LinkEnd::cut(reason));
+        link.input().shut();
     }
 
     /// Leaves it to the broker to drain the link and to declare it down.
@@ -199,6 +195,13 @@ impl<R: Routes + Send + 'static> Shared<R> {
 
     pub(crate) fn take_condemned(&self) -> Vec<(Arc<Link>, LinkEnd)> {
         mem::take(&mut lock(&self.state).links.condemned)
+    }
+
+    /// Why the broker was to end a link, if it was.
+    pub(crate) fn take_verdict(&self, link: &Arc<Link>) -> Option<LinkEnd> {
+        let condemned = &mut lock(&self.state).links.condemned;
+        let at = condemned.iter().position(|(other, _)| Arc::ptr_eq(other, link))?;
+        Some(condemned.swap_remove(at).1)
     }
 
     pub(crate) fn link_at(&self, slot: usize) -> Option<Arc<Link>> {

@@ -45,8 +45,12 @@ pub trait Hooks<R: Routes>: Any + Send + Sync {
     fn ids(&self) {}
     /// Contexts are gone: their ids, the name of the top, and why.
     fn lost(&self, _ids: &[ContextId], _name: &str, _reason: &str) {}
-    /// This context has begun to end, and has so much time; its children have been told.
+    /// This context has begun to end, and has so much time; its children have been told. Told again if it turns out to
+    /// have less.
     fn ending(&self, _shared: &Arc<Shared<R>>, _left: Duration) {}
+    /// This process is about to end: waits until those that it has started are gone, at most until `deadline`. Called
+    /// by the main thread.
+    fn finish(&self, _deadline: Instant) {}
     /// A frame has passed on a link of this context.
     fn frame(&self, _link: LinkKey, _way: Way, _frame: &Frame) {}
 }
@@ -298,8 +302,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
 
 /// The end.
 impl<R: Routes + Send + 'static> Shared<R> {
-    /// This context begins to end: its children are told at once, calls are no longer taken. Returns without waiting;
-    /// see [`wait_for_children`](Self::wait_for_children).
+    /// This context begins to end: its children are told at once, calls are no longer taken. Returns without waiting.
     pub fn begin_shutdown(&self, left: Duration) {
         let left = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
         self.with(|state, now| {
@@ -307,11 +310,6 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 state.machine.shutdown(now, left, &mut state.out);
             }
         });
-    }
-
-    /// Waits until no link to a child is left, at most until `deadline`; tells whether that is so.
-    pub fn wait_for_children(&self, deadline: Instant) -> bool {
-        self.wait_until(deadline, |state| state.links.children() == 0)
     }
 
     /// Waits until no worker is in a call.

@@ -101,14 +101,18 @@ impl Watch {
     }
 }
 
-fn descriptors() -> BTreeSet<u32> {
+/// The open descriptors of this process.
+#[must_use]
+pub fn descriptors() -> BTreeSet<u32> {
     let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    // The one by which the folder itself is read is gone when it is looked at.
-    numbers.filter(|fd| fs::read_link(format!("/proc/self/fd/{fd}")).is_ok()).collect()
+    let numbers: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    // The one by which the folder itself was read is gone when it is looked at.
+    numbers.into_iter().filter(|fd| fs::read_link(format!("/proc/self/fd/{fd}")).is_ok()).collect()
 }
 
-fn threads() -> usize {
+/// How many threads this process has.
+#[must_use]
+pub fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
 

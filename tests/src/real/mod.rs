@@ -1,6 +1,9 @@
 //! Harness of the tests with real processes: what a test may use, and what it must not leave behind.
 
-mod leaks;
+pub mod above;
+pub mod flows;
+pub mod leaks;
+pub mod life;
 pub mod logs;
 mod process;
 pub mod puppet;

@@ -146,18 +146,18 @@ impl Puppet {
     /// If it does not say that it did.
     #[track_caller]
     pub fn put(&self, frames: &[Frame]) {
-        self.put_bytes(frames, 0).expect("the puppet writes");
-    }
-
-    /// Has it write frames, and so many zeros behind them.
-    ///
-    /// # Errors
-    /// It is gone, perhaps because of what it wrote.
-    pub fn put_bytes(&self, frames: &[Frame], zeros: u32) -> Result<(), CallError> {
         let mut bytes = Vec::new();
         for frame in frames {
             frame.encode_into(&mut bytes);
         }
+        self.put_bytes(bytes, 0).expect("the puppet writes");
+    }
+
+    /// Has it write bytes, and so many zeros behind them.
+    ///
+    /// # Errors
+    /// It is gone, perhaps because of what it wrote.
+    pub fn put_bytes(&self, bytes: Vec<u8>, zeros: u32) -> Result<(), CallError> {
         self.context.call(PUT, (Blob::from(bytes), zeros))
     }
 

@@ -42,10 +42,14 @@ pub const FEED: Function<(Sender<u64>, u64), ()> = Function::new("feed");
 pub const NAME: Function<(), String> = Function::new("name");
 /// Says its name to ancestors, and to those whom one of them granted it.
 pub const SECRET: Function<(), String> = Function::new("secret");
+/// Says its name to children, and to those below them.
+pub const CHILDREN: Function<(), String> = Function::new("children");
 /// Asks another context for its name.
 pub const ASK: Function<Context, String> = Function::new("ask");
 /// Asks another context for its secret.
 pub const ASK_SECRET: Function<Context, String> = Function::new("ask_secret");
+/// Asks another context for the name that it says to children.
+pub const ASK_CHILDREN: Function<Context, String> = Function::new("ask_children");
 /// Makes another context work so many milliseconds, and waits for it.
 pub const WAIT_FOR: Function<(Context, u64), ()> = Function::new("wait_for");
 /// Calls back into the second context through the first.
@@ -66,7 +70,7 @@ static BEGUN: AtomicU64 = AtomicU64::new(0);
 
 /// What every context of the tests serves.
 pub fn functions() -> Functions {
-    plain().and(streams()).and(between())
+    plain().and(streams()).and(between()).and(super::flows::functions()).and(super::life::functions())
 }
 
 fn plain() -> Functions {
@@ -112,13 +116,15 @@ fn between() -> Functions {
     Functions::new()
         .serve_to(Policy::Anyone, NAME, name)
         .serve(SECRET, name)
+        .serve_to(Policy::Children, CHILDREN, name)
         .serve(ASK, |_, whom: Context| whom.call_async(NAME, ()))
         .serve(ASK_SECRET, |_, whom: Context| whom.call_async(SECRET, ()))
+        .serve(ASK_CHILDREN, |_, whom: Context| whom.call_async(CHILDREN, ()))
         .serve(WAIT_FOR, |_, (whom, ms): (Context, u64)| -> Outcome<()> { Ok(whom.call(WORK, ms)?) })
         .serve(BOUNCE, |_, (over, back): (Context, Context)| -> Outcome<String> { Ok(over.call(ASK, back)?) })
 }
 
-fn work(call: &Call, ms: u64) -> Outcome<()> {
+pub(super) fn work(call: &Call, ms: u64) -> Outcome<()> {
     BEGUN.fetch_add(1, Ordering::SeqCst);
     let end = Instant::now() + Duration::from_millis(ms);
     while Instant::now() < end {
