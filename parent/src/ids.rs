@@ -106,6 +106,11 @@ impl Ids {
         self.held.get(&id.range()).map(|held| held.link)
     }
 
+    /// How many ranges links hold.
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
     /// Whether the range of `id` was given to this context and is held by no link.
     pub(crate) fn is_own(&self, id: ContextId) -> bool {
         self.own.contains(&id.range())

@@ -55,7 +55,7 @@ pub use offshoot_core::{
     Call, CallError, Caller, Cancelled, Context, ContextId, Failure, Function, Functions, IntoReturn, Key,
     Lost, Message, Outcome, Pending, Policy, Progress, Receiver, RecvError, Select, SendError, Sender,
     Shutdown, Source, TimedOut,
-    machine::{DropKind, Limits},
+    machine::{DropKind, Limits, Sizes},
 };
 pub use router::{Router, RouterBuilder};
 pub use run::run;

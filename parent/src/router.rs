@@ -12,7 +12,7 @@ use offshoot_bootstrap::{ConnectError, Method};
 use offshoot_core::{
     Call, Context, ContextId, Function, Functions, IntoReturn, Message, Policy, Receiver, Sender, Shutdown,
     internal::{self, Broker, Hooks, Shared, spawn_broker, spawn_workers},
-    machine::{Config, DropKind, Limits},
+    machine::{Config, DropKind, Limits, Sizes},
     wire::Role,
 };
 
@@ -20,7 +20,7 @@ use crate::{
     Connecting, ContextExt as _, Tree,
     nursery::{Inherited, Nursery},
     record::Recorder,
-    table::Table,
+    table::{Table, TableSizes},
 };
 
 /// How long a router that is dropped waits for the end of its tree beyond the graces of its children, before it goes
@@ -105,6 +105,13 @@ impl Router {
     #[must_use]
     pub fn dropped(&self) -> Vec<(ContextId, DropKind, u64)> {
         self.shared.counters().into_iter().map(|(link, kind, count)| (link.peer, kind, count)).collect()
+    }
+
+    /// How much the root holds about others, for soak tests and for people: it is where it was before once those that
+    /// it talked to are gone.
+    #[must_use]
+    pub fn sizes(&self) -> (Sizes, TableSizes) {
+        (self.shared.sizes(), self.shared.routes(Table::sizes))
     }
 
     /// Ends the tree. Returns at once; the [`Shutdown`] ends when every process of it has. Dropping the router does

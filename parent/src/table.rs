@@ -101,6 +101,20 @@ pub struct Entry {
     pub link: LinkKey,
 }
 
+/// How much a table holds; all zero once every child is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct TableSizes {
+    /// Child links.
+    pub links: usize,
+    /// Live contexts below, each with its name.
+    pub contexts: usize,
+    /// Ids remembered as having talked over a link, on all links.
+    pub heard: usize,
+    /// Ranges of ids that links hold.
+    pub ranges: usize,
+}
+
 impl Table {
     /// The table of the root.
     #[must_use]
@@ -128,6 +142,21 @@ impl Table {
 
     const fn new(me: ContextId, limits: TableLimits, ids: Ids) -> Self {
         Self { me, limits, ids, links: BTreeMap::new(), contexts: BTreeMap::new(), below: BTreeSet::new() }
+    }
+
+    /// How much this table holds.
+    #[must_use]
+    pub fn sizes(&self) -> TableSizes {
+        let heard = |neighbour: &Neighbour| match &neighbour.heard {
+            Heard::Some(ids) => ids.len(),
+            Heard::All => self.limits.heard,
+        };
+        TableSizes {
+            links: self.links.len(),
+            contexts: self.contexts.len(),
+            heard: self.links.values().map(heard).sum(),
+            ranges: self.ids.held(),
+        }
     }
 
     /// Every live context below this one, in order of their ids.

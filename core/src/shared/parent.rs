@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Hooks, Shared};
 use crate::{
     Context,
-    machine::{CallKey, DropKind, Incoming, LinkKey, NoId, Routes, Tick},
+    machine::{CallKey, DropKind, Incoming, LinkKey, NoId, Routes, Sizes, Tick},
     node::Node,
 };
 
@@ -81,6 +81,11 @@ impl<R: Routes + Send + 'static> Shared<R> {
     /// Reads the routing table under the lock: must be short.
     pub fn routes<T>(&self, read: impl FnOnce(&R) -> T) -> T {
         self.look(|state| read(state.machine.routes()))
+    }
+
+    /// How much the machine holds.
+    pub fn sizes(&self) -> Sizes {
+        self.look(|state| state.machine.sizes())
     }
 
     /// What was dropped, by link and kind.
