@@ -45,6 +45,11 @@ pub(crate) fn puppet(parent: &Context, name: &str) -> Puppet {
     Puppet::new(parent.connect(raw("puppet", name)).expect("a puppet"))
 }
 
+/// A child of `parent` that is moved by hand and says that it can have children.
+pub(crate) fn puppet_parent(parent: &Context, name: &str) -> Puppet {
+    Puppet::new(parent.connect(raw("puppet-parent", name)).expect("a puppet"))
+}
+
 /// A chain of parents, from the root down.
 pub(crate) fn chain(router: &Router, length: usize) -> Vec<Context> {
     let mut chain: Vec<Context> = Vec::new();

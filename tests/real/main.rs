@@ -5,11 +5,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
+mod authority;
 mod bed;
 mod bulk;
 mod calls;
 mod chains;
 mod dead;
+mod grown;
+mod ids;
 mod life;
 mod loss;
 mod shutdown;
@@ -21,19 +24,25 @@ use libtest_mimic::{Arguments, Trial};
 use offshoot_tests::real::{Watch, logs, table};
 
 fn main() -> ExitCode {
-    offshoot_parent::run(table::functions().and(chains::functions()), || {
+    offshoot_parent::run(table::functions().and(chains::functions()).and(grown::functions()), || {
+        if let Some(folder) = grown::is_root_alone() {
+            grown::root_alone(&folder);
+            return ExitCode::SUCCESS;
+        }
         logs::keep();
         let mut arguments = Arguments::from_args();
         arguments.test_threads = Some(1);
         let modules: &[fn() -> Vec<Trial>] = &[
-            dead::tests,     // 1 to 7
-            chains::tests,   // 12, 13
-            calls::tests,    // 18 to 21, 23
-            streams::tests,  // 22
-            bulk::tests,     // 22
-            shutdown::tests, // 24, 25, 28, 29
-            life::tests,     // 26, 27, 31
-            loss::tests,     // 30
+            dead::tests,      // 1 to 7
+            ids::tests,       // 8 to 11
+            chains::tests,    // 12, 13
+            authority::tests, // 14 to 17
+            calls::tests,     // 18 to 21, 23
+            streams::tests,   // 22
+            bulk::tests,      // 22
+            shutdown::tests,  // 24, 25, 28, 29
+            life::tests,      // 26, 27, 31
+            loss::tests,      // 30
         ];
         let trials = modules.iter().flat_map(|tests| tests()).collect();
         libtest_mimic::run(&arguments, trials).exit_code()

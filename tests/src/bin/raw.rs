@@ -6,8 +6,8 @@
     reason = "what a script did not expect ends it, and is told on stderr"
 )]
 
-use offshoot_tests::real::puppet;
-use offshoot_wire::Role;
+use offshoot_tests::real::{puppet, raw::Raw, table::NAME};
+use offshoot_wire::{ContextId, Handle, Role};
 
 fn main() {
     let name = std::env::args_os().next().expect("a program has a name");
@@ -16,6 +16,15 @@ fn main() {
     match name.strip_prefix("raw-") {
         Some("puppet") => puppet::play(Role::Leaf),
         Some("puppet-parent") => puppet::play(Role::Parent),
+        Some("eager") => eager(),
+        Some("mute") => Raw::silent().drain(),
         _ => panic!("there is no script for {name:?}"),
     }
+}
+
+/// Calls the root before anybody has heard that it is there.
+fn eager() {
+    let mut raw = Raw::begin(Role::Leaf);
+    raw.send(&raw.call(ContextId::ROOT, Handle::new(5000), NAME.name(), &()));
+    raw.drain();
 }

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use offshoot_core::{
     CallError, Context, ContextId, Function,
-    wire::{Blob, CallHead, Credit, Dead, Frame, Handle, ReplyTo, Role, Window, codec},
+    wire::{Blob, CallHead, Credit, Dead, Frame, Handle, ReplyHead, ReplyTo, Role, Window, codec},
 };
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +138,28 @@ impl Puppet {
         let mut body = codec::encode(&head).expect("a head");
         codec::encode_into(args, &mut body).expect("arguments");
         self.frame(dst, Handle::CALL_FUNCTION, ReplyTo::Handle(reply_to), body)
+    }
+
+    /// The answer to a call that came to it.
+    ///
+    /// # Panics
+    /// If the call wants none, or it cannot be encoded.
+    #[must_use]
+    pub fn answer<T: Serialize>(&self, call: &Seen, value: &T) -> Frame {
+        let mut body = codec::encode(&ReplyHead::Value(Vec::new())).expect("a head");
+        codec::encode_into(value, &mut body).expect("a value");
+        self.frame(call.src, Handle::new(call.reply_to), ReplyTo::Nobody, body)
+    }
+
+    /// Waits for a call to it from `from`.
+    ///
+    /// # Panics
+    /// If none comes.
+    #[track_caller]
+    pub fn until_called(&self, from: ContextId) -> Seen {
+        self.until(&format!("a call from {from}"), |seen| {
+            seen.handle == Handle::CALL_FUNCTION && seen.src == from
+        })
     }
 
     /// Has it write frames.
