@@ -76,7 +76,8 @@ impl fmt::Debug for Lost {
 pub(crate) struct Watch {
     context: Context,
     slot: Arc<Slot>,
-    handle: Handle,
+    /// None if it had gone before.
+    handle: Option<Handle>,
     ticket: Ticket,
 }
 
@@ -85,8 +86,7 @@ impl Watch {
         let node = context.node();
         let slot = Arc::new(Slot::default());
         let handle = node.watch(context.id(), Arc::clone(&slot) as _);
-        if !context.is_alive() {
-            // It went before we began to watch; if it went since, that was told first and this is not heard.
+        if handle.is_none() {
             let (id, name) = (context.id(), context.name().to_owned());
             let reason = "it is gone".to_owned();
             drop(slot.end(Outcome::Lost { id, name, reason, progress: Progress::NotSent }));
@@ -112,8 +112,8 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if !self.slot.has_ended() {
-            self.context.node().unwatch(self.handle);
+        if let Some(handle) = self.handle.filter(|_| !self.slot.has_ended()) {
+            self.context.node().unwatch(handle);
         }
     }
 }

@@ -51,8 +51,8 @@ pub(crate) trait Node: Any + Send + Sync {
         ends: Vec<End>,
         deadline: Option<Instant>,
     ) -> Result<(), Unsent>;
-    /// `sink` gets [`Outcome::Lost`] when `dst` goes.
-    fn watch(&self, dst: ContextId, sink: Arc<dyn CallSink>) -> Handle;
+    /// `sink` gets [`Outcome::Lost`] when `dst` goes; `None` if it has gone.
+    fn watch(&self, dst: ContextId, sink: Arc<dyn CallSink>) -> Option<Handle>;
     fn unwatch(&self, handle: Handle);
     fn shutdown_context(&self, dst: ContextId, left_ms: u32) -> Result<(), Unsent>;
     fn new_chain(&self) -> u32;

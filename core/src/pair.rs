@@ -423,11 +423,14 @@ impl Node for Place {
         self.with(|party, now| party.machine.send_one_way(now, dst, handle, body, &mut party.out))
     }
 
-    fn watch(&self, dst: ContextId, sink: Arc<dyn CallSink>) -> Handle {
+    fn watch(&self, dst: ContextId, sink: Arc<dyn CallSink>) -> Option<Handle> {
         self.with(|party, _| {
+            if dst != self.me && (dst.number() >= 2 || party.link.is_none()) {
+                return None;
+            }
             let handle = party.machine.watch(dst);
             party.sinks.insert(handle, Sink::Call(sink));
-            handle
+            Some(handle)
         })
     }
 

@@ -54,12 +54,7 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
     }
 
     fn is_alive(&self, id: ContextId) -> bool {
-        self.look(|state| match state.machine.routes().owner(id) {
-            Owner::Me => !state.is_stopped,
-            Owner::Child(_) => state.machine.routes().standing(id) == Standing::Live,
-            Owner::Nobody => false,
-            Owner::Up => !state.is_stopped && !state.machine.is_closing(),
-        })
+        self.look(|state| state.lives(id))
     }
 
     /// Rounded up, so that no deadline is met early.
@@ -118,12 +113,15 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
         sent
     }
 
-    fn watch(&self, dst: ContextId, sink: Arc<dyn CallSink>) -> Handle {
+    fn watch(&self, dst: ContextId, sink: Arc<dyn CallSink>) -> Option<Handle> {
         self.with(|state, _| {
+            if !state.lives(dst) {
+                return None;
+            }
             let name = self.name_in(state, dst);
             let handle = state.machine.watch(dst);
             state.sinks.insert(handle, Sink::Watch(dst, name, sink));
-            handle
+            Some(handle)
         })
     }
 
@@ -203,5 +201,17 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
 
     fn taken(&self, handle: Handle, cost: u32) {
         self.with(|state, _| state.machine.taken(handle, cost, &mut state.out));
+    }
+}
+
+impl<R: Routes> State<R> {
+    /// Whether nothing was heard of the end of `id`.
+    fn lives(&self, id: ContextId) -> bool {
+        match self.machine.routes().owner(id) {
+            Owner::Me => !self.is_stopped,
+            Owner::Child(_) => self.machine.routes().standing(id) == Standing::Live,
+            Owner::Nobody => false,
+            Owner::Up => !self.is_stopped && !self.machine.is_closing(),
+        }
     }
 }
