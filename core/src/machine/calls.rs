@@ -1,6 +1,8 @@
 //! Calls of ours: sent, given up, timed out; each ends exactly once (rule 4).
 
-use offshoot_wire::{Body, CallId, ContextId, Dead, DeadCode, Frame, Handle, ReplyTo, Window, codec};
+use offshoot_wire::{
+    Body, CallId, ContextId, Dead, DeadCode, FRAME_COST, Frame, Handle, ReplyTo, Window, codec,
+};
 
 use super::{
     Action, Actions, FlowKey, Machine, NoWay, Outcome, Outgoing, Progress, Queued, Routes, Tick, Timer,
@@ -76,7 +78,7 @@ impl<R: Routes> Machine<R> {
         let me = self.config.me;
         let link = self.way_to(call.respondent);
         if let Some(entry) = link.and_then(|link| self.link_mut(link)) {
-            let flow = FlowKey { src: me, dst: call.respondent, handle: call.to };
+            let flow = FlowKey::new(me, call.respondent, call.to);
             entry.outbox.take_out_of(flow, |queued| queued.frame.reply_to == ReplyTo::Handle(handle));
         }
         if call.progress == Progress::NotSent {
@@ -114,10 +116,11 @@ impl<R: Routes> Machine<R> {
             return Err(Unsent::Stopped);
         }
         self.check_size(&body)?;
-        let flow = FlowKey { src: self.config.me, dst, handle };
-        let waits =
-            self.way_to(dst).and_then(|link| self.link(link)).is_some_and(|l| l.outbox.is_starved(&flow));
-        if waits {
+        // No more waits here than the destination would take, whether the link moves or not.
+        let flow = FlowKey::new(self.config.me, dst, handle);
+        let waits = self.way_to(dst).and_then(|link| self.link(link)).map_or(0, |l| l.outbox.cost_of(&flow));
+        let cost = body.len().saturating_add(FRAME_COST);
+        if waits > 0 && waits.saturating_add(cost) > self.credits.left(dst, Window::Calls) {
             self.waiting_room.insert(dst);
             return Err(Unsent::Full(body));
         }

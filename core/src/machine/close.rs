@@ -66,14 +66,18 @@ impl<R: Routes> Machine<R> {
         }
     }
 
-    /// A direct child is told to end: it is made to once its time and a grace have passed.
+    /// A direct child is told to end: it is made to once its time and a grace have passed. The shortest order counts.
     pub(super) fn expect_end(&mut self, link: LinkKey, left_ms: u32) {
         let grace = u64::from(left_ms).saturating_add(u64::from(self.config.limits.grace_ms));
-        if let Some(LinkEnd::Down { ending, .. }) = self.link_mut(link).map(|l| &mut l.end)
-            && !*ending
-        {
-            *ending = true;
-            self.timers.set(self.timers.now().after(grace), Timer::Ending(link));
+        let at = self.timers.now().after(grace);
+        let Some(LinkEnd::Down { ending, .. }) = self.link_mut(link).map(|l| &mut l.end) else { return };
+        match ending.replace(at) {
+            Some(before) if before <= at => *ending = Some(before),
+            Some(before) => {
+                self.timers.clear(before, Timer::Ending(link));
+                self.timers.set(at, Timer::Ending(link));
+            }
+            None => self.timers.set(at, Timer::Ending(link)),
         }
     }
 

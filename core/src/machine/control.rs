@@ -177,6 +177,12 @@ impl<R: Routes> Machine<R> {
         if frame.handle == Handle::CREDIT && self.merge_credit(to, &frame) {
             return;
         }
+        if let (Handle::REBIND, Ok(rebind)) =
+            (frame.handle, codec::decode::<Rebind>(&frame.body, CONTROL_BUDGET))
+        {
+            // Rule 12: as good as a frame from the new holder, whose loss the home must hear of.
+            self.remember_passing(to, rebind.holder);
+        }
         let limit = self.config.limits.control as usize;
         let full = self.link(to).is_some_and(|l| l.outbox.control_bytes() + frame.cost() > limit);
         if full && self.up != Some(from) {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use offshoot_wire::{ContextId, Window};
+use offshoot_wire::{ContextId, Handle, Window};
 
 use super::{Received, limits::Limits};
 
@@ -137,12 +137,22 @@ impl Credits {
         Some(back.saturating_add(growth))
     }
 
-    /// A stream or a context has ended: its windows go.
-    pub(super) fn forget(&mut self, gone: impl Fn(ContextId, Window) -> bool) {
-        self.sending.retain(|(dst, window), _| !gone(*dst, *window));
+    /// A stream has ended that had the handle `ours` here and `theirs` at `peer`: both its windows go.
+    pub(super) fn forget_stream(&mut self, peer: ContextId, ours: Handle, theirs: Option<Handle>) {
+        if let Some(theirs) = theirs {
+            self.sending.remove(&(peer, Window::Stream(theirs)));
+        }
+        if let Some(account) = self.receiving.remove(&(peer, Window::Stream(ours))) {
+            self.budget += u64::from(account.size.saturating_sub(self.start));
+        }
+    }
+
+    /// Contexts are gone: their windows go.
+    pub(super) fn forget(&mut self, gone: impl Fn(ContextId) -> bool) {
+        self.sending.retain(|(dst, _), _| !gone(*dst));
         let (start, mut back) = (self.start, 0);
-        self.receiving.retain(|(src, window), account| {
-            let keep = !gone(*src, *window);
+        self.receiving.retain(|(src, _), account| {
+            let keep = !gone(*src);
             if !keep {
                 back += u64::from(account.size.saturating_sub(start));
             }

@@ -129,7 +129,7 @@ impl<R: Routes> Machine<R> {
         let nobody = by != respondent && matches!(code, DeadCode::NoRoute | DeadCode::Gone);
         if nobody && self.handles.in_flight(respondent) == 0 {
             // There is nobody whose loss will be told: nothing is remembered about him, and nobody waits for it.
-            self.credits.forget(|id, _| id == respondent);
+            self.credits.forget(|id| id == respondent);
             self.end_watches(|id| id == respondent, &text, out);
         }
     }

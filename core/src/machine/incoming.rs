@@ -81,7 +81,9 @@ impl Desk {
         if let Some(id) = call.id() {
             self.by_id.remove(&id);
         }
-        self.queue.retain(|queued| *queued != slot);
+        if !call.taken {
+            self.queue.retain(|queued| *queued != slot);
+        }
         Some(call)
     }
 
@@ -90,13 +92,22 @@ impl Desk {
     }
 
     /// Rule 14: no worker is free or about to be, and one of them holds a call that waits for this one.
-    fn waits_for_itself(&self, above: &[CallId]) -> bool {
+    fn waits_for_itself(&self, above: &[CallId], me: ContextId) -> bool {
         // A worker whose call has been answered is free in a moment.
-        let mut held = self.workers.iter().map(|worker| worker.and_then(|key| self.get(key)));
-        let waits = |call: &Call| call.id().is_some_and(|id| above.contains(&id));
+        let mut held = self.workers.iter().map(|worker| worker.and_then(|key| self.waits_as(key, me)));
+        let waits = |id: CallId| above.contains(&id);
         !self.workers.is_empty()
             && held.clone().all(|call| call.is_some())
             && held.any(|call| call.is_some_and(waits))
+    }
+
+    /// The name of a call in the heads of those that it waits for. One that nobody waits for has no reply handle, and
+    /// gets a name of this context that no reply handle has.
+    fn waits_as(&self, key: CallKey, me: ContextId) -> Option<CallId> {
+        let call = self.get(key)?;
+        let slot = u32::try_from(key.slot).unwrap_or(u32::MAX);
+        let own = CallId { context: me, handle: Handle::new(u32::MAX.saturating_sub(slot)) };
+        Some(call.id().unwrap_or(own))
     }
 
     /// Forgets the chains of contexts that are gone.
@@ -184,7 +195,7 @@ impl<R: Routes> Machine<R> {
             let text = "the head of the call could not be read".to_owned();
             return self.refuse(from, &whole.frame, DropKind::Malformed, DeadCode::Malformed, text, out);
         };
-        if frame.handle == Handle::CALL_FUNCTION && self.desk.waits_for_itself(&head.above) {
+        if frame.handle == Handle::CALL_FUNCTION && self.desk.waits_for_itself(&head.above, self.config.me) {
             self.pay_back(&whole, out);
             self.fail_chain(frame.src, head.chain, "a call of it would have waited for itself");
             self.refuse_ends(frame.src, &head.ends, out);
@@ -350,7 +361,7 @@ impl<R: Routes> Machine<R> {
     fn incoming(&self, key: CallKey) -> Option<Incoming> {
         let call = self.desk.get(key)?;
         let mut above = call.head.above.clone();
-        above.extend(call.id());
+        above.extend(self.desk.waits_as(key, self.config.me));
         if above.len() > MAX_ABOVE {
             above.drain(..above.len() - MAX_ABOVE);
         }
@@ -429,9 +440,10 @@ impl<R: Routes> Machine<R> {
         if id.context != frame.src {
             return self.drop_frame(from, DropKind::Source, frame, out);
         }
-        let reply_to = ReplyTo::Handle(id.handle);
-        if self.parts.reply_to(id.context, Handle::CALL_FUNCTION) == Some(reply_to) {
-            self.parts.forget(id.context, Handle::CALL_FUNCTION);
+        let reply_to = Some(ReplyTo::Handle(id.handle));
+        let called = [Handle::CALL_FUNCTION, Handle::CREATE_CHILD];
+        if let Some(handle) = called.into_iter().find(|to| self.parts.reply_to(id.context, *to) == reply_to) {
+            self.parts.forget(id.context, handle);
             let text = "it was cancelled before it had arrived".to_owned();
             return self.send_dead(id.context, self.config.me, id.handle, DeadCode::Cancelled, text, out);
         }

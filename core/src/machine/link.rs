@@ -36,8 +36,8 @@ pub(super) enum LinkEnd {
         stamped: bool,
         /// What it can be; unknown until HELLO.
         role: Option<Role>,
-        /// It was told to end.
-        ending: bool,
+        /// It was told to end, and is made to at this moment.
+        ending: Option<Tick>,
     },
 }
 

@@ -109,7 +109,7 @@ impl<R: Routes> Machine<R> {
             }
             keep
         });
-        self.credits.forget(|id, _| gone(id));
+        self.credits.forget(gone);
     }
 
     fn end_calls_to(&mut self, gone: impl Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {

@@ -132,7 +132,7 @@ impl<R: Routes> Machine<R> {
     /// Makes the link to a new child: announces it upward and queues its SETUP. Calls may follow at once.
     pub fn add_child(&mut self, now: Tick, child: NewChild, out: &mut Actions) -> LinkKey {
         self.timers.advance(now);
-        let end = LinkEnd::Down { stamped: child.stamped, role: None, ending: false };
+        let end = LinkEnd::Down { stamped: child.stamped, role: None, ending: None };
         let link = LinkKey { slot: self.links.insert(Link::new(child.id, end, now)), peer: child.id };
         let mut steps = Vec::new();
         self.routes.add_child(link, &child.name, &mut steps);
@@ -166,7 +166,17 @@ impl<R: Routes> Machine<R> {
             (Some((None, weight)), Some(handle)) => self.stream_left(handle, weight, out),
             _ => {}
         }
+        self.make_room(link, &pulled.frame, out);
         Some(pulled.frame)
+    }
+
+    /// Whoever waits to send without an answer may go on once nothing of it waits any more.
+    fn make_room(&mut self, link: LinkKey, left: &Frame, out: &mut Actions) {
+        let is_waited_for = left.src == self.config.me && self.waiting_room.contains(&left.dst);
+        if is_waited_for && self.link(link).is_some_and(|l| l.outbox.cost_of(&FlowKey::of(left)) == 0) {
+            self.waiting_room.remove(&left.dst);
+            out.push(Action::Room(left.dst));
+        }
     }
 
     /// Whether something could be pulled for a link.

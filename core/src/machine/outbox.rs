@@ -4,7 +4,7 @@
 //! handle of one destination, and keeps its order. Bodies of our own are queued whole and cut when they leave, under
 //! the credit of their window; frames of others pass whole.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use offshoot_wire::{ContextId, FRAME_COST, Frame, Handle, MAX_CHUNK, Part, Window};
 
@@ -19,13 +19,19 @@ pub(super) struct FlowKey {
 }
 
 impl FlowKey {
-    /// The flow of a frame: CANCEL and the end of a chain travel in the flow of the calls that they are about.
+    /// The flow of a frame.
     pub(super) fn of(frame: &Frame) -> Self {
-        let handle = match frame.handle {
-            Handle::CANCEL | Handle::CHAIN_END => Handle::CALL_FUNCTION,
+        Self::new(frame.src, frame.dst, frame.handle)
+    }
+
+    /// The flow to a handle: CANCEL and the end of a chain travel in that of the calls that they are about, whatever
+    /// these call.
+    pub(super) const fn new(src: ContextId, dst: ContextId, handle: Handle) -> Self {
+        let handle = match handle {
+            Handle::CANCEL | Handle::CHAIN_END | Handle::CREATE_CHILD => Handle::CALL_FUNCTION,
             handle => handle,
         };
-        Self { src: frame.src, dst: frame.dst, handle }
+        Self { src, dst, handle }
     }
 }
 
@@ -74,14 +80,29 @@ pub(super) struct Pulled {
     pub(super) done: Option<(Option<LinkKey>, u64)>,
 }
 
+/// A flow with frames queued.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Flow {
+    queue: VecDeque<Queued>,
+    /// What its frames cost in credit altogether, in bytes.
+    cost: usize,
+    /// The window whose credit its first frame waits for; then it has no turn.
+    starved: Option<Window>,
+}
+
 /// The queues of one link.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Outbox {
     control: VecDeque<Control>,
     control_bytes: usize,
-    flows: BTreeMap<FlowKey, VecDeque<Queued>>,
-    /// Flows that may send, in turn. A flow is here, or under `starved`.
+    flows: BTreeMap<FlowKey, Flow>,
+    /// Flows that have not sent anything yet, in the order in which they came. They have every second turn, so that a
+    /// small call passes a bulk stream, and a crowd of new flows does not stop an old one.
+    fresh: VecDeque<FlowKey>,
+    /// Flows that have sent, in turn. A flow with frames is in one of these two, or under `starved`.
     turn: VecDeque<FlowKey>,
+    /// The last turn went to a fresh flow.
+    was_fresh: bool,
     /// Flows whose first frame waits for credit.
     starved: BTreeMap<(ContextId, Window), VecDeque<FlowKey>>,
     bytes: u64,
@@ -101,7 +122,7 @@ impl Outbox {
 
     /// Whether something could leave now.
     pub(super) fn is_ready(&self) -> bool {
-        !self.turn.is_empty() || self.control.iter().any(|c| c.behind.is_empty())
+        !self.turn.is_empty() || !self.fresh.is_empty() || self.control.iter().any(|c| c.behind.is_empty())
     }
 
     /// Whether nothing waits at all.
@@ -120,10 +141,11 @@ impl Outbox {
         self.weigh(&queued);
         let key = FlowKey::of(&queued.frame);
         let flow = self.flows.entry(key).or_default();
-        if flow.is_empty() {
-            self.turn.push_front(key);
+        if flow.queue.is_empty() {
+            self.fresh.push_back(key);
         }
-        flow.push_back(queued);
+        flow.cost += queued.frame.cost();
+        flow.queue.push_back(queued);
     }
 
     /// Queues a frame that need not wait for what its flow still holds: it takes no credit.
@@ -137,12 +159,18 @@ impl Outbox {
             }
         }
         let flow = self.flows.entry(key).or_default();
-        flow.push_front(queued);
-        if flow.len() == 1 {
-            self.turn.push_front(key);
+        flow.cost += queued.frame.cost();
+        flow.queue.push_front(queued);
+        if flow.queue.len() == 1 {
+            self.fresh.push_back(key);
         } else {
             self.unstarve(key);
         }
+    }
+
+    /// What waits in a flow, by its cost in credit.
+    pub(super) fn cost_of(&self, key: &FlowKey) -> usize {
+        self.flows.get(key).map_or(0, |flow| flow.cost)
     }
 
     fn weigh(&mut self, queued: &Queued) {
@@ -164,8 +192,12 @@ impl Outbox {
 
     /// Queues a control frame. It leaves in front of all data but what is queued now in flows that `behind` picks.
     pub(super) fn push_control(&mut self, frame: Frame, behind: impl Fn(&FlowKey) -> bool) {
-        let behind: BTreeMap<_, _> =
-            self.flows.iter().filter(|(key, _)| behind(key)).map(|(key, flow)| (*key, flow.len())).collect();
+        let behind: BTreeMap<_, _> = self
+            .flows
+            .iter()
+            .filter(|(key, flow)| flow.starved.is_none() && behind(key))
+            .map(|(key, flow)| (*key, flow.queue.len()))
+            .collect();
         self.control_bytes += frame.cost();
         self.control.push_back(Control { frame, behind });
     }
@@ -177,24 +209,31 @@ impl Outbox {
 
     /// Takes what leaves next; cuts a chunk off a long body of our own, and spends its credit.
     pub(super) fn pull(&mut self, credits: &mut Credits) -> Option<Pulled> {
-        if let Some(at) = self.control.iter().position(|c| c.behind.is_empty()) {
-            let frame = self.control.remove(at)?.frame;
-            self.control_bytes = self.control_bytes.saturating_sub(frame.cost());
-            return Some(Pulled { frame, done: None });
-        }
-        while let Some(key) = self.turn.pop_front() {
+        loop {
+            if let Some(at) = self.control.iter().position(|c| c.behind.is_empty()) {
+                let frame = self.control.remove(at)?.frame;
+                self.control_bytes = self.control_bytes.saturating_sub(frame.cost());
+                return Some(Pulled { frame, done: None });
+            }
+            let key = self.next_turn()?;
             match self.cut(key, credits) {
                 Some(pulled) => return Some(pulled),
                 None => self.starve(key),
             }
         }
-        None
+    }
+
+    /// The flow whose turn it is.
+    fn next_turn(&mut self) -> Option<FlowKey> {
+        let is_fresh = !self.fresh.is_empty() && (self.turn.is_empty() || !self.was_fresh);
+        self.was_fresh = is_fresh;
+        if is_fresh { self.fresh.pop_front() } else { self.turn.pop_front() }
     }
 
     /// The next frame of a flow that has its turn; `None` if its credit does not suffice.
     fn cut(&mut self, key: FlowKey, credits: &mut Credits) -> Option<Pulled> {
         let flow = self.flows.get_mut(&key)?;
-        let head = flow.front_mut()?;
+        let head = flow.queue.front_mut()?;
         let left = match head.window {
             Some(window) => credits.left(head.frame.dst, window),
             None => usize::MAX,
@@ -226,22 +265,23 @@ impl Outbox {
     /// Removes the first frame of a flow that is out of turn, and gives the flow its next turn.
     fn take_front(&mut self, key: FlowKey) -> Option<Queued> {
         let flow = self.flows.get_mut(&key)?;
-        let queued = flow.pop_front()?;
-        if flow.is_empty() {
+        let queued = flow.queue.pop_front()?;
+        flow.cost = flow.cost.saturating_sub(queued.frame.cost());
+        if flow.queue.is_empty() {
             self.flows.remove(&key);
         } else {
             self.turn.push_back(key);
         }
         self.unweigh(&queued);
-        self.left(key);
+        self.come_nearer(key, 1);
         Some(queued)
     }
 
-    /// A frame of this flow has left, or will never leave: who waits behind it comes nearer.
-    fn left(&mut self, key: FlowKey) {
+    /// So many frames at the front of this flow have left, or never will: who waits behind them comes nearer.
+    fn come_nearer(&mut self, key: FlowKey, frames: usize) {
         for control in &mut self.control {
             if let Some(count) = control.behind.get_mut(&key) {
-                *count -= 1;
+                *count = count.saturating_sub(frames);
                 if *count == 0 {
                     control.behind.remove(&key);
                 }
@@ -249,30 +289,41 @@ impl Outbox {
         }
     }
 
+    /// A flow has no turn before credit comes. Nothing waits behind it so long: SHUTDOWN alone waits for flows of our
+    /// own, and what is without credit when it leaves is not sent any more (rule 10).
     fn starve(&mut self, key: FlowKey) {
-        let Some(head) = self.flows.get(&key).and_then(VecDeque::front) else { return };
-        if let Some(window) = head.window {
-            self.starved.entry((key.dst, window)).or_default().push_back(key);
-        }
+        let Some(flow) = self.flows.get_mut(&key) else { return };
+        let Some(window) = flow.queue.front().and_then(|head| head.window) else { return };
+        flow.starved = Some(window);
+        self.starved.entry((key.dst, window)).or_default().push_back(key);
+        self.come_nearer(key, usize::MAX);
     }
 
     /// The flow may have something else in front now: let it have its turn.
     fn unstarve(&mut self, key: FlowKey) {
-        let mut found = false;
-        self.starved.retain(|_, keys| {
-            found |= keys.contains(&key);
+        let Some(window) = self.flows.get_mut(&key).and_then(|flow| flow.starved.take()) else { return };
+        self.forget_starved(key, window);
+        self.turn.push_front(key);
+    }
+
+    fn forget_starved(&mut self, key: FlowKey, window: Window) {
+        if let Some(keys) = self.starved.get_mut(&(key.dst, window)) {
             keys.retain(|k| *k != key);
-            !keys.is_empty()
-        });
-        if found && self.flows.contains_key(&key) {
-            self.turn.push_front(key);
+            if keys.is_empty() {
+                self.starved.remove(&(key.dst, window));
+            }
         }
     }
 
     /// Credit has come: the flows that waited for it have their turn again. Tells whether there were any.
     pub(super) fn feed(&mut self, dst: ContextId, window: Window) -> bool {
         let Some(keys) = self.starved.remove(&(dst, window)) else { return false };
-        self.turn.extend(keys);
+        for key in keys {
+            if let Some(flow) = self.flows.get_mut(&key) {
+                flow.starved = None;
+                self.turn.push_back(key);
+            }
+        }
         true
     }
 
@@ -288,47 +339,60 @@ impl Outbox {
 
     /// Takes out the flows that `flows` names among those that wait for credit.
     pub(super) fn take_starved(&mut self, flows: impl Fn(&FlowKey) -> bool) -> Vec<Queued> {
-        let keys: BTreeSet<FlowKey> =
-            self.starved.values().flatten().filter(|key| flows(key)).copied().collect();
-        self.take_out(|key| keys.contains(key), |_| true)
+        let keys: Vec<FlowKey> = self.starved.values().flatten().filter(|key| flows(key)).copied().collect();
+        keys.into_iter().flat_map(|key| self.take_out_of(key, |_| true)).collect()
     }
 
     /// Takes out of one flow all frames that `pick` wants.
     pub(super) fn take_out_of(&mut self, key: FlowKey, pick: impl Fn(&Queued) -> bool) -> Vec<Queued> {
         let Some(flow) = self.flows.get_mut(&key) else { return Vec::new() };
-        let (mut out, mut keep) = (Vec::new(), VecDeque::new());
-        for queued in flow.drain(..) {
-            if pick(&queued) { out.push(queued) } else { keep.push_back(queued) }
+        let (mut places, mut out, mut keep) = (Vec::new(), Vec::new(), VecDeque::new());
+        for (place, queued) in flow.queue.drain(..).enumerate() {
+            if pick(&queued) {
+                places.push(place);
+                out.push(queued);
+            } else {
+                keep.push_back(queued);
+            }
         }
-        *flow = keep;
+        flow.queue = keep;
         if out.is_empty() {
             return out;
         }
-        if flow.is_empty() {
+        flow.cost = flow.queue.iter().map(|queued| queued.frame.cost()).sum();
+        self.step_over(key, &places);
+        self.unstarve(key);
+        if self.flows.get(&key).is_some_and(|flow| flow.queue.is_empty()) {
             self.flows.remove(&key);
+            self.fresh.retain(|k| *k != key);
             self.turn.retain(|k| *k != key);
         }
-        self.unstarve(key);
         for queued in &out {
             self.unweigh(queued);
-            self.left(key);
         }
         out
     }
 
+    /// Frames at these places of a flow were taken out: who waited for one of them waits for one less.
+    fn step_over(&mut self, key: FlowKey, places: &[usize]) {
+        for control in &mut self.control {
+            if let Some(count) = control.behind.get_mut(&key) {
+                *count -= places.iter().filter(|place| **place < *count).count();
+                if *count == 0 {
+                    control.behind.remove(&key);
+                }
+            }
+        }
+    }
+
     /// Frames that wait.
     pub(super) fn waiting(&self) -> usize {
-        self.control.len() + self.flows.values().map(VecDeque::len).sum::<usize>()
+        self.control.len() + self.flows.values().map(|flow| flow.queue.len()).sum::<usize>()
     }
 
     /// Dead messages among them: for invariants.
     pub(super) fn dead(&self) -> usize {
-        self.flows.values().flatten().filter(|queued| queued.frame.is_dead()).count()
-    }
-
-    /// The flows of one source to one destination whose first frame waits for credit.
-    pub(super) fn is_starved(&self, key: &FlowKey) -> bool {
-        self.starved.values().any(|keys| keys.contains(key))
+        self.flows.values().flat_map(|flow| &flow.queue).filter(|queued| queued.frame.is_dead()).count()
     }
 }
 

@@ -16,7 +16,7 @@ impl<R: Routes> Machine<R> {
     /// A frame came by a link.
     pub(super) fn on_frame(&mut self, link: LinkKey, mut frame: Frame, out: &mut Actions) {
         let Some(entry) = self.link(link).filter(|l| !l.cut) else { return };
-        if entry.is_silent() && frame.handle != Handle::HELLO {
+        if entry.is_silent() && !(frame.handle == Handle::HELLO && frame.is_control()) {
             return self.cut(link, "it sent frames before HELLO", out);
         }
         if entry.is_stamped() {

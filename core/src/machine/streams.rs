@@ -265,7 +265,7 @@ impl<R: Routes> Machine<R> {
         let Some(stream) = self.handles.stream_mut(handle) else { return };
         stream.unsent = 0;
         let (Some(peer), Some(peer_handle)) = (stream.peer, stream.peer_handle) else { return };
-        let key = super::FlowKey { src: self.config.me, dst: peer, handle: peer_handle };
+        let key = super::FlowKey::new(self.config.me, peer, peer_handle);
         if let Some(link) = self.way_to(peer).and_then(|key| self.link_mut(key)) {
             link.outbox.take_out_of(key, |queued| queued.window.is_some());
         }
@@ -304,9 +304,7 @@ impl<R: Routes> Machine<R> {
     fn end_stream(&mut self, handle: Handle) {
         let Some(Entry::Stream(stream)) = self.handles.remove(handle) else { return };
         let Some(peer) = stream.peer else { return };
-        let sent_to = stream.peer_handle.map(Window::Stream);
-        self.credits
-            .forget(|id, window| id == peer && (window == Window::Stream(handle) || Some(window) == sent_to));
+        self.credits.forget_stream(peer, handle, stream.peer_handle);
     }
 
     /// Bytes of one of our items have left.

@@ -1,0 +1,47 @@
+//! Calls: cancelled half-way, and waiting in a circle (rules 4 and 14).
+
+use offshoot_core::{
+    machine::{Action, Limits, Outcome, Outgoing},
+    wire::{DeadCode, Handle},
+};
+
+use crate::bed::{Bed, ROOT, call_body, call_to};
+
+#[test]
+fn cancelling_half_a_call_for_a_child_leaves_nothing_at_either_end() {
+    let mut bed = Bed::new(Limits::default());
+    let child = bed.child(ROOT);
+    let now = bed.now;
+    let call = Outgoing {
+        dst: child,
+        handle: Handle::CREATE_CHILD,
+        body: call_body(300_000),
+        deadline: None,
+        ends: Vec::new(),
+    };
+    let handle = bed.at(ROOT, |machine, out| machine.call(now, call, out)).unwrap();
+    assert!(bed.step(ROOT, child), "the first piece leaves");
+    bed.at(ROOT, |machine, out| machine.cancel(now, handle, out));
+    bed.settle();
+    assert_eq!(bed.machine(ROOT).sizes().handles, 0);
+    assert_eq!(bed.machine(child).sizes().parts, 0);
+}
+
+#[test]
+fn a_call_that_nobody_waits_for_does_not_wait_for_itself_unseen() {
+    let mut bed = Bed::new(Limits::default());
+    let child = bed.child(ROOT);
+    let now = bed.now;
+    bed.at(ROOT, |machine, out| {
+        machine.send_one_way(now, child, Handle::CALL_FUNCTION, call_body(0), out).unwrap();
+    });
+    bed.settle();
+    let outer = bed.take(child).unwrap();
+    bed.call(child, ROOT, call_to("any", Vec::new(), outer.above, 0)).unwrap();
+    bed.settle();
+    let inner = bed.take(ROOT).unwrap();
+    bed.call(ROOT, child, call_to("any", Vec::new(), inner.above, 0)).unwrap();
+    bed.settle();
+    let refused = |action: &Action| matches!(action, Action::Answer { outcome: Outcome::Dead { dead, .. }, .. } if dead.code == DeadCode::WouldWait);
+    assert!(bed.done(ROOT).iter().any(refused));
+}

@@ -1,0 +1,11 @@
+//! What went wrong in the machine once: each a small tree that is moved by hand.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+
+mod bed;
+mod calls;
+mod credit;
+mod life;
+mod order;
+mod streams;

@@ -1,0 +1,55 @@
+//! The order in which things leave (rule 10).
+
+use offshoot_core::{
+    machine::Limits,
+    wire::{Handle, ReplyTo},
+};
+
+use crate::bed::{Bed, ROOT, call_body, frame};
+
+#[test]
+fn shutdown_does_not_wait_for_credit() {
+    let mut bed = Bed::new(Limits::default());
+    let child = bed.child(ROOT);
+    for _ in 0..30 {
+        bed.call(ROOT, child, call_body(100_000)).unwrap();
+    }
+    let now = bed.now;
+    bed.at(ROOT, |machine, out| machine.shutdown_context(now, child, 1000, out)).unwrap();
+    bed.settle();
+    assert!(bed.machine(child).is_closing());
+}
+
+#[test]
+fn shutdown_leaves_behind_what_was_queued_before_it_even_if_a_later_call_is_taken_back() {
+    let mut bed = Bed::new(Limits::default());
+    let child = bed.child(ROOT);
+    let now = bed.now;
+    bed.call(ROOT, child, call_body(0)).unwrap();
+    bed.call(ROOT, child, call_body(0)).unwrap();
+    bed.at(ROOT, |machine, out| machine.shutdown_context(now, child, 1000, out)).unwrap();
+    let late = bed.call(ROOT, child, call_body(0)).unwrap();
+    bed.at(ROOT, |machine, out| machine.cancel(now, late, out));
+    let link = bed.link(ROOT, child);
+    let order: Vec<Handle> = std::iter::from_fn(|| bed.at(ROOT, |machine, out| machine.pull(link, out)))
+        .map(|f| f.handle)
+        .collect();
+    assert_eq!(order, [Handle::CALL_FUNCTION, Handle::CALL_FUNCTION, Handle::SHUTDOWN]);
+}
+
+#[test]
+fn a_crowd_of_new_flows_does_not_starve_a_frame_that_waits() {
+    let mut bed = Bed::new(Limits::default());
+    let hop = bed.child(ROOT);
+    let (honest, crowd) = (bed.child(hop), bed.child(hop));
+    let up = bed.link(hop, ROOT);
+    let to = |src, handle| frame(src, ROOT, Handle::new(handle), ReplyTo::Nobody, vec![0; 1000]);
+    bed.inject(crowd, hop, to(crowd, 9_998));
+    bed.inject(crowd, hop, to(crowd, 9_999));
+    bed.inject(honest, hop, to(honest, 5_000));
+    let turns = (10_000..10_100).position(|handle| {
+        bed.inject(crowd, hop, to(crowd, handle));
+        bed.at(hop, |machine, out| machine.pull(up, out)).is_some_and(|frame| frame.src == honest)
+    });
+    assert!(turns.is_some_and(|turns| turns < 5), "it left after {turns:?} turns");
+}
