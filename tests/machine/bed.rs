@@ -8,8 +8,8 @@ use offshoot_core::{
         Unsent,
     },
     wire::{
-        Body, CallHead, CallId, ContextId, End, Frame, Handle, Hello, ReplyTo, Role, Setup, StreamHead,
-        VERSION, codec,
+        Body, CallHead, CallId, ContextId, End, Frame, Handle, Hello, ReplyHead, ReplyTo, Role, Setup,
+        StreamHead, VERSION, codec,
     },
 };
 use offshoot_parent::table::Table;
@@ -176,6 +176,18 @@ impl Bed {
     pub(crate) fn take(&mut self, id: ContextId) -> Option<Incoming> {
         let now = self.now;
         self.at(id, |machine, out| machine.take_call(now, 0, out))
+    }
+
+    /// The worker of a context takes the next call and answers it with so many bytes.
+    pub(crate) fn take_and_answer(&mut self, id: ContextId, bytes: usize) {
+        let now = self.now;
+        let call = self.take(id).expect("a call waits");
+        let mut body = codec::encode(&ReplyHead::Value(Vec::new())).expect("a head");
+        body.resize(body.len() + bytes, 0);
+        self.at(id, |machine, out| {
+            machine.release_worker(0);
+            machine.answer(now, call.key, body.into(), &[], false, out);
+        });
     }
 
     /// Sends an item of so many bytes, if there is room.

@@ -1,7 +1,7 @@
 //! Calls: cancelled half-way, and waiting in a circle (rules 4 and 14).
 
 use offshoot_core::{
-    machine::{Action, Limits, Outcome, Outgoing},
+    machine::{Action, Limits, Outcome, Outgoing, Progress},
     wire::{DeadCode, Handle},
 };
 
@@ -44,4 +44,38 @@ fn a_call_that_nobody_waits_for_does_not_wait_for_itself_unseen() {
     bed.settle();
     let refused = |action: &Action| matches!(action, Action::Answer { outcome: Outcome::Dead { dead, .. }, .. } if dead.code == DeadCode::WouldWait);
     assert!(bed.done(ROOT).iter().any(refused));
+}
+
+#[test]
+fn a_call_that_never_left_for_a_child_that_died_surely_did_not_run() {
+    let mut bed = Bed::new(Limits::default());
+    let hop = bed.child(ROOT);
+    let child = bed.child(hop);
+    bed.stop(child);
+    bed.call(ROOT, child, call_body(0)).unwrap();
+    bed.settle();
+    bed.kill(child);
+    let answer = bed.done(ROOT).iter().find(|action| matches!(action, Action::Answer { .. }));
+    let undelivered =
+        |outcome: &Outcome| matches!(outcome, Outcome::Dead { progress: Progress::Undelivered, .. });
+    assert!(matches!(answer, Some(Action::Answer { outcome, .. }) if undelivered(outcome)), "{answer:?}");
+}
+
+#[test]
+fn an_answer_that_a_crowded_hop_refuses_ends_its_call() {
+    let mut limits = Limits::default();
+    (limits.downlink, limits.window_start) = (4_000, 1 << 16);
+    let mut bed = Bed::new(limits);
+    let (caller, callee) = (bed.child(ROOT), bed.child(ROOT));
+    for _ in 0..3 {
+        bed.call(caller, callee, call_body(0)).unwrap();
+    }
+    bed.settle();
+    bed.stop(caller);
+    for _ in 0..3 {
+        bed.take_and_answer(callee, 5_000);
+        bed.settle();
+    }
+    bed.resume();
+    assert_eq!(bed.ended_calls(caller), 3);
 }

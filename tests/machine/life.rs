@@ -1,7 +1,7 @@
 //! Beginning and end of a link.
 
 use offshoot_core::{
-    machine::{Action, Event, Limits, Tick},
+    machine::{Action, Event, Limits, NoId, Tick},
     wire::{Handle, ReplyTo},
 };
 
@@ -29,4 +29,31 @@ fn a_shorter_order_to_end_counts() {
         machine.handle(Tick(10_000), Event::Due, out);
     });
     assert!(bed.done(ROOT).iter().any(|action| matches!(action, Action::Escalate(_))));
+}
+
+#[test]
+fn a_context_that_ends_makes_no_more_children() {
+    let mut bed = Bed::new(Limits::default());
+    let hop = bed.child(ROOT);
+    bed.child(hop);
+    let now = bed.now;
+    bed.at(hop, |machine, out| {
+        machine.shutdown(now, 1000, out);
+        assert_eq!(machine.take_id(out), Err(NoId::Exhausted));
+    });
+}
+
+#[test]
+fn a_child_that_does_not_take_its_answers_is_cut() {
+    let mut limits = Limits::default();
+    limits.downlink = 1 << 20;
+    let mut bed = Bed::new(limits);
+    let child = bed.child(ROOT);
+    let link = bed.link(ROOT, child);
+    let question = frame(child, ROOT, Handle::new(9_999), ReplyTo::Handle(Handle::new(1000)), Vec::new());
+    let asked = (1..100_000).find(|_| {
+        bed.inject(child, ROOT, question.clone());
+        bed.done(ROOT).iter().any(|action| matches!(action, Action::Cut(cut, _) if *cut == link))
+    });
+    assert!(asked.is_some_and(|asked| asked < 20_000), "cut after {asked:?} questions");
 }

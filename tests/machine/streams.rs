@@ -2,10 +2,10 @@
 
 use offshoot_core::{
     machine::{Action, Limits},
-    wire::{Direction, End},
+    wire::{Direction, End, Handle, ReplyTo, StreamHead, codec},
 };
 
-use crate::bed::{Bed, ROOT};
+use crate::bed::{Bed, ROOT, call_to, frame};
 
 #[test]
 fn a_home_hears_of_the_loss_of_a_holder_that_never_wrote_to_it() {
@@ -21,4 +21,55 @@ fn a_home_hears_of_the_loss_of_a_holder_that_never_wrote_to_it() {
     bed.settle();
     bed.kill(holder);
     assert!(bed.done(home).iter().any(|action| matches!(action, Action::Ended { .. })));
+}
+
+#[test]
+fn a_stream_that_broke_here_keeps_its_handle_until_the_other_side_has_closed() {
+    let mut bed = Bed::new(Limits::default());
+    let child = bed.child(ROOT);
+    let old = bed.at(ROOT, |machine, _| machine.export(child, Direction::Sends));
+    let end = End { home: ROOT, handle: old, direction: Direction::Receives };
+    let held = bed.at(child, |machine, out| {
+        let held = machine.import(ROOT, end).unwrap();
+        machine.stream_open(held, out);
+        held
+    });
+    bed.settle();
+    // An item comes to the end that sends: this side breaks the stream, and tells the other side.
+    let item = codec::encode(&StreamHead::Item(Vec::new())).unwrap();
+    let item = frame(child, ROOT, old, ReplyTo::Handle(held), item);
+    bed.inject(child, ROOT, item);
+    bed.at(ROOT, |machine, out| machine.stream_close(old, None, out));
+    let new = bed.at(ROOT, |machine, _| machine.export(child, Direction::Sends));
+    bed.settle();
+    assert_ne!(new, old, "the answer to the break was still to come");
+    let ended = |action: &Action| matches!(action, Action::Ended { handle, .. } if *handle == new);
+    assert!(!bed.done(ROOT).iter().any(ended));
+    assert_eq!(bed.machine(ROOT).sizes().handles, 1, "the old handle is free once the answer is there");
+}
+
+#[test]
+fn ends_of_a_caller_that_is_gone_leave_nothing_behind() {
+    let mut bed = Bed::new(Limits::default());
+    let child = bed.child(ROOT);
+    let before = bed.machine(ROOT).sizes().handles;
+    let end = |n: u32| End { home: child, handle: Handle::new(2000 + n), direction: Direction::Sends };
+    bed.call(child, ROOT, call_to("any", (0..100).map(end).collect(), Vec::new(), 0)).unwrap();
+    bed.settle();
+    bed.kill(child);
+    assert_eq!(bed.machine(ROOT).sizes().handles, before);
+}
+
+#[test]
+fn ends_in_refused_calls_make_no_state() {
+    let mut bed = Bed::new(Limits::default());
+    let child = bed.child(ROOT);
+    let end = |n: u32| End { home: child, handle: Handle::new(5000 + n), direction: Direction::Sends };
+    for _ in 0..20 {
+        bed.call(child, ROOT, call_to("ours", (0..100).map(end).collect(), Vec::new(), 0)).unwrap();
+        bed.settle();
+        assert!(bed.take(ROOT).is_none(), "a child may not call this");
+        bed.settle();
+    }
+    assert_eq!(bed.machine(ROOT).sizes().handles, 0);
 }

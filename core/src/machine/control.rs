@@ -85,7 +85,10 @@ impl<R: Routes> Machine<R> {
     /// Does what the routing table wants done.
     pub(super) fn carry_out(&mut self, steps: Vec<Step>, out: &mut Actions) {
         let lost: BTreeSet<ContextId> = steps.iter().flat_map(lost_by).copied().collect();
-        for step in steps {
+        // What a loss ends here may still send something, and the news of the loss leaves behind that.
+        let (losses, rest): (Vec<Step>, Vec<Step>) =
+            steps.into_iter().partition(|step| matches!(step, Step::Lost(_)));
+        for step in losses.into_iter().chain(rest) {
             match step {
                 Step::Up(frame) => {
                     if let Some(up) = self.up {

@@ -3,8 +3,8 @@
 use offshoot_wire::{ContextId, Dead, DeadCode, Frame, Handle, ReplyTo, codec};
 
 use super::{
-    Action, Actions, DropKind, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes, handles::Entry,
-    parts::CONTROL_BUDGET,
+    Action, Actions, DropKind, Ended, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes,
+    handles::Entry, parts::CONTROL_BUDGET,
 };
 
 /// The longest text of a dead reply, in bytes.
@@ -83,8 +83,12 @@ impl<R: Routes> Machine<R> {
         match self.routes.owner(dst) {
             Owner::Me => self.on_dead(None, &frame, out),
             _ => {
-                if let Some(link) = self.way_to(dst) {
-                    self.queue(link, Queued::free(frame, None), out);
+                let Some(link) = self.way_to(dst) else { return };
+                self.queue(link, Queued::free(frame, None), out);
+                // A child that asks and does not take its answers, when as much of them as of all else waits for it.
+                let waiting = self.link(link).filter(|l| !l.is_up()).map_or(0, |l| l.outbox.bytes());
+                if waiting > self.config.limits.downlink.saturating_mul(2) {
+                    self.cut(link, format!("{waiting} bytes wait for it, and it takes none"), out);
                 }
             }
         }
@@ -105,8 +109,12 @@ impl<R: Routes> Machine<R> {
             None if frame.handle.is_allocated() => self.drop_frame(link, DropKind::Late, frame, out),
             None => self.drop_frame(link, DropKind::Dead, frame, out),
             Some(peer) if peer != frame.src => self.drop_frame(link, DropKind::Respondent, frame, out),
-            Some(_) if self.handles.stream(frame.handle).is_some() => {
+            Some(peer) if self.handles.stream(frame.handle).is_some() => {
                 self.break_stream(frame.handle, &dead.text, out);
+                if frame.auth == peer || matches!(dead.code, DeadCode::NoRoute | DeadCode::Gone) {
+                    // Nobody is there who would answer with a CLOSE of his own.
+                    self.finish_stream(frame.handle, Ended::Lost(dead.text), out);
+                }
             }
             Some(_) => self.end_call_dead(frame.handle, dead, frame.auth, out),
         }
@@ -141,11 +149,20 @@ impl<R: Routes> Machine<R> {
             self.timers.clear(at, super::Timer::Deadline(handle));
         }
         self.parts.forget(call.respondent, handle);
-        if !matches!(outcome, Outcome::Reply(_)) {
+        if is_untaken(&outcome) {
             self.close_untaken(&call.ends, out);
         }
         if !call.given_up {
             out.push(Action::Answer { handle, outcome });
         }
+    }
+}
+
+/// Whether the ends that a call carried can have reached nobody.
+const fn is_untaken(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Reply(_) | Outcome::TimedOut { .. } => false,
+        Outcome::Dead { progress, .. } => matches!(progress, Progress::NotSent | Progress::Undelivered),
+        Outcome::Lost { .. } | Outcome::Stopped => true,
     }
 }

@@ -14,7 +14,7 @@ pub(super) struct Link {
     pub(super) outbox: Outbox,
     pub(super) drops: BTreeMap<DropKind, u64>,
     /// Bytes of frames that came by this link and wait for the uplink.
-    pub(super) uplink_bytes: u64,
+    pub(super) booked: u64,
     /// It is not read because of them.
     pub(super) paused: bool,
     /// When a byte last came.
@@ -48,7 +48,7 @@ impl Link {
             end,
             outbox: Outbox::default(),
             drops: BTreeMap::new(),
-            uplink_bytes: 0,
+            booked: 0,
             paused: false,
             heard: now,
             pings: 0,

@@ -19,15 +19,17 @@ impl<R: Routes> Machine<R> {
         let unsent = self.take_unsent(link);
         if up {
             self.up = None;
-        } else {
+        }
+        // Before the news of the loss, which leaves behind them (rule 10).
+        for queued in unsent {
+            self.answer_unsent(queued, out);
+        }
+        if !up {
             let mut steps = Vec::new();
             self.routes.child_down(link, reason, &mut steps);
             self.carry_out(steps, out);
         }
         self.links.remove(link.slot);
-        for queued in unsent {
-            self.answer_unsent(queued, out);
-        }
         if up {
             self.resume_children(out);
             self.lose_everything_above(link.peer, reason, out);
@@ -51,8 +53,8 @@ impl<R: Routes> Machine<R> {
     /// Nothing of any child waits for the uplink any more.
     fn resume_children(&mut self, out: &mut Actions) {
         for link in self.link_keys() {
-            let waiting = self.link(link).map_or(0, |l| l.uplink_bytes);
-            self.uplink_freed(link, waiting, out);
+            let waiting = self.link(link).map_or(0, |l| l.booked);
+            self.unbook(link, waiting, out);
         }
     }
 
@@ -91,7 +93,7 @@ impl<R: Routes> Machine<R> {
                 let unsent = entry.outbox.take_out(|key| gone(key.dst), |_| true);
                 for queued in unsent {
                     if let Some(from) = queued.from {
-                        self.uplink_freed(from, queued.weight(), out);
+                        self.unbook(from, queued.weight(), out);
                     }
                     self.answer_unsent(queued, out);
                 }

@@ -147,6 +147,9 @@ impl<R: Routes> Machine<R> {
     /// # Errors
     /// [`NoId::Asked`] until [`Action::Ids`] comes; [`NoId::Exhausted`] if there is none to be had.
     pub fn take_id(&mut self, out: &mut Actions) -> Result<ContextId, NoId> {
+        if self.closing {
+            return Err(NoId::Exhausted);
+        }
         let mut steps = Vec::new();
         let id = self.routes.take_id(&mut steps);
         self.carry_out(steps, out);
@@ -162,7 +165,7 @@ impl<R: Routes> Machine<R> {
             self.handles.mark_sent(handle);
         }
         match (pulled.done, ours) {
-            (Some((Some(from), weight)), _) => self.uplink_freed(from, weight, out),
+            (Some((Some(from), weight)), _) => self.unbook(from, weight, out),
             (Some((None, weight)), Some(handle)) => self.stream_left(handle, weight, out),
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! Where a frame goes: rules 1 (route), 2 (reverse path) and 8 (one-way trees), each a decision of its own.
 
-use offshoot_wire::{ContextId, DeadCode, Frame, Handle};
+use offshoot_wire::{ContextId, DeadCode, Frame, Handle, ReplyTo};
 
 use super::{Actions, DropKind, LinkEnd, LinkKey, Machine, Owner, Queued, Routes, Standing};
 
@@ -47,6 +47,10 @@ impl<R: Routes> Machine<R> {
         out: &mut Actions,
     ) {
         self.give_back(link, frame, out);
+        if frame.reply_to == ReplyTo::Nobody && frame.handle.is_allocated() {
+            // It is an answer itself: who waits for it learns that none will come.
+            self.send_dead(frame.dst, frame.src, frame.handle, code, text.clone(), out);
+        }
         self.refuse(Some(link), frame, kind, code, text, out);
     }
 
@@ -123,6 +127,8 @@ impl<R: Routes> Machine<R> {
         let crowded = self
             .link(to)
             .is_some_and(|l| !l.is_up() && l.outbox.bytes() > downlink && l.outbox.is_heaviest(frame.dst));
+        // A body whose beginning has passed passes whole: its window bounds it.
+        let crowded = crowded && frame.part.is_none_or(|part| part.offset == 0);
         if crowded {
             let text = format!("too much waits for context {}", frame.dst);
             return self.refuse_passing(from, &frame, DropKind::Congested, DeadCode::Congested, text, out);
@@ -130,7 +136,7 @@ impl<R: Routes> Machine<R> {
         let upward = self.up == Some(to);
         let queued = Queued::free(frame, upward.then_some(from));
         if upward {
-            self.uplink_taken(from, queued.weight(), out);
+            self.book(from, queued.weight(), out);
         }
         self.queue(to, queued, out);
     }
@@ -184,24 +190,24 @@ impl<R: Routes> Machine<R> {
     }
 
     /// Rule 9: frames of a child wait for the uplink; over its share it is not read.
-    fn uplink_taken(&mut self, from: LinkKey, weight: u64, out: &mut Actions) {
+    fn book(&mut self, from: LinkKey, weight: u64, out: &mut Actions) {
         let all = self.up.and_then(|up| self.link(up)).map_or(0, |up| up.outbox.bytes());
         let share = self.uplink_share(all.saturating_add(weight));
         let Some(entry) = self.link_mut(from) else { return };
-        entry.uplink_bytes = entry.uplink_bytes.saturating_add(weight);
-        if entry.uplink_bytes > share && !entry.paused {
+        entry.booked = entry.booked.saturating_add(weight);
+        if entry.booked > share && !entry.paused {
             entry.paused = true;
             out.push(super::Action::Pause(from));
         }
     }
 
     /// Half of the share has gone: the child is read again.
-    pub(super) fn uplink_freed(&mut self, from: LinkKey, weight: u64, out: &mut Actions) {
+    pub(super) fn unbook(&mut self, from: LinkKey, weight: u64, out: &mut Actions) {
         let all = self.up.and_then(|up| self.link(up)).map_or(0, |up| up.outbox.bytes());
         let share = self.uplink_share(all);
         let Some(entry) = self.link_mut(from) else { return };
-        entry.uplink_bytes = entry.uplink_bytes.saturating_sub(weight);
-        if entry.paused && entry.uplink_bytes <= share / 2 {
+        entry.booked = entry.booked.saturating_sub(weight);
+        if entry.paused && entry.booked <= share / 2 {
             entry.paused = false;
             out.push(super::Action::Resume(from));
         }

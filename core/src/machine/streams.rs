@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use offshoot_wire::{
-    Body, ContextId, Direction, End, Frame, Handle, Rebind, ReplyTo, StreamHead, Window, codec,
+    Body, ContextId, DeadCode, Direction, End, Frame, Handle, Rebind, ReplyTo, StreamHead, Window, codec,
 };
 
 use super::{
@@ -27,6 +27,8 @@ pub(super) struct Stream {
     let_go: Option<Option<String>>,
     /// Our CLOSE has been queued.
     close_sent: bool,
+    /// The user has been told that it ended.
+    told: bool,
     /// Nothing comes from the other side any more.
     pub(super) peer_closed: bool,
     /// The lengths of items that wait to be taken.
@@ -47,6 +49,7 @@ impl Stream {
             opened: home,
             let_go: None,
             close_sent: false,
+            told: false,
             peer_closed: false,
             untaken: VecDeque::new(),
             unsent: 0,
@@ -73,13 +76,17 @@ impl<R: Routes> Machine<R> {
     /// # Errors
     /// [`BadEnd::Foreign`] if the end names no stream of a context that `from` may speak of.
     pub fn import(&mut self, from: ContextId, end: End) -> Result<Handle, BadEnd> {
-        // The giver is the home, or an ancestor of the home that handed on what it was given. What is a stream's
-        // handle is known there alone: the home refuses a holder that it was not told of.
-        let known = from == end.home || self.may_pass_on(from, end.home);
-        if !known || !end.handle.is_allocated() || end.home == self.config.me {
+        if !self.may_give(from, &end) {
             return Err(BadEnd::Foreign);
         }
         Ok(self.handles.insert(Entry::Stream(Stream::new(end.home, Some(end.handle), false, end.direction))))
+    }
+
+    /// Whether `from` may give an end: as its home, or as an ancestor of the home that hands on what it was given. What
+    /// is a stream's handle is known at home alone, which refuses a holder that it was not told of.
+    fn may_give(&self, from: ContextId, end: &End) -> bool {
+        let known = from == end.home || self.may_pass_on(from, end.home);
+        known && end.handle.is_allocated() && end.home != self.config.me
     }
 
     /// Whether `giver` can be an ancestor of `home` as far as this context can tell.
@@ -143,7 +150,7 @@ impl<R: Routes> Machine<R> {
         self.stream_open(handle, out);
         let room = u64::from(self.config.limits.window_start);
         let Some(stream) = self.handles.stream_mut(handle) else { return Err(StreamUnsent::Closed) };
-        if stream.peer_closed || stream.let_go.is_some() {
+        if stream.told || stream.let_go.is_some() {
             return Err(StreamUnsent::Closed);
         }
         let (Some(peer), Some(peer_handle)) = (stream.peer, stream.peer_handle) else {
@@ -246,7 +253,7 @@ impl<R: Routes> Machine<R> {
             return;
         };
         let Some(stream) = self.handles.stream_mut(handle) else { return };
-        if stream.let_go.is_some() {
+        if stream.told || stream.let_go.is_some() {
             return;
         }
         stream.untaken.push_back(frame.body.len());
@@ -281,12 +288,23 @@ impl<R: Routes> Machine<R> {
                 stream.close_sent = true;
                 self.send_signal(handle, &StreamHead::Fail(why.to_owned()), out);
             }
-            self.finish_stream(handle, Ended::Lost(why.to_owned()), out);
+            // Its handle stays until the other side has answered, so that the answer meets nobody else.
+            self.tell_ended(handle, Ended::Lost(why.to_owned()), out);
+        }
+    }
+
+    /// The user learns, once, that a stream has ended.
+    fn tell_ended(&mut self, handle: Handle, how: Ended, out: &mut Actions) {
+        let Some(stream) = self.handles.stream_mut(handle).filter(|s| !s.told) else { return };
+        stream.told = true;
+        if stream.let_go.is_none() {
+            out.push(Action::Ended { handle, how });
         }
     }
 
     /// Nothing comes from the other side any more.
     pub(super) fn finish_stream(&mut self, handle: Handle, how: Ended, out: &mut Actions) {
+        self.tell_ended(handle, how, out);
         let Some(stream) = self.handles.stream_mut(handle).filter(|s| !s.peer_closed) else { return };
         stream.peer_closed = true;
         let (peer, let_go) = (stream.peer, stream.let_go.is_some());
@@ -295,8 +313,6 @@ impl<R: Routes> Machine<R> {
         }
         if let_go {
             self.end_stream(handle);
-        } else {
-            out.push(Action::Ended { handle, how });
         }
     }
 
@@ -366,12 +382,11 @@ impl<R: Routes> Machine<R> {
         }
     }
 
-    /// Closes ends that a message brought and nobody took.
+    /// Refuses ends that a message brought and nobody took: their homes learn it. Nothing is remembered about them.
     pub(super) fn refuse_ends(&mut self, from: ContextId, ends: &[End], out: &mut Actions) {
-        for end in ends {
-            if let Ok(handle) = self.import(from, *end) {
-                self.stream_close(handle, None, out);
-            }
+        for end in ends.iter().filter(|end| self.may_give(from, end)).copied().collect::<Vec<_>>() {
+            let text = "nobody took this end of the channel".to_owned();
+            self.send_dead(end.home, self.config.me, end.handle, DeadCode::Gone, text, out);
         }
     }
 }
