@@ -67,6 +67,8 @@ impl Routes for Two {
 
     fn control(&mut self, _: Side, _: RouteFrame, _: &mut Vec<Step>) {}
 
+    fn parent_down(&mut self, _: ContextId, _: &str, _: &mut Vec<Step>) {}
+
     fn child_down(&mut self, link: LinkKey, reason: &str, steps: &mut Vec<Step>) {
         self.child = None;
         let del = offshoot_wire::DelRoute {

@@ -1,5 +1,7 @@
 //! The route monitor: what is announced, refused and withdrawn, and who is told (rules 5 and 6).
 
+use std::collections::BTreeSet;
+
 use offshoot_core::machine::{DropKind, LinkKey, Owner, RouteFrame, Routes, Standing, Step};
 use offshoot_core::wire::{AddRoute, ContextId, DelRoute, IdRange, Role, clean_name};
 
@@ -113,6 +115,18 @@ impl Table {
         self.lose(link.peer, &clean_reason(reason), !neighbour.refused, steps);
         self.links.remove(&link);
         self.ids.link_down(link);
+    }
+
+    /// Rule 6: this context has lost its parent. Those below are told to end, and until then work for nobody above.
+    pub(crate) fn orphaned(&mut self, top: ContextId, reason: &str, steps: &mut Vec<Step>) {
+        let heard = self.links.values().flat_map(|neighbour| match &neighbour.heard {
+            Heard::Some(ids) => ids.clone(),
+            // Of many, those that are known to have been above.
+            Heard::All => BTreeSet::from([ContextId::ROOT, top]),
+        });
+        let above: BTreeSet<_> = heard.filter(|id| self.owner(*id) == Owner::Up).collect();
+        let ids: Vec<_> = above.into_iter().collect();
+        self.tell_links(&Loss { ids: &ids, top, name: "", reason: &clean_reason(reason) }, None, steps);
     }
 
     /// Rules 5 and 6: the parent says that contexts elsewhere are gone, or refuses some that were announced to it.

@@ -275,12 +275,12 @@ impl Routes for Table {
     }
 
     fn passed(&mut self, link: LinkKey, id: ContextId) {
-        // The root and this context are never lost while the link lives; of what is behind it the link needs
-        // no news, nor of those that are gone already.
+        // This context is never lost while the link lives; of what is behind it the link needs no news, nor of those
+        // that are gone already.
         let matters = match self.owner(id) {
             Owner::Me | Owner::Nobody => false,
             Owner::Child(other) => other != link && self.contexts.contains_key(&id),
-            Owner::Up => id != ContextId::ROOT,
+            Owner::Up => true,
         };
         let Some(neighbour) = self.links.get_mut(&link).filter(|_| matters) else { return };
         if let Heard::Some(ids) = &mut neighbour.heard {
@@ -335,6 +335,10 @@ impl Routes for Table {
 
     fn child_down(&mut self, link: LinkKey, reason: &str, steps: &mut Vec<Step>) {
         self.end(link, reason, steps);
+    }
+
+    fn parent_down(&mut self, top: ContextId, reason: &str, steps: &mut Vec<Step>) {
+        self.orphaned(top, reason, steps);
     }
 }
 

@@ -24,11 +24,13 @@ impl<R: Routes> Machine<R> {
         for queued in unsent {
             self.answer_unsent(queued, out);
         }
-        if !up {
-            let mut steps = Vec::new();
+        let mut steps = Vec::new();
+        if up {
+            self.routes.parent_down(link.peer, reason, &mut steps);
+        } else {
             self.routes.child_down(link, reason, &mut steps);
-            self.carry_out(steps, out);
         }
+        self.carry_out(steps, out);
         self.links.remove(link.slot);
         if up {
             self.resume_children(out);

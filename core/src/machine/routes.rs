@@ -98,6 +98,9 @@ pub trait Routes: Clone + Eq + Hash + Debug {
 
     /// A child link is gone, and with it all that was announced by it.
     fn child_down(&mut self, link: LinkKey, reason: &str, steps: &mut Vec<Step>);
+
+    /// The parent `top` is gone, and with it all that is not below this context.
+    fn parent_down(&mut self, top: ContextId, reason: &str, steps: &mut Vec<Step>);
 }
 
 /// The table of a leaf: everything that is not mine goes up.
@@ -145,4 +148,6 @@ impl Routes for UpOnly {
     }
 
     fn child_down(&mut self, _: LinkKey, _: &str, _: &mut Vec<Step>) {}
+
+    fn parent_down(&mut self, _: ContextId, _: &str, _: &mut Vec<Step>) {}
 }

@@ -500,6 +500,20 @@ fn a_long_loss_travels_in_frames_of_at_most_4_kib() {
     }
 }
 
+#[test]
+fn what_is_below_an_orphan_hears_of_those_above_that_it_talked_to() {
+    let mut hop = Bed::hop();
+    let (a, b, silent) = (hop.child(None), hop.child(None), hop.child(None));
+    for (link, other) in [(a, 0), (a, 7), (b, 7), (b, silent.peer.number())] {
+        hop.table.passed(link, id(other));
+    }
+    let mut steps = Vec::new();
+    hop.table.parent_down(id(3), "gone", &mut steps);
+    assert_eq!(told(&steps), [(a, vec![0, 7]), (b, vec![7])]);
+    let Step::Down(_, RouteFrame::Del(del)) = &steps[0] else { panic!("{steps:?}") };
+    assert_eq!((del.top, del.reason.as_str()), (id(3), "gone"));
+}
+
 // --- trees of tables
 
 #[test]
