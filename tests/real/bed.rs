@@ -13,7 +13,7 @@ use offshoot_parent::{
     prelude::*,
     record::{Recorded, RecordedFrame, Recording},
 };
-use offshoot_tests::real::{PATIENCE, puppet::Puppet, table};
+use offshoot_tests::real::{PATIENCE, eventually, puppet::Puppet, table};
 
 /// A root that serves the functions of the tests.
 pub(crate) fn root() -> Router {
@@ -110,6 +110,26 @@ pub(crate) fn until_begun<R>(
 /// A program that is the leaf, and ignores SIGTERM.
 pub(crate) fn stubborn(folder: &Path) -> PathBuf {
     script(folder, "stubborn", &format!("trap '' TERM\nexec {}", env!("CARGO_BIN_EXE_leaf")))
+}
+
+/// A leaf that a shell has started, which holds nothing of the link and notes in a file how the leaf ended.
+pub(crate) fn watched(folder: &Path) -> (Local, PathBuf) {
+    let status = folder.join("status");
+    let text = format!(
+        "exec 3<&0 4>&1 </dev/null >/dev/null 2>&1\n{} <&3 >&4 3<&- 4>&- &\nexec 3<&- 4>&-\nwait $!\necho $? >{}",
+        env!("CARGO_BIN_EXE_leaf"),
+        status.display()
+    );
+    let file = script(folder, "watched", &text);
+    (Local::new(Payload::file(file).expect("a script")), status)
+}
+
+/// How a watched leaf ended: its exit status, or 128 and its signal.
+pub(crate) fn ended(status: &Path) -> u8 {
+    let text = eventually("the shell has noted the end", PATIENCE, || {
+        fs::read_to_string(status).ok().filter(|text| text.ends_with('\n'))
+    });
+    text.trim().parse().expect("a number")
 }
 
 /// A shell script to be started as a payload.

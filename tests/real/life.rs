@@ -10,12 +10,14 @@ use std::{
 
 use offshoot_parent::prelude::*;
 use offshoot_tests::real::{
-    PATIENCE, Signal, eventually, is_gone, kill,
+    PATIENCE, Signal, eventually,
+    flows::ENGAGE,
+    is_gone, kill,
     life::PREPARE_UNDO,
     table::{ADD, PID, TALLY, WORK},
 };
 
-use crate::bed::{hop, leaf, pid, root, stubborn};
+use crate::bed::{chain, ended, hop, leaf, pid, root, stubborn, watched};
 
 crate::tests![
     t26_a_root_that_is_killed_takes_every_descendant_with_it_within_two_seconds,
@@ -24,6 +26,7 @@ crate::tests![
     t27_a_killed_child_is_lost_with_the_reason_and_its_siblings_live_on,
     t27_a_stopped_child_is_not_lost_and_works_on_when_it_is_resumed,
     t27_a_call_whose_time_passed_while_its_context_was_stopped_is_not_run,
+    t27_what_runs_below_a_lost_hop_for_somebody_above_is_called_off,
     t27_a_half_open_link_is_found_by_ping_and_its_process_ended,
     t27_a_half_open_link_below_a_hop_is_found_by_the_hop,
     t27_children_of_a_root_that_hangs_find_it_by_ping,
@@ -138,6 +141,21 @@ fn t27_a_call_whose_time_passed_while_its_context_was_stopped_is_not_run() {
     kill(process, Signal::CONT);
     // Whatever it read before this call it has dealt with when this answer comes.
     assert_eq!(leaf.call(TALLY, ()).unwrap(), (0, before));
+}
+
+fn t27_what_runs_below_a_lost_hop_for_somebody_above_is_called_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let (method, status) = watched(folder.path());
+    let router = root();
+    let chain = chain(&router, 3);
+    let deep = chain[2].connect(method).unwrap();
+    let (begun, started) = router.channel();
+    let working = deep.call_async(ENGAGE, (begun, 60_000));
+    started.recv_timeout(PATIENCE).unwrap();
+    kill(pid(&router, &chain[0]), Signal::KILL);
+    assert!(working.wait_timeout(PATIENCE).unwrap_err().is_lost());
+    // It was told to end, and could: nothing had to be made to.
+    assert_eq!(ended(&status), 0);
 }
 
 fn t27_a_half_open_link_is_found_by_ping_and_its_process_ended() {

@@ -13,7 +13,7 @@ use offshoot_tests::real::{
     table::{ADD, ECHO_BYTES, SPIN},
 };
 
-use crate::bed::{chain, hop, leaf, pid, root, script, stubborn, until_begun};
+use crate::bed::{chain, ended, hop, leaf, pid, root, stubborn, until_begun, watched};
 
 crate::tests![
     t24_a_tree_that_is_told_to_end_ends_at_once_and_whole,
@@ -138,14 +138,7 @@ fn burden(leaf: &Context) -> Pending<Blob> {
 
 fn t25_sigterm_ends_an_endless_loop_with_100_mib_waiting_for_it() {
     let folder = tempfile::tempdir().unwrap();
-    let status = folder.path().join("status");
-    // A shell that holds nothing of the link stands between, and notes how the leaf ended.
-    let text = format!(
-        "exec 3<&0 4>&1 </dev/null >/dev/null 2>&1\n{} <&3 >&4 3<&- 4>&- &\nexec 3<&- 4>&-\nwait $!\necho $? >{}",
-        env!("CARGO_BIN_EXE_leaf"),
-        status.display()
-    );
-    let method = Local::new(Payload::file(script(folder.path(), "watched", &text)).unwrap());
+    let (method, status) = watched(folder.path());
     let router = root();
     let leaf = router.connect(method).unwrap();
     let waiting = burden(&leaf);
@@ -154,11 +147,8 @@ fn t25_sigterm_ends_an_endless_loop_with_100_mib_waiting_for_it() {
     let took = since.elapsed();
     let error = waiting.wait_timeout(PATIENCE).unwrap_err();
     assert!(error.is_lost(), "{error}");
-    eventually("the shell has noted the end", PATIENCE, || {
-        fs::read_to_string(&status).ok().filter(|text| text.ends_with('\n'))
-    });
     let sigterm = 128 + 15;
-    assert_eq!(fs::read_to_string(&status).unwrap().trim(), sigterm.to_string());
+    assert_eq!(ended(&status), sigterm);
     // It had its grace.
     assert!(took >= Duration::from_millis(1900), "{took:?}");
 }
