@@ -194,6 +194,10 @@ impl Nest {
         match shared.take_id() {
             Ok(id) => self.start(shared, request, id),
             Err(NoId::Asked) => self.waiting.push_back(request),
+            // Its end is known to the machine first.
+            Err(NoId::Exhausted) if shared.is_closing() => {
+                request.fail(shared, Phase::Allocate, ConnectErrorKind::ShuttingDown);
+            }
             Err(NoId::Exhausted) => request.fail(shared, Phase::Allocate, ConnectErrorKind::IdsExhausted),
         }
     }
