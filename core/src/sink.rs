@@ -112,7 +112,7 @@ impl Sink {
         }
     }
 
-    /// Ends the thread as soon as it has done what it is at.
+    /// Ends the thread as soon as it has done what it is at, and has woken whom it was left.
     pub(crate) fn end(&self) {
         lock(&self.queue).is_ended = true;
         self.changed.notify_all();
@@ -121,7 +121,9 @@ impl Sink {
     fn put(self: &Arc<Self>, entry: Entry) {
         self.add(|queue| {
             let size = entry.size();
-            if queue.records.len() < MAX_RECORDS && queue.bytes.saturating_add(size) <= MAX_BYTES {
+            if queue.is_ended {
+                // There is nobody to tell.
+            } else if queue.records.len() < MAX_RECORDS && queue.bytes.saturating_add(size) <= MAX_BYTES {
                 queue.bytes = queue.bytes.saturating_add(size);
                 queue.records.push_back(entry);
             } else {
@@ -133,6 +135,9 @@ impl Sink {
     fn add(self: &Arc<Self>, entry: impl FnOnce(&mut Queue)) {
         let mut queue = lock(&self.queue);
         entry(&mut queue);
+        if queue.is_ended && queue.wakes.is_empty() {
+            return;
+        }
         let is_first = !std::mem::replace(&mut queue.is_started, true);
         drop(queue);
         self.changed.notify_all();
@@ -170,7 +175,10 @@ impl Sink {
         queue.is_busy = false;
         loop {
             if queue.is_ended {
-                return None;
+                // The end is what most of them wait for. Who comes later is woken by another thread.
+                let last = queue.wakes.pop_front();
+                queue.is_started = last.is_some();
+                return last.map(Job::Wake);
             }
             if let Some(job) = queue.take() {
                 queue.is_busy = true;
@@ -246,4 +254,35 @@ impl Queue {
 /// The program's logger is foreign code.
 fn log_safely(record: &Record, from: &str) {
     drop(catch_unwind(AssertUnwindSafe(|| record.log(from))));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, task, time::Duration};
+
+    use super::*;
+
+    /// Tells when it is woken.
+    struct Bell(Mutex<mpsc::Sender<()>>);
+
+    impl task::Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            lock(&self.0).send(()).unwrap();
+        }
+    }
+
+    #[test]
+    fn whoever_waits_is_woken_though_the_end_came_before_or_behind() {
+        let (sender, rings) = mpsc::channel();
+        let wake = || Wake::Task(Arc::new(Bell(Mutex::new(sender.clone()))).into());
+        for _ in 0..100 {
+            let sink = Arc::new(Sink::default());
+            sink.wake(wake());
+            sink.end();
+            sink.wake(wake());
+            for _ in 0..2 {
+                rings.recv_timeout(Duration::from_secs(20)).unwrap();
+            }
+        }
+    }
 }
