@@ -36,6 +36,11 @@ impl Arguments<'_> {
         let halves = carry::import(self.node, self.from, &self.ends)?;
         ambient::decode(self.node, &self.body, halves)
     }
+
+    /// Closes the ends that they bring.
+    fn refuse(self) {
+        drop(carry::import(self.node, self.from, &self.ends));
+    }
 }
 
 /// Runs a call on this thread and answers it, at once or when the [`Pending`](crate::Pending) that its handler
@@ -48,14 +53,15 @@ pub(crate) fn run(node: &Arc<dyn Node>, functions: &Functions, incoming: Incomin
         function: incoming.name.clone(),
         wants_reply: incoming.wants_reply,
     };
-    let Some(handler) = incoming.function.and_then(|index| functions.handler(index)) else {
-        return caller.answer(Reply::Failed(Failed::NoSuchFunction, incoming.name));
-    };
     let arguments = Arguments {
         node,
         from: incoming.src,
         body: incoming.body.slice(incoming.args_at, incoming.body.len()),
         ends: incoming.ends.clone(),
+    };
+    let Some(handler) = incoming.function.and_then(|index| functions.handler(index)) else {
+        arguments.refuse();
+        return caller.answer(Reply::Failed(Failed::NoSuchFunction, incoming.name));
     };
     let call = Call::new(node, incoming);
     let entered = call.enter();

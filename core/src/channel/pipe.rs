@@ -4,6 +4,7 @@
 //! so a channel holds any `T` whatever thread it was made on, and a receiver that travels takes along what waits.
 
 use std::{
+    collections::VecDeque,
     ptr,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -78,7 +79,7 @@ impl Pipe {
                 let legs = std::mem::take(&mut state.legs);
                 let woken = state.want_room.wake_all();
                 drop(state);
-                drop(queue);
+                self.discard(queue);
                 legs.iter().for_each(|leg| leg.close(None));
                 fire(woken);
             }
@@ -234,8 +235,15 @@ impl Pipe {
                     }
                 }
                 Step::Close { leg, fail } => leg.close(fail),
-                Step::Discard(queue) => drop(queue),
+                Step::Discard(queue) => self.discard(queue),
             }
+        }
+    }
+
+    /// Nobody takes these: the ends that they bring are closed.
+    fn discard(&self, queue: VecDeque<Parcel>) {
+        for parcel in queue {
+            drop(parcel.open(&self.node));
         }
     }
 
@@ -304,11 +312,10 @@ impl Pipe {
     /// An item has come. Under the machine's lock.
     pub(super) fn on_item(&self, leg: Arc<Leg>, body: Body, cost: u32) -> Option<Wake> {
         let mut state = self.lock();
-        if !matches!(state.reader, Reader::Here) {
-            return None;
-        }
+        let is_wanted = matches!(state.reader, Reader::Here);
+        let to_discard = (!is_wanted).then(|| Wake::Run(Arc::clone(&leg) as _));
         state.queue.push_back(Parcel::Arrived { leg, body, cost });
-        state.want_items.wake_all()
+        if is_wanted { state.want_items.wake_all() } else { to_discard }
     }
 
     /// The machine has room; whether to pump. Under its lock.

@@ -149,8 +149,11 @@ impl<R: Routes> Machine<R> {
             self.timers.clear(at, super::Timer::Deadline(handle));
         }
         self.parts.forget(call.respondent, handle);
-        if is_untaken(&outcome) {
-            self.close_untaken(&call.ends, out);
+        match &outcome {
+            // Nobody will read what it brings.
+            Outcome::Reply(body) if call.given_up => self.refuse_ends_in(call.respondent, body, out),
+            _ if is_untaken(&outcome) => self.close_untaken(&call.ends, out),
+            _ => {}
         }
         if !call.given_up {
             out.push(Action::Answer { handle, outcome });

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 
 use offshoot_wire::{
-    Body, ContextId, DeadCode, Direction, End, Frame, Handle, Rebind, ReplyTo, StreamHead, Window, codec,
+    Body, ContextId, DeadCode, Direction, End, Frame, Handle, Rebind, ReplyHead, ReplyTo, StreamHead, Window,
+    codec,
 };
 
 use super::{
     Action, Actions, BadEnd, DropKind, Ended, LinkKey, Machine, Queued, Routes, StreamUnsent, Tick,
-    deliver::Whole, handles::Entry,
+    deliver::Whole, handles::Entry, parts::CONTROL_BUDGET,
 };
 
 /// One end of a stream here. It stays until its user has let go *and* the other side has closed or is gone.
@@ -254,7 +255,8 @@ impl<R: Routes> Machine<R> {
         };
         let Some(stream) = self.handles.stream_mut(handle) else { return };
         if stream.told || stream.let_go.is_some() {
-            return;
+            let ends = ends_of_item(&frame.body);
+            return self.refuse_ends(frame.src, &ends, out);
         }
         stream.untaken.push_back(frame.body.len());
         out.push(Action::Item { handle, body: frame.body, cost });
@@ -262,25 +264,27 @@ impl<R: Routes> Machine<R> {
 
     /// The other side has said that it ended.
     pub(super) fn on_stream_closed(&mut self, handle: Handle, fail: Option<String>, out: &mut Actions) {
-        self.purge_items(handle);
+        self.purge_items(handle, out);
         self.send_close(handle, out);
         self.finish_stream(handle, fail.map_or(Ended::Closed, Ended::Failed), out);
     }
 
     /// Items that nobody will take are not sent.
-    fn purge_items(&mut self, handle: Handle) {
+    fn purge_items(&mut self, handle: Handle, out: &mut Actions) {
         let Some(stream) = self.handles.stream_mut(handle) else { return };
         stream.unsent = 0;
         let (Some(peer), Some(peer_handle)) = (stream.peer, stream.peer_handle) else { return };
         let key = super::FlowKey::new(self.config.me, peer, peer_handle);
-        if let Some(link) = self.way_to(peer).and_then(|key| self.link_mut(key)) {
-            link.outbox.take_out_of(key, |queued| queued.window.is_some());
+        let Some(link) = self.way_to(peer).and_then(|key| self.link_mut(key)) else { return };
+        let purged = link.outbox.take_out_of(key, |queued| queued.window.is_some());
+        for queued in purged {
+            self.keep_ends(&ends_of_item(&queued.frame.body), out);
         }
     }
 
     /// A stream that broke a bound, or whose other side refused it: both ends learn it.
     pub(super) fn break_stream(&mut self, handle: Handle, why: &str, out: &mut Actions) {
-        self.purge_items(handle);
+        self.purge_items(handle, out);
         if let Some(stream) = self.handles.stream_mut(handle)
             && !stream.peer_closed
         {
@@ -382,11 +386,26 @@ impl<R: Routes> Machine<R> {
         }
     }
 
+    /// Refuses the ends that a reply brings to a caller who has given up.
+    pub(super) fn refuse_ends_in(&mut self, from: ContextId, reply: &Body, out: &mut Actions) {
+        if let Ok((ReplyHead::Value(ends), _)) = codec::decode_prefix(reply, CONTROL_BUDGET) {
+            self.refuse_ends(from, &ends, out);
+        }
+    }
+
     /// Refuses ends that a message brought and nobody took: their homes learn it. Nothing is remembered about them.
     pub(super) fn refuse_ends(&mut self, from: ContextId, ends: &[End], out: &mut Actions) {
         for end in ends.iter().filter(|end| self.may_give(from, end)).copied().collect::<Vec<_>>() {
             let text = "nobody took this end of the channel".to_owned();
             self.send_dead(end.home, self.config.me, end.handle, DeadCode::Gone, text, out);
         }
+    }
+}
+
+/// The ends that an item hands over.
+fn ends_of_item(body: &[u8]) -> Vec<End> {
+    match codec::decode_prefix(body, CONTROL_BUDGET) {
+        Ok((StreamHead::Item(ends), _)) => ends,
+        _ => Vec::new(),
     }
 }
