@@ -10,13 +10,16 @@ use offshoot_tests::real::{
     table::{ADD, ASK, BOUNCE, ECHO, FAIL, LEFT, NAME, PANIC, TALLY, UNENCODABLE, WAIT_FOR, WORK},
 };
 
-use crate::bed::{chain, hop, leaf, root};
+use offshoot_wire::{Failed, Handle, ReplyHead, codec};
+
+use crate::bed::{chain, hop, leaf, puppet, root};
 
 crate::tests![
     t18_a_panic_and_an_error_are_call_errors_and_the_child_lives_on,
     t18_a_result_that_cannot_be_encoded_is_an_error_of_its_own,
     t18_an_unknown_function_is_named,
     t18_arguments_of_another_type_are_an_error_of_their_own,
+    t18_trailing_bytes_are_an_error_in_the_arguments,
     t18_an_error_text_of_20_kb_is_cut_at_16_kib,
     t19_behind_the_first_error_of_a_chain_nothing_runs,
     t19_a_chain_in_a_deep_context_fails_with_its_first_error_alone,
@@ -108,6 +111,28 @@ fn t18_arguments_of_another_type_are_an_error_of_their_own() {
     let error = leaf.call(TEXT_BACK, (1, 2)).unwrap_err();
     assert!(matches!(&error, CallError::DecodeResult { .. }), "{error:?}");
     assert_eq!(leaf.call(ADD, (1, 2)).unwrap(), 3);
+}
+
+fn t18_trailing_bytes_are_an_error_in_the_arguments() {
+    let router = root();
+    let leaf = router.connect(leaf("leaf")).unwrap();
+    let puppet = puppet(&router.here(), "puppet");
+    for (n, dst) in (0..).zip([ContextId::ROOT, leaf.id()]) {
+        let waits = Handle::new(5000 + n);
+        let right = puppet.call(dst, waits, NAME, &());
+        let mut wrong = right.clone();
+        wrong.body = [&*right.body, &[0xf6]].concat().into();
+        puppet.put(&[wrong]);
+        let seen = puppet.until("the answer", |seen| seen.handle == waits);
+        let (head, end) = codec::decode_prefix::<ReplyHead>(&seen.body, 1 << 16).unwrap();
+        assert!(matches!(&head, ReplyHead::Failed(Failed::Arguments, _)), "{head:?}");
+        assert_eq!(end, seen.body.len());
+        let waits = Handle::new(6000 + n);
+        puppet.put(&[puppet.call(dst, waits, NAME, &())]);
+        let seen = puppet.until("the answer", |seen| seen.handle == waits);
+        let (head, _) = codec::decode_prefix::<ReplyHead>(&seen.body, 1 << 16).unwrap();
+        assert!(matches!(&head, ReplyHead::Value(_)), "{dst} lives on: {head:?}");
+    }
 }
 
 fn t18_an_error_text_of_20_kb_is_cut_at_16_kib() {

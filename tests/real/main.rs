@@ -15,6 +15,7 @@ mod grown;
 mod ids;
 mod life;
 mod loss;
+mod order;
 mod shutdown;
 mod streams;
 
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
             shutdown::tests,  // 24, 25, 28, 29
             life::tests,      // 26, 27, 31
             loss::tests,      // 30
+            order::tests,     // 32
         ];
         let trials = modules.iter().flat_map(|tests| tests()).collect();
         libtest_mimic::run(&arguments, trials).exit_code()

@@ -5,9 +5,9 @@ use std::time::Duration;
 use offshoot_parent::prelude::*;
 use offshoot_tests::real::{
     PATIENCE, Signal, eventually,
-    flows::{BLOBS, BLOBS_SENT, COUNT_OVER, FAILING, HERE, PANICKING, SWALLOW},
+    flows::{BLOBS, BLOBS_LATER, BLOBS_SENT, COUNT_OVER, FAILING, HERE, PANICKING, SWALLOW, TAKE_NONE},
     kill, rss_kib,
-    table::{ASK, COUNT, FEED, NAME, SUM},
+    table::{ASK, COUNT, FAIL, FEED, NAME, SUM},
 };
 
 use crate::bed::{chain, leaf, root};
@@ -20,6 +20,9 @@ crate::tests![
     t22_a_stream_ends_with_a_loss_when_a_hop_between_goes,
     t22_a_stream_ends_for_the_writer_when_the_reader_lets_go,
     t22_a_stream_ends_for_the_writer_when_the_reader_is_lost,
+    t22_an_end_in_arguments_that_nobody_reads_is_closed,
+    t22_an_end_in_an_item_that_nobody_takes_is_closed,
+    t22_an_end_in_a_result_that_nobody_awaits_any_more_is_closed,
     t22_a_slow_reader_stops_the_writer_and_memory_stays_flat,
 ];
 
@@ -138,12 +141,75 @@ fn t22_a_stream_ends_for_the_writer_when_the_reader_lets_go() {
     let failing = deep.call_async(SUM, receiver);
     sender.send(u64::MAX).unwrap();
     sender.send(u64::MAX).unwrap();
-    // The sum overflows, and so the reader goes by a panic.
+    // The sum is too large, and so its reader goes.
     let error = failing.wait_timeout(PATIENCE).unwrap_err();
-    assert!(matches!(&error, CallError::Panicked { .. }), "{error:?}");
+    assert!(matches!(&error, CallError::Failed { .. }), "{error:?}");
     let error = eventually("the sender here learns it", PATIENCE, || sender.send(1).err());
     assert_eq!(error, SendError::Closed);
     assert!(sender.is_closed());
+}
+
+fn t22_an_end_in_arguments_that_nobody_reads_is_closed() {
+    const NOWHERE: Function<Receiver<u64>, u64> = Function::new("nowhere");
+    const OTHER_TYPE: Function<(Receiver<u64>, u64), u64> = Function::new("sum");
+    let router = root();
+    let (_hops, deep) = deep(&router);
+    let closes = |what: &str, sender: Sender<u64>| {
+        let error = eventually(what, PATIENCE, || sender.send_timeout(1, PATIENCE).err());
+        assert_eq!(error, SendError::Closed, "{what}");
+    };
+    let (sender, receiver) = router.channel();
+    let error = deep.call(NOWHERE, receiver).unwrap_err();
+    assert!(matches!(&error, CallError::NoSuchFunction { .. }), "{error:?}");
+    closes("no such function", sender);
+    let (sender, receiver) = router.channel();
+    let error = deep.call(OTHER_TYPE, (receiver, 1)).unwrap_err();
+    assert!(matches!(&error, CallError::DecodeArguments { .. }), "{error:?}");
+    closes("other arguments", sender);
+    let (sender, receiver) = router.channel();
+    let chain = deep.chain();
+    let failing = chain.call_async(FAIL, "on purpose".into());
+    let skipped = chain.call_async(SUM, receiver);
+    failing.wait().unwrap_err();
+    skipped.wait().unwrap_err();
+    closes("skipped in a chain", sender);
+}
+
+fn t22_an_end_in_an_item_that_nobody_takes_is_closed() {
+    let router = root();
+    let (_hops, deep) = deep(&router);
+    let ((outer, items), (go, wait)) = (router.channel(), router.channel());
+    let taking_none = deep.call_async(TAKE_NONE, (items, wait));
+    // Some have arrived when the receiver goes, some are on their way, and some wait here for credit.
+    let mut inner = Vec::new();
+    loop {
+        let (sender, receiver) = router.channel();
+        inner.push(sender);
+        if outer.send_timeout(receiver, Duration::from_millis(500)).is_err() {
+            break;
+        }
+    }
+    go.send(()).unwrap();
+    taking_none.wait_timeout(PATIENCE).unwrap();
+    for (place, sender) in inner.iter().enumerate() {
+        let error = eventually("it is closed", PATIENCE, || sender.send_timeout(1, PATIENCE).err());
+        assert!(matches!(&error, SendError::Closed | SendError::Lost { .. }), "{place}: {error:?}");
+    }
+}
+
+fn t22_an_end_in_a_result_that_nobody_awaits_any_more_is_closed() {
+    let router = root();
+    let (_hops, deep) = deep(&router);
+    let (ready, readies) = router.channel();
+    let (go, wait) = router.channel();
+    let pending = deep.call_async(BLOBS_LATER, (ready, wait));
+    readies.recv_timeout(PATIENCE).unwrap().unwrap();
+    drop(pending);
+    go.send(()).unwrap();
+    eventually("the writer learns it", PATIENCE, || {
+        let (_, ended) = deep.call(BLOBS_SENT, ()).unwrap();
+        (!ended.is_empty()).then_some(())
+    });
 }
 
 fn t22_a_stream_ends_for_the_writer_when_the_reader_is_lost() {

@@ -12,7 +12,10 @@ use offshoot_core::{
     Call, Context, Function, Functions, Outcome, Policy, Receiver, SendError, Sender, wire::Blob,
 };
 
-use super::table::{COUNT, NAME, work};
+use super::{
+    PATIENCE, eventually,
+    table::{COUNT, NAME, work},
+};
 
 /// How many bytes came.
 pub const LENGTH: Function<Blob, u64> = Function::new("length");
@@ -36,8 +39,16 @@ pub const COUNT_OVER: Function<(Context, u64), Receiver<u64>> = Function::new("c
 pub const ASK_LATER: Function<(Sender<()>, Receiver<()>, Context), String> = Function::new("ask_later");
 /// Calls a function of the very context that runs it.
 pub const ASK_MYSELF: Function<(), String> = Function::new("ask_myself");
+/// Waits until there is a file of this name.
+pub const AWAIT_FILE: Function<String, ()> = Function::new("await_file");
+/// Looks once for an item, waits for the word, and takes none.
+pub const TAKE_NONE: Function<(Receiver<Receiver<u64>>, Receiver<()>), ()> = Function::new("take_none");
+/// Says that it runs, waits for the word, and sends blobs whether or not anybody still waits for them.
+pub const BLOBS_LATER: Function<(Sender<()>, Receiver<()>), Receiver<Blob>> = Function::new("blobs_later");
 /// Remembers a number.
 pub const NOTE: Function<u64, ()> = Function::new("note");
+/// The same, with much beside it.
+pub const NOTE_BULKY: Function<(u64, Blob), ()> = Function::new("note_bulky");
 /// The numbers of [`NOTE`], in the order in which they came; they are forgotten.
 pub const NOTES: Function<(), Vec<u64>> = Function::new("notes");
 
@@ -84,7 +95,24 @@ pub(super) fn functions() -> Functions {
             Ok(whom.call(NAME, ())?)
         })
         .serve(ASK_MYSELF, |call: &Call, ()| call.here().call(NAME, ()))
+        .serve(AWAIT_FILE, |_, path: String| {
+            let there = || std::fs::exists(&path).is_ok_and(|there| there).then_some(());
+            eventually("the file is there", 3 * PATIENCE, there);
+        })
+        .serve(TAKE_NONE, |_, (items, go): (Receiver<Receiver<u64>>, Receiver<()>)| -> Outcome<()> {
+            items.try_recv().expect_err("nothing comes before the end is opened");
+            go.recv()?;
+            Ok(())
+        })
+        .serve(BLOBS_LATER, |call: &Call, (ready, go): (Sender<()>, Receiver<()>)| -> Outcome<_> {
+            ready.send(())?;
+            go.recv()?;
+            let (sender, receiver) = call.channel();
+            spawn("blobs", move || send_blobs(&sender, u64::MAX, 1000))?;
+            Ok(receiver)
+        })
         .serve_to(Policy::Anyone, NOTE, |_, number| NOTED.lock().expect("whole notes").push(number))
+        .serve(NOTE_BULKY, |_, (number, _): (u64, Blob)| NOTED.lock().expect("whole notes").push(number))
         .serve(NOTES, |_, ()| std::mem::take(&mut *NOTED.lock().expect("whole notes")))
 }
 

@@ -10,6 +10,8 @@ struct Stat {
     pid: u32,
     parent: u32,
     state: char,
+    /// The processor time that it has had, in clock ticks.
+    ticks: u64,
 }
 
 /// Sends a signal to a process that the test started.
@@ -47,6 +49,12 @@ pub fn descendants() -> Vec<u32> {
     found.split_off(1)
 }
 
+/// The processor time that a process has had, in clock ticks; 0 if there is no such process.
+#[must_use]
+pub fn ticks_of(pid: u32) -> u64 {
+    stat(pid).map_or(0, |stat| stat.ticks)
+}
+
 /// How many threads a process has; 0 if there is no such process.
 #[must_use]
 pub fn threads_of(pid: u32) -> usize {
@@ -67,5 +75,8 @@ fn stat(pid: u32) -> Option<Stat> {
     let (_, rest) = text.rsplit_once(") ")?;
     let mut fields = rest.split(' ');
     let state = fields.next()?.chars().next()?;
-    Some(Stat { pid, state, parent: fields.next()?.parse().ok()? })
+    let parent = fields.next()?.parse().ok()?;
+    // Fields 14 and 15: in the program, and for it in the kernel.
+    let ticks = fields.skip(9).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Some(Stat { pid, parent, state, ticks })
 }

@@ -104,7 +104,7 @@ fn streams() -> Functions {
         .serve(SUM, |_, numbers: Receiver<u64>| -> Outcome<u64> {
             let mut sum = 0_u64;
             for number in numbers {
-                sum += number?;
+                sum = sum.checked_add(number?).ok_or("the sum is too large")?;
             }
             Ok(sum)
         })
