@@ -1,5 +1,5 @@
 //! Children written by hand, of frames alone. The name that the file is started by says which: `raw-SCRIPT`.
-
+#![forbid(unsafe_code)]
 #![allow(
     clippy::panic,
     clippy::expect_used,
