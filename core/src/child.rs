@@ -100,7 +100,8 @@ impl Child {
 
     /// Serves until the process is told to end, or its parent is lost.
     ///
-    /// Exits with 0 when it was told to end, 1 when the parent is lost, 2 when no parent has started it.
+    /// Exits with 0 when it was told to end, 1 when the parent is lost, 2 when no parent has started it, and 70 when it
+    /// cannot start or go on, with the reason on stderr.
     pub fn run(self) -> ! {
         self.boot.run(|setup: &Setup| (UpOnly::new(setup.id), Arc::new(()) as Arc<dyn Hooks<UpOnly>>))
     }

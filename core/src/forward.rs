@@ -145,6 +145,7 @@ mod tests {
         assert_eq!(shown, "a\\nb\\u{1b}]0;x\\u{7}\\u{9b}\\u{202e}é");
     }
 
+    // protocol 6.7
     #[test]
     fn a_long_record_is_cut_between_two_characters() {
         let text = "é".repeat(MAX_TEXT);

@@ -255,10 +255,6 @@ impl Open {
     fn read(&self, body: &Body) -> Result<Answer, CallError> {
         let (function, context) = (self.function, self.name());
         let unreadable = |message| CallError::DecodeResult { function, context: self.name(), message };
-        // PING is answered with nothing at all.
-        if body.is_empty() {
-            return Ok(Answer { value: body.clone(), halves: Vec::new() });
-        }
         let node = self.to.node();
         match codec::decode_prefix(body, node.body_limit()).map_err(|error| unreadable(error.to_string()))? {
             (ReplyHead::Value(ends), value_at) => {

@@ -15,8 +15,8 @@ use std::{
 };
 
 use offshoot_core::wire::{
-    Body, CallHead, ContextId, Dead, DeadCode, Decoded, Decoder, Failed, Frame, Handle, Hello, MarkerScan,
-    Nonce, ReplyHead, ReplyTo, Role, Setup, Shutdown, VERSION, codec, opening,
+    Body, CallHead, ContextId, Dead, DeadCode, Decoded, Decoder, Failed, Frame, Handle, Hello, MARKER_LEN,
+    MarkerScan, Nonce, ReplyHead, ReplyTo, Role, Setup, Shutdown, VERSION, codec, marker, opening,
 };
 
 const NONCE: Nonce = Nonce::new([0x5a; 16]);
@@ -137,11 +137,20 @@ impl Parent {
     /// The next frame to this handle; others are passed over.
     fn frame_to(&mut self, handle: Handle) -> Frame {
         loop {
-            while let Some(decoded) = self.decoder.next_frame().expect("frames") {
-                match decoded {
-                    Decoded::Frame(frame) if frame.handle == handle => return frame,
-                    _ => {}
-                }
+            let frame = self.frame();
+            if frame.handle == handle {
+                return frame;
+            }
+        }
+    }
+
+    /// The next frame.
+    fn frame(&mut self) -> Frame {
+        loop {
+            match self.decoder.next_frame().expect("frames") {
+                Some(Decoded::Frame(frame)) => return frame,
+                Some(Decoded::Oversize(header)) => panic!("{header:?} is too long"),
+                None => {}
             }
             let read = self.from.read(self.decoder.space()).expect("the leaf answers in time");
             assert_ne!(read, 0, "the leaf has closed the link");
@@ -212,6 +221,45 @@ fn example(name: &str) -> PathBuf {
     path
 }
 
+// protocol 1.1, 1.2, 1.3 and 5.3
+#[test]
+fn a_leaf_answers_the_opening_with_the_marker_and_its_first_frame_is_hello() {
+    let mut parent = Parent::of_silent_leaf();
+    parent.set_up();
+    let mut line = [0; MARKER_LEN];
+    parent.from.read_exact(&mut line).expect("the leaf answers in time");
+    assert_eq!(line, marker(&NONCE));
+    let first = parent.frame();
+    assert_eq!((first.handle, first.src, first.dst), (Handle::HELLO, LEAF, ContextId::ROOT));
+}
+
+/// What a leaf says on stderr that gets this instead of SETUP.
+fn last_words_of_a_leaf_that_gets(handle: Handle, body: Vec<u8>) -> String {
+    let mut parent = Parent::of_silent_leaf();
+    parent.to.write_all(&opening(&NONCE)).expect("the leaf reads");
+    parent.send(handle, ReplyTo::Nobody, body);
+    assert_eq!(parent.ended().code(), Some(70));
+    let mut words = String::new();
+    parent.child.stderr.take().expect("piped").read_to_string(&mut words).expect("text");
+    words
+}
+
+// protocol 1.3
+#[test]
+fn a_leaf_takes_nothing_before_setup() {
+    let words = last_words_of_a_leaf_that_gets(Handle::PING, codec::encode(&()).expect("encodes"));
+    assert!(words.contains("did not begin with SETUP"), "{words}");
+}
+
+// protocol 5.2 and 5.3
+#[test]
+fn a_leaf_that_is_told_another_version_says_so_and_ends() {
+    let newer = Setup { version: VERSION + 1, ..setup() };
+    let words = last_words_of_a_leaf_that_gets(Handle::SETUP, codec::encode(&newer).expect("encodes"));
+    assert!(words.contains("version 2") && words.contains("version 1"), "{words}");
+}
+
+// protocol 6.1 and 6.2
 #[test]
 fn a_call_is_answered_with_its_value() {
     let mut parent = Parent::of_leaf();
@@ -223,6 +271,7 @@ fn a_call_is_answered_with_its_value() {
     assert_eq!(codec::decode::<i64>(&value, 64), Ok(-3));
 }
 
+// protocol 1.1 and 1.3
 #[test]
 fn a_call_that_comes_right_behind_setup_is_answered() {
     let mut parent = Parent::of_silent_leaf();
@@ -249,6 +298,7 @@ fn a_leaf_behind_pipes_is_as_good_as_one_behind_a_socket() {
     assert_eq!(parent.ended().code(), Some(1));
 }
 
+// protocol 6.2
 #[test]
 fn a_function_that_is_not_served_is_an_error_that_names_it() {
     let mut parent = Parent::of_leaf();
@@ -260,6 +310,7 @@ fn a_function_that_is_not_served_is_an_error_that_names_it() {
     );
 }
 
+// protocol 6.4
 #[test]
 fn a_frame_to_a_handle_that_does_not_exist_gets_a_dead_reply() {
     let mut parent = Parent::of_leaf();
@@ -271,6 +322,7 @@ fn a_frame_to_a_handle_that_does_not_exist_gets_a_dead_reply() {
     assert_eq!(dead.code, DeadCode::NoHandle);
 }
 
+// protocol 5.10
 #[test]
 fn a_leaf_that_is_told_to_end_exits_with_0() {
     let mut parent = Parent::of_leaf();
@@ -282,6 +334,7 @@ fn a_leaf_that_is_told_to_end_exits_with_0() {
     assert_eq!((status.code(), status.signal()), (Some(0), None));
 }
 
+// protocol 9.6
 #[test]
 fn a_leaf_that_loses_its_parent_ends_by_itself() {
     let mut parent = Parent::of_leaf();
@@ -303,6 +356,7 @@ fn a_program_that_no_parent_has_started_says_so_and_exits_with_2() {
     assert!(words.contains("not by hand"), "{words}");
 }
 
+// protocol 6.7
 #[test]
 fn what_is_printed_and_logged_and_what_its_children_print_comes_as_records() {
     let mut parent = Parent::of_chatty_leaf();
@@ -349,6 +403,7 @@ fn a_process_that_holds_its_stdout_does_not_keep_a_leaf_from_ending() {
     assert!(killed.success(), "the other process went with the leaf");
 }
 
+// protocol 5.2 and 5.10
 #[test]
 fn a_leaf_whose_main_thread_does_not_return_is_ended_by_sigterm() {
     let mut parent = Parent::of_chatty_leaf();

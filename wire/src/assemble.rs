@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(body.add(at(8), b"89"), Ok(Some(Body::from(&b"0123456789"[..]))));
     }
 
-    // attacks 10 and 11
+    // protocol 3.3; attacks 10 and 11
     #[test]
     fn a_piece_that_does_not_continue_is_an_error() {
         let begun = || {

@@ -217,7 +217,7 @@ mod tests {
         }
     }
 
-    // attack 53
+    // protocol 1.2; attack 53
     #[test]
     fn neither_an_echo_nor_the_marker_of_another_is_one() {
         let mut scan = MarkerScan::new(&NONCE);
@@ -226,7 +226,7 @@ mod tests {
         assert!(scan.push(&marker(&NONCE)).is_some());
     }
 
-    // attack 55
+    // protocol 1.2; attack 55
     #[test]
     fn of_endless_noise_the_last_64_kib_are_kept() {
         let mut scan = MarkerScan::new(&NONCE);

@@ -87,6 +87,7 @@ mod tests {
         assert_eq!(IdRange::new(IdRange::LAST.number() + 1), None);
     }
 
+    // protocol 5.6
     #[test]
     fn an_id_lies_in_the_range_that_gives_it() {
         let range = IdRange::new(7).unwrap();

@@ -66,7 +66,7 @@ enum Shape {
 #[derive(Debug, PartialEq, Clone, Serialize, Deserialize)]
 struct SelfOption(Option<Box<Self>>);
 
-// protocol 4.1 to 4.8
+// protocol 4.2 to 4.5 and 4.8
 #[test]
 fn every_type_has_its_form() {
     is_written_as(0_u8, "00");
@@ -90,6 +90,7 @@ fn every_type_has_its_form() {
     is_written_as(BTreeMap::from([(1_u8, true)]), "a101f5");
 }
 
+// protocol 4.7
 #[test]
 fn an_enum_is_its_index_or_an_array_that_begins_with_it() {
     is_written_as(Shape::Dot, "00");
@@ -110,6 +111,7 @@ fn an_enum_is_its_index_or_an_array_that_begins_with_it() {
     is_refused::<Shape>("8163446f74", DecodeErrorKind::Type);
 }
 
+// protocol 4.6
 #[test]
 fn no_level_of_an_option_is_lost() {
     is_written_as(None::<u8>, "f6");
@@ -124,7 +126,7 @@ fn no_level_of_an_option_is_lost() {
     is_refused::<Option<u8>>("c6f6", DecodeErrorKind::Type);
 }
 
-// attack 26
+// protocol 4.5 and 4.8; attack 26
 #[test]
 fn another_arity_is_refused() {
     is_refused::<(u8, u8)>("83010203", DecodeErrorKind::Arity);
@@ -134,6 +136,7 @@ fn another_arity_is_refused() {
     is_refused::<u8>("01ffffff", DecodeErrorKind::Trailing);
 }
 
+// protocol 4.1 to 4.5
 #[test]
 fn only_one_form_of_a_value_is_taken() {
     is_refused::<u8>("1817", DecodeErrorKind::Form);
@@ -170,7 +173,7 @@ enum Untyped {
     Map(BTreeMap<String, Self>),
 }
 
-// attacks 28 and 29
+// protocol 4.8; attacks 28 and 29
 #[test]
 fn nesting_and_lengths_are_bounded_before_anything_is_done_for_them() {
     let deep = |byte: u8| vec![byte; 1_000_000];
@@ -185,6 +188,7 @@ fn nesting_and_lengths_are_bounded_before_anything_is_done_for_them() {
     is_refused::<SelfOption>("00", DecodeErrorKind::Depth);
 }
 
+// protocol 4.8
 #[test]
 fn what_is_nested_too_deep_is_refused_where_it_is_written() {
     #[derive(Serialize)]

@@ -157,6 +157,7 @@ fn every_example_is_the_value_it_is_said_to_be() {
 }
 
 /// The numbers of handles and codes are in tables: `| 101 | CALL_FUNCTION |`.
+// protocol 2.2, 6.2 and 6.4
 #[test]
 fn the_tables_hold_the_numbers_of_this_crate() {
     let says = |number: u32, name: &str| {

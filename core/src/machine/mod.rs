@@ -24,6 +24,8 @@ mod route;
 mod routes;
 mod slots;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod types;
 

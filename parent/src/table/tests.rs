@@ -1,3 +1,5 @@
+//! The routing table, rule by rule, and trees of tables that talk to each other.
+
 use offshoot_core::{
     machine::{DropKind, LinkKey, NoId, Owner, RouteFrame, Routes, Standing, Step},
     wire::{AllocateId, ContextId, IdRange, Role},
@@ -83,6 +85,7 @@ fn a_refused_question_in_advance_does_not_keep_the_last_ids_from_being_used() {
     assert_eq!(hop.table.take_id(&mut steps), Err(NoId::Exhausted));
 }
 
+// protocol 5.6
 #[test]
 fn a_hop_serves_its_askers_in_order_with_one_question_open() {
     let mut hop = Bed::hop();
@@ -236,6 +239,7 @@ fn everything_that_was_not_granted_is_up_at_a_hop_and_nobodys_at_the_root() {
 
 // --- announcing (rule 5)
 
+// protocol 5.4
 #[test]
 fn an_announced_context_is_entered_and_passed_on_in_the_hops_own_name() {
     let mut hop = Bed::hop();
@@ -284,6 +288,7 @@ fn at_a_hop_an_id_from_elsewhere_is_refused_in_silence_as_it_may_be_alive() {
     assert_eq!(hop.says(link, add(77_000, 1000, "mine")), [Step::Drop(link, DropKind::Grant)]);
 }
 
+// protocol 5.4
 #[test]
 fn attack_33_an_id_is_announced_once_in_its_life() {
     let (mut root, hostile, _) = hostile_and_honest();
@@ -351,6 +356,7 @@ fn a_refusal_from_above_cuts_the_child_with_the_reason_and_is_not_answered_by_a_
     assert_eq!(lost(&steps), [1000, 8000]);
 }
 
+// protocol 5.4
 #[test]
 fn a_refusal_from_above_of_something_deeper_goes_to_the_context_that_made_it() {
     let mut hop = Bed::hop();
@@ -375,6 +381,7 @@ fn the_parent_announces_nothing_to_its_child() {
 
 // --- withdrawing (rule 6)
 
+// protocol 5.5
 #[test]
 fn a_withdrawal_takes_all_below_with_it_and_names_the_top_alone_upward() {
     let mut hop = Bed::hop();
@@ -414,6 +421,7 @@ fn a_lost_link_withdraws_everything_that_came_by_it() {
     assert_eq!(hop.down(link), []);
 }
 
+// protocol 5.5
 #[test]
 fn a_link_hears_of_the_loss_of_those_that_talked_over_it_and_of_no_others() {
     let mut root = Bed::new(Table::root());

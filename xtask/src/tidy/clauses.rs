@@ -15,13 +15,16 @@ pub(super) struct Clauses {
     pub(super) note: String,
 }
 
-/// Checks that what is cited exists, and counts what is cited by tests.
+/// Checks that what is cited exists, and that tests cite every clause.
 pub(super) fn check(root: &Path, sources: &[Source]) -> Result<Clauses> {
     if !root.join(PROTOCOL).is_file() {
         return Ok(Clauses { problems: Vec::new(), note: format!("there is no {PROTOCOL} yet") });
     }
-    let text = run::read(&root.join(PROTOCOL))?;
-    let clauses: Vec<&str> = text.lines().filter_map(clause).collect();
+    Ok(compare(&run::read(&root.join(PROTOCOL))?, sources))
+}
+
+fn compare(protocol: &str, sources: &[Source]) -> Clauses {
+    let clauses: Vec<&str> = protocol.lines().filter_map(clause).collect();
     let (mut problems, mut cited) = (Vec::new(), BTreeSet::<&str>::new());
     for source in sources {
         for (at, line) in source.text.lines().enumerate() {
@@ -37,8 +40,14 @@ pub(super) fn check(root: &Path, sources: &[Source]) -> Result<Clauses> {
             }
         }
     }
+    let untested = clauses.iter().filter(|clause| !cited.contains(*clause));
+    problems.extend(untested.map(|clause| {
+        format!(
+            "{PROTOCOL}: no test cites clause {clause}; write `// protocol {clause}` at one that proves it"
+        )
+    }));
     let note = format!("tests cite {} of the {} clauses of {PROTOCOL}", cited.len(), clauses.len());
-    Ok(Clauses { problems, note })
+    Clauses { problems, note }
 }
 
 /// The number of the clause that begins on this line of the protocol: two numbers or more, as in `**4.3** Text`.
@@ -69,7 +78,8 @@ impl fmt::Display for Citation<'_> {
 
 /// The clauses that a comment such as `// protocol 4.3, 4.5 to 4.7 and 5.1: why` names.
 fn citations(line: &str) -> Vec<Citation<'_>> {
-    let comment = line.split_once("//").map_or("", |(_, comment)| comment);
+    // On a line of its own: what stands behind code may be part of a string.
+    let comment = line.trim_start().strip_prefix("//").unwrap_or_default();
     let mut rest = comment.split_once("protocol ").map_or("", |(_, behind)| behind);
     let mut found = Vec::new();
     while let Some(first) = number(rest).filter(|number| number.contains('.')) {
@@ -94,6 +104,18 @@ fn number(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tidy::source::tests::parse;
+
+    #[test]
+    fn a_clause_that_no_test_cites_is_a_problem() {
+        let protocol = "## 1 One\n### 1.1 First\n### 1.2 Second\n### 1.3 Third\n";
+        let source = parse("// protocol 1.1\nfn a() {}\n#[test]\n// protocol 1.2\nfn b() {}\n");
+        let Clauses { problems, note } = compare(protocol, &[source]);
+        let about: Vec<_> =
+            problems.iter().filter_map(|it| it.split_once("clause ")?.1.split(';').next()).collect();
+        assert_eq!(about, ["1.1", "1.3"]);
+        assert!(note.starts_with("tests cite 1 of the 3 clauses"), "{note}");
+    }
 
     #[test]
     fn a_clause_begins_its_line() {
@@ -110,7 +132,7 @@ mod tests {
         assert_eq!(cited("    // protocol 4.3: why"), ["4.3"]);
         assert_eq!(cited("/// protocol 4.3, 5.1. As said"), ["4.3", "5.1"]);
         assert_eq!(cited("// protocol 2.3 and 4.1 to 4.8; attack 3.1"), ["2.3", "4.1 to 4.8"]);
-        assert_eq!(cited("let protocol = 4.3;"), [""; 0]);
+        assert_eq!(cited("let protocol = \"// protocol 4.3\";"), [""; 0]);
         assert_eq!(cited("// the protocol 2 of ssh"), [""; 0]);
     }
 

@@ -1,0 +1,9 @@
+//! What `docs/protocol.md` asks of a context, tried on its machine: one file a chapter.
+
+mod bed;
+mod calls;
+mod control;
+mod credit;
+mod frames;
+mod routing;
+mod streams;

@@ -1,0 +1,123 @@
+//! Chapter 7 of the protocol: streams.
+
+use offshoot_wire::{Dead, DeadCode, Direction, Handle, Role, StreamHead, codec};
+
+use super::{
+    super::{Action, BadEnd, DropKind, Ended, StreamUnsent},
+    bed::{ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, encode, end_of, frame, item},
+};
+
+fn stream_head(frame: &offshoot_wire::Frame) -> StreamHead {
+    codec::decode_prefix(&frame.body, 4096).unwrap().0
+}
+
+// protocol 7.1
+#[test]
+fn an_end_is_taken_only_from_whom_it_can_belong_to() {
+    let mut hop = Bed::hop();
+    let child = hop.child(Role::Leaf);
+    let mut import = |giver, home, handle| hop.machine.import(giver, end_of(home, handle, Direction::Sends));
+    assert!(import(child.peer, child.peer, 1000).is_ok());
+    assert!(import(ROOT, COUSIN, 1000).is_ok(), "handed on by an ancestor of its home");
+    for (giver, home, handle) in [
+        (child.peer, child.peer, 999),
+        (child.peer, child.peer, Handle::CALL_FUNCTION.number()),
+        (child.peer, COUSIN, 1000),
+        (child.peer, ME, 1000),
+    ] {
+        assert_eq!(import(giver, home, handle), Err(BadEnd::Foreign), "{giver} {home} {handle}");
+    }
+}
+
+// protocol 7.1
+#[test]
+fn a_home_takes_frames_from_the_holder_alone() {
+    let mut leaf = Bed::leaf();
+    let home = leaf.machine.export(ROOT, Direction::Receives);
+    leaf.gets(frame(COUSIN, ME, home, THEIRS.number(), encode(&StreamHead::Open)));
+    let said = leaf.says();
+    assert_eq!(said.len(), 1);
+    assert!(said[0].is_dead() && leaf.dropped(DropKind::NoHandle) == 1);
+    let open = frame(ROOT, ME, home, THEIRS.number(), encode(&StreamHead::Open));
+    assert_eq!(leaf.gets(open), [Action::StreamRoom(home)]);
+}
+
+// protocol 7.2
+#[test]
+fn a_holder_speaks_to_the_handle_of_the_end_and_names_its_own() {
+    let mut leaf = Bed::leaf();
+    let end = end_of(ROOT, 4000, Direction::Sends);
+    let handle = leaf.machine.import(ROOT, end).unwrap();
+    assert_eq!(leaf.says(), [], "nothing is said before the first use");
+    leaf.with(|machine, now, out| machine.stream_send(now, handle, item(&7).into(), out)).unwrap();
+    leaf.with(|machine, _, out| machine.stream_close(handle, Some("disk full".to_owned()), out));
+    let said = leaf.says();
+    assert!(said.iter().all(|frame| frame.handle == THEIRS && frame.reply_to.handle() == Some(handle)));
+    let heads: Vec<_> = said.iter().map(stream_head).collect();
+    let fail = StreamHead::Fail("disk full".to_owned());
+    assert_eq!(heads, [StreamHead::Open, StreamHead::Item(Vec::new()), fail]);
+}
+
+// protocol 7.2
+#[test]
+fn a_home_learns_the_handle_of_the_holder_from_its_first_frame() {
+    let mut leaf = Bed::leaf();
+    let home = leaf.machine.export(ROOT, Direction::Sends);
+    let send = |leaf: &mut Bed<_>| {
+        leaf.with(|machine, now, out| machine.stream_send(now, home, item(&7).into(), out))
+    };
+    assert_eq!(send(&mut leaf), Err(StreamUnsent::Full(item(&7).into())));
+    leaf.gets(frame(ROOT, ME, home, THEIRS.number(), encode(&StreamHead::Open)));
+    assert_eq!(send(&mut leaf), Ok(()));
+    assert_eq!(leaf.says(), [frame(ME, ROOT, THEIRS, home.number(), item(&7))]);
+}
+
+// protocol 7.2
+#[test]
+fn an_item_may_be_the_first_frame_and_a_close_the_only_one() {
+    let mut leaf = Bed::leaf();
+    let home = leaf.machine.export(ROOT, Direction::Receives);
+    let actions = leaf.gets(frame(ROOT, ME, home, THEIRS.number(), item(&7)));
+    assert!(matches!(&actions[..], [Action::StreamRoom(_), Action::Item { handle, .. }] if *handle == home));
+    let home = leaf.machine.export(ROOT, Direction::Receives);
+    let actions = leaf.gets(frame(ROOT, ME, home, THEIRS.number(), encode(&StreamHead::Close)));
+    assert!(actions.contains(&Action::Ended { handle: home, how: Ended::Closed }), "{actions:?}");
+}
+
+// protocol 7.3
+#[test]
+fn a_handle_is_given_up_when_both_sides_have_closed() {
+    let mut leaf = Bed::leaf();
+    let home = leaf.machine.export(ROOT, Direction::Receives);
+    leaf.gets(frame(ROOT, ME, home, THEIRS.number(), encode(&StreamHead::Open)));
+    leaf.with(|machine, _, out| machine.stream_close(home, None, out));
+    assert_eq!(leaf.says(), [frame(ME, ROOT, THEIRS, home.number(), encode(&StreamHead::Close))]);
+    assert_eq!(leaf.machine.sizes().handles, 1);
+    leaf.gets(frame(ROOT, ME, home, THEIRS.number(), encode(&StreamHead::Close)));
+    assert_eq!(leaf.machine.sizes().handles, 0);
+}
+
+// protocol 7.3
+#[test]
+fn a_stream_that_failed_over_there_says_why_and_is_closed_here() {
+    let mut leaf = Bed::leaf();
+    let handle = leaf.machine.import(ROOT, end_of(ROOT, 4000, Direction::Receives)).unwrap();
+    leaf.with(|machine, _, out| machine.stream_open(handle, out));
+    leaf.says();
+    let fail = encode(&StreamHead::Fail("disk full".to_owned()));
+    let actions = leaf.gets(frame(ROOT, ME, handle, THEIRS.number(), fail));
+    assert_eq!(actions, [Action::Ended { handle, how: Ended::Failed("disk full".to_owned()) }]);
+    assert_eq!(stream_head(&leaf.says()[0]), StreamHead::Close);
+}
+
+// protocol 7.3
+#[test]
+fn a_dead_message_to_its_handle_ends_a_stream() {
+    let mut leaf = Bed::leaf();
+    let handle = leaf.machine.import(ROOT, end_of(ROOT, 4000, Direction::Receives)).unwrap();
+    leaf.with(|machine, _, out| machine.stream_open(handle, out));
+    let dead = encode(&Dead::new(DeadCode::NoHandle, "no such handle"));
+    assert_eq!(leaf.gets(frame(ABOVE, ME, handle, 999, dead.clone())), [], "not from the other side");
+    let actions = leaf.gets(frame(ROOT, ME, handle, 999, dead));
+    assert!(matches!(&actions[..], [Action::Ended { how: Ended::Lost(why), .. }] if why == "no such handle"));
+}
