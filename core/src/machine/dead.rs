@@ -109,6 +109,14 @@ impl<R: Routes> Machine<R> {
             None if frame.handle.is_allocated() => self.drop_frame(link, DropKind::Late, frame, out),
             None => self.drop_frame(link, DropKind::Dead, frame, out),
             Some(peer) if peer != frame.src => self.drop_frame(link, DropKind::Respondent, frame, out),
+            // The one it was given to has not taken our other end.
+            Some(peer)
+                if self.handles.stream(frame.handle).is_some()
+                    && frame.auth == peer
+                    && dead.code == DeadCode::Gone =>
+            {
+                self.on_stream_closed(frame.handle, None, out);
+            }
             Some(peer) if self.handles.stream(frame.handle).is_some() => {
                 self.break_stream(frame.handle, &dead.text, out);
                 if frame.auth == peer || matches!(dead.code, DeadCode::NoRoute | DeadCode::Gone) {

@@ -165,7 +165,19 @@ impl<R: Routes> Machine<R> {
             }
             return;
         }
-        self.end_call(frame.handle, Outcome::Reply(frame.body), out);
+        // A handler that sees its deadline pass fails a moment before ours is judged.
+        let late = self
+            .handles
+            .call(frame.handle)
+            .and_then(|call| call.deadline)
+            .is_some_and(|at| at <= self.timers.now());
+        let outcome = if late && is_failure(&frame) {
+            Outcome::TimedOut { progress: self.progress(frame.handle) }
+        } else {
+            Outcome::Reply(frame.body)
+        };
+        let handle = frame.handle;
+        self.end_call(handle, outcome, out);
     }
 
     /// A frame of a stream, from the context that holds its other end alone.
@@ -210,6 +222,12 @@ pub(super) fn window_of(frame: &Frame) -> Option<Window> {
         _ if frame.reply_to == ReplyTo::Nobody => Some(Window::Replies),
         _ => None,
     }
+}
+
+/// Whether a reply tells that the call failed.
+fn is_failure(frame: &Frame) -> bool {
+    codec::decode_prefix::<ReplyHead>(&frame.body, CONTROL_BUDGET)
+        .is_ok_and(|(head, _)| matches!(head, ReplyHead::Failed(..)))
 }
 
 /// Whether a reply only tells that the call began.

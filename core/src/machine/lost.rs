@@ -17,12 +17,15 @@ impl<R: Routes> Machine<R> {
         self.timers.forget_link(link);
         let up = self.up == Some(link);
         let unsent = self.take_unsent(link);
+        let name =
+            self.routes.name(link.peer).map_or_else(|| format!("context {}", link.peer), str::to_owned);
+        let why = format!("{name} is gone: {reason}");
         if up {
             self.up = None;
         }
         // Before the news of the loss, which leaves behind them (rule 10).
         for queued in unsent {
-            self.answer_unsent(queued, out);
+            self.answer_unsent(queued, &why, out);
         }
         let mut steps = Vec::new();
         if up {
@@ -45,10 +48,11 @@ impl<R: Routes> Machine<R> {
     }
 
     /// A frame of somebody else will never leave: its source learns it. Our own are ended by the loss itself.
-    fn answer_unsent(&mut self, queued: Queued, out: &mut Actions) {
-        if queued.frame.src != self.config.me {
-            let text = format!("context {} is gone", queued.frame.dst);
-            self.answer_dead(&queued.frame, offshoot_wire::DeadCode::Gone, text, out);
+    ///
+    /// Streams and who waits for an answer learn it by the news of the loss, which names who is lost.
+    fn answer_unsent(&mut self, queued: Queued, why: &str, out: &mut Actions) {
+        if queued.frame.src != self.config.me && !queued.frame.handle.is_allocated() {
+            self.answer_dead(&queued.frame, offshoot_wire::DeadCode::Gone, why.to_owned(), out);
         }
     }
 
@@ -89,6 +93,7 @@ impl<R: Routes> Machine<R> {
     }
 
     fn lose_all(&mut self, gone: impl Fn(ContextId) -> bool + Copy, del: &DelRoute, out: &mut Actions) {
+        let why = lost_text(del);
         for link in self.link_keys() {
             if let Some(entry) = self.link_mut(link) {
                 // What others sent to the lost is answered where it is met next; here it only takes room.
@@ -97,7 +102,7 @@ impl<R: Routes> Machine<R> {
                     if let Some(from) = queued.from {
                         self.unbook(from, queued.weight(), out);
                     }
-                    self.answer_unsent(queued, out);
+                    self.answer_unsent(queued, &why, out);
                 }
             }
         }
