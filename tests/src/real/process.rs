@@ -30,6 +30,12 @@ pub fn is_gone(pid: u32) -> bool {
     stat(pid).is_none_or(|stat| stat.state == 'Z')
 }
 
+/// Whether a process has been stopped by a signal.
+#[must_use]
+pub fn is_stopped(pid: u32) -> bool {
+    stat(pid).is_some_and(|stat| stat.state == 'T')
+}
+
 /// The processes below this one, dead ones that nobody has reaped included.
 #[must_use]
 pub fn descendants() -> Vec<u32> {

@@ -68,6 +68,8 @@ impl Routes for Star {
 
     fn set_role(&mut self, _: LinkKey, _: Role) {}
 
+    fn parent_down(&mut self, _: ContextId, _: &str, _: &mut Vec<Step>) {}
+
     fn control(&mut self, from: Side, frame: RouteFrame, steps: &mut Vec<Step>) {
         match (from, frame) {
             (Side::Parent(_), RouteFrame::Del(del)) => steps.push(Step::Lost(del)),
