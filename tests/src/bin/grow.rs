@@ -3,6 +3,8 @@
 //! `grow PING_MS [spin] PAYLOAD...`: below each of the root and three hops in a chain comes a leaf of each payload; with
 //! `spin` the leaves never come back from a call. One pid a line is printed, then an empty one.
 
+#![forbid(unsafe_code)]
+
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 use std::{env, thread, time::Duration};

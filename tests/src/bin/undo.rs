@@ -1,5 +1,7 @@
 //! A leaf that does something about a lost parent, within three seconds.
 
+#![forbid(unsafe_code)]
+
 use std::time::Duration;
 
 use offshoot_tests::real::{life, table};
