@@ -4,7 +4,6 @@
 //! `spin` the leaves never come back from a call. One pid a line is printed, then an empty one.
 
 #![forbid(unsafe_code)]
-
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 use std::{env, thread, time::Duration};
