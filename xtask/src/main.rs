@@ -1,10 +1,12 @@
-//! The project's own commands: `cargo xtask test`, `payload` and `demo`.
+//! The project's own commands: `cargo xtask test`, `payload`, `bench` and `demo`.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
 
+mod bench;
 mod bloat;
 mod demo;
 mod deny;
+mod instructions;
 mod layers;
 mod libtest;
 mod payload;
@@ -24,6 +26,7 @@ use clap::Parser;
 enum Command {
     Test(test::Flags),
     Payload(payload::Flags),
+    Bench(bench::Flags),
     Demo(demo::Flags),
 }
 
@@ -40,6 +43,7 @@ fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Test(flags) => test::main(flags, &workspace),
         Command::Payload(flags) => payload::main(flags, &workspace),
+        Command::Bench(flags) => bench::main(flags, &workspace),
         Command::Demo(flags) => demo::main(flags, &workspace),
     }
 }

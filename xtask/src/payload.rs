@@ -60,7 +60,8 @@ pub(crate) struct Built {
     role: &'static str,
     target: String,
     raw: usize,
-    gzip: usize,
+    /// Its size as gzip packs it best, in bytes.
+    pub(crate) gzip: usize,
     sha256: String,
 }
 
@@ -157,6 +158,27 @@ fn present(workspace: &Workspace, names: &[&str]) -> impl Iterator<Item = &'stat
     PROGRAMS.iter().filter(move |program| names.contains(&program.name) && program.is_in(workspace))
 }
 
+/// Programs of a package outside the workspace that become children.
+pub(crate) struct Children<'a> {
+    /// The folder of the package.
+    pub(crate) folder: &'a Path,
+    /// Binaries of it, which need none of its default features.
+    pub(crate) names: &'a [&'a str],
+}
+
+/// Builds programs from elsewhere as payloads, and says where they are.
+pub(crate) fn build_children(workspace: &Workspace, children: &Children<'_>) -> Result<Vec<PathBuf>> {
+    let target = target(workspace)?;
+    let folder = workspace.target_dir().join("bench");
+    let mut command = run::cargo(children.folder);
+    as_payload(&mut command, &target, &folder);
+    command.args(["--locked", "--no-default-features"]);
+    command.args(children.names.iter().flat_map(|name| ["--bin", name]));
+    run::pass_through(&mut command).context("cannot build the children")?;
+    let built = folder.join(target).join("payload");
+    Ok(children.names.iter().map(|name| built.join(name)).collect())
+}
+
 /// Compiles one program by itself, so that no other package's features get into it, and says where it is.
 fn compile(
     workspace: &Workspace,
@@ -170,18 +192,24 @@ fn compile(
         Symbols::Kept => "payload-symbols",
     });
     let mut command = run::cargo(workspace.root());
-    scrub(&mut command);
-    command.args(["build", "--profile", "payload", "--package", program.package, "--example", program.name]);
-    // With `--target`, even of this machine, the flags do not reach build scripts and procedural macros.
-    command.args(["--target", &target, "--target-dir"]).arg(&folder);
+    as_payload(&mut command, &target, &folder);
+    command.args(["--package", program.package, "--example", program.name]);
     if let Symbols::Kept = symbols {
         command.args(["--config", "profile.payload.strip=false"]);
     }
+    run(&mut command).with_context(|| format!("cannot build the payload `{}`", program.name))?;
+    Ok(folder.join(target).join("payload").join("examples").join(program.name))
+}
+
+/// Makes of a cargo command one that builds payloads for `target` into `folder`; what it builds is still to be said.
+fn as_payload(command: &mut Command, target: &str, folder: &Path) {
+    scrub(command);
+    command.args(["build", "--profile", "payload"]);
+    // With `--target`, even of this machine, the flags do not reach build scripts and procedural macros.
+    command.args(["--target", target, "--target-dir"]).arg(folder);
     // Cargo sets this variable for build scripts, and it beats RUSTFLAGS and every configuration file.
     let flags = ["-C", "target-feature=+crt-static", "-C", "relocation-model=static"].join("\u{1f}");
     command.env("CARGO_ENCODED_RUSTFLAGS", flags);
-    run(&mut command).with_context(|| format!("cannot build the payload `{}`", program.name))?;
-    Ok(folder.join(target).join("payload").join("examples").join(program.name))
 }
 
 /// Takes away every setting from outside that could change what is built, and leaves those that say where crates come from.

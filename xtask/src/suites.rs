@@ -8,7 +8,9 @@ use std::{fmt::Write as _, path::Path, process::Command};
 use anyhow::Result;
 
 use crate::{
-    demo, deny, layers,
+    bench, demo, deny,
+    instructions::{self, Verdict},
+    layers,
     libtest::{Skip, Tally},
     payload::{self, Profile},
     run, tidy,
@@ -41,7 +43,11 @@ pub(crate) struct Outcome {
 pub(crate) fn all(workspace: &Workspace) -> Vec<Suite<'_>> {
     let root = workspace.root();
     let mut suites = vec![
-        suite("fmt", "every file is formatted", move || programs([cargo(root, "fmt --all --check")])),
+        suite("fmt", "every file is formatted", move || {
+            // The bench is no member: `--all` does not see it.
+            let bench = format!("fmt --check --manifest-path {}/Cargo.toml", bench::FOLDER);
+            programs([cargo(root, "fmt --all --check"), cargo(root, &bench)])
+        }),
         suite("layers", "our crates depend on each other as designed, and a leaf stays a leaf", move || {
             Ok(Outcome::of_problems(&layers::check(workspace)?))
         }),
@@ -73,6 +79,13 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Suite<'_>> {
             let sizes: Vec<String> = built.iter().map(payload::Built::in_short).collect();
             Ok(Outcome { output: payload::table(&built), ..Outcome::success() }.noting(sizes.join(", ")))
         }));
+    }
+    if instructions::are_kept(workspace) {
+        suites.push(suite(
+            "instructions",
+            "a call and the latch take no more instructions than they did",
+            move || counted(workspace),
+        ));
     }
     if demo::exists(workspace) {
         suites.push(suite("demo", "the demo runs to its end", move || {
@@ -159,11 +172,7 @@ fn msrv(workspace: &Workspace) -> Result<Outcome> {
     else {
         let reason =
             format!("rustup has no Rust {oldest}: `rustup toolchain install {oldest} --profile minimal`");
-        let skip = Skip { name: format!("check with Rust {oldest}"), reason };
-        return Ok(Outcome {
-            tally: Tally { skipped: vec![skip], ..Tally::default() },
-            ..Outcome::default()
-        });
+        return Ok(Outcome::skipped(&format!("check with Rust {oldest}"), reason));
     };
     let mut command = Command::new("rustup");
     command.current_dir(workspace.root()).env_remove("CARGO").env_remove("RUSTC");
@@ -172,6 +181,15 @@ fn msrv(workspace: &Workspace) -> Result<Outcome> {
         command.args(["--package", &member.name]);
     }
     programs([command])
+}
+
+/// Compares instruction counts with those that are kept.
+fn counted(workspace: &Workspace) -> Result<Outcome> {
+    Ok(match instructions::check(workspace)? {
+        Verdict::Fine(said) => Outcome::success().noting(said),
+        Verdict::Grown(said) => Outcome::failure(said),
+        Verdict::Impossible(reason) => Outcome::skipped("instruction counts", reason),
+    })
 }
 
 /// A cargo with these words as its arguments.
@@ -216,6 +234,11 @@ fn run_all(commands: impl IntoIterator<Item = Command>) -> Result<(String, usize
 impl Outcome {
     fn success() -> Self {
         Self { tally: Tally { passed: 1, ..Tally::default() }, ..Self::default() }
+    }
+
+    fn skipped(name: &str, reason: String) -> Self {
+        let skip = Skip { name: name.to_owned(), reason };
+        Self { tally: Tally { skipped: vec![skip], ..Tally::default() }, ..Self::default() }
     }
 
     /// A suite that failed as a whole, and why.

@@ -1,6 +1,6 @@
 //! House rules for Rust code: what a file may be like, and which words may stand where.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::source::Source;
 use crate::workspace::Workspace;
@@ -89,9 +89,21 @@ fn roots_without_forbid(workspace: &Workspace, sources: &[Source]) -> Vec<String
 
 /// Files that no target and no `mod` line leads to: they look as if they were compiled, and are not.
 fn forgotten(workspace: &Workspace, sources: &[Source]) -> Vec<String> {
+    // Packages outside the workspace name no targets to us: cargo finds these by their places.
+    let outside = |path: &Path| {
+        let folder = |levels| path.ancestors().nth(levels).map(|it| workspace.root().join(it));
+        let is_package = |folder: PathBuf| {
+            let manifest = folder.join("Cargo.toml");
+            manifest.is_file() && workspace.members().all(|member| member.manifest_path != manifest)
+        };
+        let named = ["src/lib.rs", "src/main.rs"].iter().any(|it| path.ends_with(it));
+        let placed = path.parent().is_some_and(|folder| folder.ends_with("src/bin"));
+        named && folder(2).is_some_and(is_package) || placed && folder(3).is_some_and(is_package)
+    };
     let is_root = |path: &Path| {
         let full = workspace.root().join(path);
         workspace.members().flat_map(|member| &member.targets).any(|target| target.src_path == full)
+            || outside(path)
     };
     let name_of = |path: &Path| {
         let named = if path.ends_with("mod.rs") {
