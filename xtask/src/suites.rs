@@ -109,6 +109,11 @@ fn integration(workspace: &Workspace) -> Option<Suite<'_>> {
     let selection = names.iter().map(|name| format!("--test {name}")).collect::<Vec<_>>().join(" ");
     (!names.is_empty()).then(|| {
         suite("integration", "the tests of each crate by its public face", move || {
+            // Some of them start examples, which cargo does not build for a test that is named.
+            let examples = programs([cargo(workspace.root(), "build --workspace --examples")])?;
+            if examples.tally.failed > 0 {
+                return Ok(examples);
+            }
             tests([workspace_test(workspace.root(), &selection)])
         })
     })

@@ -198,7 +198,7 @@ impl<R: Routes> Machine<R> {
         if frame.handle == Handle::CALL_FUNCTION && self.desk.waits_for_itself(&head.above, self.config.me) {
             self.pay_back(&whole, out);
             self.fail_chain(frame.src, head.chain, "a call of it would have waited for itself");
-            self.refuse_ends(frame.src, &head.ends, out);
+            self.refuse_undelivered(frame.src, frame.reply_to.handle(), &head.ends, out);
             let text = format!(
                 "the call would wait for itself: every worker of context {} is held, one by a call that waits for it",
                 self.config.me
@@ -330,6 +330,14 @@ impl<R: Routes> Machine<R> {
             body: Body::default(),
         };
         self.refuse(link, &frame, kind, code, text, out);
+    }
+
+    /// Refuses the ends of a call that gets a dead reply: with that the caller closes its own himself, and may use their
+    /// handles again before news from here could reach them.
+    fn refuse_undelivered(&mut self, src: ContextId, waits: Option<Handle>, ends: &[End], out: &mut Actions) {
+        let others =
+            ends.iter().filter(|end| waits.is_none() || end.home != src).copied().collect::<Vec<_>>();
+        self.refuse_ends(src, &others, out);
     }
 
     /// Closes the ends that the arguments of a call bring, which nobody will read.
