@@ -316,7 +316,7 @@ impl<R: Routes> Machine<R> {
     fn turn_away(&mut self, key: CallKey, kind: DropKind, code: DeadCode, text: String, out: &mut Actions) {
         let Some(call) = self.finish(key) else { return };
         self.fail_chain(call.src, call.head.chain, &text);
-        self.refuse_ends(call.src, &call.head.ends, out);
+        self.refuse_undelivered(call.src, call.reply_to, &call.head.ends, out);
         let Some(reply_to) = call.reply_to else { return };
         let link = self.way_to(call.src);
         let me = self.config.me;
