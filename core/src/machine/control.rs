@@ -186,7 +186,8 @@ impl<R: Routes> Machine<R> {
             // Rule 12: as good as a frame from the new holder, whose loss the home must hear of.
             self.remember_passing(to, rebind.holder);
         }
-        let limit = self.config.limits.control as usize;
+        // What a child sends takes half of the room: the rest is for what this context itself must say there.
+        let limit = self.config.limits.control as usize / 2;
         let full = self.link(to).is_some_and(|l| l.outbox.control_bytes() + frame.cost() > limit);
         if full && self.up != Some(from) {
             return self.cut(from, "it sends more control frames than can be passed on", out);
