@@ -9,7 +9,7 @@ use offshoot_wire::{
 
 use super::{
     Action, Actions, CallKey, DropKind, Incoming, LinkKey, Machine, Queued, Routes, Tick, Timer,
-    deliver::Whole, parts::CONTROL_BUDGET, slots::Slots,
+    deliver::Whole, parts::CONTROL_BUDGET, policy::read_grant, slots::Slots,
 };
 
 /// The longest list of waiting calls that a call carries; beyond it only deadlines end what waits in a circle.
@@ -317,7 +317,9 @@ impl<R: Routes> Machine<R> {
         let Some(call) = self.finish(key) else { return };
         self.fail_chain(call.src, call.head.chain, &text);
         self.refuse_undelivered(call.src, call.reply_to, &call.head.ends, out);
-        let Some(reply_to) = call.reply_to else { return };
+        if call.reply_to.is_none() && kind == DropKind::Late {
+            return;
+        }
         let link = self.way_to(call.src);
         let me = self.config.me;
         let frame = Frame {
@@ -325,7 +327,7 @@ impl<R: Routes> Machine<R> {
             src: call.src,
             auth: call.auth,
             handle: Handle::CALL_FUNCTION,
-            reply_to: ReplyTo::Handle(reply_to),
+            reply_to: call.reply_to.map_or(ReplyTo::Nobody, ReplyTo::Handle),
             part: None,
             body: Body::default(),
         };
@@ -535,11 +537,7 @@ impl<R: Routes> Machine<R> {
 
     /// GRANT: an ancestor lets a context call a function here.
     fn on_grant(&mut self, from: Option<LinkKey>, frame: &Frame, out: &mut Actions) {
-        let args = codec::decode_prefix::<CallHead>(&frame.body, CONTROL_BUDGET)
-            .ok()
-            .and_then(|(_, at)| frame.body.get(at..))
-            .and_then(|args| codec::decode::<(String, ContextId)>(args, CONTROL_BUDGET).ok());
-        let Some((function, to)) = args else {
+        let Some((function, to)) = read_grant(&frame.body) else {
             let text = "the grant could not be read".to_owned();
             return self.refuse(from, frame, DropKind::Malformed, DeadCode::Malformed, text, out);
         };

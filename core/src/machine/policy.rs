@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use offshoot_wire::{ContextId, Frame};
+use offshoot_wire::{CallHead, ContextId, Frame, Handle, codec};
 
-use super::{Machine, Owner, Policy, Routes};
+use super::{LinkKey, Machine, Owner, Policy, Routes, parts::CONTROL_BUDGET};
 
 /// What ancestors have allowed beyond the policies: this context may call that function here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,7 +36,22 @@ impl Grants {
     }
 }
 
+/// What a GRANT says: the function, and who may call it.
+pub(super) fn read_grant(body: &[u8]) -> Option<(String, ContextId)> {
+    let (_, at) = codec::decode_prefix::<CallHead>(body, CONTROL_BUDGET).ok()?;
+    codec::decode(body.get(at..)?, CONTROL_BUDGET).ok()
+}
+
 impl<R: Routes> Machine<R> {
+    /// A GRANT that passes is as good as a frame from the context that it names: where it goes, its loss must be told.
+    pub(super) fn remember_granted(&mut self, to: LinkKey, frame: &Frame) {
+        if frame.handle == Handle::GRANT
+            && let Some((_, granted)) = read_grant(&frame.body)
+        {
+            self.remember_passing(to, granted);
+        }
+    }
+
     /// Whether `auth` is this context or one of its ancestors.
     pub(super) fn is_ancestor(&self, auth: ContextId) -> bool {
         auth == self.config.me || self.config.ancestors.contains(&auth)

@@ -120,6 +120,7 @@ impl<R: Routes> Machine<R> {
             return self.refuse_passing(from, &frame, DropKind::NoRoute, DeadCode::Gone, text, out);
         }
         self.remember_passing(to, frame.src);
+        self.remember_granted(to, &frame);
         if frame.is_control() {
             return self.forward_control(from, to, frame, out);
         }
@@ -154,6 +155,7 @@ impl<R: Routes> Machine<R> {
                     let text = format!("context {} is being cut off", queued.frame.dst);
                     return Err(NoWay { code: DeadCode::Gone, text });
                 }
+                self.remember_granted(to, &queued.frame);
                 self.queue(to, queued, out);
                 Ok(())
             }
