@@ -87,7 +87,13 @@ impl<R: Routes> Machine<R> {
     /// is a stream's handle is known at home alone, which refuses a holder that it was not told of.
     fn may_give(&self, from: ContextId, end: &End) -> bool {
         let known = from == end.home || self.may_pass_on(from, end.home);
-        known && end.handle.is_allocated() && end.home != self.config.me
+        known && end.handle.is_allocated() && (end.home != self.config.me || self.came_back(end))
+    }
+
+    /// An end of a stream made here has come back: its home was told, and nobody has opened it.
+    fn came_back(&self, end: &End) -> bool {
+        let me = Some(self.config.me);
+        self.handles.stream(end.handle).is_some_and(|s| s.home && s.peer == me && s.peer_handle.is_none())
     }
 
     /// Whether `giver` can be an ancestor of `home` as far as this context can tell.
@@ -162,10 +168,13 @@ impl<R: Routes> Machine<R> {
             stream.wants_room = true;
             return Err(StreamUnsent::Full(body));
         }
+        // Between two ends in one context an item counts until it is taken.
+        let (is_local, length) = (peer == self.config.me, body.len() as u64);
         let frame = self.stream_frame(peer, peer_handle, handle, body);
         let queued = Queued::charged(frame, Window::Stream(peer_handle));
         if let Some(stream) = self.handles.stream_mut(handle) {
-            stream.unsent = stream.unsent.saturating_add(queued.weight());
+            let held = if is_local { length } else { queued.weight() };
+            stream.unsent = stream.unsent.saturating_add(held);
         }
         self.send_own(queued, out).map_err(|_| StreamUnsent::Closed)
     }
@@ -187,6 +196,12 @@ impl<R: Routes> Machine<R> {
         let Some(stream) = self.handles.stream_mut(handle) else { return };
         let bytes = stream.untaken.pop_front().unwrap_or(0);
         let (Some(peer), false) = (stream.peer, stream.peer_closed) else { return };
+        if peer == self.config.me {
+            if let Some(sender) = stream.peer_handle {
+                self.stream_left(sender, bytes as u64, out);
+            }
+            return;
+        }
         let window = Window::Stream(handle);
         let back = self.credits.taken(peer, window, bytes, cost);
         self.give_credit(peer, window, back, out);
@@ -380,9 +395,8 @@ impl<R: Routes> Machine<R> {
             let Some(link) = self.way_to(end.home) else { continue };
             let rebind = Rebind { handle: end.handle, holder: me };
             self.send_far_control(link, end.home, Handle::REBIND, &rebind, out);
-            let stream = Stream::new(end.home, Some(end.handle), false, end.direction);
-            let handle = self.handles.insert(Entry::Stream(stream));
-            self.stream_close(handle, None, out);
+            let text = "the message that carried this end of the channel was not delivered".to_owned();
+            self.send_dead(end.home, me, end.handle, DeadCode::Gone, text, out);
         }
     }
 
