@@ -94,7 +94,8 @@ fn a_stamped_context_speaks_to_all_of_a_one_way_tree() {
 #[test]
 fn a_grant_lets_a_sibling_call() {
     check("0>1 0>2", |w| {
-        w.grant(0, 2, 1, "parents");
+        let grant = w.grant(0, 2, 1, "parents");
+        w.start(grant);
         w.settle();
         let call = w.start(Call::new(1, 2).function("parents"));
         w.expect(call, &[End::Value]);

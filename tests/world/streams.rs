@@ -60,6 +60,25 @@ fn items_longer_than_the_window_travel_in_pieces() {
 }
 
 #[test]
+fn a_context_streams_to_itself() {
+    let slow = Taste { slow: true, enough: None };
+    check("0>1", |w| {
+        w.start(Call::new(1, 1).job(Job::Sink(slow)).sending(6, 200, Then::Close));
+        expect_all(w, 6);
+    });
+}
+
+#[test]
+fn an_end_comes_back_to_its_home() {
+    check("0>1", |w| {
+        let home = w.id(1);
+        let job = Job::HandOn(home, Box::new(Job::Sink(Taste::default())));
+        w.start(Call::new(1, 0).job(job).sending(2, 10, Then::Close));
+        expect_all(w, 2);
+    });
+}
+
+#[test]
 fn a_reader_that_has_enough_ends_its_writer() {
     check("0>1 1>2", |w| {
         let taste = Taste { slow: false, enough: Some(1) };

@@ -117,6 +117,8 @@ pub struct Context {
     /// Its ends of streams.
     pub ends: BTreeMap<Handle, EndUser>,
     watches: BTreeSet<Handle>,
+    /// Ends of streams that the program has yet to look at.
+    stirred: BTreeSet<Handle>,
     /// Children that wait for an id.
     births: VecDeque<Birth>,
     /// Children that were made for a call and have not said HELLO.
@@ -145,6 +147,7 @@ impl Context {
             waits: BTreeMap::new(),
             ends: BTreeMap::new(),
             watches: BTreeSet::new(),
+            stirred: BTreeSet::new(),
             births: VecDeque::new(),
             newborn: BTreeMap::new(),
             blocked: VecDeque::new(),
@@ -157,10 +160,32 @@ impl Context {
         self.setup.id
     }
 
-    /// Does all that the machine wants done.
+    /// Does all that the machine wants done; then its program looks at what has come for its streams.
     pub fn act(&mut self, mut out: Actions, io: &mut Io<'_>) {
-        while let Some(action) = out.pop() {
-            self.act_one(action, &mut out, io);
+        loop {
+            while let Some(action) = out.pop() {
+                self.act_one(action, &mut out, io);
+            }
+            let Some(handle) = self.stirred.pop_first() else { return };
+            self.look(handle, &mut out, io);
+        }
+    }
+
+    /// The program looks at an end of a stream for which something has come.
+    fn look(&mut self, handle: Handle, out: &mut Actions, io: &mut Io<'_>) {
+        let Some(user) = self.ends.get(&handle) else { return };
+        match user.work {
+            Work::Send { .. } if !user.ended => self.pump(handle, out, io),
+            Work::Receive { taste: Taste { slow: false, .. }, .. } => {
+                while self.can_read(handle) {
+                    self.read_one(handle, out, io);
+                }
+            }
+            Work::Send { .. } | Work::Receive { .. } => {}
+        }
+        if self.ends.get(&handle).is_some_and(|user| user.ended && user.untaken.is_empty()) {
+            self.ends.remove(&handle);
+            self.router.stream_close(handle, None, out);
         }
     }
 
@@ -188,9 +213,11 @@ impl Context {
                     io.history.wrong("I1", format!("watch {handle} ended twice"));
                 }
             }
-            Action::Item { handle, body, cost } => self.item(handle, &body, cost, out, io),
-            Action::Ended { handle, how } => self.stream_ended(handle, how, out, io),
-            Action::StreamRoom(handle) => self.pump(handle, out, io),
+            Action::Item { handle, body, cost } => self.item(handle, &body, cost, io),
+            Action::Ended { handle, how } => self.stream_ended(handle, how, io),
+            Action::StreamRoom(handle) => {
+                self.stirred.insert(handle);
+            }
             Action::Room(_) => self.send_blocked(out, io),
             Action::CallReady => self.has_calls = true,
             Action::Cancelled(_) => {}
@@ -486,7 +513,7 @@ impl Context {
         if receives {
             self.router.stream_open(handle, out);
         } else {
-            self.pump(handle, out, io);
+            self.stirred.insert(handle);
         }
     }
 
@@ -524,7 +551,7 @@ impl Context {
         }
     }
 
-    fn item(&mut self, handle: Handle, body: &Body, cost: u32, out: &mut Actions, io: &mut Io<'_>) {
+    fn item(&mut self, handle: Handle, body: &Body, cost: u32, io: &mut Io<'_>) {
         let Some(user) = self.ends.get_mut(&handle) else {
             let text = format!("context {}: an item for handle {handle}, which nobody has", self.me());
             return io.history.wrong("I3", text);
@@ -534,9 +561,7 @@ impl Context {
         }
         io.history.item(user.stream, body);
         user.untaken.push_back(cost);
-        if !matches!(user.work, Work::Receive { taste: Taste { slow: true, .. }, .. }) {
-            self.read_one(handle, out, io);
-        }
+        self.stirred.insert(handle);
     }
 
     /// Whether a slow receiver could take an item.
@@ -568,7 +593,7 @@ impl Context {
         }
     }
 
-    fn stream_ended(&mut self, handle: Handle, how: Ended, out: &mut Actions, io: &mut Io<'_>) {
+    fn stream_ended(&mut self, handle: Handle, how: Ended, io: &mut Io<'_>) {
         let Some(user) = self.ends.get_mut(&handle).filter(|user| !user.ended) else {
             let text = format!("context {}: the end of handle {handle}, which nobody has", self.me());
             return io.history.wrong("I1", text);
@@ -579,10 +604,7 @@ impl Context {
             Work::Send { .. } => record.sender_ended = Some(how),
             Work::Receive { .. } => record.receiver_ended = Some(how),
         }
-        if user.untaken.is_empty() {
-            self.ends.remove(&handle);
-            self.router.stream_close(handle, None, out);
-        }
+        self.stirred.insert(handle);
     }
 
     // ---- children and the end

@@ -13,6 +13,7 @@ use offshoot_wire::{ContextId, Decoded, Decoder, Frame, Handle, Hello, Role, Set
 use super::{
     context::{Birth, Context, Effect, FUNCTIONS, Io},
     history::{CallNo, History, Violation},
+    router::Router,
     sabotage::Sabotage,
     script::{Call, End, Expectation, Op, OpNo, Pending},
     tree,
@@ -54,6 +55,16 @@ impl Default for Settings {
             one_way: false,
             sabotage: None,
         }
+    }
+}
+
+impl Settings {
+    /// Links that are silent for `ms` are asked, and lost after so many questions.
+    #[must_use]
+    pub fn pinging(mut self, ms: u32, lost: u32) -> Self {
+        self.limits.ping_ms = ms;
+        self.limits.pings_lost = lost;
+        self
     }
 }
 
@@ -192,7 +203,7 @@ impl World {
         };
         self.history.ids.insert(ContextId::ROOT);
         let config = self.config(&setup, Role::Parent);
-        let router = super::router::Router::Parent(Machine::new(config, Table::root()));
+        let router = Router::Parent(Machine::new(config, Table::root()));
         let context = Context::new(router, setup, self.settings.workers);
         self.cells.insert(ContextId::ROOT, Cell::new(context));
     }
@@ -281,6 +292,43 @@ impl World {
         &self.script[op]
     }
 
+    /// What the script calls each context that lives.
+    pub fn live_labels(&self) -> impl Iterator<Item = u32> {
+        self.names.iter().filter(|(_, id)| self.cells.contains_key(id)).map(|(label, _)| *label)
+    }
+
+    /// Whether a frame to this handle is under way from one context to another.
+    #[must_use]
+    pub fn wires_hold(&self, from: u32, to: u32, handle: Handle) -> bool {
+        let wire = self.wires.get(&(self.id(from), self.id(to)));
+        wire.is_some_and(|wire| wire.frames.iter().any(|frame| frame.handle == handle))
+    }
+
+    /// Whether the link between two contexts has been cut.
+    #[must_use]
+    pub fn is_cut(&self, a: u32, b: u32) -> bool {
+        self.wires.get(&(self.id(a), self.id(b))).is_none_or(|wire| wire.cut)
+    }
+
+    /// Whether a context's program can have children.
+    #[must_use]
+    pub fn can_have_children(&self, label: u32) -> bool {
+        self.context(self.id(label)).is_some_and(|context| matches!(context.router, Router::Parent(_)))
+    }
+
+    /// What the script calls the parent of a context that lives.
+    #[must_use]
+    pub fn parent(&self, label: u32) -> Option<u32> {
+        let parent = self.context(self.id(label))?.ancestors().first()?;
+        self.names.iter().find(|(_, id)| *id == parent).map(|(label, _)| *label)
+    }
+
+    /// Whether a context is paused.
+    #[must_use]
+    pub fn is_paused(&self, label: u32) -> bool {
+        self.names.get(&label).is_some_and(|id| self.paused.contains(id))
+    }
+
     /// The hash of all that matters for what can happen from here on.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
@@ -319,12 +367,11 @@ impl World {
         self.names.insert(label, ContextId::new(id));
     }
 
-    /// `by` grants `to` the function in `at`.
-    pub fn grant(&mut self, by: u32, at: u32, to: u32, function: &'static str) -> CallNo {
+    /// The call by which `by` grants `to` the function in `at`.
+    pub fn grant(&mut self, by: u32, at: u32, to: u32, function: &'static str) -> Call {
         let (at_id, to) = (self.id(at), self.id(to));
         self.history.grants.insert((at_id, to, function.to_owned()));
-        let call = Call { grant: Some(to), function, mailbox: Handle::GRANT, ..Call::new(by, at) };
-        self.start(call)
+        Call { grant: Some(to), function, mailbox: Handle::GRANT, ..Call::new(by, at) }
     }
 
     /// Does something now.
@@ -536,6 +583,15 @@ impl World {
         }
     }
 
+    /// A hostile context writes this to a child of its.
+    pub fn inject_down(&mut self, by: u32, child: u32, frame: Frame) {
+        let (by, child) = (self.id(by), self.id(child));
+        self.history.hostile.insert(by);
+        if let Some(wire) = self.wires.get_mut(&(by, child)) {
+            wire.frames.push_back(frame);
+        }
+    }
+
     fn inject(&mut self, by: ContextId, frame: &Frame) {
         self.history.hostile.insert(by);
         let parent = self.cells.get(&by).and_then(|cell| cell.context.ancestors().first().copied());
@@ -567,8 +623,8 @@ impl World {
         let role = if birth.is_parent { Role::Parent } else { Role::Leaf };
         let config = self.config(&setup, role);
         let router = match role {
-            Role::Parent => super::router::Router::Parent(Machine::new(config, Table::hop(id))),
-            Role::Leaf => super::router::Router::Leaf(Machine::new(config, UpOnly::new(id))),
+            Role::Parent => Router::Parent(Machine::new(config, Table::hop(id))),
+            Role::Leaf => Router::Leaf(Machine::new(config, UpOnly::new(id))),
         };
         self.cells.insert(id, Cell::new(Context::new(router, setup, self.settings.workers)));
         self.with(id, |context, io| {
@@ -581,9 +637,19 @@ impl World {
         });
     }
 
+    /// It is so late now, and a context judges its timers.
+    pub fn advance(&mut self, label: u32, ms: u64) {
+        self.now = self.now.max(Tick(ms));
+        self.fire(self.id(label));
+    }
+
     fn due(&mut self, id: ContextId) {
         let due = self.context(id).and_then(|context| context.router.next_due());
         self.now = self.now.max(due.unwrap_or(self.now));
+        self.fire(id);
+    }
+
+    fn fire(&mut self, id: ContextId) {
         self.with(id, |context, io| {
             let mut out = Actions::new();
             context.router.handle(io.now, Event::Due, &mut out);
