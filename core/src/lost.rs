@@ -14,7 +14,7 @@ use offshoot_wire::Handle;
 use crate::{
     Context, TimedOut,
     machine::{Outcome, Progress},
-    node::CallSink,
+    node::{CallSink, Held},
     open::Slot,
     sync::later,
     wake::{Listener, Ticket, wait},
@@ -113,7 +113,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         if let Some(handle) = self.handle.filter(|_| !self.slot.has_ended()) {
-            self.context.node().unwatch(handle);
+            self.context.node().unwatch(Held::by(&*self.slot, handle));
         }
     }
 }

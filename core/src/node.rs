@@ -25,6 +25,22 @@ pub(crate) trait StreamSink: Send + Sync {
     fn ended(&self, how: Ended) -> Option<Wake>;
 }
 
+/// A handle, and whose it is: it belongs to somebody else as soon as what stood behind it has ended, of which its
+/// former owner may be about to hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) handle: Handle,
+    /// Where the sink is that the handle was got for.
+    sink: usize,
+}
+
+impl Held {
+    /// `handle`, got for `sink`.
+    pub(crate) fn by<S: ?Sized>(sink: &S, handle: Handle) -> Self {
+        Self { handle, sink: std::ptr::from_ref(sink).cast::<()>().addr() }
+    }
+}
+
 /// A running context: the machine behind its lock, and the threads that move its bytes.
 pub(crate) trait Node: Any + Send + Sync {
     fn me(&self) -> ContextId;
@@ -41,7 +57,7 @@ pub(crate) trait Node: Any + Send + Sync {
     /// Sends a call; `sink` learns its end exactly once, unless it is cancelled.
     fn call(&self, call: Outgoing, sink: Arc<dyn CallSink>) -> Result<Handle, Unsent>;
     /// Gives a call up; its sink learns nothing any more.
-    fn cancel(&self, handle: Handle) -> Progress;
+    fn cancel(&self, call: Held) -> Progress;
     /// Sends without an answer; blocks while the window is full, until `deadline`; then `Unsent::Full`.
     fn send_one_way(
         &self,
@@ -53,7 +69,7 @@ pub(crate) trait Node: Any + Send + Sync {
     ) -> Result<(), Unsent>;
     /// `sink` gets [`Outcome::Lost`] when `dst` goes; `None` if it has gone.
     fn watch(&self, dst: ContextId, sink: Arc<dyn CallSink>) -> Option<Handle>;
-    fn unwatch(&self, handle: Handle);
+    fn unwatch(&self, watch: Held);
     fn shutdown_context(&self, dst: ContextId, left_ms: u32) -> Result<(), Unsent>;
     fn new_chain(&self) -> u32;
     fn end_chain(&self, dst: ContextId, chain: u32);
@@ -64,12 +80,12 @@ pub(crate) trait Node: Any + Send + Sync {
     fn on_cancel(&self, key: CallKey, work: Arc<dyn Run>);
 
     fn export(&self, to: ContextId, ours: Direction, sink: Arc<dyn StreamSink>) -> Handle;
-    fn unexport(&self, handle: Handle);
+    fn unexport(&self, stream: Held);
     fn import(&self, from: ContextId, end: End, sink: Arc<dyn StreamSink>) -> Result<Handle, BadEnd>;
-    fn hand_on(&self, handle: Handle, to: ContextId) -> Result<End, BadEnd>;
-    fn stream_open(&self, handle: Handle);
+    fn hand_on(&self, stream: Held, to: ContextId) -> Result<End, BadEnd>;
+    fn stream_open(&self, stream: Held);
     /// Never blocks: `Full` gives the body back, and `StreamSink::room` tells when to try again.
-    fn stream_send(&self, handle: Handle, body: Body, ends: Vec<End>) -> Result<(), StreamUnsent>;
-    fn stream_close(&self, handle: Handle, fail: Option<String>);
-    fn taken(&self, handle: Handle, cost: u32);
+    fn stream_send(&self, stream: Held, body: Body, ends: Vec<End>) -> Result<(), StreamUnsent>;
+    fn stream_close(&self, stream: Held, fail: Option<String>);
+    fn taken(&self, stream: Held, cost: u32);
 }

@@ -13,7 +13,7 @@ use crate::{
     caller::Chain,
     channel::{carry, half::Half},
     machine::{Outcome, Outgoing, Progress, Unsent},
-    node::CallSink,
+    node::{CallSink, Held},
     sync::lock,
     wake::{Listener, Ticket, Waiters, Wake, wait},
 };
@@ -204,10 +204,10 @@ impl Open {
         if let Some(ended) = wait(deadline, |listener| self.poll(listener)) {
             return ended;
         }
-        let State::Sent { handle, .. } = self.state else {
+        let State::Sent { slot, handle } = &self.state else {
             return Err(CallError::Stopped { progress: Progress::Unknown });
         };
-        let progress = self.to.node().cancel(handle);
+        let progress = self.to.node().cancel(Held::by(&**slot, *handle));
         // It may have ended while we gave it up.
         if let Some(ended) = self.look() {
             return ended;
@@ -335,7 +335,7 @@ impl Drop for Open {
             chain.lost_sight();
         }
         if !slot.has_ended() {
-            let _progress = self.to.node().cancel(*handle);
+            let _progress = self.to.node().cancel(Held::by(&**slot, *handle));
         }
         // An answer that nobody reads may bring ends of channels: those are closed.
         drop(self.look());

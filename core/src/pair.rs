@@ -20,7 +20,7 @@ use crate::{
         Outcome, Outgoing, Owner, Progress, RouteFrame, Routes, Side, Standing, Step, StreamUnsent, Tick,
         Unsent,
     },
-    node::{CallSink, Node, StreamSink},
+    node::{CallSink, Held, Node, StreamSink},
     sync::lock,
     wake::{Run, Wake},
 };
@@ -407,7 +407,8 @@ impl Node for Place {
         })
     }
 
-    fn cancel(&self, handle: Handle) -> Progress {
+    fn cancel(&self, call: Held) -> Progress {
+        let handle = call.handle;
         self.with(|party, now| {
             party.sinks.remove(&handle);
             party.machine.cancel(now, handle, &mut party.out)
@@ -436,7 +437,8 @@ impl Node for Place {
         })
     }
 
-    fn unwatch(&self, handle: Handle) {
+    fn unwatch(&self, watch: Held) {
+        let handle = watch.handle;
         self.with(|party, _| {
             party.sinks.remove(&handle);
             party.machine.unwatch(handle);
@@ -479,7 +481,8 @@ impl Node for Place {
         })
     }
 
-    fn unexport(&self, handle: Handle) {
+    fn unexport(&self, stream: Held) {
+        let handle = stream.handle;
         let _sink = self.with(|party, _| {
             party.machine.unexport(handle);
             party.sinks.remove(&handle)
@@ -494,7 +497,8 @@ impl Node for Place {
         })
     }
 
-    fn hand_on(&self, handle: Handle, to: ContextId) -> Result<End, BadEnd> {
+    fn hand_on(&self, stream: Held, to: ContextId) -> Result<End, BadEnd> {
+        let handle = stream.handle;
         let (end, _sink) = self.with(|party, _| {
             let end = party.machine.hand_on(handle, to, &mut party.out);
             (end, party.sinks.remove(&handle))
@@ -502,22 +506,26 @@ impl Node for Place {
         end
     }
 
-    fn stream_open(&self, handle: Handle) {
+    fn stream_open(&self, stream: Held) {
+        let handle = stream.handle;
         self.with(|party, _| party.machine.stream_open(handle, &mut party.out));
     }
 
-    fn stream_send(&self, handle: Handle, body: Body, _: Vec<End>) -> Result<(), StreamUnsent> {
+    fn stream_send(&self, stream: Held, body: Body, _: Vec<End>) -> Result<(), StreamUnsent> {
+        let handle = stream.handle;
         self.with(|party, now| party.machine.stream_send(now, handle, body, &mut party.out))
     }
 
-    fn stream_close(&self, handle: Handle, fail: Option<String>) {
+    fn stream_close(&self, stream: Held, fail: Option<String>) {
+        let handle = stream.handle;
         let _sink = self.with(|party, _| {
             party.machine.stream_close(handle, fail, &mut party.out);
             party.sinks.remove(&handle)
         });
     }
 
-    fn taken(&self, handle: Handle, cost: u32) {
+    fn taken(&self, stream: Held, cost: u32) {
+        let handle = stream.handle;
         self.with(|party, _| party.machine.taken(handle, cost, &mut party.out));
     }
 }

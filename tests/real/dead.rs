@@ -37,6 +37,7 @@ crate::tests![
     t07_every_waiter_wakes_when_the_context_it_waits_for_goes,
     t07_every_waiter_wakes_when_a_context_on_the_way_goes,
     t07_every_waiter_wakes_when_the_own_broker_stops,
+    t07_who_gives_up_as_the_answer_comes_takes_nobody_elses_place,
 ];
 
 /// A handle of a puppet, where its dead messages go.
@@ -483,4 +484,32 @@ fn t07_every_waiter_wakes_when_the_own_broker_stops() {
     }
     let error = puppet.context().call(FAIL, "late".into()).unwrap_err();
     assert!(matches!(error, CallError::Stopped { .. }), "{error:?}");
+}
+
+fn t07_who_gives_up_as_the_answer_comes_takes_nobody_elses_place() {
+    let router = root();
+    let leaf = router.connect(leaf("leaf")).unwrap();
+    let impatient = (0..3).map(|n| {
+        let leaf = leaf.clone();
+        thread::spawn(move || {
+            // Around the time that an answer takes, so that both often meet.
+            for round in 0..2000 {
+                let pending = leaf.call_async(ADD, (round, n));
+                let _sum = pending.wait_timeout(Duration::from_micros((round as u64 * 7) % 400));
+            }
+        })
+    });
+    let patient = (0..3).map(|n| {
+        let leaf = leaf.clone();
+        thread::spawn(move || {
+            for round in 0..2000 {
+                assert_eq!(leaf.call(ADD, (round, n)).unwrap(), round + n);
+            }
+        })
+    });
+    let threads: Vec<_> = impatient.chain(patient).collect();
+    for thread in threads {
+        eventually("every call ends", PATIENCE * 2, || thread.is_finished().then_some(()));
+        thread.join().unwrap();
+    }
 }

@@ -104,8 +104,8 @@ impl Handed {
 impl Drop for Handed {
     fn drop(&mut self) {
         for leg in self.legs.drain(..) {
-            if let Some(handle) = leg.handle() {
-                self.node.unexport(handle);
+            if let Some(held) = leg.held() {
+                self.node.unexport(held);
             }
             if let Some(wake) = leg.pipe.on_ended(&leg, Ended::Closed) {
                 wake.fire();
@@ -164,8 +164,8 @@ fn export(node: &Arc<dyn Node>, to: ContextId, halves: Vec<Half>) -> Result<(Vec
                 End { home: node.me(), handle, direction: half.direction() }
             }
             Plan::HandOn { leg } => {
-                let handle = leg.handle().ok_or(BadEnd::Ended);
-                handle.and_then(|handle| node.hand_on(handle, to)).map_err(|bad| bad.to_string())?
+                let held = leg.held().ok_or(BadEnd::Ended);
+                held.and_then(|held| node.hand_on(held, to)).map_err(|bad| bad.to_string())?
             }
         };
         ends.push(end);

@@ -10,7 +10,7 @@ use offshoot_wire::{Body, ContextId, Handle};
 use super::pipe::Pipe;
 use crate::{
     machine::Ended,
-    node::StreamSink,
+    node::{Held, StreamSink},
     wake::{Run, Wake},
 };
 
@@ -47,10 +47,15 @@ impl Leg {
         self.handle.get().copied()
     }
 
+    /// The handle as the node wants to see it.
+    pub(super) fn held(&self) -> Option<Held> {
+        self.handle().map(|handle| Held::by(self, handle))
+    }
+
     /// Our end is gone.
     pub(super) fn close(&self, fail: Option<String>) {
-        if let Some(handle) = self.handle() {
-            self.pipe.node().stream_close(handle, fail);
+        if let Some(held) = self.held() {
+            self.pipe.node().stream_close(held, fail);
         }
     }
 

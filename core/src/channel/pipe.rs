@@ -97,10 +97,10 @@ impl Pipe {
             Reader::Away(leg) => Some(leg),
             Reader::Here | Reader::Gone(_) => state.legs.first(),
         };
-        let handle = leg.and_then(|leg| leg.handle());
+        let held = leg.and_then(|leg| leg.held());
         drop(state);
-        if let Some(handle) = handle {
-            self.node.stream_open(handle);
+        if let Some(held) = held {
+            self.node.stream_open(held);
         }
     }
 
@@ -172,9 +172,9 @@ impl Pipe {
                 drop(state);
                 fire(woken);
                 if let Parcel::Arrived { leg, cost, .. } = &parcel
-                    && let Some(handle) = leg.handle()
+                    && let Some(held) = leg.held()
                 {
-                    self.node.taken(handle, *cost);
+                    self.node.taken(held, *cost);
                 }
                 Some(Ok(Some(parcel)))
             }
@@ -250,7 +250,7 @@ impl Pipe {
     /// Sends one parcel; whether to look for the next.
     fn send_by(self: &Arc<Self>, leg: &Arc<Leg>, parcel: Parcel) -> bool {
         let cost = parcel.held();
-        let Some(handle) = leg.handle() else { return false };
+        let Some(held) = leg.held() else { return false };
         let sealed = match parcel {
             Parcel::Draft(draft) => draft.seal(&self.node, leg.peer, &carry::item_head),
             Parcel::Sealed { sealed, .. } => Ok(sealed),
@@ -266,7 +266,7 @@ impl Pipe {
             Ok(sealed) => sealed,
             Err(text) => return self.break_off(leg, text),
         };
-        match self.node.stream_send(handle, body, ends.clone()) {
+        match self.node.stream_send(held, body, ends.clone()) {
             Ok(()) => {
                 handed.sent();
                 self.after_send(cost)

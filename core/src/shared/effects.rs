@@ -235,12 +235,8 @@ fn deliver<R>(state: &mut State<R>, action: Action, effects: &mut Effects) {
             effects.wake(state.sinks.stream(handle).and_then(|sink| sink.item(body, cost)));
         }
         Action::Ended { handle, how } => {
-            if let Some(sink) = state.sinks.remove(handle) {
-                if let Sink::Stream(stream) = &sink {
-                    effects.wake(stream.ended(how));
-                }
-                effects.push(Effect::Drop(sink));
-            }
+            // It stays the sink's until he lets go.
+            effects.wake(state.sinks.stream(handle).and_then(|sink| sink.ended(how)));
         }
         _ => {}
     }

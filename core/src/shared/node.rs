@@ -10,7 +10,7 @@ use offshoot_wire::{Body, ContextId, Direction, End, Handle};
 use super::{Effects, Shared, State, sinks::Sink};
 use crate::{
     machine::{BadEnd, CallKey, Outgoing, Owner, Progress, Routes, Standing, StreamUnsent, Tick, Unsent},
-    node::{CallSink, Node, StreamSink},
+    node::{CallSink, Held, Node, StreamSink},
     sync::{lock, rest},
     wake::Run,
 };
@@ -25,14 +25,19 @@ impl<R: Routes + Send + 'static> Shared<R> {
         }
     }
 
-    /// Takes the sink of a handle away; it is dropped outside the lock.
-    fn forget<T>(&self, handle: Handle, run: impl FnOnce(&mut State<R>, Tick) -> T) -> T {
-        let (value, sink) = self.with(|state, now| {
-            let sink = state.sinks.remove(handle);
+    /// Runs the machine for who holds a handle; `None` if it is his no more.
+    fn with_held<T>(&self, held: Held, run: impl FnOnce(&mut State<R>, Tick) -> T) -> Option<T> {
+        self.with(|state, now| state.sinks.is(held).then(|| run(state, now)))
+    }
+
+    /// The same, and takes the sink of the handle away; it is dropped outside the lock.
+    fn forget<T>(&self, held: Held, run: impl FnOnce(&mut State<R>, Tick) -> T) -> Option<T> {
+        let (value, sink) = self.with_held(held, |state, now| {
+            let sink = state.sinks.remove(held.handle);
             (run(state, now), sink)
-        });
+        })?;
         drop(sink);
-        value
+        Some(value)
     }
 }
 
@@ -75,8 +80,11 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
         })
     }
 
-    fn cancel(&self, handle: Handle) -> Progress {
-        self.forget(handle, |state, now| state.machine.cancel(now, handle, &mut state.out))
+    fn cancel(&self, call: Held) -> Progress {
+        let cancelled =
+            self.forget(call, |state, now| state.machine.cancel(now, call.handle, &mut state.out));
+        // It has just ended, and its sink knows how.
+        cancelled.unwrap_or(Progress::Unknown)
     }
 
     fn send_one_way(
@@ -125,8 +133,8 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
         })
     }
 
-    fn unwatch(&self, handle: Handle) {
-        self.forget(handle, |state, _| state.machine.unwatch(handle));
+    fn unwatch(&self, watch: Held) {
+        self.forget(watch, |state, _| state.machine.unwatch(watch.handle));
     }
 
     fn shutdown_context(&self, dst: ContextId, left_ms: u32) -> Result<(), Unsent> {
@@ -165,8 +173,8 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
         })
     }
 
-    fn unexport(&self, handle: Handle) {
-        self.forget(handle, |state, _| state.machine.unexport(handle));
+    fn unexport(&self, stream: Held) {
+        self.forget(stream, |state, _| state.machine.unexport(stream.handle));
     }
 
     fn import(&self, from: ContextId, end: End, sink: Arc<dyn StreamSink>) -> Result<Handle, BadEnd> {
@@ -177,30 +185,33 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
         })
     }
 
-    fn hand_on(&self, handle: Handle, to: ContextId) -> Result<End, BadEnd> {
-        let (end, sink) = self.with(|state, _| {
-            let end = state.machine.hand_on(handle, to, &mut state.out);
-            let sink = end.is_ok().then(|| state.sinks.remove(handle)).flatten();
-            (end, sink)
+    fn hand_on(&self, stream: Held, to: ContextId) -> Result<End, BadEnd> {
+        let handed = self.with_held(stream, |state, _| {
+            let end = state.machine.hand_on(stream.handle, to, &mut state.out)?;
+            Ok((end, state.sinks.remove(stream.handle)))
         });
+        let (end, sink) = handed.unwrap_or(Err(BadEnd::Ended))?;
         drop(sink);
-        end
+        Ok(end)
     }
 
-    fn stream_open(&self, handle: Handle) {
-        self.with(|state, _| state.machine.stream_open(handle, &mut state.out));
+    fn stream_open(&self, stream: Held) {
+        self.with_held(stream, |state, _| state.machine.stream_open(stream.handle, &mut state.out));
     }
 
-    fn stream_send(&self, handle: Handle, body: Body, _ends: Vec<End>) -> Result<(), StreamUnsent> {
-        self.with(|state, now| state.machine.stream_send(now, handle, body, &mut state.out))
+    fn stream_send(&self, stream: Held, body: Body, _ends: Vec<End>) -> Result<(), StreamUnsent> {
+        let sent = self.with_held(stream, |state, now| {
+            state.machine.stream_send(now, stream.handle, body, &mut state.out)
+        });
+        sent.unwrap_or(Err(StreamUnsent::Closed))
     }
 
-    fn stream_close(&self, handle: Handle, fail: Option<String>) {
-        self.forget(handle, |state, _| state.machine.stream_close(handle, fail, &mut state.out));
+    fn stream_close(&self, stream: Held, fail: Option<String>) {
+        self.forget(stream, |state, _| state.machine.stream_close(stream.handle, fail, &mut state.out));
     }
 
-    fn taken(&self, handle: Handle, cost: u32) {
-        self.with(|state, _| state.machine.taken(handle, cost, &mut state.out));
+    fn taken(&self, stream: Held, cost: u32) {
+        self.with_held(stream, |state, _| state.machine.taken(stream.handle, cost, &mut state.out));
     }
 }
 

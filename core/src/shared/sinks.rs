@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use offshoot_wire::{ContextId, Handle};
 
-use crate::node::{CallSink, StreamSink};
+use crate::node::{CallSink, Held, StreamSink};
 
 /// Who waits behind a handle.
 pub(crate) enum Sink {
@@ -34,6 +34,15 @@ impl Sinks {
     #[must_use]
     pub(crate) fn remove(&mut self, handle: Handle) -> Option<Sink> {
         self.0.get_mut(slot(handle)?)?.take()
+    }
+
+    /// Whether the handle is still that of who got it.
+    pub(crate) fn is(&self, held: Held) -> bool {
+        let sink = slot(held.handle).and_then(|slot| self.0.get(slot)?.as_ref());
+        sink.is_some_and(|sink| match sink {
+            Sink::Call(sink) | Sink::Watch(_, _, sink) => Held::by(&**sink, held.handle) == held,
+            Sink::Stream(sink) => Held::by(&**sink, held.handle) == held,
+        })
     }
 
     pub(crate) fn stream(&self, handle: Handle) -> Option<&Arc<dyn StreamSink>> {
