@@ -329,10 +329,10 @@ fn t23_two_activities_that_cross_end_by_their_deadlines() {
     }
     one.1.send(()).unwrap();
     other.1.send(()).unwrap();
-    let errors = [one.0.wait().unwrap_err(), other.0.wait().unwrap_err()];
+    let ended = [one.0.wait(), other.0.wait()];
     let took = start.elapsed();
-    // The one that gave up first may have let the other call run in the last moment, but not end in time.
-    assert!(errors.iter().any(|error| matches!(error, CallError::TimedOut { .. })), "{errors:?}");
+    // Once the deadline of one has freed its leaf, the other may just be in time.
+    assert!(ended.iter().any(|end| matches!(end, Err(CallError::TimedOut { .. }))), "{ended:?}");
     assert!(took >= SHORT && took < 2 * SHORT + LATE, "{took:?}");
     for context in [&a, &b] {
         assert_eq!(context.with_timeout(PATIENCE).call(NAME, ()).unwrap(), context.name());
