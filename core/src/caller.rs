@@ -189,11 +189,11 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The time until `deadline` as it travels: rounded up, and one more for the clock over there, which is cut to
-/// milliseconds, so that nobody gives up before the caller does.
+/// The time until `deadline` as it travels: rounded up, and one more for each of the clocks there and here, which are cut
+/// to milliseconds, so that news that somebody gave up arrives when the caller has done so too.
 fn left_ms(deadline: Instant) -> u32 {
     let left = deadline.saturating_duration_since(Instant::now());
-    u32::try_from(left.as_micros().div_ceil(1000).saturating_add(1)).unwrap_or(u32::MAX)
+    u32::try_from(left.as_micros().div_ceil(1000).saturating_add(2)).unwrap_or(u32::MAX)
 }
 
 /// Calls of which none runs behind one that failed.

@@ -106,7 +106,9 @@ fn integration(workspace: &Workspace) -> Option<Suite<'_>> {
     let members = workspace.members().filter(|member| member.name != TESTS);
     let targets = members.flat_map(|member| member.targets_of("test"));
     let names: Vec<&str> = targets.map(|it| it.name.as_str()).filter(|name| *name != MODEL).collect();
-    let selection = names.iter().map(|name| format!("--test {name}")).collect::<Vec<_>>().join(" ");
+    let targets = names.iter().map(|name| format!("--test {name}")).collect::<Vec<_>>().join(" ");
+    // The workspace-level tests have targets of the same names, and suites of their own.
+    let selection = format!("--exclude {TESTS} {targets}");
     (!names.is_empty()).then(|| {
         suite("integration", "the tests of each crate by its public face", move || {
             // Some of them start examples, which cargo does not build for a test that is named.
