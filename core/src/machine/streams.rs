@@ -114,7 +114,8 @@ impl<R: Routes> Machine<R> {
             return Err(BadEnd::Opened);
         }
         let below = matches!(self.routes.owner(home), super::Owner::Child(_));
-        if !below && to != home {
+        let stays = home == self.config.me && to == home;
+        if !below && !stays {
             return Err(BadEnd::NotAncestor);
         }
         let end = End { home, handle: home_handle, direction: stream.ours };

@@ -141,10 +141,13 @@ fn who_hands_an_end_on_tells_its_home_first() {
     assert_eq!((said[0].handle, said[0].src, said[0].dst), (Handle::REBIND, ME, home.peer));
     assert_eq!(decode::<Rebind>(&said[0]), Rebind { handle: end.handle, holder: holder.peer });
 
+    // Not even back to its home, which takes no word for it from one below.
     let above = end_of(COUSIN, 1234, Direction::Sends);
-    let handle = hop.machine.import(COUSIN, above).unwrap();
-    let refused = hop.with(|machine, _, out| machine.hand_on(handle, holder.peer, out));
-    assert_eq!(refused, Err(BadEnd::NotAncestor));
+    for to in [holder.peer, COUSIN] {
+        let handle = hop.machine.import(COUSIN, above).unwrap();
+        let refused = hop.with(|machine, _, out| machine.hand_on(handle, to, out));
+        assert_eq!(refused, Err(BadEnd::NotAncestor));
+    }
     let opened = hop.machine.import(home.peer, end).unwrap();
     hop.with(|machine, _, out| machine.stream_open(opened, out));
     let refused = hop.with(|machine, _, out| machine.hand_on(opened, holder.peer, out));

@@ -116,6 +116,20 @@ fn the_news_of_a_loss_leaves_behind_what_the_lost_had_sent() {
     assert_eq!(handles(&said), [last.handle, Handle::DEL_ROUTE]);
 }
 
+// protocol 6.4 and 5.5
+#[test]
+fn calls_that_wait_for_a_lost_context_are_answered_and_what_else_waits_is_not() {
+    let mut hop = Bed::hop();
+    let child = hop.child(Role::Leaf);
+    hop.gets(frame(ROOT, child.peer, Handle::CALL_FUNCTION, 4000, call("f", &())));
+    hop.gets(frame(ROOT, child.peer, Handle::new(4711), 4001, encode(&())));
+    let event = Event::LinkDown { link: child, reason: "killed".to_owned() };
+    hop.with(|machine, now, out| machine.handle(now, event, out));
+    let said = hop.says();
+    let (told, code) = dead(&said).unwrap();
+    assert_eq!((told.src, told.handle, code), (child.peer, Handle::new(4000), DeadCode::Gone));
+}
+
 // protocol 9.5
 #[test]
 fn a_function_is_run_for_ancestors_unless_its_policy_says_otherwise() {

@@ -1,10 +1,12 @@
 //! Chapter 7 of the protocol: streams.
 
-use offshoot_wire::{Dead, DeadCode, Direction, Handle, Role, StreamHead, codec};
+use offshoot_wire::{CallHead, Dead, DeadCode, Direction, Handle, Rebind, Role, StreamHead, codec};
 
 use super::{
     super::{Action, BadEnd, DropKind, Ended, StreamUnsent},
-    bed::{ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, encode, end_of, frame, item},
+    bed::{
+        ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, call_from, dead, encode, end_of, frame, head, item, with_head,
+    },
 };
 
 fn stream_head(frame: &offshoot_wire::Frame) -> StreamHead {
@@ -27,6 +29,38 @@ fn an_end_is_taken_only_from_whom_it_can_belong_to() {
     ] {
         assert_eq!(import(giver, home, handle), Err(BadEnd::Foreign), "{giver} {home} {handle}");
     }
+}
+
+// protocol 7.1 and 5.9
+#[test]
+fn an_end_can_come_home_if_its_home_was_told() {
+    let mut leaf = Bed::leaf();
+    let home = leaf.machine.export(ROOT, Direction::Receives);
+    let end = end_of(ME, home.number(), Direction::Sends);
+    assert_eq!(leaf.machine.import(ROOT, end), Err(BadEnd::Foreign));
+    leaf.gets(frame(ROOT, ME, Handle::REBIND, 0, encode(&Rebind { handle: home, holder: ME })));
+    assert!(leaf.machine.import(ROOT, end).is_ok());
+}
+
+// protocol 7.1
+#[test]
+fn an_end_that_nobody_takes_is_refused_to_its_home() {
+    let mut leaf = Bed::leaf();
+    let end = end_of(COUSIN, THEIRS.number(), Direction::Sends);
+    let bad = with_head(&CallHead { ends: vec![end], ..head("f") }, &0);
+    leaf.gets(call_from(COUSIN, 0, bad.clone()));
+    assert_eq!(leaf.works(), None, "its policy does not let a cousin call it");
+    let said = leaf.says();
+    let (told, code) = dead(&said).unwrap();
+    assert_eq!((told.dst, told.src, told.handle, code), (COUSIN, ME, THEIRS, DeadCode::Gone));
+    // Who learns that the call was refused closes what it carried.
+    leaf.gets(call_from(COUSIN, 4001, bad));
+    leaf.works();
+    let said = leaf.says();
+    assert_eq!(
+        dead(&said).map(|(told, code)| (told.handle, code)),
+        Some((Handle::new(4001), DeadCode::Policy))
+    );
 }
 
 // protocol 7.1
