@@ -12,5 +12,5 @@ pub mod table;
 mod wait;
 
 pub use leaks::Watch;
-pub use process::{Signal, descendants, is_gone, is_stopped, kill, rss_kib, threads_of, ticks_of};
+pub use process::{Signal, descendants, is_gone, kill, rss_kib, threads_of, ticks_of};
 pub use wait::{PATIENCE, eventually};

@@ -1,9 +1,11 @@
 //! Processes as the kernel shows them.
 
-use std::fs;
+use std::{fs, path::Path};
 
 pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
+
+use super::{PATIENCE, eventually};
 
 /// One line of /proc/PID/stat.
 struct Stat {
@@ -14,7 +16,7 @@ struct Stat {
     ticks: u64,
 }
 
-/// Sends a signal to a process that the test started.
+/// Sends a signal to a process that the test started; one that is to stop has done so when this returns.
 ///
 /// # Panics
 /// If there is no such process.
@@ -22,6 +24,10 @@ pub fn kill(pid: u32, signal: Signal) {
     let pid =
         i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap_or_else(|| panic!("{pid} is no process id"));
     kill_process(pid, signal).unwrap_or_else(|error| panic!("signal to {}: {error}", pid.as_raw_nonzero()));
+    if signal == Signal::STOP {
+        let pid = pid.as_raw_nonzero().get().unsigned_abs();
+        eventually("it has stopped", PATIENCE, || (is_stopped(pid) || is_gone(pid)).then_some(()));
+    }
 }
 
 /// Whether a process is no more. One that is dead and not yet reaped counts as gone.
@@ -30,10 +36,11 @@ pub fn is_gone(pid: u32) -> bool {
     stat(pid).is_none_or(|stat| stat.state == 'Z')
 }
 
-/// Whether a process has been stopped by a signal.
-#[must_use]
-pub fn is_stopped(pid: u32) -> bool {
-    stat(pid).is_some_and(|stat| stat.state == 'T')
+/// Whether a process has been stopped by a signal, with all its threads.
+fn is_stopped(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut states = threads.filter_map(|thread| Some(stat_of(&thread.path())?.state)).peekable();
+    states.peek().is_some() && states.all(|state| state == 'T')
 }
 
 /// The processes below this one, dead ones that nobody has reaped included.
@@ -76,9 +83,15 @@ pub fn rss_kib(pid: u32) -> u64 {
 }
 
 fn stat(pid: u32) -> Option<Stat> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat_of(format!("/proc/{pid}").as_ref())
+}
+
+/// Of a process, or of one of its threads.
+fn stat_of(folder: &Path) -> Option<Stat> {
+    let text = fs::read_to_string(folder.join("stat")).ok()?;
     // The name stands in parentheses and may hold anything; what follows the last one is regular.
-    let (_, rest) = text.rsplit_once(") ")?;
+    let (name, rest) = text.rsplit_once(") ")?;
+    let pid = name.split(' ').next()?.parse().ok()?;
     let mut fields = rest.split(' ');
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
