@@ -125,7 +125,13 @@ pub enum Phase {
     Allocate,
     /// Starting the process.
     Spawn,
-    /// The process runs, and nothing of ours has come from it.
+    /// The process runs, and the shell that it leads to has not spoken.
+    Shell,
+    /// That shell looks for a place where the program can run.
+    Place,
+    /// The program is on its way there.
+    Send,
+    /// The program runs, and nothing of ours has come from it.
     Marker,
     /// It speaks, and is being told who it is.
     Setup,
@@ -140,6 +146,9 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Self::Allocate => "getting an id",
             Self::Spawn => "starting the process",
+            Self::Shell => "waiting for its shell",
+            Self::Place => "looking for a place for the program",
+            Self::Send => "sending the program",
             Self::Marker => "waiting for its first word",
             Self::Setup => "sending its set-up",
             Self::Hello => "waiting for its hello",
@@ -160,12 +169,25 @@ mod tests {
 
     #[test]
     fn every_phase_says_what_was_going_on() {
-        let all = [Phase::Allocate, Phase::Spawn, Phase::Marker, Phase::Setup, Phase::Hello, Phase::Up];
+        let all = [
+            Phase::Allocate,
+            Phase::Spawn,
+            Phase::Shell,
+            Phase::Place,
+            Phase::Send,
+            Phase::Marker,
+            Phase::Setup,
+            Phase::Hello,
+            Phase::Up,
+        ];
         assert_eq!(
             all.map(|phase| phase.to_string()),
             [
                 "getting an id",
                 "starting the process",
+                "waiting for its shell",
+                "looking for a place for the program",
+                "sending the program",
                 "waiting for its first word",
                 "sending its set-up",
                 "waiting for its hello",

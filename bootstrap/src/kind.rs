@@ -28,6 +28,14 @@ pub enum ConnectErrorKind {
         /// Where it was looked for.
         path: Text,
     },
+    /// There is no such program in any folder of the PATH.
+    #[error("there is no `{tool}` in PATH ({path}); install it, or give its path with `.program(..)`")]
+    NoTool {
+        /// The program.
+        tool: Text,
+        /// The PATH of the context that was to run it.
+        path: Text,
+    },
     /// There is one, and it may not be run.
     #[error("{path} {why}")]
     NotExecutable {
@@ -43,6 +51,22 @@ pub enum ConnectErrorKind {
         path: Text,
         /// What it is.
         what: Text,
+    },
+    /// The far side is another machine than the program was built for.
+    #[error("it is a {host}, and the program is for {program}; build it for that machine too")]
+    WrongMachine {
+        /// The system and the machine of the far side.
+        host: Text,
+        /// What the program was built for.
+        program: Text,
+    },
+    /// The far side may lack what must load the program.
+    #[error(
+        "{program} needs a loader and libraries of its own machine, and so runs there alone; build it static (`--target x86_64-unknown-linux-musl`, or RUSTFLAGS `-C target-feature=+crt-static`)"
+    )]
+    NotStatic {
+        /// The program.
+        program: Text,
     },
     /// What must load it is missing.
     #[error(
@@ -84,6 +108,46 @@ pub enum ConnectErrorKind {
         /// How long it was given.
         limit: Duration,
     },
+    /// The host is not who it was, or nobody has said that it is who it says.
+    #[error(
+        "its host key {}; compare the key with its owner's, then `ssh` there once by hand{}",
+        if *is_changed { "is another one than before" } else { "is not known" },
+        if *is_changed { " after `ssh-keygen -R HOST`" } else { "" }
+    )]
+    HostKey {
+        /// It had another before.
+        is_changed: bool,
+    },
+    /// It cannot be reached.
+    #[error("it cannot be reached; look at its name, its port and the network between")]
+    Unreachable,
+    /// It closed the connection before anything was said: too many come at once.
+    #[error("it took no further connection; have fewer at once, or raise MaxStartups in its sshd_config")]
+    Busy,
+    /// It did not let this user in.
+    #[error("it did not let the user in; look at the key (`ssh-add -l`), the user, and its authorized_keys")]
+    Authentication,
+    /// The password must be changed first.
+    #[error("the password of the account must be changed first; log in there once by hand")]
+    PasswordExpired,
+    /// A password is asked for and none was given.
+    #[error("it asks for a password and none was given; give one with `.password(..)`")]
+    PasswordNeeded,
+    /// The password was refused. It was not tried again.
+    #[error("the password was refused; it was tried once, since accounts get locked")]
+    PasswordWrong,
+    /// The user may not do that there.
+    #[error("the user may not do this there; it is for its administrator to allow")]
+    NotAllowed,
+    /// There is no such user.
+    #[error("there is no such user there")]
+    NoSuchUser,
+    /// The account lets nobody in.
+    #[error("the account is not one to log in to: its shell, or what it is made to run, takes no commands")]
+    NoLogin,
+    /// There is no shell there.
+    #[error("there is no `sh` there, and so no way to put a program")]
+    NoShell,
     /// The process ended.
     #[error("it ended: {report}")]
     Exited {
@@ -151,14 +215,28 @@ impl ConnectErrorKind {
             Self::BadName { .. } => "bad_name",
             Self::IdsExhausted => "ids_exhausted",
             Self::NotFound { .. } => "not_found",
+            Self::NoTool { .. } => "no_tool",
             Self::NotExecutable { .. } => "not_executable",
             Self::WrongFormat { .. } => "wrong_format",
+            Self::WrongMachine { .. } => "wrong_machine",
+            Self::NotStatic { .. } => "not_static",
             Self::NoLoader { .. } => "no_loader",
             Self::NoPlace { .. } => "no_place",
             Self::TooManyDescriptors { .. } => "too_many_descriptors",
             Self::TooManyProcesses => "too_many_processes",
             Self::Spawn { .. } => "spawn",
             Self::NoAnswer { .. } => "no_answer",
+            Self::HostKey { .. } => "host_key",
+            Self::Unreachable => "unreachable",
+            Self::Busy => "busy",
+            Self::Authentication => "authentication",
+            Self::PasswordExpired => "password_expired",
+            Self::PasswordNeeded => "password_needed",
+            Self::PasswordWrong => "password_wrong",
+            Self::NotAllowed => "not_allowed",
+            Self::NoSuchUser => "no_such_user",
+            Self::NoLogin => "no_login",
+            Self::NoShell => "no_shell",
             Self::Exited { .. } => "exited",
             Self::Closed => "closed",
             Self::BadStream { .. } => "bad_stream",
@@ -180,6 +258,16 @@ impl ConnectErrorKind {
             Some(Errno::AGAIN) => Self::TooManyProcesses,
             _ => Self::Spawn { error: error.to_string().into() },
         }
+    }
+
+    /// The same for a program that is looked for in the PATH.
+    pub(crate) fn from_search(error: &io::Error, program: &Path) -> Self {
+        if program.components().count() == 1 && error.kind() == io::ErrorKind::NotFound {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let tool = program.into();
+            return Self::NoTool { tool, path: path.to_string_lossy().as_ref().into() };
+        }
+        Self::from_exec(error, program)
     }
 
     /// What its refusal to run `program` means. The file is looked at again, only to describe it.
@@ -259,6 +347,15 @@ mod tests {
                 ConnectErrorKind::NoLoader { path: text() },
                 "TEXT is there, but the program that must load it is not; build it static, or mend the first line \
                  of a script",
+            ),
+            (
+                ConnectErrorKind::WrongMachine { host: text(), program: text() },
+                "it is a TEXT, and the program is for TEXT; build it for that machine too",
+            ),
+            (
+                ConnectErrorKind::NotStatic { program: text() },
+                "TEXT needs a loader and libraries of its own machine, and so runs there alone; build it static \
+                 (`--target x86_64-unknown-linux-musl`, or RUSTFLAGS `-C target-feature=+crt-static`)",
             ),
             (
                 ConnectErrorKind::NoPlace { tried: text() },

@@ -39,25 +39,38 @@ compile_error!("offshoot runs on Linux and other Unix systems, not on this one: 
 
 mod error;
 mod exit;
+mod explain;
 mod kind;
+mod launch;
 mod local;
+mod machine;
 mod method;
+mod options;
 mod payload;
 mod place;
 mod process;
+mod quote;
 mod raw;
 mod reap;
 mod spawn;
+mod ssh;
+mod stage0;
 mod sys;
 mod text;
+mod transport;
+mod wrapped;
 
 pub use error::{ConnectError, Phase};
 pub use exit::{Escalation, Exit, ExitReport};
 pub use kind::ConnectErrorKind;
+pub use launch::launch;
 pub use local::Local;
 pub use method::{DEFAULT_TIMEOUT, Method, Plan};
 pub use payload::{Payload, PayloadError};
 pub use process::Process;
 pub use reap::Reaper;
 pub use spawn::{CHILD_ARG, Spawned, spawn};
+pub use ssh::Ssh;
 pub use text::Text;
+pub use transport::{Dialect, Transport};
+pub use wrapped::Wrapped;

@@ -9,7 +9,7 @@ use std::{
 use offshoot_wire::{MAX_NAME, clean_name};
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectError, ConnectErrorKind, Payload, Phase, Text};
+use crate::{ConnectError, ConnectErrorKind, Payload, Phase, Text, Transport};
 
 /// How long a connect may take where nobody said otherwise: a slow machine starts a process in a second, and a
 /// person who waits gives up after half a minute.
@@ -53,6 +53,8 @@ pub struct Plan {
     pub name: String,
     /// What becomes the child.
     pub payload: Payload,
+    /// The process that leads to the place, if that is not here.
+    pub transport: Option<Transport>,
     /// How long all of the connect may take.
     pub timeout: Duration,
     /// Whether what comes by this link carries the authority of the context that made it, instead of the child's.
@@ -68,7 +70,7 @@ impl Plan {
         payload: Payload,
     ) -> Self {
         let (place, method, name) = (place.into(), method.into(), name.into());
-        Self { place, method, name, payload, timeout: DEFAULT_TIMEOUT, stamped: false }
+        Self { place, method, name, payload, transport: None, timeout: DEFAULT_TIMEOUT, stamped: false }
     }
 
     /// Checks what a type cannot: the name. [`spawn`](crate::spawn) does so too; to ask beforehand saves an id.

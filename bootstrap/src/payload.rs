@@ -3,15 +3,18 @@
 use std::{
     borrow::Cow,
     ffi::OsStr,
-    fmt, fs, io,
+    fmt, fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
+use flate2::{Compression, write::GzEncoder};
 use rustix::fs::{Access, access};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::{Digest as _, Sha256};
 
-use crate::{Text, raw::Raw};
+use crate::{ConnectErrorKind, Text, raw::Raw, sys};
 
 /// The program that becomes the child. Cloning shares its bytes.
 ///
@@ -93,6 +96,29 @@ impl Payload {
         Program::new(name.into(), Raw::from(bytes.into())).map(|program| Self(Source::Bytes(program)))
     }
 
+    pub(crate) const fn is_this_program(&self) -> bool {
+        matches!(self.0, Source::ThisProgram)
+    }
+
+    /// Its bytes, to be sent elsewhere.
+    pub(crate) fn program(&self) -> Result<Program, ConnectErrorKind> {
+        let from = |path: &Path| {
+            let bytes = fs::read(path).map_err(|error| ConnectErrorKind::from_exec(&error, path))?;
+            let broken = |error: PayloadError| ConnectErrorKind::WrongFormat {
+                path: path.into(),
+                what: error.what().into(),
+            };
+            Program::new(self.name().into_owned(), bytes.into()).map_err(broken)
+        };
+        match &self.0 {
+            Source::ThisProgram => {
+                from(&sys::this_program().map_err(|error| ConnectErrorKind::from_system(&error))?)
+            }
+            Source::File(path) => from(path),
+            Source::Bytes(program) => Ok(program.clone()),
+        }
+    }
+
     /// What a child of this payload is called where nobody named it.
     pub(crate) fn name(&self) -> Cow<'_, str> {
         match &self.0 {
@@ -127,12 +153,14 @@ pub(crate) struct Program(Arc<Image>);
 struct Image {
     name: String,
     bytes: Raw,
+    hash: OnceLock<String>,
+    packed: OnceLock<Vec<u8>>,
 }
 
 impl Program {
     pub(crate) fn new(name: String, bytes: Raw) -> Result<Self, PayloadError> {
         match other_than_elf(&bytes) {
-            None => Ok(Self(Arc::new(Image { name, bytes }))),
+            None => Ok(Self(Arc::new(Image { name, bytes, hash: OnceLock::new(), packed: OnceLock::new() }))),
             Some(what) => Err(PayloadError::NotElf { name: name.into(), what: what.into() }),
         }
     }
@@ -143,6 +171,28 @@ impl Program {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0.bytes
+    }
+
+    /// Its SHA-256, in hexadecimal.
+    pub(crate) fn hash(&self) -> &str {
+        self.0.hash.get_or_init(|| {
+            Sha256::digest(self.bytes())
+                .iter()
+                .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+        })
+    }
+
+    /// What is sent of it, packed by gzip or as it is. It is packed once.
+    pub(crate) fn sent(&self, is_packed: bool) -> &[u8] {
+        if !is_packed {
+            return self.bytes();
+        }
+        self.0.packed.get_or_init(|| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            // Into memory: there is nothing that can fail.
+            let written = encoder.write_all(self.bytes()).and_then(|()| encoder.finish());
+            written.unwrap_or_default()
+        })
     }
 }
 
@@ -242,6 +292,16 @@ pub enum PayloadError {
         /// What they look like.
         what: Text,
     },
+}
+
+impl PayloadError {
+    /// What the bytes are instead of a program.
+    fn what(&self) -> &str {
+        match self {
+            Self::NotElf { what, .. } => what,
+            _ => "no program",
+        }
+    }
 }
 
 #[cfg(test)]

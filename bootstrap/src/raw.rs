@@ -13,6 +13,12 @@ impl From<Cow<'static, [u8]>> for Raw {
     }
 }
 
+impl From<Vec<u8>> for Raw {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Cow::Owned(bytes))
+    }
+}
+
 impl Deref for Raw {
     type Target = [u8];
 

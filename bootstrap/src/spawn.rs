@@ -29,9 +29,12 @@ pub struct Spawned {
     pub stderr: OwnedFd,
     /// The process.
     pub process: Process,
+    /// What the program has said on its link already.
+    pub said: Vec<u8>,
 }
 
-/// Starts the process of a plan: directly, without a shell, in a process group of its own, so that a Ctrl-C at the
+/// Starts the process of a plan, the one that only leads to the far side if it has a transport (see
+/// [`launch`](crate::launch)): directly, without a shell, in a process group of its own, so that a Ctrl-C at the
 /// terminal reaches the root alone.
 ///
 /// The child has its link as descriptors 0 and 1 and a pipe as 2; everything that this program opened through `std`
@@ -58,22 +61,31 @@ fn start(plan: &Plan) -> Result<Spawned, ConnectErrorKind> {
     let theirs = ChildEnd { link: theirs.into(), stderr: their_stderr.into() };
     let shown = format!("offshoot:{}", plan.name);
 
-    let child = match &plan.payload.0 {
-        Source::ThisProgram => {
+    let child = match (&plan.transport, &plan.payload.0) {
+        (Some(transport), _) => {
+            let argv = transport.argv();
+            let (program, args) = argv.split_first().ok_or(ConnectErrorKind::NoShell)?;
+            let program = Path::new(program);
+            theirs
+                .run(program, |command| command.args(args))
+                .map_err(|error| ConnectErrorKind::from_search(&error, program))?
+        }
+        (None, Source::ThisProgram) => {
             let program = sys::this_program().map_err(no_descriptor)?;
             theirs
                 .run(&program, |command| command.arg0(&shown).arg(CHILD_ARG))
                 .map_err(|error| ConnectErrorKind::from_exec(&error, &program))?
         }
         // Its own path stays its first word: a program may go by it, and people know it.
-        Source::File(path) => {
+        (None, Source::File(path)) => {
             theirs.run(path, |command| command).map_err(|error| ConnectErrorKind::from_exec(&error, path))?
         }
-        Source::Bytes(program) => {
+        (None, Source::Bytes(program)) => {
             place::run(program, |path| theirs.run(path, |command| command.arg0(&shown)))?
         }
     };
-    Ok(Spawned { link: link.into(), stderr: stderr.into(), process: Process::new(child) })
+    let process = Process::new(child);
+    Ok(Spawned { link: link.into(), stderr: stderr.into(), process, said: Vec::new() })
 }
 
 /// The child's ends of its link and its stderr, close-on-exec until they become its descriptors 0 to 2.

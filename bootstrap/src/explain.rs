@@ -1,0 +1,87 @@
+//! What the words of a transport that has ended mean: they are all that tells one failure from another.
+
+use crate::{ConnectErrorKind, Dialect, ExitReport};
+
+/// Why a link was closed before the program ran, from what was said and how the process ended.
+pub(crate) fn closed(dialect: Dialect, said: &[u8], report: Option<ExitReport>) -> ConnectErrorKind {
+    let said = String::from_utf8_lossy(said);
+    let known = table(dialect).iter().chain(ANYBODY).find(|(words, _)| said.contains(words));
+    match (known, report) {
+        (Some((_, kind)), _) => kind(),
+        (None, Some(report)) => ConnectErrorKind::Exited { report },
+        (None, None) => ConnectErrorKind::Closed,
+    }
+}
+
+type Known = (&'static str, fn() -> ConnectErrorKind);
+
+const fn table(dialect: Dialect) -> &'static [Known] {
+    match dialect {
+        Dialect::Other => &[],
+        Dialect::Ssh => SSH,
+        Dialect::Sudo => SUDO,
+    }
+}
+
+/// OpenSSH's client ends with 255 whatever has failed. The more telling words first.
+const SSH: &[Known] = &[
+    ("REMOTE HOST IDENTIFICATION HAS CHANGED", || ConnectErrorKind::HostKey { is_changed: true }),
+    ("Host key verification failed", || ConnectErrorKind::HostKey { is_changed: false }),
+    ("host key is known", || ConnectErrorKind::HostKey { is_changed: false }),
+    ("Password change required", || ConnectErrorKind::PasswordExpired),
+    ("Permission denied (", || ConnectErrorKind::Authentication),
+    ("Too many authentication failures", || ConnectErrorKind::Authentication),
+    ("Could not resolve hostname", || ConnectErrorKind::Unreachable),
+    ("Connection refused", || ConnectErrorKind::Unreachable),
+    ("Connection timed out", || ConnectErrorKind::Unreachable),
+    ("No route to host", || ConnectErrorKind::Unreachable),
+    ("Network is unreachable", || ConnectErrorKind::Unreachable),
+    ("kex_exchange_identification", || ConnectErrorKind::Busy),
+    ("Connection reset by", || ConnectErrorKind::Busy),
+];
+
+const SUDO: &[Known] = &[
+    ("a password is required", || ConnectErrorKind::PasswordNeeded),
+    ("interactive authentication is required", || ConnectErrorKind::PasswordNeeded),
+    ("Authentication required", || ConnectErrorKind::PasswordNeeded),
+    ("incorrect password attempt", || ConnectErrorKind::PasswordWrong),
+    ("Sorry, try again", || ConnectErrorKind::PasswordWrong),
+    ("is not in the sudoers file", || ConnectErrorKind::NotAllowed),
+    ("is not allowed to", || ConnectErrorKind::NotAllowed),
+    ("Operation not permitted", || ConnectErrorKind::NotAllowed),
+    ("unknown user", || ConnectErrorKind::NoSuchUser),
+];
+
+/// What shells and accounts say, however they were reached.
+const ANYBODY: &[Known] = &[
+    ("This account is currently not available", || ConnectErrorKind::NoLogin),
+    ("This service allows sftp connections only", || ConnectErrorKind::NoLogin),
+    ("executable file not found", || ConnectErrorKind::NoShell),
+    ("sh: not found", || ConnectErrorKind::NoShell),
+    ("sh: command not found", || ConnectErrorKind::NoShell),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(dialect: Dialect, said: &str) -> &'static str {
+        closed(dialect, said.as_bytes(), Some(ExitReport::Exited { code: 255 })).code()
+    }
+
+    #[test]
+    fn the_words_tell_one_failure_from_another() {
+        for (said, expected) in [
+            ("ssh: connect to host x port 22: Connection refused\r\n", "unreachable"),
+            ("me@x: Permission denied (publickey,password).\r\n", "authentication"),
+            ("No ED25519 host key is known for x and you have requested strict checking.", "host_key"),
+            ("kex_exchange_identification: Connection closed by remote host\r\n", "busy"),
+            ("This account is currently not available.\n", "no_login"),
+            ("/home/x/.profile: Permission denied\n", "exited"),
+        ] {
+            assert_eq!(code(Dialect::Ssh, said), expected, "{said}");
+        }
+        assert_eq!(code(Dialect::Sudo, "sudo: a password is required\n"), "password_needed");
+        assert_eq!(code(Dialect::Other, "sudo: a password is required\n"), "exited");
+    }
+}

@@ -1,0 +1,102 @@
+//! What can be said of every child that is made at another place.
+
+use std::time::Duration;
+
+use offshoot_wire::clean_name;
+
+use crate::{Payload, Plan, Text, Transport, method::DEFAULT_TIMEOUT};
+
+/// The options that all methods with a transport have.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) payload: Option<Payload>,
+    pub(crate) name: Option<String>,
+    pub(crate) timeout: Duration,
+    pub(crate) stamped: bool,
+    pub(crate) folders: Vec<String>,
+    pub(crate) args: Vec<String>,
+    pub(crate) keep: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            payload: None,
+            name: None,
+            timeout: DEFAULT_TIMEOUT,
+            stamped: false,
+            folders: Vec::new(),
+            args: Vec::new(),
+            keep: false,
+        }
+    }
+}
+
+impl Options {
+    /// The plan of a method that goes by `transport` to `place`. A child that was not named is named after it.
+    pub(crate) fn plan(&self, method: &'static str, place: &str, transport: Transport) -> Plan {
+        let name = self.name.clone().unwrap_or_else(|| clean_name(place));
+        let payload = self.payload.clone().unwrap_or_else(Payload::this_program);
+        let (folders, args, keep) = (self.folders.clone(), self.args.clone(), self.keep);
+        Plan {
+            transport: Some(Transport { folders, args, keep, ..transport }),
+            timeout: self.timeout,
+            stamped: self.stamped,
+            ..Plan::new(Text::from(place), Text::from(method), name, payload)
+        }
+    }
+}
+
+/// The builder's methods for the options that all methods with a transport have.
+macro_rules! common_options {
+    () => {
+        /// The program that becomes the child: this very one where it is not said. It must be static.
+        pub fn payload(mut self, payload: $crate::Payload) -> Self {
+            self.options.payload = Some(payload);
+            self
+        }
+
+        /// What the child is called: its part of the name, 1 to 64 bytes, letters, digits and any of `-_@:+=`. After
+        /// the place where it is not said.
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.options.name = Some(name.into());
+            self
+        }
+
+        /// How long all of the connect may take: 30 s where it is not said.
+        pub fn timeout(mut self, timeout: ::std::time::Duration) -> Self {
+            self.options.timeout = timeout;
+            self
+        }
+
+        /// Puts the authority of the context that makes the child in place of the child's own, in all that comes by
+        /// its link.
+        pub fn stamped(mut self) -> Self {
+            self.options.stamped = true;
+            self
+        }
+
+        /// The arguments of the program. What runs `Child` or `run` takes none.
+        pub fn args<W: Into<String>>(mut self, args: impl IntoIterator<Item = W>) -> Self {
+            self.options.args = args.into_iter().map(Into::into).collect();
+            self
+        }
+
+        /// The folder in which the program is put there, in place of those that there usually are: the runtime
+        /// directory of the user, `TMPDIR`, `/tmp`, `/var/tmp`, the home, `/dev/shm`, and then memory. May be called
+        /// more than once: the first in which a file can be made and run is taken.
+        pub fn folder(mut self, folder: impl Into<String>) -> Self {
+            self.options.folders.push(folder.into());
+            self
+        }
+
+        /// Leaves the file of the program where it is while it runs, and removes it at the end: security monitors may
+        /// take a program without a file for an attack.
+        pub fn keep_file(mut self) -> Self {
+            self.options.keep = true;
+            self
+        }
+    };
+}
+
+pub(crate) use common_options;

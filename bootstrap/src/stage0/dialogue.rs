@@ -1,0 +1,246 @@
+//! The dialogue with stage 0, from its first word until the program runs.
+
+use super::{
+    answer::{Answer, Answers, Host},
+    words::{Errand, Interpreter},
+};
+use crate::{ConnectErrorKind, Phase, machine::Build, payload::Program};
+
+/// What is to be written next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// A line.
+    Line(String),
+    /// The program, as it is or packed.
+    Program { is_packed: bool },
+    /// Nothing: from here on the program itself reads and writes.
+    Running,
+}
+
+/// One dialogue. It is told what comes from the far side and says what is to be written there.
+#[derive(Debug)]
+pub(crate) struct Dialogue {
+    program: Program,
+    errand: Errand,
+    answers: Answers,
+    host: Option<Host>,
+    state: State,
+    /// Folders in which it could not be put, with the reasons.
+    failed: Vec<String>,
+    reasons: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing has come.
+    Silent,
+    /// It looks for a place.
+    Placing {
+        is_packed: bool,
+    },
+    /// It has been sent the program.
+    Sent {
+        in_memory: bool,
+    },
+    /// It was asked to take it into memory.
+    InMemory,
+    Over,
+}
+
+impl Dialogue {
+    /// A dialogue by which `program` is to run. What the far side is is not known yet.
+    pub(crate) fn new(program: Program, errand: Errand) -> Self {
+        Self {
+            program,
+            errand,
+            answers: Answers::default(),
+            host: None,
+            state: State::Silent,
+            failed: Vec::new(),
+            reasons: Vec::new(),
+        }
+    }
+
+    /// How far it has come.
+    pub(crate) fn phase(&self) -> Phase {
+        match self.state {
+            State::Silent => Phase::Shell,
+            State::Placing { .. } | State::InMemory => Phase::Place,
+            State::Sent { .. } | State::Over => Phase::Send,
+        }
+    }
+
+    /// Takes what has come, up to the first answer: how many bytes were taken, and what to do.
+    pub(crate) fn hear(&mut self, bytes: &[u8]) -> Result<(usize, Option<Reply>), ConnectErrorKind> {
+        let (taken, answer) = self.answers.push(bytes);
+        let reply = answer.map(|answer| self.answer(&answer)).transpose()?.flatten();
+        Ok((taken, reply))
+    }
+
+    /// What came and was no answer.
+    pub(crate) fn into_other(self) -> Vec<u8> {
+        self.answers.into_other()
+    }
+
+    fn answer(&mut self, answer: &Answer) -> Result<Option<Reply>, ConnectErrorKind> {
+        if answer.to == "hello" && self.state == State::Silent {
+            return self.greet(Host::parse(&answer.words)).map(Some);
+        }
+        // Anybody can say something; only who has read the errand knows its nonce.
+        if answer.to != self.errand.nonce {
+            return Ok(None);
+        }
+        let (word, rest) = answer.words.split_once(' ').unwrap_or((&answer.words, ""));
+        match (self.state, word) {
+            (State::Placing { is_packed }, "at") => {
+                self.state = State::Sent { in_memory: false };
+                Ok(Some(Reply::Program { is_packed }))
+            }
+            (State::InMemory, "at") => {
+                self.state = State::Sent { in_memory: true };
+                Ok(Some(Reply::Program { is_packed: false }))
+            }
+            (State::Placing { .. }, "none") => {
+                self.reasons.push(rest.trim_end_matches([',', ' ']).to_owned());
+                self.try_memory().map(Some)
+            }
+            (State::Sent { .. }, "run") => {
+                self.state = State::Over;
+                Ok(Some(Reply::Running))
+            }
+            (State::Sent { in_memory }, "failed") => self.try_elsewhere(rest, in_memory).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn greet(&mut self, host: Host) -> Result<Reply, ConnectErrorKind> {
+        let build = Build::of(self.program.bytes()).and_then(|build| build.machine);
+        let fits = matches!((host.machine, build), (Some(host), Some(program)) if host.may_run(program));
+        if !fits {
+            let program =
+                build.map_or_else(|| "another machine".to_owned(), |machine| format!("Linux {machine}"));
+            return Err(ConnectErrorKind::WrongMachine { host: host.uname.into(), program: program.into() });
+        }
+        self.errand.host.clone_from(&host.uname);
+        self.host = Some(host);
+        Ok(self.place())
+    }
+
+    fn place(&mut self) -> Reply {
+        let is_packed = self.host.as_ref().is_some_and(|host| host.has("gunzip"));
+        self.state = State::Placing { is_packed };
+        let size = self.program.sent(is_packed).len();
+        Reply::Line(self.errand.place(size, is_packed, &self.failed))
+    }
+
+    /// It could not be put where it was tried: there may be other folders.
+    fn try_elsewhere(&mut self, reason: &str, in_memory: bool) -> Result<Reply, ConnectErrorKind> {
+        self.reasons.push(reason.to_owned());
+        let folder = reason.split_once(": ").map_or(reason, |(folder, _)| folder).to_owned();
+        if in_memory || self.failed.contains(&folder) {
+            return Err(self.no_place());
+        }
+        self.failed.push(folder);
+        Ok(self.place())
+    }
+
+    fn try_memory(&mut self) -> Result<Reply, ConnectErrorKind> {
+        let host = self.host.as_ref().filter(|_| !self.errand.keep);
+        let machine = host.and_then(|host| host.machine);
+        let interpreter = host.and_then(|host| match () {
+            () if host.has("perl") => Some(Interpreter::Perl),
+            () if host.has("python3") => Some(Interpreter::Python),
+            () => None,
+        });
+        let (Some(machine), Some(interpreter)) = (machine, interpreter) else { return Err(self.no_place()) };
+        self.state = State::InMemory;
+        Ok(Reply::Line(self.errand.memory(self.program.bytes().len(), machine, interpreter)))
+    }
+
+    fn no_place(&mut self) -> ConnectErrorKind {
+        self.state = State::Over;
+        ConnectErrorKind::NoPlace { tried: self.reasons.join(", ").into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dialogue() -> Dialogue {
+        let program = Program::new("x".into(), std::fs::read("/proc/self/exe").unwrap().into()).unwrap();
+        let errand = Errand {
+            nonce: "ab".into(),
+            host: String::new(),
+            hash: program.hash().to_owned(),
+            args: Vec::new(),
+            folders: Vec::new(),
+            keep: false,
+        };
+        Dialogue::new(program, errand)
+    }
+
+    fn here() -> String {
+        let uname = rustix::system::uname();
+        format!("Linux {}", uname.machine().to_str().unwrap())
+    }
+
+    fn say(dialogue: &mut Dialogue, line: &str) -> Option<Reply> {
+        let line = format!("{line}\n");
+        let (taken, reply) = dialogue.hear(line.as_bytes()).unwrap();
+        assert_eq!(taken, line.len());
+        reply
+    }
+
+    fn is_line(reply: Option<Reply>, beginning: &str) -> bool {
+        matches!(reply, Some(Reply::Line(line)) if line.starts_with(beginning))
+    }
+
+    #[test]
+    fn it_goes_from_hello_to_a_place_to_the_program() {
+        let mut talk = dialogue();
+        assert_eq!(talk.phase(), Phase::Shell);
+        assert!(is_line(
+            say(&mut talk, &format!("offshoot0 hello {} /bin/gunzip", here())),
+            "n=ab t='Linux "
+        ));
+        assert_eq!(talk.phase(), Phase::Place);
+        assert_eq!(say(&mut talk, "offshoot0 ab at /tmp"), Some(Reply::Program { is_packed: true }));
+        assert_eq!(talk.phase(), Phase::Send);
+        assert_eq!(talk.hear(b"offshoot0 ab run\nits own"), Ok((17, Some(Reply::Running))));
+    }
+
+    #[test]
+    fn a_second_hello_another_nonce_and_answers_out_of_turn_are_noise() {
+        let mut talk = dialogue();
+        assert_eq!(say(&mut talk, "offshoot0 ab run"), None);
+        assert!(say(&mut talk, &format!("offshoot0 hello {}", here())).is_some());
+        for line in
+            ["offshoot0 hello Linux aarch64", "offshoot0 cd at /tmp", "offshoot0 ab run", "offshoot0 ab"]
+        {
+            assert_eq!(say(&mut talk, line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_failed_is_left_out_and_memory_is_the_last_resort() {
+        let mut talk = dialogue();
+        assert!(say(&mut talk, &format!("offshoot0 hello {} perl", here())).is_some());
+        assert!(say(&mut talk, "offshoot0 ab at /tmp").is_some());
+        let again = say(&mut talk, "offshoot0 ab failed /tmp: no space left");
+        assert!(matches!(again, Some(Reply::Line(line)) if line.contains(" x=':/tmp:';")));
+        assert!(is_line(say(&mut talk, "offshoot0 ab none /var/tmp: noexec, "), "n=ab s="));
+        assert_eq!(say(&mut talk, "offshoot0 ab at memory"), Some(Reply::Program { is_packed: false }));
+        let error = talk.hear(b"offshoot0 ab failed memory: sealed\n").unwrap_err().to_string();
+        assert!(error.contains("(/tmp: no space left, /var/tmp: noexec, memory: sealed)"), "{error}");
+    }
+
+    #[test]
+    fn a_machine_for_which_there_is_no_program_is_named() {
+        for host in ["Linux ../../x", "Darwin arm64", "Linux riscv64"] {
+            let error = dialogue().hear(format!("offshoot0 hello {host}\n").as_bytes()).unwrap_err();
+            assert_eq!(error.code(), "wrong_machine");
+            assert!(error.to_string().contains(host), "{error}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+# What the shell on the far side is told once it has spoken: receive a program, put it where it can run, become it.
+# Set before it: n a nonce, t the machine that the program is for, s its size as sent, h the SHA-256 of the program,
+# z what unpacks it, k whether its file is kept while it runs; x the folders that have failed, with a colon before and
+# after each. The arguments are the folders to try; a runs "$@" with the program's own arguments. Sent as one line: a
+# line end here is a space there, and a comment is left out.
+
+take() { dd bs=$s count=1 iflag=fullblock 2>/dev/null || dd bs=1 count=$s 2>/dev/null; };
+
+# The first folder in which a file can be made and run. Its name holds the nonce: nobody can have made it before.
+f= w= m=$(umask);
+umask 077;
+set -f;
+if [ "$(uname -sm)" = "$t" ]; then
+for d do
+case $x in *":$d:"*) continue;; esac;
+f=$d/.offshoot-$n;
+w="$w$d: $( (mkdir "$f" && : >"$f/x" && chmod 700 "$f/x" && "$f/x" && echo "+") 2>&1), ";
+case $w in *"+, ") break;; esac;
+rm -rf "$f" 2>/dev/null;
+f=;
+done;
+else w="machine";
+fi;
+
+if [ "$f" ]; then
+o $n at "$d";
+
+# By its descriptor it needs no name, and so leaves none behind wherever it is cut off.
+q=$f/x;
+if [ $k = no ] && exec 9<"$q" && [ -e /proc/self/fd/9 ]; then rm -rf "$f"; f=; q=/proc/self/fd/9; fi;
+
+# What follows the program must be neither read nor left unread, whatever the unpacker does.
+e=$(take | { $z 2>&1 >"$q" || echo "$z failed"; cat >/dev/null; });
+if [ -z "$e" ] && command -v sha256sum >/dev/null; then
+case $(sha256sum <"$q") in $h*) ;; *) e="what arrived is not what was sent";; esac;
+fi;
+if [ -z "$e" ]; then
+o $n run;
+umask $m;
+if [ "$f" ]; then trap : HUP INT TERM; a "$q"; e=$?; rm -rf "$f"; exit $e; fi;
+a exec "$q";
+exit 126;
+fi;
+rm -rf "$f";
+o $n failed "$d:" $e;
+else o $n none $w;
+fi

@@ -1,0 +1,143 @@
+//! What is said to the far side: the command that starts stage 0, and the lines that it reads.
+
+use crate::{machine::Machine, quote::quoted};
+
+/// The command. Between single quotes it passes every login shell: there is no `!` in it (tcsh), no backslash (fish),
+/// no quote and no line end.
+const COMMAND: &str = "o() { echo \"offsh\"\"oot0 $*\"; }; \
+     o hello $(uname -sm) $(for t in gunzip sha256sum perl python3; do command -v $t; done); \
+     while IFS= read -r l; do eval \"$l\"; done";
+
+const PLACE: &str = include_str!("place.sh");
+const MEMORY: &str = include_str!("memory.sh");
+const PERL: &str = include_str!("memory.pl");
+const PYTHON: &str = include_str!("memory.py");
+
+/// The folders in which a program is put where the user did not name others, the most private first.
+const FOLDERS: &str = "${XDG_RUNTIME_DIR:+\"$XDG_RUNTIME_DIR\"} ${TMPDIR:+\"$TMPDIR\"} /tmp /var/tmp \
+     ${HOME:+\"$HOME\"} /dev/shm";
+
+/// The command as one line, for a method that hands a line to a shell of the far side.
+pub(crate) fn command_line() -> String {
+    format!("sh -c '{COMMAND}'")
+}
+
+/// The command as words, for a method that runs a program.
+pub(crate) fn command_words() -> [&'static str; 3] {
+    ["sh", "-c", COMMAND]
+}
+
+/// What is to be put on the far side and run there.
+#[derive(Clone, Debug)]
+pub(crate) struct Errand {
+    /// Marks the answers to this errand, and the folder that is made for it. Hexadecimal.
+    pub(crate) nonce: String,
+    /// What the far side says that it is.
+    pub(crate) host: String,
+    /// The SHA-256 of the program, hexadecimal.
+    pub(crate) hash: String,
+    /// The arguments of the program.
+    pub(crate) args: Vec<String>,
+    /// The folders to try; empty for those that there usually are.
+    pub(crate) folders: Vec<String>,
+    /// Whether its file stays while it runs.
+    pub(crate) keep: bool,
+}
+
+impl Errand {
+    /// The line after which `size` bytes of the program are read, packed by gzip or as they are. The folders in
+    /// `failed` are not tried again.
+    pub(crate) fn place(&self, size: usize, is_packed: bool, failed: &[String]) -> String {
+        let Self { nonce, host, hash, .. } = self;
+        let unpacker = if is_packed { "gunzip" } else { "cat" };
+        let keep = if self.keep { "yes" } else { "no" };
+        let folders = if self.folders.is_empty() { FOLDERS.to_owned() } else { words(&self.folders) };
+        let failed: String = failed.iter().map(|folder| format!(":{folder}:")).collect();
+        format!(
+            "n={nonce} t={} s={size} h={hash} z={unpacker} k={keep} x={}; {}; set -- {folders}; {}\n",
+            quoted(host),
+            quoted(&failed),
+            self.runner(),
+            one_line(PLACE)
+        )
+    }
+
+    /// The line after which `size` bytes of the program are read into memory.
+    pub(crate) fn memory(&self, size: usize, machine: Machine, by: Interpreter) -> String {
+        let (interpreter, code) = match by {
+            Interpreter::Perl => ("perl -e", PERL),
+            Interpreter::Python => ("python3 -c", PYTHON),
+        };
+        format!(
+            "n={} s={size} i={} x='{interpreter}' c=\"$(printf %b {})\"; {}; {}\n",
+            self.nonce,
+            machine.memfd_create(),
+            quoted(&escaped_lines(code)),
+            self.runner(),
+            one_line(MEMORY)
+        )
+    }
+
+    /// The function that adds the program's own arguments.
+    fn runner(&self) -> String {
+        format!("a() {{ \"$@\" {}; }}", words(&self.args))
+    }
+}
+
+/// What can put a program into memory there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interpreter {
+    Perl,
+    Python,
+}
+
+fn words(all: &[String]) -> String {
+    all.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A script as one line: without its comments, a space for each line end.
+fn one_line(script: &str) -> String {
+    code(script).collect::<Vec<_>>().join(" ")
+}
+
+/// A program with its line ends as `printf %b` writes them.
+fn escaped_lines(program: &str) -> String {
+    code(program).map(|line| line.replace('\\', "\\\\")).collect::<Vec<_>>().join("\\n")
+}
+
+fn code(script: &str) -> impl Iterator<Item = &str> {
+    script.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_short_and_passes_every_login_shell() {
+        let line = command_line();
+        assert!(line.len() <= 1000 && line.starts_with("sh -c '"), "{} bytes", line.len());
+        assert!(!COMMAND.contains(['!', '\\', '\'', '\n']), "{COMMAND}");
+        assert!(!COMMAND.contains("offshoot0"), "an echo of the command must not be taken for its answer");
+    }
+
+    #[test]
+    fn an_errand_is_one_line_and_what_is_in_it_stays_a_word() {
+        let errand = Errand {
+            nonce: "ab".into(),
+            host: "Linux x86_64".into(),
+            hash: "00".into(),
+            args: vec!["it's".into(), "$(id)".into()],
+            folders: vec!["/a b".into()],
+            keep: false,
+        };
+        for line in [
+            errand.place(7, true, &["/c d".into()]),
+            errand.memory(7, Machine::X86_64, Interpreter::Perl),
+            errand.memory(7, Machine::X86_64, Interpreter::Python),
+        ] {
+            assert_eq!(line.matches('\n').count(), 1);
+            assert!(line.contains("'it'\\''s' '$(id)'") && line.contains("s=7 "), "{line}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The process that leads to a far side, and what is known of its ways.
+
+use serde::{Deserialize, Serialize};
+
+use crate::stage0;
+
+/// How a program gets to a place where nothing of ours is: a process that leads to a shell there, over whose stdin the
+/// program follows.
+///
+/// What is run is `argv` with the command of stage 0 behind it, which is the same for every connect, so that it can be
+/// listed and allowed; see [`argv`](Self::argv).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Transport {
+    /// The program that leads there and its arguments.
+    pub leader: Vec<String>,
+    /// Whether it hands one line to a shell there, as `ssh` does, rather than words to a program, as `docker exec` does.
+    pub takes_line: bool,
+    /// The folders in which the program is put there, in order; empty for those that there usually are.
+    pub folders: Vec<String>,
+    /// The arguments of the program.
+    pub args: Vec<String>,
+    /// Whether the file of the program stays while it runs; else nothing has a name as soon as it does.
+    pub keep: bool,
+    /// Whose words are to be understood when it fails.
+    pub dialect: Dialect,
+}
+
+/// Whose texts a transport's stderr holds when it fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// Nobody's that we know.
+    #[default]
+    Other,
+    /// OpenSSH's.
+    Ssh,
+    /// sudo's.
+    Sudo,
+}
+
+impl Transport {
+    /// One whose process takes words, as they are.
+    pub fn words<W: Into<String>>(leader: impl IntoIterator<Item = W>) -> Self {
+        Self {
+            leader: leader.into_iter().map(Into::into).collect(),
+            takes_line: false,
+            folders: Vec::new(),
+            args: Vec::new(),
+            keep: false,
+            dialect: Dialect::Other,
+        }
+    }
+
+    /// One whose process takes one line for the shell of the far side.
+    pub fn line<W: Into<String>>(leader: impl IntoIterator<Item = W>) -> Self {
+        Self { takes_line: true, ..Self::words(leader) }
+    }
+
+    /// All words of the process that is started.
+    ///
+    /// ```
+    /// use offshoot_bootstrap::{Method as _, Payload, Ssh};
+    ///
+    /// let plan = Ssh::new("web1").payload(Payload::this_program()).plan();
+    /// let argv = plan.transport.unwrap().argv();
+    /// assert_eq!(argv[0], "ssh");
+    /// assert!(argv.last().unwrap().starts_with("sh -c '"));
+    /// ```
+    #[must_use]
+    pub fn argv(&self) -> Vec<String> {
+        let mut argv = self.leader.clone();
+        if self.takes_line {
+            argv.push(stage0::command_line());
+        } else {
+            argv.extend(stage0::command_words().map(str::to_owned));
+        }
+        argv
+    }
+}
