@@ -33,6 +33,7 @@ mod context_ext;
 mod create;
 mod hop;
 mod ids;
+mod launching;
 mod monitor;
 mod nest;
 mod nursery;
@@ -48,7 +49,8 @@ pub use connecting::Connecting;
 pub use context_ext::ContextExt;
 pub use hop::Hop;
 pub use offshoot_bootstrap::{
-    ConnectError, ConnectErrorKind, ExitReport, Local, Method, Payload, PayloadError, Phase, Plan,
+    ConnectError, ConnectErrorKind, ExitReport, Local, Method, Payload, PayloadError, Phase, Plan, Ssh,
+    Transport, Wrapped,
 };
 pub use offshoot_core::wire::Blob;
 pub use offshoot_core::{
@@ -66,6 +68,6 @@ pub mod prelude {
     pub use crate::{
         Blob, Call, CallError, Caller, ConnectError, ConnectErrorKind, Connecting, Context, ContextExt,
         ContextId, Function, Functions, Hop, Local, Lost, Message, Method, Outcome, Payload, Pending, Policy,
-        Progress, Receiver, RecvError, Router, Select, SendError, Sender, Shutdown, Tree,
+        Progress, Receiver, RecvError, Router, Select, SendError, Sender, Shutdown, Ssh, Tree, Wrapped,
     };
 }

@@ -21,6 +21,7 @@ use offshoot_core::{
 
 use crate::{
     create::{About, Answer, Created, explain},
+    launching::{Launched, Launches},
     nursery::{Inherited, Nursery},
     spawner::{Job, News, Watcher},
     table::Table,
@@ -47,6 +48,8 @@ pub(crate) struct Nest {
     random: File,
     /// Who waits for an id, first come first.
     waiting: VecDeque<Request>,
+    /// Those that are on their way to another place.
+    launches: Launches,
     children: BTreeMap<ContextId, Nestling>,
     /// When whatever is left is killed, once this context ends: no child outlives its parent.
     end: Option<Instant>,
@@ -54,10 +57,10 @@ pub(crate) struct Nest {
 
 /// A child that somebody has asked for.
 #[derive(Debug)]
-struct Request {
+pub(crate) struct Request {
     call: CallKey,
-    plan: Plan,
-    deadline: Instant,
+    pub(crate) plan: Plan,
+    pub(crate) deadline: Instant,
 }
 
 /// A child with a process. It is forgotten when its link has ended and its process is reaped.
@@ -88,6 +91,7 @@ impl Nest {
         Ok(Self {
             shared,
             inherited,
+            launches: Launches::new(jobs.clone()),
             jobs,
             reaper: Reaper::new()?,
             random: File::open("/dev/urandom")?,
@@ -125,7 +129,8 @@ impl Nest {
     }
 
     fn is_done(&self) -> bool {
-        self.end.is_some_and(|end| self.children.is_empty() || end <= Instant::now())
+        let is_empty = || self.children.is_empty() && self.launches.is_idle();
+        self.end.is_some_and(|end| is_empty() || end <= Instant::now())
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -140,6 +145,7 @@ impl Nest {
                     self.find_id(shared, request);
                 }
             }
+            Job::Launched(launched) => self.launched(shared, *launched),
             Job::Child(id, news) => self.hear(shared, id, news),
             Job::End(left) => {
                 let whole = if self.inherited.is_of_root() {
@@ -150,7 +156,8 @@ impl Nest {
                 };
                 let end = Instant::now() + whole;
                 self.end = Some(self.end.map_or(end, |before| before.min(end)));
-                for request in mem::take(&mut self.waiting) {
+                let waiting = mem::take(&mut self.waiting);
+                for request in waiting.into_iter().chain(self.launches.give_up()) {
                     request.fail(shared, Phase::Allocate, ConnectErrorKind::ShuttingDown);
                 }
             }
@@ -206,8 +213,26 @@ impl Nest {
         if shared.is_cancelled(request.call) {
             return request.fail(shared, Phase::Allocate, ConnectErrorKind::Cancelled);
         }
-        let spawned = match spawn(&request.plan) {
+        if request.plan.transport.is_none() {
+            let outcome = spawn(&request.plan);
+            return self.link(shared, Launched { request, id, outcome });
+        }
+        self.launches.begin(request, id);
+    }
+
+    fn launched(&mut self, shared: &Shared<Table>, launched: Launched) {
+        self.launches.ended();
+        self.link(shared, launched);
+    }
+
+    /// Links a child whose process runs.
+    fn link(&mut self, shared: &Shared<Table>, launched: Launched) {
+        let Launched { request, id, outcome } = launched;
+        let spawned = match outcome {
             Ok(spawned) => spawned,
+            Err(error) if self.end.is_some() => {
+                return request.fail(shared, error.phase(), ConnectErrorKind::ShuttingDown);
+            }
             Err(error) => return answer(shared, request.call, &Err(error)),
         };
         if shared.is_closing() {
@@ -240,11 +265,7 @@ impl Nest {
             }
             Err(error) => {
                 self.reaper.kill_now(spawned.process, |_| {});
-                request.fail(
-                    shared,
-                    Phase::Spawn,
-                    ConnectErrorKind::Spawn { error: error.to_string().into() },
-                );
+                request.refuse(shared, &error);
             }
         }
     }
@@ -328,6 +349,10 @@ impl Nest {
 impl Request {
     fn fail(self, shared: &Shared<Table>, phase: Phase, kind: ConnectErrorKind) {
         answer(shared, self.call, &Err(ConnectError::new(&self.plan, phase, kind)));
+    }
+
+    fn refuse(self, shared: &Shared<Table>, error: &io::Error) {
+        self.fail(shared, Phase::Spawn, ConnectErrorKind::Spawn { error: error.to_string().into() });
     }
 }
 

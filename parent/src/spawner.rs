@@ -17,6 +17,7 @@ use offshoot_core::{
 };
 
 use crate::{
+    launching::Launched,
     nest::Nest,
     nursery::{Inherited, lock},
     table::Table,
@@ -29,6 +30,8 @@ pub(crate) enum Job {
     Create(CallKey),
     /// Ids have come, or will not come.
     Ids,
+    /// The program of one that went by a transport runs, or will not.
+    Launched(Box<Launched>),
     /// Something has happened to a child.
     Child(ContextId, News),
     /// This context has begun to end, and has so much time.
