@@ -77,7 +77,7 @@ mod tests {
             ("No ED25519 host key is known for x and you have requested strict checking.", "host_key"),
             ("kex_exchange_identification: Connection closed by remote host\r\n", "busy"),
             ("This account is currently not available.\n", "no_login"),
-            ("/home/x/.profile: Permission denied\n", "exited"),
+            (".profile: Permission denied\n", "exited"),
         ] {
             assert_eq!(code(Dialect::Ssh, said), expected, "{said}");
         }

@@ -1,6 +1,8 @@
 //! A child on another host: `cargo run --example on_host -- web1 target/payloads/leaf`. A configuration of ssh may be
 //! named behind that. The payload is the reference leaf, which `cargo xtask payload` builds.
 
+#![allow(clippy::print_stdout)]
+
 use std::{error::Error, time::Instant};
 
 use offshoot_parent::prelude::*;
