@@ -21,7 +21,7 @@ use crate::{
     shared::{Hooks, Shared},
     stdio::{self, Taken},
     sync::lock,
-    worker,
+    sys, worker,
 };
 
 /// What decoding a SETUP may take, in bytes: the ids of a very deep tree.
@@ -49,7 +49,9 @@ pub struct Child {
 }
 
 impl Child {
-    /// Takes the descriptors of the link. Call it first in `main`, before anything is read or written.
+    /// Takes the descriptors of the link. Call it first in `main`, before anything is opened, read or written and any
+    /// thread is started: descriptors from 3 on are closed, and signals that were blocked or ignored by whoever started
+    /// the process are so no more.
     ///
     /// Ends the process, with status 2 and a sentence on stderr, if it was started by hand.
     pub fn new() -> Self {
@@ -158,6 +160,7 @@ impl Boot {
         if io::stdin().is_terminal() {
             refuse(&Refusal::ByHand);
         }
+        sys::shed();
         match stdio::take() {
             Ok(taken) => Self { taken, role, functions: Functions::new(), workers: 1, hook: None },
             Err(error) => refuse(&error.into()),

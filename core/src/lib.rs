@@ -64,6 +64,7 @@ mod shutdown;
 mod sink;
 mod stdio;
 mod sync;
+mod sys;
 #[cfg(test)]
 mod tests;
 mod wake;

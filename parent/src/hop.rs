@@ -34,7 +34,7 @@ pub struct Hop {
 }
 
 impl Hop {
-    /// Takes the descriptors of the link. Call it first in `main`, before anything is read or written.
+    /// Takes the descriptors of the link. Call it first in `main`; see [`offshoot_core::Child::new`].
     ///
     /// Ends the process, with status 2 and a sentence on stderr, if it was started by hand.
     pub fn new() -> Self {

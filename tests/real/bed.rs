@@ -109,7 +109,7 @@ pub(crate) fn until_begun<R>(
 
 /// A program that is the leaf, and ignores SIGTERM.
 pub(crate) fn stubborn(folder: &Path) -> PathBuf {
-    script(folder, "stubborn", &format!("trap '' TERM\nexec {}", env!("CARGO_BIN_EXE_leaf")))
+    script(folder, "stubborn", &format!("LEAF_IS_STUBBORN=1 exec {}", env!("CARGO_BIN_EXE_leaf")))
 }
 
 /// A leaf that a shell has started, which holds nothing of the link and notes in a file how the leaf ended.

@@ -17,9 +17,10 @@ use offshoot_tests::real::{
     table::{ADD, PID, TALLY, WORK},
 };
 
-use crate::bed::{chain, ended, hop, leaf, pid, root, stubborn, watched};
+use crate::bed::{chain, ended, hop, leaf, pid, root, script, stubborn, watched};
 
 crate::tests![
+    a_child_has_no_descriptors_and_no_signal_settings_of_whoever_started_it,
     t26_a_root_that_is_killed_takes_every_descendant_with_it_within_two_seconds,
     t26_so_do_leaves_that_never_come_back_from_a_call,
     t26_and_leaves_that_ignore_sigterm,
@@ -73,6 +74,34 @@ impl Foreign {
 
 fn leaf_file() -> PathBuf {
     env!("CARGO_BIN_EXE_leaf").into()
+}
+
+fn a_child_has_no_descriptors_and_no_signal_settings_of_whoever_started_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "trap '' USR1 CHLD\nexec 7</dev/null 9>/dev/null\nexec perl -e 'use POSIX; \
+         sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGTERM, SIGALRM)); exec \"{}\"'",
+        env!("CARGO_BIN_EXE_leaf")
+    );
+    let router = root();
+    let file = script(folder.path(), "leaky", &text);
+    let leaf = router.connect(Local::new(Payload::file(file).unwrap())).unwrap();
+    let pid = pid(&router, &leaf);
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mask = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        // Signals 32 and 33 are the C library's own, which lets nobody touch them.
+        u64::from_str_radix(line.trim(), 16).unwrap() & !(0b11 << 31)
+    };
+    let sigpipe = 1 << (Signal::PIPE.as_raw() - 1);
+    assert_eq!((mask("SigBlk:"), mask("SigIgn:")), (0, sigpipe), "{status}");
+    let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let null = links.filter(|link| {
+        let link = link.as_ref().unwrap();
+        fs::read_link(link.path()).is_ok_and(|file| file == Path::new("/dev/null"))
+    });
+    assert_eq!(null.count(), 1, "its own stdin alone");
+    assert_eq!(leaf.call(ADD, (2, 3)).unwrap(), 5);
 }
 
 fn t26_a_root_that_is_killed_takes_every_descendant_with_it_within_two_seconds() {
