@@ -19,6 +19,16 @@ pub enum ConnectErrorKind {
         /// What is wrong with it.
         why: Text,
     },
+    /// What was to be reached cannot be the name of a place.
+    #[error("the {what} `{text}` {why}")]
+    BadPlace {
+        /// What it was to be, such as `host`.
+        what: Text,
+        /// What was given.
+        text: Text,
+        /// What is wrong with it.
+        why: Text,
+    },
     /// The tree has used up its ids.
     #[error("no id is left in this tree, and ids are never used again; start a new tree")]
     IdsExhausted,
@@ -213,6 +223,7 @@ impl ConnectErrorKind {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::BadName { .. } => "bad_name",
+            Self::BadPlace { .. } => "bad_place",
             Self::IdsExhausted => "ids_exhausted",
             Self::NotFound { .. } => "not_found",
             Self::NoTool { .. } => "no_tool",

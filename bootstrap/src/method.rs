@@ -73,12 +73,15 @@ impl Plan {
         Self { place, method, name, payload, transport: None, timeout: DEFAULT_TIMEOUT, stamped: false }
     }
 
-    /// Checks what a type cannot: the name. [`spawn`](crate::spawn) does so too; to ask beforehand saves an id.
+    /// Checks what a type cannot: the names. [`spawn`](crate::spawn) does so too; to ask beforehand saves an id.
     ///
     /// # Errors
     ///
-    /// [`ConnectErrorKind::BadName`], with the reason.
+    /// [`ConnectErrorKind::BadName`] or [`ConnectErrorKind::BadPlace`], with the reason.
     pub fn check(&self) -> Result<(), ConnectError> {
+        if let Some(flaw) = self.transport.as_ref().and_then(|transport| transport.flaw.as_ref()) {
+            return Err(ConnectError::new(self, Phase::Allocate, flaw.clone()));
+        }
         // What a parent would have to change in it would not be what was asked for.
         if !self.name.is_empty() && clean_name(&self.name) == self.name {
             return Ok(());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use offshoot_wire::clean_name;
 
-use crate::{Payload, Plan, Text, Transport, method::DEFAULT_TIMEOUT};
+use crate::{ConnectErrorKind, Payload, Plan, Text, Transport, method::DEFAULT_TIMEOUT};
 
 /// The options that all methods with a transport have.
 #[derive(Clone, Debug)]
@@ -45,6 +45,18 @@ impl Options {
             ..Plan::new(Text::from(place), Text::from(method), name, payload)
         }
     }
+}
+
+/// Refuses a word of the user's that a command would take for something else: for an option, or for more than one word.
+pub(crate) fn check_word(what: &'static str, word: &str) -> Option<ConnectErrorKind> {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_.:@%+=,/[]".contains(c);
+    let why = match word.chars().next() {
+        None => "is empty",
+        Some('-') => "begins like an option",
+        Some(_) if !word.chars().all(is_plain) => "has characters in it that no name has",
+        Some(_) => return None,
+    };
+    Some(ConnectErrorKind::BadPlace { what: what.into(), text: word.into(), why: why.into() })
 }
 
 /// The builder's methods for the options that all methods with a transport have.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     Dialect, Method, Plan, Text, Transport,
-    options::{Options, common_options},
+    options::{Options, check_word, common_options},
 };
 
 /// What is asked of the client whatever the user's configuration says: no terminal, no command and no forwarding of
@@ -114,7 +114,9 @@ impl Ssh {
 
 impl Method for Ssh {
     fn plan(&self) -> Plan {
-        let transport = Transport { dialect: Dialect::Ssh, ..Transport::line(self.leader()) };
+        let user = self.user.as_ref().and_then(|user| check_word("user", user));
+        let flaw = check_word("host", &self.host).or(user);
+        let transport = Transport { dialect: Dialect::Ssh, flaw, ..Transport::line(self.leader()) };
         self.options.plan("ssh", &self.host, transport)
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stage0;
+use crate::{ConnectErrorKind, stage0};
 
 /// How a program gets to a place where nothing of ours is: a process that leads to a shell there, over whose stdin the
 /// program follows.
@@ -24,6 +24,8 @@ pub struct Transport {
     pub keep: bool,
     /// Whose words are to be understood when it fails.
     pub dialect: Dialect,
+    /// What is wrong with the place, if its name cannot be one; nothing is started then.
+    pub flaw: Option<ConnectErrorKind>,
 }
 
 /// Whose texts a transport's stderr holds when it fails.
@@ -49,6 +51,7 @@ impl Transport {
             args: Vec::new(),
             keep: false,
             dialect: Dialect::Other,
+            flaw: None,
         }
     }
 

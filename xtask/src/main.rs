@@ -6,6 +6,7 @@ mod bench;
 mod bloat;
 mod demo;
 mod deny;
+mod far_sides;
 mod instructions;
 mod layers;
 mod libtest;

@@ -8,7 +8,7 @@ use std::{fmt::Write as _, path::Path, process::Command};
 use anyhow::Result;
 
 use crate::{
-    bench, demo, deny,
+    bench, demo, deny, far_sides,
     instructions::{self, Verdict},
     layers,
     libtest::{Skip, Tally},
@@ -19,6 +19,8 @@ use crate::{
 
 /// The package whose test targets are suites by themselves.
 const TESTS: &str = "offshoot-tests";
+/// The test target that goes to other places, for which they must be there.
+const TRANSPORTS: &str = "transports";
 /// The test target in which a crate keeps its loom models.
 const MODEL: &str = "model";
 
@@ -128,9 +130,14 @@ fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
         let about = match target.name.as_str() {
             "world" => "the small world: the machines in every delivery order",
             "real" => "trees of real processes",
+            TRANSPORTS => "ways to other places: shells, ssh",
             _ => "tests that need more than one crate",
         };
         suite(&target.name, about, || {
+            if target.name == TRANSPORTS {
+                far_sides::install();
+                payload::build(workspace, Profile::Static, &payload::REFERENCE, run::quietly)?;
+            }
             tests([workspace_test(workspace.root(), &format!("--test {}", target.name))])
         })
     })

@@ -32,8 +32,9 @@ impl Answers {
         let mut taken = 0_usize;
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             taken = taken.saturating_add(piece.len());
-            let room = MAX_LINE.saturating_sub(self.line.len());
-            self.line.extend_from_slice(piece.get(..room).unwrap_or(piece));
+            self.line.extend_from_slice(piece);
+            // An answer is at the end of its line, and is shorter than that.
+            self.line.drain(..self.line.len().saturating_sub(MAX_LINE));
             if piece.ends_with(b"\n") {
                 let line = std::mem::take(&mut self.line);
                 let answer = parse(&line);

@@ -157,8 +157,7 @@ impl Dialogue {
         Ok(Reply::Line(self.errand.memory(self.program.bytes().len(), machine, interpreter)))
     }
 
-    fn no_place(&mut self) -> ConnectErrorKind {
-        self.state = State::Over;
+    fn no_place(&self) -> ConnectErrorKind {
         ConnectErrorKind::NoPlace { tried: self.reasons.join(", ").into() }
     }
 }

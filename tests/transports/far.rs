@@ -1,0 +1,138 @@
+//! Far sides to test with: payloads that run anywhere, shells by the name of `sh`, an sshd of our own, users.
+
+use std::{
+    env, fmt, fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use offshoot_parent::prelude::*;
+use tempfile::TempDir;
+
+/// Served by the reference leaf.
+pub(crate) const ADD: Function<(i64, i64), i64> = Function::new("add");
+
+/// What is not there.
+#[derive(Debug)]
+pub(crate) struct Missing(String);
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A payload that was built to run anywhere.
+pub(crate) fn payload(name: &str) -> Result<Payload, Missing> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let file =
+        env::var_os("OFFSHOOT_PAYLOADS").map_or_else(|| target.join("payloads"), PathBuf::from).join(name);
+    Payload::file(&file)
+        .map_err(|_| Missing(format!("no {}; `cargo xtask payload` builds it", file.display())))
+}
+
+/// Where a program is.
+pub(crate) fn program(name: &str) -> Result<PathBuf, Missing> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    let places = usual.into_iter().chain(env::split_paths(&path));
+    let mut files = places.map(|folder| folder.join(name));
+    files.find(|file| file.is_file()).ok_or_else(|| Missing(format!("no {name} here")))
+}
+
+/// Whether this process may do anything here.
+pub(crate) fn as_root() -> Result<(), Missing> {
+    if rustix::process::geteuid().is_root() { Ok(()) } else { Err(Missing("not root here".to_owned())) }
+}
+
+/// Runs a command that must succeed; what it said.
+pub(crate) fn run(words: &[&str]) -> String {
+    let output = Command::new(words[0]).args(&words[1..]).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{words:?}: {} {}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// A folder in which `sh` is another shell.
+pub(crate) fn shell_named_sh(program: &Path) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    symlink(program, folder.path().join("sh")).unwrap();
+    folder
+}
+
+/// An sshd that is started by each client, without a port.
+pub(crate) struct Sshd {
+    folder: TempDir,
+}
+
+impl Sshd {
+    /// With lines for its configuration.
+    pub(crate) fn new(lines: &str) -> Result<Self, Missing> {
+        as_root()?;
+        let (sshd, keygen) = (program("sshd")?, program("ssh-keygen")?);
+        // Without "offshoot" in its name: it is not a file that a context left.
+        let folder = tempfile::Builder::new().prefix("far-").tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        fs::create_dir_all("/run/sshd").unwrap();
+        for key in ["host", "other", "user", "stranger"] {
+            run(&[keygen.to_str().unwrap(), "-q", "-t", "ed25519", "-N", "", "-f", &at(key)]);
+        }
+        fs::copy(at("user.pub"), at("authorized")).unwrap();
+        // Whoever logs in reads it as himself.
+        run(&["chmod", "a+rx", folder.path().to_str().unwrap()]);
+        let config = format!(
+            "HostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM yes\nPidFile none\nSubsystem sftp internal-sftp\n{lines}\n",
+            at("host"),
+            at("authorized")
+        );
+        fs::write(at("sshd_config"), config).unwrap();
+        let host = fs::read_to_string(at("host.pub")).unwrap();
+        fs::write(at("known"), format!("far {host}")).unwrap();
+        let client = format!(
+            "Host far\n  ProxyCommand {} -i -f {}\nHost *\n  IdentityFile {}\n  IdentitiesOnly yes\n  IdentityAgent none\n  \
+             UserKnownHostsFile {}\n  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n",
+            sshd.display(),
+            at("sshd_config"),
+            at("user"),
+            at("known")
+        );
+        fs::write(at("client"), client).unwrap();
+        Ok(Self { folder })
+    }
+
+    pub(crate) fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// The way to it.
+    pub(crate) fn ssh(&self) -> Ssh {
+        Ssh::new("far").config(self.file("client"))
+    }
+}
+
+/// A user of this machine while the value lives.
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) home: TempDir,
+}
+
+impl User {
+    pub(crate) fn new(name: &str, shell: &Path) -> Result<Self, Missing> {
+        as_root()?;
+        program("useradd")?;
+        let home = tempfile::Builder::new().prefix("home-").tempdir().unwrap();
+        let name = format!("osh-{name}");
+        // One that an ended run has left.
+        drop(Command::new("userdel").arg(&name).output());
+        run(&["useradd", "-M", "-d", home.path().to_str().unwrap(), "-s", shell.to_str().unwrap(), &name]);
+        run(&["chown", &name, home.path().to_str().unwrap()]);
+        Ok(Self { name, home })
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        drop(Command::new("userdel").arg(&self.name).output());
+    }
+}

@@ -1,0 +1,54 @@
+//! Ways to other places, tried on real ones: shells, ssh, sudo, containers. Tests run one after another, and each looks
+//! for what it left behind.
+//!
+//! What cannot be had here is skipped, with the reason; as root on a machine with apt, `cargo xtask test` installs it
+//! and builds the payloads first.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs
+)]
+
+mod far;
+mod shells;
+mod ssh;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+use offshoot_tests::real::{Watch, logs};
+
+fn main() -> ExitCode {
+    logs::keep();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let trials = [shells::tests(), ssh::tests()].into_iter().flatten().collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// A test that must leave nothing behind. What it needs and cannot have is the reason not to run it.
+fn trial(name: &'static str, test: fn() -> Result<(), far::Missing>) -> Trial {
+    Trial::test(name, move || {
+        let watch = Watch::begin();
+        let ran = std::thread::Builder::new().name(name.to_owned()).spawn(test)?.join();
+        match ran {
+            Ok(Ok(())) => watch.end(),
+            Ok(Err(missing)) => println!("SKIPPED {name}: {missing}"),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+        Ok(())
+    })
+}
+
+/// The tests of a module, by name.
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {
+        pub(crate) fn tests() -> Vec<libtest_mimic::Trial> {
+            vec![$(crate::trial(stringify!($name), $name)),*]
+        }
+    };
+}
+pub(crate) use tests;

@@ -1,0 +1,215 @@
+//! Stage 0 in every shell that is called `sh` somewhere, and with every obstacle in the way of the program.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use offshoot_parent::{Phase, prelude::*};
+use offshoot_tests::real::eventually;
+
+use crate::far::{ADD, Missing, as_root, payload, program, shell_named_sh};
+
+crate::tests![
+    a_program_runs_by_every_shell_that_may_be_called_sh,
+    its_file_is_gone_when_it_runs_unless_it_is_to_be_kept,
+    a_folder_that_lets_nothing_run_is_passed_over,
+    where_no_folder_lets_a_program_run_memory_does,
+    where_nothing_does_each_place_is_named_with_its_reason,
+    a_full_folder_is_passed_over,
+    nothing_is_left_wherever_the_stream_is_cut,
+    what_comes_before_and_between_is_no_obstacle,
+    a_program_for_another_machine_is_not_sent,
+    a_far_side_that_says_nothing_is_given_up_at_the_deadline,
+    a_connect_that_is_under_way_ends_with_the_tree,
+    many_connects_go_on_side_by_side,
+];
+
+fn by(leader: &[&str], payload: &Payload) -> Wrapped {
+    Wrapped::new(leader.iter().copied()).name("there").payload(payload.clone())
+}
+
+/// A shell on this machine.
+fn sh(payload: &Payload) -> Wrapped {
+    by(&[], payload)
+}
+
+/// A child by that way works.
+fn works(method: Wrapped) {
+    let router = Router::new().unwrap();
+    let child = router.connect(method).unwrap();
+    assert_eq!(child.call(ADD, (2, 3)).unwrap(), 5);
+}
+
+fn fails(method: Wrapped) -> ConnectError {
+    Router::new().unwrap().connect(method).unwrap_err()
+}
+
+fn a_program_runs_by_every_shell_that_may_be_called_sh() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    for shell in ["dash", "bash", "busybox", "mksh", "zsh"] {
+        let folder = shell_named_sh(&program(shell)?);
+        let path = format!("PATH={}:/usr/bin:/bin", folder.path().display());
+        works(by(&["env", &path], &leaf));
+        works(by(&["env", &path], &leaf).keep_file());
+    }
+    Ok(())
+}
+
+fn its_file_is_gone_when_it_runs_unless_it_is_to_be_kept() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let folder = tempfile::tempdir().unwrap();
+    let files = || fs::read_dir(folder.path()).unwrap().count();
+    for (keep, expected) in [(false, 0), (true, 1)] {
+        let router = Router::new().unwrap();
+        let method = sh(&leaf).folder(folder.path().to_str().unwrap());
+        let child = router.connect(if keep { method.keep_file() } else { method }).unwrap();
+        assert_eq!((child.call(ADD, (2, 3)).unwrap(), files()), (5, expected));
+        drop(router);
+        eventually("its file goes with it", Duration::from_secs(5), || (files() == 0).then_some(()));
+    }
+    Ok(())
+}
+
+/// A shell in which the folders that programs are put in let nothing run.
+fn where_nothing_runs(shell: &str) -> Vec<String> {
+    let script = "for d in /tmp /var/tmp /dev/shm /run /root /home; do \
+         mount -t tmpfs -o noexec,nosuid,nodev,mode=1777 none $d || exit 1; done; exec \"$@\"";
+    let words = ["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh"];
+    words.into_iter().chain(shell.split(' ').filter(|word| !word.is_empty())).map(str::to_owned).collect()
+}
+
+fn a_folder_that_lets_nothing_run_is_passed_over() -> Result<(), Missing> {
+    as_root()?;
+    let leaf = payload("leaf")?;
+    program("unshare")?;
+    let good = tempfile::tempdir_in("/usr/local/lib").unwrap();
+    let method = Wrapped::new(where_nothing_runs("")).payload(leaf);
+    works(method.folder("/tmp").folder("/nowhere").folder("/proc").folder(good.path().to_str().unwrap()));
+    assert_eq!(fs::read_dir(good.path()).unwrap().count(), 0);
+    Ok(())
+}
+
+fn where_no_folder_lets_a_program_run_memory_does() -> Result<(), Missing> {
+    as_root()?;
+    let leaf = payload("leaf")?;
+    program("unshare")?;
+    for interpreter in ["perl", "python3"] {
+        // Only one of them is found there.
+        let tools = tempfile::tempdir_in("/usr/local/lib").unwrap();
+        let there = program(interpreter)?;
+        let needed = ["sh", "uname", "mkdir", "chmod", "rm", "dd", "cat"].map(|name| program(name).unwrap());
+        for tool in needed.iter().chain([&there]) {
+            std::os::unix::fs::symlink(tool, tools.path().join(tool.file_name().unwrap())).unwrap();
+        }
+        let path = format!("env PATH={}", tools.path().display());
+        works(Wrapped::new(where_nothing_runs(&path)).payload(leaf.clone()));
+    }
+    Ok(())
+}
+
+fn where_nothing_does_each_place_is_named_with_its_reason() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let method = sh(&leaf).keep_file().folder("/proc").folder("/nowhere").folder("/dev/null");
+    let error = fails(method);
+    assert_eq!((error.code(), error.phase()), ("no_place", Phase::Place));
+    let text = error.to_string();
+    for place in ["/proc: ", "/nowhere: ", "/dev/null: ", "name a folder by"] {
+        assert!(text.contains(place), "{text}");
+    }
+    Ok(())
+}
+
+fn a_full_folder_is_passed_over() -> Result<(), Missing> {
+    as_root()?;
+    let leaf = payload("leaf")?;
+    program("unshare")?;
+    let script = "mount -t tmpfs -o size=64k,mode=1777 none /var/tmp && exec \"$@\"";
+    let leader = ["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh"];
+    works(by(&leader, &leaf).folder("/var/tmp").folder("/tmp"));
+    let error = fails(by(&leader, &leaf).keep_file().folder("/var/tmp"));
+    assert_eq!(error.code(), "no_place", "{error}");
+    assert!(error.to_string().contains("No space left"), "{error}");
+    Ok(())
+}
+
+fn nothing_is_left_wherever_the_stream_is_cut() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let cuts = [0, 1, 500, 1_300, 1_500, 1_700, 2_000, 4_096, 65_536, 300_000];
+    for cut in cuts {
+        for keep in [false, true] {
+            let after = cut.to_string();
+            let method = by(&["sh", "-c", "dd bs=1 count=$0 2>/dev/null | \"$@\"", &after], &leaf);
+            let since = Instant::now();
+            let error = fails(if keep { method.keep_file() } else { method });
+            assert!(since.elapsed() < Duration::from_secs(10), "cut after {cut}: {error}");
+        }
+    }
+    // That no file and no process is left is seen by whoever runs this test.
+    Ok(())
+}
+
+fn what_comes_before_and_between_is_no_obstacle() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let noise = "printf 'Welcome\\r\\n\\033]0;x\\007offshoot0 hello BeOS ppc\\noffshoot0 0 at /\\npassword: '; \
+         head -c 300000 /dev/zero; printf 'no line end'; exec \"$@\"";
+    let error = fails(by(&["sh", "-c", noise, "sh"], &leaf));
+    // Whoever says hello first is believed to be another machine, but nothing is sent there.
+    assert_eq!(error.code(), "wrong_machine", "{error}");
+    let noise = noise.replace("offshoot0 hello BeOS ppc\\n", "");
+    works(by(&["sh", "-c", &noise, "sh"], &leaf));
+    Ok(())
+}
+
+fn a_program_for_another_machine_is_not_sent() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let tools = tempfile::tempdir().unwrap();
+    let uname = tools.path().join("uname");
+    fs::write(&uname, "#!/bin/sh\necho Linux s390x\n").unwrap();
+    crate::far::run(&["chmod", "+x", uname.to_str().unwrap()]);
+    let path = format!("PATH={}:/usr/bin:/bin", tools.path().display());
+    let error = fails(by(&["env", &path], &leaf));
+    assert!(error.to_string().contains("it is a Linux s390x, and the program is for Linux "), "{error}");
+    // One that must be loaded there is not even tried.
+    let error = fails(by(&["env", &path], &Payload::file("/bin/ls").unwrap()));
+    assert_eq!(error.code(), "not_static", "{error}");
+    Ok(())
+}
+
+fn a_far_side_that_says_nothing_is_given_up_at_the_deadline() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let since = Instant::now();
+    let method = by(&["sh", "-c", "echo waiting >&2; exec sleep 1000"], &leaf);
+    let error = fails(method.timeout(Duration::from_millis(300)));
+    assert_eq!((error.code(), error.phase()), ("no_answer", Phase::Shell), "{error}");
+    assert_eq!(error.last_words(), "waiting");
+    assert!(since.elapsed() < Duration::from_secs(3));
+    Ok(())
+}
+
+fn a_connect_that_is_under_way_ends_with_the_tree() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let folder = tempfile::tempdir().unwrap();
+    let sign = folder.path().join("begun");
+    let script = format!("touch {}; exec sleep 1000", sign.display());
+    let router = Router::new().unwrap();
+    let connecting = router.connect_async(by(&["sh", "-c", &script], &leaf));
+    eventually("it has begun", Duration::from_secs(10), || Path::new(&sign).exists().then_some(()));
+    let since = Instant::now();
+    drop(router);
+    assert!(since.elapsed() < Duration::from_secs(5));
+    assert!(connecting.wait().is_err());
+    Ok(())
+}
+
+fn many_connects_go_on_side_by_side() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let router = Router::new().unwrap();
+    let connecting: Vec<_> = (0..100).map(|_| router.connect_async(sh(&leaf))).collect();
+    let children: Vec<Context> = connecting.into_iter().map(|it| it.wait().unwrap()).collect();
+    for (n, child) in (0_i64..).zip(&children) {
+        assert_eq!(child.call(ADD, (n, 1)).unwrap(), n + 1);
+    }
+    Ok(())
+}
