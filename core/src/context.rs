@@ -20,7 +20,7 @@ use crate::{
 ///
 /// It is a name, not an owner: clones are cheap, and dropping it ends nothing. It can travel in arguments, results and
 /// items; whether the context that gets it may call there is a matter of policies and [`grant`](Self::grant)s.
-/// Two are equal if their ids are.
+/// Two are equal if their ids are and they are known by the same router.
 #[derive(Clone)]
 pub struct Context {
     node: Arc<dyn Node>,
@@ -116,6 +116,10 @@ impl Context {
     /// # Errors
     /// As [`call`](Self::call).
     pub fn grant<A, R>(&self, function: Function<A, R>, to: &Self) -> Result<(), CallError> {
+        if !Arc::ptr_eq(&self.node, &to.node) {
+            let (function, message) = ("grant", ambient::FOREIGN.to_owned());
+            return Err(CallError::EncodeArguments { function, message });
+        }
         let word = (function.name().to_owned(), to.id);
         self.plain().ask(Handle::GRANT, "grant", &word).wait(None).map(drop)
     }
@@ -156,9 +160,16 @@ impl fmt::Debug for Context {
     }
 }
 
+impl Context {
+    /// What tells it from all others: its id, and the router by which it is known here, since each counts for itself.
+    fn key(&self) -> (ContextId, *const ()) {
+        (self.id, Arc::as_ptr(&self.node).cast())
+    }
+}
+
 impl PartialEq for Context {
     fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
+        self.key() == other.key()
     }
 }
 
@@ -172,20 +183,20 @@ impl PartialOrd for Context {
 
 impl Ord for Context {
     fn cmp(&self, other: &Self) -> cmp::Ordering {
-        self.id.cmp(&other.id)
+        self.key().cmp(&other.key())
     }
 }
 
 impl hash::Hash for Context {
     fn hash<H: hash::Hasher>(&self, state: &mut H) {
-        self.id.hash(state);
+        self.key().hash(state);
     }
 }
 
 impl Serialize for Context {
     /// Its id: whoever reads it knows it by the name in his own table.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        ambient::check_writing().map_err(ser::Error::custom)?;
+        ambient::check_writing(&self.node).map_err(ser::Error::custom)?;
         self.id.serialize(serializer)
     }
 }

@@ -88,9 +88,12 @@ fn told(frame: Option<Frame>, error: &dyn std::fmt::Display) -> String {
 }
 
 /// Hands an end over to the message that is being written; its place among the ends of that message.
-pub(super) fn give(half: impl FnOnce() -> Result<Half, &'static str>) -> Result<u32, &'static str> {
+pub(super) fn give(
+    node: &Arc<dyn Node>,
+    half: impl FnOnce() -> Result<Half, &'static str>,
+) -> Result<u32, &'static str> {
     FRAMES.with_borrow_mut(|frames| {
-        let frame = writing(frames)?;
+        let frame = writing(frames, node)?;
         let half = half().inspect_err(|refusal| frame.refusal = Some(refusal))?;
         let place = u32::try_from(frame.halves.len()).unwrap_or(u32::MAX);
         frame.halves.push(half);
@@ -113,9 +116,9 @@ pub(super) fn take(place: u32, direction: Direction) -> Result<Half, &'static st
     })
 }
 
-/// Whether a message is being written on this thread: only then can a context be written.
-pub(crate) fn check_writing() -> Result<(), &'static str> {
-    FRAMES.with_borrow_mut(|frames| writing(frames).map(drop))
+/// Whether a message of `node` is being written on this thread: only there does the id of a context mean something.
+pub(crate) fn check_writing(node: &Arc<dyn Node>) -> Result<(), &'static str> {
+    FRAMES.with_borrow_mut(|frames| writing(frames, node).map(drop))
 }
 
 /// The context that reads the message that is being read on this thread.
@@ -123,11 +126,20 @@ pub(crate) fn reader() -> Result<Arc<dyn Node>, &'static str> {
     FRAMES.with_borrow_mut(|frames| reading(frames).map(|frame| Arc::clone(&frame.node)))
 }
 
-fn writing(frames: &mut [Frame]) -> Result<&mut Frame, &'static str> {
-    frames.last_mut().filter(|frame| frame.writing).ok_or(
+fn writing<'a>(frames: &'a mut [Frame], node: &Arc<dyn Node>) -> Result<&'a mut Frame, &'static str> {
+    let frame = frames.last_mut().filter(|frame| frame.writing).ok_or(
         "a Sender, Receiver or Context can be written only into a message: pass it in an argument, a result or an item",
-    )
+    )?;
+    if !Arc::ptr_eq(&frame.node, node) {
+        frame.refusal = Some(FOREIGN);
+        return Err(FOREIGN);
+    }
+    Ok(frame)
 }
+
+/// Several routers can live in one process, and to each the ids of another name contexts of its own.
+pub(crate) const FOREIGN: &str = "it belongs to another router of this process, and means nothing in this one's tree: \
+     make it with the router of the context that gets it";
 
 fn reading(frames: &mut [Frame]) -> Result<&mut Frame, &'static str> {
     frames.last_mut().filter(|frame| !frame.writing).ok_or(

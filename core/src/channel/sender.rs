@@ -188,7 +188,7 @@ impl<T> Serialize for Sender<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let give =
             || if self.moved.swap(true, Ordering::Relaxed) { Err(MOVED) } else { Ok(self.half.clone()) };
-        ambient::give(give).map_err(ser::Error::custom)?.serialize(serializer)
+        ambient::give(self.half.pipe().node(), give).map_err(ser::Error::custom)?.serialize(serializer)
     }
 }
 

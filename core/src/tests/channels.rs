@@ -332,7 +332,7 @@ fn ends_and_contexts_are_written_and_read_only_in_messages() {
     let (sender, receiver) = pair.root.channel::<u32>();
     assert!(codec::encode(&sender).is_err() && codec::encode(&receiver).is_err());
     assert!(codec::decode::<Sender<u32>>(&[0], 1000).is_err());
-    let told = ambient::check_writing().expect_err("nothing is being written");
+    let told = ambient::check_writing(pair.root.node()).expect_err("nothing is being written");
     assert!(told.contains("can be written only into a message: pass it in an argument"), "{told}");
     sender.send(1).expect("the attempt has not moved it");
     drop(sender);
