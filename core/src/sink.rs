@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, OnceLock, Weak},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use offshoot_wire::{Body, ContextId, Handle, codec};
@@ -20,6 +20,9 @@ use crate::{
 
 /// Records that may wait; over it they are dropped and counted.
 const MAX_RECORDS: usize = 4096;
+/// How long nothing must be dropped before the drops are told: whoever takes the records on may have a bound a second,
+/// over which the word of them would go as they did.
+const LULL: Duration = Duration::from_secs(1);
 /// Bytes of text that may wait, in bytes.
 const MAX_BYTES: usize = 4 << 20;
 
@@ -36,8 +39,11 @@ pub(crate) struct Sink {
 struct Queue {
     records: VecDeque<Entry>,
     bytes: usize,
-    /// In all; told as one record once the queue has room.
+    /// In all; told as one record once nothing waits and nothing has been dropped for a while.
     dropped: u64,
+    dropped_last: Option<Instant>,
+    /// Somebody waits until everything is told.
+    is_flushed: bool,
     wakes: VecDeque<Wake>,
     is_started: bool,
     /// The thread is at work on something.
@@ -106,6 +112,8 @@ impl Sink {
     /// Waits until all that came before has been handed on, at most until `deadline`.
     pub(crate) fn flush(&self, deadline: Instant) {
         let mut queue = lock(&self.queue);
+        queue.is_flushed = true;
+        self.changed.notify_all();
         // Notified by the thread after each job; without a thread nothing waits.
         while queue.is_started && !queue.is_idle() && !queue.is_ended && Instant::now() < deadline {
             queue = rest(&self.changed, queue, Some(deadline));
@@ -127,7 +135,7 @@ impl Sink {
                 queue.bytes = queue.bytes.saturating_add(size);
                 queue.records.push_back(entry);
             } else {
-                queue.dropped = queue.dropped.saturating_add(1);
+                queue.drop_one();
             }
         });
     }
@@ -185,8 +193,9 @@ impl Sink {
                 return Some(job);
             }
             self.changed.notify_all();
-            // Woken by an entry, by room to send, or by the end.
-            queue = rest(&self.changed, queue, None);
+            // Woken by an entry, by room to send, by a flush or the end, and when there are drops to tell.
+            let due = queue.lull();
+            queue = rest(&self.changed, queue, due);
         }
     }
 
@@ -224,30 +233,49 @@ impl Sink {
                 queue.bytes = queue.bytes.saturating_add(body.capacity());
                 queue.records.push_front(Entry::Unsent(body));
             }
-            // There is nobody to tell.
-            Err(_) => queue.dropped = queue.dropped.saturating_add(1),
+            // There is nobody to tell, nor to whom to tell it later.
+            Err(_) => {}
         }
     }
 }
 
 impl Queue {
     fn is_idle(&self) -> bool {
-        !self.is_busy && self.records.is_empty() && self.wakes.is_empty()
+        !self.is_busy && self.records.is_empty() && self.wakes.is_empty() && self.dropped == 0
+    }
+
+    fn drop_one(&mut self) {
+        self.dropped = self.dropped.saturating_add(1);
+        self.dropped_last = Some(Instant::now());
+    }
+
+    /// There was no room to send, and none has come since.
+    fn is_full(&self) -> bool {
+        self.full_at == Some(self.rooms)
+    }
+
+    /// When what was dropped can be told.
+    fn lull(&self) -> Option<Instant> {
+        self.dropped_last.filter(|_| !self.is_full())?.checked_add(LULL)
     }
 
     fn take(&mut self) -> Option<Job> {
         if let Some(wake) = self.wakes.pop_front() {
             return Some(Job::Wake(wake));
         }
-        if self.full_at == Some(self.rooms) {
+        if self.is_full() {
             return None;
         }
         if let Some(entry) = self.records.pop_front() {
             self.bytes = self.bytes.saturating_sub(entry.size());
             return Some(Job::Entry(entry));
         }
-        let dropped = std::mem::take(&mut self.dropped);
-        (dropped > 0).then_some(Job::Dropped(dropped))
+        let is_due = self.is_flushed || self.lull().is_some_and(|at| at <= Instant::now());
+        if self.dropped == 0 || !is_due {
+            return None;
+        }
+        self.dropped_last = None;
+        Some(Job::Dropped(std::mem::take(&mut self.dropped)))
     }
 }
 
