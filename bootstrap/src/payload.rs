@@ -65,6 +65,9 @@ impl Payload {
             path: given.into(),
             error: error.to_string().into(),
         };
+        if given.as_os_str().is_empty() {
+            return Err(PayloadError::Nameless);
+        }
         let path = std::path::absolute(given).map_err(broken)?;
         match fs::metadata(&path) {
             Ok(found) if !found.is_file() => {
@@ -277,6 +280,9 @@ mod path_bytes {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PayloadError {
+    /// No file is named.
+    #[error("the path of a payload is empty; name the file of a program")]
+    Nameless,
     /// There is no such file.
     #[error("{path}: no such file")]
     NotFound {

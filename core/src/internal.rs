@@ -10,6 +10,7 @@ pub use crate::{
     child::Boot,
     link::{ChildWatcher, LinkFailure, LinkParts},
     shared::{Hooks, Shared, Way},
+    sync::later,
     worker::spawn as spawn_workers,
 };
 

@@ -27,7 +27,7 @@ pub(crate) fn rest<'a, T>(
 }
 
 /// The moment `wait` from now; a wait beyond what the clock can say is cut to a century.
-pub(crate) fn later(wait: Duration) -> Instant {
+pub fn later(wait: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     let now = Instant::now();
     now.checked_add(wait).or_else(|| now.checked_add(CENTURY)).unwrap_or(now)

@@ -14,7 +14,7 @@ use std::{
 
 use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Exit, Phase, Plan, Process, Reaper, spawn};
 use offshoot_core::{
-    internal::{LinkFailure, LinkParts, Shared},
+    internal::{LinkFailure, LinkParts, Shared, later},
     machine::{CallKey, LinkKey, NewChild, NoId},
     wire::{ContextId, Failed, Nonce, codec},
 };
@@ -154,7 +154,7 @@ impl Nest {
                     // Its own process goes when that is over.
                     left - left / MARGIN
                 };
-                let end = Instant::now() + whole;
+                let end = later(whole);
                 self.end = Some(self.end.map_or(end, |before| before.min(end)));
                 let waiting = mem::take(&mut self.waiting);
                 for request in waiting.into_iter().chain(self.launches.give_up()) {
@@ -187,7 +187,7 @@ impl Nest {
         if let Err(error) = plan.check() {
             return answer(shared, call, &Err(error));
         }
-        let deadline = Instant::now() + plan.timeout;
+        let deadline = later(plan.timeout);
         self.find_id(shared, Request { call, plan, deadline });
     }
 

@@ -10,6 +10,7 @@ use std::{
     time::Instant,
 };
 
+use offshoot_bootstrap::Text;
 use offshoot_core::{
     internal::Way,
     machine::LinkKey,
@@ -86,8 +87,8 @@ struct State {
 impl Recorder {
     /// Begins a recording in a new file; one that is there is overwritten.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        let mut file = File::create(path)?;
-        file.write_all(&encoded(&TITLE))?;
+        let created = File::create(path).and_then(|mut file| file.write_all(&encoded(&TITLE)).map(|()| file));
+        let mut file = created.map_err(|error| named(path, &error))?;
         let shared = Arc::new(Pending::default());
         let writer = Arc::clone(&shared);
         let body = move || writer.write_to(&mut file);
@@ -157,6 +158,11 @@ impl Drop for Recorder {
     }
 }
 
+/// What is wrong with a file, and which one it is.
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", Text::from(path)))
+}
+
 /// What is recorded can always be encoded: ids, numbers and bytes.
 fn encoded<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     codec::encode(value).unwrap_or_default()
@@ -177,10 +183,16 @@ impl Recording {
     /// # Errors
     /// The file cannot be read, or is no recording.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
-        let mut recording = Self { bytes: fs::read(path)?, at: 0 };
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|error| named(path, &error))?;
+        let mut recording = Self { bytes, at: 0 };
         match recording.item::<String>() {
             Ok(title) if title == TITLE => Ok(recording),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "this is no recording of frames")),
+            _ => {
+                let text =
+                    "no recording of frames; name a file that `Router::builder().record(path)` has written";
+                Err(named(path, &io::Error::new(io::ErrorKind::InvalidData, text)))
+            }
         }
     }
 
@@ -267,7 +279,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("frames");
         fs::write(&path, "hello").unwrap();
-        assert_eq!(Recording::open(&path).unwrap_err().to_string(), "this is no recording of frames");
+        let error = Recording::open(&path).unwrap_err().to_string();
+        let text = "no recording of frames; name a file that `Router::builder().record(path)` has written";
+        assert_eq!(error, format!("{}: {text}", path.display()));
     }
 
     #[test]

@@ -225,8 +225,11 @@ impl RouterBuilder {
     /// Starts the router.
     ///
     /// # Errors
-    /// The system has no descriptor or thread left, or the file of the recording cannot be made.
+    /// The system has no descriptor or thread left, the file of the recording cannot be made, or a limit is too small to
+    /// live by.
     pub fn build(self) -> io::Result<Router> {
+        let bad = |text| io::Error::new(io::ErrorKind::InvalidInput, text);
+        self.limits.check().map_err(bad)?;
         let recorder = self.record.as_deref().map(Recorder::create).transpose()?;
         let grace = Duration::from_millis(self.limits.grace_ms.into());
         let inherited = Inherited {

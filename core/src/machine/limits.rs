@@ -42,6 +42,33 @@ pub struct Limits {
     pub grace_ms: u32,
 }
 
+impl Limits {
+    /// Checks that a tree can live by these bounds.
+    ///
+    /// # Errors
+    /// Names a bound that is too small, and what it must be at least.
+    pub fn check(&self) -> Result<(), String> {
+        /// What one control frame may take.
+        const CONTROL_FRAME: u32 = 8 << 10;
+        let least = [
+            // An answer that names a long error.
+            ("body", self.body, 64 << 10),
+            ("control", self.control, CONTROL_FRAME),
+            ("window_start", self.window_start, 1),
+            ("window_max", self.window_max, self.window_start),
+            ("partial_bodies", self.partial_bodies, 1),
+            ("calls_in_flight", self.calls_in_flight, 1),
+            ("pings_lost", self.pings_lost, 1),
+        ];
+        match least.iter().find(|(_, is, least)| is < least) {
+            None => Ok(()),
+            Some((name, is, least)) => {
+                Err(format!("the limit `{name}` is {is}, and must be at least {least}"))
+            }
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
