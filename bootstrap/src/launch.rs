@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
+    net::Shutdown,
     os::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
@@ -265,9 +266,9 @@ impl Talk {
     /// Ends the process, and makes of what it has said and how it went the best reason that there is.
     fn fail(mut self, plan: &Plan, kind: ConnectErrorKind) -> ConnectError {
         let phase = self.dialogue.phase();
-        // One that has closed its link is about to tell why by its status.
-        let is_closed = matches!(kind, ConnectErrorKind::Closed);
-        let report = if is_closed { self.process.wait(GOING) } else { None };
+        // Whoever has nothing more to read cleans up and goes, and its status tells why; the link may be closed already.
+        drop(self.link.shutdown(Shutdown::Both));
+        let report = self.process.wait(GOING);
         if report.is_none() {
             self.process.kill();
             self.process.wait(GOING);
