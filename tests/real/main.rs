@@ -13,16 +13,19 @@ mod chains;
 mod dead;
 mod grown;
 mod ids;
+mod input;
 mod life;
+mod logs;
 mod loss;
 mod order;
 mod shutdown;
 mod streams;
+mod tools;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use offshoot_tests::real::{Watch, logs, table};
+use offshoot_tests::real::{self, Watch, table};
 
 fn main() -> ExitCode {
     offshoot_parent::run(table::functions().and(chains::functions()).and(grown::functions()), || {
@@ -30,7 +33,7 @@ fn main() -> ExitCode {
             grown::root_alone(&folder);
             return ExitCode::SUCCESS;
         }
-        logs::keep();
+        real::logs::keep();
         let mut arguments = Arguments::from_args();
         arguments.test_threads = Some(1);
         let modules: &[fn() -> Vec<Trial>] = &[
@@ -45,6 +48,9 @@ fn main() -> ExitCode {
             life::tests,      // 26, 27, 31
             loss::tests,      // 30
             order::tests,     // 32
+            logs::tests,      // log records and captured outputs
+            input::tests,     // bad input
+            tools::tests,     // recordings, routers, workers
         ];
         let trials = modules.iter().flat_map(|tests| tests()).collect();
         libtest_mimic::run(&arguments, trials).exit_code()

@@ -17,6 +17,8 @@ pub const TICK: Function<(Sender<u64>, u64), u64> = Function::new("tick");
 pub const START_SLEEPER: Function<(), u32> = Function::new("start_sleeper");
 /// Runs a line of shell and waits for it; its exit status.
 pub const SHELL: Function<String, i32> = Function::new("shell");
+/// Writes so many log records, as fast as it can.
+pub const LOG_MANY: Function<u64, ()> = Function::new("log_many");
 /// Says what [`undo`] does: the file that it writes to, and how many milliseconds it takes.
 pub const PREPARE_UNDO: Function<(String, u64), ()> = Function::new("prepare_undo");
 /// Tells the context that runs it to end.
@@ -33,6 +35,11 @@ pub(super) fn functions() -> Functions {
         })
         .serve(SHELL, |_, line: String| -> Outcome<i32> {
             Ok(Command::new("sh").arg("-c").arg(line).status()?.code().unwrap_or(-1))
+        })
+        .serve(LOG_MANY, |_, many| {
+            for n in 0..many {
+                log::warn!(target: "tests", "record {n}");
+            }
         })
         .serve(PREPARE_UNDO, |call: &Call, (file, ms)| {
             *PREPARED.lock().unwrap_or_else(PoisonError::into_inner) = Some((file, ms, call.root()));

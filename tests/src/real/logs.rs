@@ -59,7 +59,8 @@ impl Mark {
     /// If none comes.
     #[track_caller]
     pub fn until(&self, words: &[&str]) -> String {
-        eventually(&format!("a log line with {words:?}"), PATIENCE, || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        eventually(&format!("a log line with {words:?} in {:?}", self.lines()), PATIENCE, || {
             let lines = KEPT.lines();
             let new = lines.get(self.0..).unwrap_or_default();
             new.iter().find(|line| words.iter().all(|word| line.contains(word))).cloned()

@@ -65,6 +65,14 @@ pub struct Skips {
     other: u32,
 }
 
+impl Skips {
+    /// One that cannot be encoded.
+    #[must_use]
+    pub const fn skipping() -> Self {
+        Self { value: None, other: 1 }
+    }
+}
+
 static CANCELLED: AtomicU64 = AtomicU64::new(0);
 static BEGUN: AtomicU64 = AtomicU64::new(0);
 
