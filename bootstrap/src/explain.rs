@@ -20,6 +20,7 @@ const fn table(dialect: Dialect) -> &'static [Known] {
         Dialect::Other => &[],
         Dialect::Ssh => SSH,
         Dialect::Sudo => SUDO,
+        Dialect::Container => CONTAINER,
     }
 }
 
@@ -44,12 +45,30 @@ const SUDO: &[Known] = &[
     ("a password is required", || ConnectErrorKind::PasswordNeeded),
     ("interactive authentication is required", || ConnectErrorKind::PasswordNeeded),
     ("Authentication required", || ConnectErrorKind::PasswordNeeded),
+    ("Authentication failure", || ConnectErrorKind::PasswordWrong),
     ("incorrect password attempt", || ConnectErrorKind::PasswordWrong),
     ("Sorry, try again", || ConnectErrorKind::PasswordWrong),
     ("is not in the sudoers file", || ConnectErrorKind::NotAllowed),
     ("is not allowed to", || ConnectErrorKind::NotAllowed),
     ("Operation not permitted", || ConnectErrorKind::NotAllowed),
+    ("does not exist", || ConnectErrorKind::NoSuchUser),
     ("unknown user", || ConnectErrorKind::NoSuchUser),
+];
+
+const CONTAINER: &[Known] = &[
+    ("No such container", || ConnectErrorKind::NoContainer),
+    ("no such container", || ConnectErrorKind::NoContainer),
+    ("no container with name or ID", || ConnectErrorKind::NoContainer),
+    ("NotFound", || ConnectErrorKind::NoContainer),
+    ("not found: ", || ConnectErrorKind::NoContainer),
+    ("is not running", || ConnectErrorKind::NoContainer),
+    ("is paused", || ConnectErrorKind::NoContainer),
+    ("container state improper", || ConnectErrorKind::NoContainer),
+    ("Failed to get init pid", || ConnectErrorKind::NoContainer),
+    ("Cannot connect to the Docker daemon", || ConnectErrorKind::Unreachable),
+    ("failed to find pid", || ConnectErrorKind::NoContainer),
+    ("stat of /proc/", || ConnectErrorKind::NoContainer),
+    ("cannot open /proc/", || ConnectErrorKind::NoContainer),
 ];
 
 /// What shells and accounts say, however they were reached.
@@ -57,6 +76,9 @@ const ANYBODY: &[Known] = &[
     ("This account is currently not available", || ConnectErrorKind::NoLogin),
     ("This service allows sftp connections only", || ConnectErrorKind::NoLogin),
     ("executable file not found", || ConnectErrorKind::NoShell),
+    ("sh’: No such file", || ConnectErrorKind::NoShell),
+    ("sh': No such file", || ConnectErrorKind::NoShell),
+    ("failed to execute sh", || ConnectErrorKind::NoShell),
     ("sh: not found", || ConnectErrorKind::NoShell),
     ("sh: command not found", || ConnectErrorKind::NoShell),
 ];

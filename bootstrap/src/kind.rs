@@ -155,6 +155,9 @@ pub enum ConnectErrorKind {
     /// The account lets nobody in.
     #[error("the account is not one to log in to: its shell, or what it is made to run, takes no commands")]
     NoLogin,
+    /// There is no such container, or it does not run.
+    #[error("there is no such container, or it does not run; look at what its engine lists")]
+    NoContainer,
     /// There is no shell there.
     #[error("there is no `sh` there, and so no way to put a program")]
     NoShell,
@@ -247,6 +250,7 @@ impl ConnectErrorKind {
             Self::NotAllowed => "not_allowed",
             Self::NoSuchUser => "no_such_user",
             Self::NoLogin => "no_login",
+            Self::NoContainer => "no_container",
             Self::NoShell => "no_shell",
             Self::Exited { .. } => "exited",
             Self::Closed => "closed",

@@ -19,6 +19,7 @@ use crate::{
     CHILD_ARG, ConnectError, ConnectErrorKind, Phase, Plan, Process, Spawned, Transport, explain,
     machine::Build,
     payload::Program,
+    prompt::Prompt,
     spawn,
     stage0::{Dialogue, Errand, Reply},
 };
@@ -78,6 +79,7 @@ pub fn launch(
         process: spawned.process,
         words: Vec::new(),
         dialogue: Dialogue::new(program.clone(), errand),
+        prompt: transport.question.clone().map(Prompt::new),
         unsent: Vec::new(),
         sent: 0,
     };
@@ -107,6 +109,8 @@ struct Talk {
     /// What came on stderr.
     words: Vec<u8>,
     dialogue: Dialogue,
+    /// What may still be asked; nothing once the shell has spoken.
+    prompt: Option<Prompt>,
     /// What is being written, and how much of it has been.
     unsent: Vec<u8>,
     sent: usize,
@@ -158,7 +162,8 @@ impl Talk {
                 return Err(ConnectErrorKind::Cancelled);
             }
             if stderr {
-                self.read_stderr();
+                let heard = self.read_stderr();
+                self.answer(heard)?;
             }
             if link.intersects(PollFlags::OUT) {
                 self.write();
@@ -237,20 +242,36 @@ impl Talk {
         }
     }
 
-    fn read_stderr(&mut self) {
-        let Some(stderr) = &self.stderr else { return };
+    /// Reads what is there on stderr; how much that was.
+    fn read_stderr(&mut self) -> usize {
+        let Some(stderr) = &self.stderr else { return 0 };
         let mut piece = [0; PIECE];
         match rustix::io::read(stderr.as_fd(), &mut piece) {
-            Ok(0) => self.stderr = None,
+            Err(Errno::INTR) => 0,
+            Ok(0) | Err(_) => {
+                self.stderr = None;
+                0
+            }
             Ok(read) => {
                 self.words.extend_from_slice(piece.get(..read).unwrap_or_default());
                 if self.words.len() > 2 * KEPT {
                     self.words.drain(..self.words.len().saturating_sub(KEPT));
                 }
+                read
             }
-            Err(Errno::INTR) => {}
-            Err(_) => self.stderr = None,
         }
+    }
+
+    /// Answers what was asked in the last bytes of what came on stderr.
+    fn answer(&mut self, heard: usize) -> Result<(), ConnectErrorKind> {
+        let Some(prompt) = self.prompt.as_mut().filter(|_| self.dialogue.phase() == Phase::Shell) else {
+            return Ok(());
+        };
+        let start = self.words.len().saturating_sub(heard);
+        if let Some(answer) = prompt.hear(self.words.get(start..).unwrap_or_default())? {
+            self.say(answer);
+        }
+        Ok(())
     }
 
     fn spawned(self, said: Vec<u8>) -> Result<Spawned, ConnectErrorKind> {

@@ -2,7 +2,8 @@
 //!
 //! This is the part of offshoot that knows places and processes, and nothing of contexts, routes or calls:
 //! `offshoot-parent` makes children by it. By itself it is enough for a program that wants to start another
-//! somewhere and talk to it. So far the one place is this machine, by [`Local`].
+//! somewhere and talk to it: on this machine by [`Local`], on a host by [`Ssh`], as another user by [`Sudo`], in a
+//! container by [`Container`], or at the end of any other command by [`Wrapped`].
 //!
 //! ```
 //! use std::{io::{Read as _, Write as _}, net::Shutdown, os::unix::net::UnixStream, time::Duration};
@@ -24,9 +25,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A [`Method`] is compiled to a [`Plan`], which is data and can be sent to be carried out elsewhere; [`spawn`]
-//! carries it out; a [`Process`] is never left running by accident; a [`Reaper`] ends many at once, gently at
-//! first. Whatever fails, the [`ConnectError`] names the place, the method, the phase and the reason, and no
+//! A [`Method`] is compiled to a [`Plan`], which is data and can be sent to be carried out elsewhere; [`launch`]
+//! carries it out, and [`spawn`] the part of it that starts a process here; a [`Process`] is never left running by
+//! accident; a [`Reaper`] ends many at once, gently at first. Whatever fails, the [`ConnectError`] names the place, the method, the phase and the reason, and no
 //! process and no file is left.
 //!
 //! It does not supervise or restart, and does not read or write the streams: what they carry is the caller's
@@ -37,6 +38,7 @@
 #[cfg(not(unix))]
 compile_error!("offshoot runs on Linux and other Unix systems, not on this one: use WSL on Windows");
 
+mod container;
 mod error;
 mod exit;
 mod explain;
@@ -49,28 +51,33 @@ mod options;
 mod payload;
 mod place;
 mod process;
+mod prompt;
 mod quote;
 mod raw;
 mod reap;
 mod spawn;
 mod ssh;
 mod stage0;
+mod sudo;
 mod sys;
 mod text;
 mod transport;
 mod wrapped;
 
+pub use container::Container;
 pub use error::{ConnectError, Phase};
 pub use exit::{Escalation, Exit, ExitReport};
 pub use kind::ConnectErrorKind;
 pub use launch::launch;
 pub use local::Local;
 pub use method::{DEFAULT_TIMEOUT, Method, Plan};
+pub use offshoot_wire::Secret;
 pub use payload::{Payload, PayloadError};
 pub use process::Process;
 pub use reap::Reaper;
 pub use spawn::{CHILD_ARG, Spawned, spawn};
 pub use ssh::Ssh;
+pub use sudo::Sudo;
 pub use text::Text;
-pub use transport::{Dialect, Transport};
+pub use transport::{Dialect, Question, Transport};
 pub use wrapped::Wrapped;

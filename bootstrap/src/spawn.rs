@@ -67,7 +67,7 @@ fn start(plan: &Plan) -> Result<Spawned, ConnectErrorKind> {
             let (program, args) = argv.split_first().ok_or(ConnectErrorKind::NoShell)?;
             let program = Path::new(program);
             theirs
-                .run(program, |command| command.args(args))
+                .run(program, |command| command.args(args).envs(transport.env.iter().cloned()))
                 .map_err(|error| ConnectErrorKind::from_search(&error, program))?
         }
         (None, Source::ThisProgram) => {

@@ -1,5 +1,6 @@
 //! The process that leads to a far side, and what is known of its ways.
 
+use offshoot_wire::Secret;
 use serde::{Deserialize, Serialize};
 
 use crate::{ConnectErrorKind, stage0};
@@ -24,8 +25,29 @@ pub struct Transport {
     pub keep: bool,
     /// Whose words are to be understood when it fails.
     pub dialect: Dialect,
+    /// What may be asked on stderr before the shell speaks, and the answer.
+    pub question: Option<Question>,
+    /// Variables of the environment that are set for the process here.
+    pub env: Vec<(String, String)>,
     /// What is wrong with the place, if its name cannot be one; nothing is started then.
     pub flaw: Option<ConnectErrorKind>,
+}
+
+/// A question that the way to a place may ask, and the one answer to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Question {
+    /// The words by which it is known, wherever they stand in what comes on stderr.
+    pub words: String,
+    /// The answer: given once, on stdin, and never unasked. `None`: whoever asks is refused.
+    pub answer: Option<Secret>,
+}
+
+impl Question {
+    /// A question known by these words.
+    pub fn new(words: impl Into<String>, answer: Option<Secret>) -> Self {
+        Self { words: words.into(), answer }
+    }
 }
 
 /// Whose texts a transport's stderr holds when it fails.
@@ -37,8 +59,10 @@ pub enum Dialect {
     Other,
     /// OpenSSH's.
     Ssh,
-    /// sudo's.
+    /// Those of sudo, su and doas.
     Sudo,
+    /// A container engine's.
+    Container,
 }
 
 impl Transport {
@@ -51,6 +75,8 @@ impl Transport {
             args: Vec::new(),
             keep: false,
             dialect: Dialect::Other,
+            question: None,
+            env: Vec::new(),
             flaw: None,
         }
     }

@@ -49,8 +49,8 @@ pub use connecting::Connecting;
 pub use context_ext::ContextExt;
 pub use hop::Hop;
 pub use offshoot_bootstrap::{
-    ConnectError, ConnectErrorKind, ExitReport, Local, Method, Payload, PayloadError, Phase, Plan, Ssh,
-    Transport, Wrapped,
+    ConnectError, ConnectErrorKind, Container, ExitReport, Local, Method, Payload, PayloadError, Phase, Plan,
+    Secret, Ssh, Sudo, Transport, Wrapped,
 };
 pub use offshoot_core::wire::Blob;
 pub use offshoot_core::{
@@ -66,8 +66,9 @@ pub use tree::Tree;
 /// Everything that programs name, to be imported at once.
 pub mod prelude {
     pub use crate::{
-        Blob, Call, CallError, Caller, ConnectError, ConnectErrorKind, Connecting, Context, ContextExt,
-        ContextId, Function, Functions, Hop, Local, Lost, Message, Method, Outcome, Payload, Pending, Policy,
-        Progress, Receiver, RecvError, Router, Select, SendError, Sender, Shutdown, Ssh, Tree, Wrapped,
+        Blob, Call, CallError, Caller, ConnectError, ConnectErrorKind, Connecting, Container, Context,
+        ContextExt, ContextId, Function, Functions, Hop, Local, Lost, Message, Method, Outcome, Payload,
+        Pending, Policy, Progress, Receiver, RecvError, Router, Secret, Select, SendError, Sender, Shutdown,
+        Ssh, Sudo, Tree, Wrapped,
     };
 }

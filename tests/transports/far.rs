@@ -17,6 +17,12 @@ pub(crate) const ADD: Function<(i64, i64), i64> = Function::new("add");
 #[derive(Debug)]
 pub(crate) struct Missing(String);
 
+impl Missing {
+    pub(crate) fn because(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -25,11 +31,18 @@ impl fmt::Display for Missing {
 
 /// A payload that was built to run anywhere.
 pub(crate) fn payload(name: &str) -> Result<Payload, Missing> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let file =
-        env::var_os("OFFSHOOT_PAYLOADS").map_or_else(|| target.join("payloads"), PathBuf::from).join(name);
+    let file = payload_file(name);
     Payload::file(&file)
         .map_err(|_| Missing(format!("no {}; `cargo xtask payload` builds it", file.display())))
+}
+
+/// Its bytes.
+pub(crate) fn static_program(name: &str) -> Result<Vec<u8>, Missing> {
+    fs::read(payload_file(name)).map_err(|error| Missing(error.to_string()))
+}
+
+fn payload_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("payloads").join(name)
 }
 
 /// Where a program is.
@@ -128,6 +141,11 @@ impl User {
         run(&["useradd", "-M", "-d", home.path().to_str().unwrap(), "-s", shell.to_str().unwrap(), &name]);
         run(&["chown", &name, home.path().to_str().unwrap()]);
         Ok(Self { name, home })
+    }
+
+    pub(crate) fn password(&self, word: &str) {
+        let hash = run(&["openssl", "passwd", "-6", word]);
+        run(&["usermod", "-p", hash.trim(), &self.name]);
     }
 }
 

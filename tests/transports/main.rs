@@ -12,6 +12,8 @@
     missing_docs
 )]
 
+mod accounts;
+mod containers;
 mod far;
 mod shells;
 mod ssh;
@@ -25,7 +27,10 @@ fn main() -> ExitCode {
     logs::keep();
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    let trials = [shells::tests(), ssh::tests()].into_iter().flatten().collect();
+    let trials = [shells::tests(), ssh::tests(), accounts::tests(), containers::tests()]
+        .into_iter()
+        .flatten()
+        .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

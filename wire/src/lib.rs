@@ -70,6 +70,7 @@ mod handshake;
 mod header;
 mod id;
 mod name;
+mod secret;
 
 pub use assemble::{Assembler, Broken};
 pub use blob::Blob;
@@ -85,3 +86,4 @@ pub use handshake::{
 pub use header::{FRAGMENT_MAGIC, Head, Header, MAGIC};
 pub use id::{ContextId, IdRange};
 pub use name::{MAX_NAME, clean_name};
+pub use secret::Secret;

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use crate::run;
 
 /// A program of each package, by which it is seen whether that is there, and the package in Debian.
-const NEEDED: [(&str, &str); 12] = [
+const NEEDED: [(&str, &str); 13] = [
     ("/usr/sbin/sshd", "openssh-server"),
     ("/usr/bin/ssh", "openssh-client"),
     ("/usr/bin/sudo", "sudo"),
@@ -15,6 +15,7 @@ const NEEDED: [(&str, &str); 12] = [
     ("/bin/zsh", "zsh"),
     ("/usr/bin/fish", "fish"),
     ("/bin/tcsh", "tcsh"),
+    ("/usr/bin/podman", "podman"),
     ("/usr/bin/openssl", "openssl"),
     ("/usr/bin/python3", "python3-minimal"),
     ("/usr/bin/unshare", "util-linux"),

@@ -14,7 +14,7 @@ if [ "$(uname -sm)" = "$t" ]; then
 for d do
 case $x in *":$d:"*) continue;; esac;
 f=$d/.offshoot-$n;
-w="$w$d: $( (mkdir "$f" && : >"$f/x" && chmod 700 "$f/x" && "$f/x" && echo "+") 2>&1), ";
+w="$w$d: $( (mkdir "$f" && echo "#!/bin/sh" >"$f/x" && chmod 700 "$f/x" && "$f/x" && echo "+") 2>&1), ";
 case $w in *"+, ") break;; esac;
 rm -rf "$f" 2>/dev/null;
 f=;

@@ -1,0 +1,263 @@
+//! A child in a container, by the tool of its engine.
+
+use std::fmt;
+
+use crate::{
+    Dialect, Method, Plan, Text, Transport,
+    options::{Options, check_word, common_options},
+};
+
+/// A running container, pod or set of namespaces in which there is a shell.
+///
+/// ```
+/// use offshoot_bootstrap::Container;
+///
+/// assert_eq!(Container::docker("web").to_string(), "docker:web");
+/// assert_eq!(Container::kubectl("web-0").namespace("prod").container("app").to_string(), "kubectl:web-0");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a method does nothing until something connects by it"]
+pub struct Container {
+    engine: Engine,
+    name: String,
+    program: String,
+    user: Option<String>,
+    namespace: Option<String>,
+    part: Option<String>,
+    extra: Vec<String>,
+    options: Options,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Engine {
+    Docker,
+    Podman,
+    Buildah,
+    Kubectl,
+    Lxc,
+    Lxd,
+    Incus,
+    Jail,
+    Nsenter,
+}
+
+impl Engine {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Buildah => "buildah",
+            Self::Kubectl => "kubectl",
+            Self::Lxc => "lxc",
+            Self::Lxd => "lxd",
+            Self::Incus => "incus",
+            Self::Jail => "jail",
+            Self::Nsenter => "nsenter",
+        }
+    }
+
+    const fn program(self) -> &'static str {
+        match self {
+            Self::Lxc => "lxc-attach",
+            Self::Lxd => "lxc",
+            Self::Jail => "jexec",
+            engine => engine.word(),
+        }
+    }
+
+    /// The words between the program and the container; behind it comes what `--` there is.
+    const fn words(self) -> (&'static [&'static str], &'static [&'static str]) {
+        match self {
+            Self::Docker | Self::Podman => (&["exec", "-i"], &[]),
+            Self::Buildah => (&["run"], &["--"]),
+            Self::Kubectl => (&["exec", "-i"], &["--"]),
+            Self::Lxc => (&["--clear-env", "-n"], &["--"]),
+            Self::Lxd | Self::Incus => (&["exec", "--mode=non-interactive"], &["--"]),
+            Self::Jail => (&[], &[]),
+            Self::Nsenter => (&["-a", "-t"], &["--"]),
+        }
+    }
+
+    /// The option that names the user in the container.
+    const fn user(self) -> Option<&'static str> {
+        match self {
+            Self::Docker | Self::Podman => Some("-u"),
+            Self::Buildah => Some("--user"),
+            Self::Jail => Some("-U"),
+            Self::Kubectl | Self::Lxc | Self::Lxd | Self::Incus | Self::Nsenter => None,
+        }
+    }
+}
+
+impl Container {
+    /// A container of Docker, by name or id.
+    pub fn docker(container: impl Into<String>) -> Self {
+        Self::of(Engine::Docker, container.into())
+    }
+
+    /// A container of Podman, by name or id.
+    pub fn podman(container: impl Into<String>) -> Self {
+        Self::of(Engine::Podman, container.into())
+    }
+
+    /// A working container of Buildah.
+    pub fn buildah(container: impl Into<String>) -> Self {
+        Self::of(Engine::Buildah, container.into())
+    }
+
+    /// A pod of Kubernetes.
+    pub fn kubectl(pod: impl Into<String>) -> Self {
+        Self::of(Engine::Kubectl, pod.into())
+    }
+
+    /// A container of LXC, by `lxc-attach`.
+    pub fn lxc(container: impl Into<String>) -> Self {
+        Self::of(Engine::Lxc, container.into())
+    }
+
+    /// An instance of LXD, by `lxc exec`.
+    pub fn lxd(instance: impl Into<String>) -> Self {
+        Self::of(Engine::Lxd, instance.into())
+    }
+
+    /// An instance of Incus.
+    pub fn incus(instance: impl Into<String>) -> Self {
+        Self::of(Engine::Incus, instance.into())
+    }
+
+    /// A jail of FreeBSD.
+    pub fn jail(jail: impl Into<String>) -> Self {
+        Self::of(Engine::Jail, jail.into())
+    }
+
+    /// All the namespaces of a process on the same machine. Its root folder must have a shell.
+    pub fn nsenter(pid: u32) -> Self {
+        Self::of(Engine::Nsenter, pid.to_string())
+    }
+
+    fn of(engine: Engine, name: String) -> Self {
+        Self {
+            engine,
+            name,
+            program: engine.program().to_owned(),
+            user: None,
+            namespace: None,
+            part: None,
+            extra: Vec::new(),
+            options: Options::default(),
+        }
+    }
+
+    /// Who the child is to run as there, where the engine can be told (docker, podman, buildah, jail).
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// The namespace of a pod.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// The container in a pod of several.
+    pub fn container(mut self, container: impl Into<String>) -> Self {
+        self.part = Some(container.into());
+        self
+    }
+
+    /// Words right behind the program, such as `--context` and its value, or `-H` and a socket.
+    pub fn option<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
+        self.extra.extend(words.into_iter().map(Into::into));
+        self
+    }
+
+    /// The program of the engine, where it is not in the PATH by its usual name.
+    pub fn program(mut self, program: impl Into<String>) -> Self {
+        self.program = program.into();
+        self
+    }
+
+    common_options!();
+
+    fn leader(&self) -> Vec<String> {
+        let (before, after) = self.engine.words();
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        // Each with its option, and none that the engine does not have.
+        let is_pod = matches!(self.engine, Engine::Kubectl);
+        let of_pod = [("-n", &self.namespace), ("-c", &self.part)].into_iter().filter(|_| is_pod);
+        let named = self.engine.user().map(|option| (option, &self.user)).into_iter().chain(of_pod);
+        let named = named.filter_map(|(option, value)| Some([option.to_owned(), value.clone()?]));
+
+        let mut argv = vec![self.program.clone()];
+        argv.extend(self.extra.iter().cloned());
+        // `-n` and `-t` of lxc-attach and nsenter stand right before what they name.
+        argv.extend(owned(before));
+        let at = argv.len();
+        argv.push(self.name.clone());
+        argv.splice(at..at, named.flatten());
+        argv.extend(owned(after));
+        argv
+    }
+
+    fn flaw(&self) -> Option<crate::ConnectErrorKind> {
+        let named = [
+            ("container", Some(&self.name)),
+            ("user", self.user.as_ref()),
+            ("namespace", self.namespace.as_ref()),
+            ("container", self.part.as_ref()),
+        ];
+        named.into_iter().find_map(|(what, word)| check_word(what, word?))
+    }
+}
+
+impl Method for Container {
+    fn plan(&self) -> Plan {
+        let transport =
+            Transport { dialect: Dialect::Container, flaw: self.flaw(), ..Transport::words(self.leader()) };
+        self.options.plan(self.engine.word(), &self.name, transport)
+    }
+}
+
+impl fmt::Display for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.engine.word(), Text::from(self.name.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_are_those_of_the_engine() {
+        for (container, words) in [
+            (
+                Container::docker("c").user("u").option(["-H", "unix://s"]),
+                "docker -H unix://s exec -i -u u c",
+            ),
+            (Container::podman("c"), "podman exec -i c"),
+            (Container::buildah("c").user("u"), "buildah run --user u c --"),
+            (Container::kubectl("p").namespace("n").container("c"), "kubectl exec -i -n n -c c p --"),
+            (Container::lxc("c").user("ignored"), "lxc-attach --clear-env -n c --"),
+            (Container::lxd("c"), "lxc exec --mode=non-interactive c --"),
+            (Container::incus("c"), "incus exec --mode=non-interactive c --"),
+            (Container::jail("c").user("u"), "jexec -U u c"),
+            (Container::nsenter(7), "nsenter -a -t 7 --"),
+        ] {
+            assert_eq!(container.leader().join(" "), words);
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_an_option_is_refused() {
+        for container in [
+            Container::docker("--privileged"),
+            Container::docker(""),
+            Container::docker("c").user("-x"),
+            Container::kubectl("p").namespace("a b"),
+        ] {
+            assert_eq!(container.plan().check().unwrap_err().code(), "bad_place");
+        }
+    }
+}

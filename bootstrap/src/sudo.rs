@@ -1,0 +1,147 @@
+//! A child of another user on the same machine: by sudo, su or doas.
+
+use std::fmt;
+
+use offshoot_wire::Secret;
+
+use crate::{
+    Dialect, Method, Plan, Question, Text, Transport,
+    options::{Options, check_word, common_options},
+};
+
+/// What sudo is told to ask with, so that nothing else is taken for its question.
+const SUDO_ASKS: &str = "[offshoot] password: ";
+
+/// Another user of the same machine.
+///
+/// It asks no terminal: sudo and su read a password from the stream by which the program follows, and get it when
+/// they have asked for it and not before. doas asks nobody but a terminal, so that its rule must be one with `nopass`.
+///
+/// ```
+/// use offshoot_bootstrap::Sudo;
+///
+/// assert_eq!(Sudo::new().to_string(), "sudo:root");
+/// assert_eq!(Sudo::by_su().user("www").to_string(), "su:www");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a method does nothing until something connects by it"]
+pub struct Sudo {
+    tool: Tool,
+    program: String,
+    user: String,
+    password: Option<Secret>,
+    asks: Option<String>,
+    options: Options,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Tool {
+    Sudo,
+    Su,
+    Doas,
+}
+
+impl Tool {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Sudo => "sudo",
+            Self::Su => "su",
+            Self::Doas => "doas",
+        }
+    }
+}
+
+impl Sudo {
+    /// By sudo; root where no [`user`](Self::user) is said.
+    pub fn new() -> Self {
+        Self::by(Tool::Sudo)
+    }
+
+    /// By su; root where no [`user`](Self::user) is said.
+    pub fn by_su() -> Self {
+        Self::by(Tool::Su)
+    }
+
+    /// By doas; root where no [`user`](Self::user) is said.
+    pub fn by_doas() -> Self {
+        Self::by(Tool::Doas)
+    }
+
+    fn by(tool: Tool) -> Self {
+        Self {
+            tool,
+            program: tool.word().to_owned(),
+            user: "root".to_owned(),
+            password: None,
+            asks: None,
+            options: Options::default(),
+        }
+    }
+
+    /// Who the child is to run as.
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = user.into();
+        self
+    }
+
+    /// The password: the own one for sudo, that of the other user for su. It is given once, when it is asked for.
+    pub fn password(mut self, password: impl Into<Secret>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// The words by which su asks, where they are not `Password: `.
+    pub fn asks(mut self, words: impl Into<String>) -> Self {
+        self.asks = Some(words.into());
+        self
+    }
+
+    /// The program to run, where it is not in the PATH by its usual name.
+    pub fn program(mut self, program: impl Into<String>) -> Self {
+        self.program = program.into();
+        self
+    }
+
+    common_options!();
+
+    fn transport(&self) -> Transport {
+        let words = |words: &[&str]| Transport::words([&[&*self.program], words].concat());
+        let has_password = self.password.is_some();
+        let transport = match self.tool {
+            Tool::Sudo if has_password => words(&["-S", "-p", SUDO_ASKS, "-u", &self.user, "--"]),
+            Tool::Sudo => words(&["-n", "-u", &self.user, "--"]),
+            Tool::Su => Transport { takes_line: true, ..words(&[&self.user, "-c"]) },
+            Tool::Doas => words(&["-n", "-u", &self.user, "--"]),
+        };
+        let asks = match self.tool {
+            Tool::Sudo => SUDO_ASKS.to_owned(),
+            Tool::Su | Tool::Doas => self.asks.clone().unwrap_or_else(|| "Password: ".to_owned()),
+        };
+        Transport {
+            dialect: Dialect::Sudo,
+            question: Some(Question::new(asks, self.password.clone())),
+            // Its words are to be the ones that we know.
+            env: vec![("LC_MESSAGES".to_owned(), "C".to_owned())],
+            flaw: check_word("user", &self.user),
+            ..transport
+        }
+    }
+}
+
+impl Default for Sudo {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Method for Sudo {
+    fn plan(&self) -> Plan {
+        self.options.plan(self.tool.word(), &self.user, self.transport())
+    }
+}
+
+impl fmt::Display for Sudo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.tool.word(), Text::from(self.user.as_str()))
+    }
+}

@@ -1,0 +1,151 @@
+//! Other users of a machine, by sudo, su and doas, from a context that runs as somebody who must ask.
+
+use std::{fs, path::Path, time::Instant};
+
+use offshoot_parent::{Phase, prelude::*};
+
+use crate::far::{ADD, Missing, Sshd, User, payload, program, run, static_program};
+
+crate::tests![
+    sudo_takes_the_password_when_it_has_asked_and_once,
+    sudo_without_a_password_says_that_one_is_needed,
+    sudo_says_who_is_not_allowed,
+    su_takes_the_password_of_the_other_user,
+    doas_lets_in_whom_its_rule_lets_in,
+    a_password_is_nowhere_to_be_read,
+];
+
+const PASSWORD: &str = "pass word$1";
+
+/// A hop that runs as a user with a password.
+struct Desk {
+    _user: User,
+    router: Router,
+    there: Context,
+    _sshd: Sshd,
+}
+
+impl Desk {
+    fn new(name: &str) -> Result<Self, Missing> {
+        Self::of_group(name, None)
+    }
+
+    /// Of one whom sudo lets do all.
+    fn of_sudoer(name: &str) -> Result<Self, Missing> {
+        program("sudo")?;
+        Self::of_group(name, Some("sudo"))
+    }
+
+    fn of_group(name: &str, group: Option<&str>) -> Result<Self, Missing> {
+        let (sshd, hop) = (Sshd::new("")?, payload("hop")?);
+        let user = User::new(name, &program("bash")?)?;
+        user.password(PASSWORD);
+        if let Some(group) = group {
+            run(&["usermod", "-aG", group, &user.name]);
+        }
+        let router = Router::new().unwrap();
+        let there = router.connect(sshd.ssh().user(&user.name).payload(hop)).unwrap();
+        Ok(Self { _user: user, router, there, _sshd: sshd })
+    }
+
+    fn connect(&self, method: Sudo) -> Result<Context, ConnectError> {
+        self.there.connect(method.payload(Payload::bytes("leaf", static_program("leaf").unwrap()).unwrap()))
+    }
+
+    fn uid_of(&self, context: &Context) -> u32 {
+        let pid = self.router.tree().pid(context.id()).unwrap();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+}
+
+fn sudo_takes_the_password_when_it_has_asked_and_once() -> Result<(), Missing> {
+    let desk = Desk::of_sudoer("sudo")?;
+    let error = desk.connect(Sudo::new().password("wrong")).unwrap_err();
+    assert_eq!(error.code(), "password_wrong", "{error}");
+    let root = desk.connect(Sudo::new().password(PASSWORD)).unwrap();
+    assert_eq!((root.call(ADD, (2, 3)).unwrap(), desk.uid_of(&root)), (5, 0));
+    // Now it asks nothing for a while, and a password that is not asked for is not sent.
+    let again = desk.connect(Sudo::new().password("not needed").name("again")).unwrap();
+    assert_eq!(again.call(ADD, (2, 3)).unwrap(), 5);
+    Ok(())
+}
+
+fn sudo_without_a_password_says_that_one_is_needed() -> Result<(), Missing> {
+    let desk = Desk::of_sudoer("asked")?;
+    let since = Instant::now();
+    let error = desk.connect(Sudo::new()).unwrap_err();
+    assert_eq!((error.code(), error.phase()), ("password_needed", Phase::Shell), "{error}");
+    assert!(since.elapsed().as_secs() < 2, "{error}");
+    Ok(())
+}
+
+fn sudo_says_who_is_not_allowed() -> Result<(), Missing> {
+    program("sudo")?;
+    let desk = Desk::new("barred")?;
+    let error = desk.connect(Sudo::new().password(PASSWORD)).unwrap_err();
+    assert_eq!(error.code(), "not_allowed", "{error}");
+    Ok(())
+}
+
+fn su_takes_the_password_of_the_other_user() -> Result<(), Missing> {
+    let desk = Desk::new("su")?;
+    let other = User::new("other", &program("dash")?)?;
+    other.password("another");
+    let there = desk.connect(Sudo::by_su().user(&other.name).password("another")).unwrap();
+    assert_eq!(there.call(ADD, (2, 3)).unwrap(), 5);
+    assert_ne!(desk.uid_of(&there), desk.uid_of(&desk.there));
+    let error = desk.connect(Sudo::by_su().user(&other.name).password("wrong")).unwrap_err();
+    assert_eq!(error.code(), "password_wrong", "{error}");
+    let error = desk.connect(Sudo::by_su().user(&other.name)).unwrap_err();
+    assert_eq!(error.code(), "password_needed", "{error}");
+    Ok(())
+}
+
+/// The configuration of doas while the value lives.
+struct DoasRule(&'static Path);
+
+impl DoasRule {
+    fn new(rule: &str) -> Result<Self, Missing> {
+        program("doas")?;
+        let file = Path::new("/etc/doas.conf");
+        if file.exists() {
+            return Err(Missing::because("/etc/doas.conf is somebody else's"));
+        }
+        fs::write(file, format!("{rule}\n")).unwrap();
+        Ok(Self(file))
+    }
+}
+
+impl Drop for DoasRule {
+    fn drop(&mut self) {
+        fs::remove_file(self.0).unwrap();
+    }
+}
+
+fn doas_lets_in_whom_its_rule_lets_in() -> Result<(), Missing> {
+    let desk = Desk::new("doas")?;
+    let _rule = DoasRule::new("permit nopass osh-doas as root")?;
+    let root = desk.connect(Sudo::by_doas()).unwrap();
+    assert_eq!((root.call(ADD, (2, 3)).unwrap(), desk.uid_of(&root)), (5, 0));
+    let error = desk.connect(Sudo::by_doas().user("nobody")).unwrap_err();
+    assert_eq!(error.code(), "not_allowed", "{error}");
+    Ok(())
+}
+
+fn a_password_is_nowhere_to_be_read() -> Result<(), Missing> {
+    let desk = Desk::of_sudoer("quiet")?;
+    let method = Sudo::new().password(PASSWORD);
+    assert!(!format!("{method:?} {method} {:?}", method.plan()).contains(PASSWORD));
+    let _root = desk.connect(method).unwrap();
+    for process in fs::read_dir("/proc").unwrap().flatten() {
+        for name in ["cmdline", "environ"] {
+            let text = fs::read(process.path().join(name)).unwrap_or_default();
+            let is_there = text.windows(PASSWORD.len()).any(|window| window == PASSWORD.as_bytes());
+            // The environment of this very test holds no password, and neither does any other.
+            assert!(!is_there, "{}", process.path().display());
+        }
+    }
+    Ok(())
+}

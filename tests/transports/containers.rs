@@ -1,0 +1,150 @@
+//! Containers and namespaces.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use offshoot_parent::prelude::*;
+use offshoot_tests::real::eventually;
+use tempfile::TempDir;
+
+use crate::far::{ADD, Missing, as_root, payload, program, run};
+
+crate::tests![
+    a_root_with_busybox_alone_will_do,
+    the_namespaces_of_a_process_are_entered,
+    a_container_of_podman_is_entered,
+];
+
+/// A root folder in which there is busybox, and nothing else.
+fn busybox_root() -> Result<TempDir, Missing> {
+    as_root()?;
+    let busybox = program("busybox")?;
+    let root = tempfile::Builder::new().prefix("root-").tempdir().unwrap();
+    for folder in ["bin", "tmp", "proc", "dev", "etc"] {
+        fs::create_dir(root.path().join(folder)).unwrap();
+    }
+    run(&["chmod", "1777", root.path().join("tmp").to_str().unwrap()]);
+    run(&["chmod", "755", root.path().to_str().unwrap()]);
+    fs::copy(&busybox, root.path().join("bin/busybox")).unwrap();
+    for tool in run(&[busybox.to_str().unwrap(), "--list"]).lines().filter(|tool| *tool != "busybox") {
+        symlink("busybox", root.path().join("bin").join(tool)).unwrap();
+    }
+    Ok(root)
+}
+
+fn works(method: impl Method) {
+    let router = Router::new().unwrap();
+    assert_eq!(router.connect(method).unwrap().call(ADD, (2, 3)).unwrap(), 5);
+}
+
+fn a_root_with_busybox_alone_will_do() -> Result<(), Missing> {
+    let (root, leaf) = (busybox_root()?, payload("leaf")?);
+    // Without /proc the file has a name until the end.
+    let there = ["chroot", root.path().to_str().unwrap()];
+    works(Wrapped::new(there).payload(leaf.clone()));
+    assert_eq!(fs::read_dir(root.path().join("tmp")).unwrap().count(), 0);
+
+    fs::remove_file(root.path().join("bin/sh")).unwrap();
+    let error = Router::new().unwrap().connect(Wrapped::new(there).payload(leaf)).unwrap_err();
+    assert_eq!(error.code(), "no_shell", "{error}");
+    Ok(())
+}
+
+/// A process that is ended with the value.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn the_namespaces_of_a_process_are_entered() -> Result<(), Missing> {
+    as_root()?;
+    let leaf = payload("leaf")?;
+    let words = ["--fork", "--kill-child", "--pid", "--mount", "--uts", "--ipc", "--net", "--mount-proc"];
+    let outer = Command::new(program("unshare")?).args(words).args(["sleep", "1000"]).spawn().unwrap();
+    let outer = Ended(outer);
+    let children = format!("/proc/{0}/task/{0}/children", outer.0.id());
+    let inner: u32 = eventually("it has its child", Duration::from_secs(5), || {
+        let pid = fs::read_to_string(&children).ok()?.trim().parse().ok()?;
+        // Until it has become the program, its namespaces are still being made.
+        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n").then_some(pid)
+    });
+    works(Container::nsenter(inner).payload(leaf.clone()));
+    let gone = Container::nsenter(4_000_000).payload(leaf);
+    assert_eq!(Router::new().unwrap().connect(gone).unwrap_err().code(), "no_container");
+    Ok(())
+}
+
+/// An engine of our own, with one image and one container.
+struct Podman {
+    folder: TempDir,
+    words: Vec<String>,
+}
+
+impl Podman {
+    fn new(root: &Path) -> Result<Self, Missing> {
+        let podman = program("podman")?;
+        let folder = tempfile::Builder::new().prefix("podman-").tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let options = [
+            ("--root", at("root")),
+            ("--runroot", at("run")),
+            ("--tmpdir", at("tmp")),
+            ("--cgroup-manager", "cgroupfs".into()),
+            ("--events-backend", "file".into()),
+        ];
+        let mut words = vec![podman.display().to_string()];
+        words.extend(options.into_iter().flat_map(|(option, value)| [option.to_owned(), value]));
+        let engine = Self { folder, words };
+        run(&["tar", "-C", root.to_str().unwrap(), "-cf", &engine.file("image.tar"), "."]);
+        engine.run(&["import", "-q", &engine.file("image.tar"), "far:1"])?;
+        let limits = ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"];
+        let start = ["run", "-d", "--name", "c", "--network", "none", "--pull", "never"];
+        engine.run(&[&start[..], &limits[..], &["far:1", "/bin/sleep", "1000"]].concat())?;
+        Ok(engine)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn run(&self, words: &[&str]) -> Result<(), Missing> {
+        let output = Command::new(&self.words[0]).args(&self.words[1..]).args(words).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let why = format!("podman {}: {}", words[0], text.trim().replace('\n', "; "));
+        if output.status.success() { Ok(()) } else { Err(Missing::because(why)) }
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        for words in [&["rm", "-f", "-t", "0", "-a"][..], &["rmi", "-f", "-a"]] {
+            drop(self.run(words));
+        }
+        // What it has mounted below its folder.
+        drop(Command::new("umount").arg(self.file("root/overlay")).stderr(Stdio::null()).status());
+    }
+}
+
+fn a_container_of_podman_is_entered() -> Result<(), Missing> {
+    let (root, leaf) = (busybox_root()?, payload("leaf")?);
+    let engine = Podman::new(root.path())?;
+    let by = |name: &str| {
+        Container::podman(name).program(&engine.words[0]).option(&engine.words[1..]).payload(leaf.clone())
+    };
+    works(by("c"));
+    works(by("c").user("1000"));
+    let error = |method| Router::new().unwrap().connect(method).unwrap_err();
+    assert_eq!(error(by("nosuch")).code(), "no_container");
+    engine.run(&["stop", "-t", "0", "c"])?;
+    assert_eq!(error(by("c")).code(), "no_container");
+    Ok(())
+}
