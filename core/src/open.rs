@@ -306,7 +306,11 @@ impl About<'_> {
     fn dead(&self, dead: Dead, progress: Progress) -> CallError {
         let (function, context, message) = (self.function, self.name(), dead.text);
         match dead.code {
-            DeadCode::NoRoute | DeadCode::NoHandle | DeadCode::Gone | DeadCode::ShuttingDown => {
+            DeadCode::NoRoute
+            | DeadCode::NoHandle
+            | DeadCode::Gone
+            | DeadCode::ShuttingDown
+            | DeadCode::Unanswered => {
                 CallError::Lost { context, id: self.to.id(), reason: message, progress }
             }
             DeadCode::Policy | DeadCode::OneWay => CallError::Refused { function, context, message },

@@ -199,6 +199,7 @@ fn the_tables_hold_the_numbers_of_this_crate() {
         (DeadCode::WouldWait, "would wait"),
         (DeadCode::Malformed, "malformed"),
         (DeadCode::TooLate, "too late"),
+        (DeadCode::Unanswered, "unanswered"),
     ];
     for (code, name) in codes {
         says(u32::from(*codec::encode(&code).unwrap().first().unwrap()), name);

@@ -99,6 +99,14 @@ impl<R: Routes> Machine<R> {
         call.progress
     }
 
+    /// A call has ended while a part of it has not left: nobody would read that.
+    pub(super) fn stop_sending(&mut self, call: &Waiting, handle: Handle) {
+        let flow = FlowKey::new(self.config.me, call.respondent, call.to);
+        if let Some(entry) = self.way_to(call.respondent).and_then(|link| self.link_mut(link)) {
+            entry.outbox.take_rest(flow, ReplyTo::Handle(handle));
+        }
+    }
+
     /// Sends without waiting for an answer.
     ///
     /// # Errors

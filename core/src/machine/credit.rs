@@ -13,13 +13,21 @@ use super::{Received, limits::Limits};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Credits {
     /// What is left of windows that we use; one that is not here is untouched.
-    sending: BTreeMap<(ContextId, Window), u32>,
+    sending: BTreeMap<(ContextId, Window), Sending>,
     receiving: BTreeMap<(ContextId, Window), Receiving>,
     start: u32,
     max: u32,
     smallest_chunk: usize,
     /// By how much all windows together may still grow.
     budget: u64,
+}
+
+/// What we may send to one window elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Sending {
+    left: u32,
+    /// Nobody seems to be there: it goes as soon as all that was spent has come back.
+    dissolving: bool,
 }
 
 /// What one source may send to one window here.
@@ -55,25 +63,28 @@ impl Credits {
 
     /// The bytes that may go to this window now.
     pub(super) fn left(&self, dst: ContextId, window: Window) -> usize {
-        self.sending.get(&(dst, window)).copied().unwrap_or(self.start) as usize
+        self.sending.get(&(dst, window)).map_or(self.start, |account| account.left) as usize
     }
 
     /// Bytes have left.
     pub(super) fn spend(&mut self, dst: ContextId, window: Window, bytes: usize) {
-        let left = self.sending.entry((dst, window)).or_insert(self.start);
-        *left = left.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
+        let new = Sending { left: self.start, dissolving: false };
+        let account = self.sending.entry((dst, window)).or_insert(new);
+        account.left = account.left.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
+        account.dissolving = false;
     }
 
     /// Credit has come.
     pub(super) fn earn(&mut self, dst: ContextId, window: Window, bytes: u32) -> Earned {
-        let Some(left) = self.sending.get_mut(&(dst, window)) else { return Earned::Nothing };
-        match left.checked_add(bytes).filter(|sum| *sum <= i32::MAX as u32) {
-            Some(sum) => {
-                *left = sum;
-                Earned::More
-            }
-            None => Earned::TooMuch,
+        let Some(account) = self.sending.get_mut(&(dst, window)) else { return Earned::Nothing };
+        let Some(sum) = account.left.checked_add(bytes).filter(|sum| *sum <= i32::MAX as u32) else {
+            return Earned::TooMuch;
+        };
+        account.left = sum;
+        if account.dissolving && sum >= self.start {
+            self.sending.remove(&(dst, window));
         }
+        Earned::More
     }
 
     /// Bytes have come; `false` if their source had no credit for them.
@@ -161,6 +172,17 @@ impl Credits {
         self.budget += back;
     }
 
+    /// Nobody seems to be `dst`. What is on its way to it is still given back where it ends, and if it comes to be after
+    /// all, that must not be counted twice: each window goes once it is as if it had never been used.
+    pub(super) fn dissolve(&mut self, dst: ContextId) {
+        let start = self.start;
+        self.sending.retain(|(to, _), account| {
+            account.dissolving |= *to == dst;
+            *to != dst || account.left < start
+        });
+        self.receiving.retain(|(src, _), _| *src != dst);
+    }
+
     /// Everyone with whom there is an account.
     pub(super) fn correspondents(&self) -> impl Iterator<Item = ContextId> + '_ {
         self.sending.keys().chain(self.receiving.keys()).map(|(id, _)| *id)
@@ -168,7 +190,7 @@ impl Credits {
 
     /// Every account that we use: for invariants.
     pub(super) fn sending(&self) -> impl Iterator<Item = (ContextId, Window, u32)> + '_ {
-        self.sending.iter().map(|((dst, window), left)| (*dst, *window, *left))
+        self.sending.iter().map(|((dst, window), account)| (*dst, *window, account.left))
     }
 
     /// Every account that others use here: for invariants.

@@ -131,7 +131,7 @@ impl<R: Routes> Machine<R> {
     fn end_call_dead(&mut self, handle: Handle, dead: Dead, by: ContextId, out: &mut Actions) {
         let Some(call) = self.handles.call(handle) else { return };
         let progress = match dead.code {
-            DeadCode::TooLarge | DeadCode::Malformed => call.progress,
+            DeadCode::TooLarge | DeadCode::Malformed | DeadCode::Unanswered => call.progress,
             DeadCode::Cancelled if call.progress == Progress::Started => Progress::Started,
             _ => Progress::Undelivered,
         };
@@ -143,9 +143,11 @@ impl<R: Routes> Machine<R> {
         }
         self.end_call(handle, Outcome::Dead { dead, by, progress }, out);
         let nobody = by != respondent && matches!(code, DeadCode::NoRoute | DeadCode::Gone);
+        if nobody {
+            self.credits.dissolve(respondent);
+        }
         if nobody && self.handles.in_flight(respondent) == 0 {
-            // There is nobody whose loss will be told: nothing is remembered about him, and nobody waits for it.
-            self.credits.forget(|id| id == respondent);
+            // There is nobody whose loss will be told: nobody waits for it.
             self.end_watches(|id| id == respondent, &text, out);
         }
     }
@@ -157,6 +159,7 @@ impl<R: Routes> Machine<R> {
             self.timers.clear(at, super::Timer::Deadline(handle));
         }
         self.parts.forget(call.respondent, handle);
+        self.stop_sending(&call, handle);
         match &outcome {
             // Nobody will read what it brings.
             Outcome::Reply(body) if call.given_up => self.refuse_ends_in(call.respondent, body, out),

@@ -44,6 +44,7 @@ struct Call {
     cost: u32,
     deadline: Option<Tick>,
     started_at: Option<Tick>,
+    /// It waits in the queue no more.
     taken: bool,
     /// It has waited so long that its caller is told as soon as it runs.
     overdue: bool,
@@ -244,6 +245,9 @@ impl<R: Routes> Machine<R> {
         self.timers.advance(now);
         while let Some(slot) = self.desk.queue.pop_front() {
             let Some(key) = self.desk.key(slot) else { continue };
+            if let Some(call) = self.desk.get_mut(key) {
+                call.taken = true;
+            }
             self.pay_for_call(key, out);
             if let Some((kind, code, text)) = self.not_to_run(key) {
                 self.turn_away(key, kind, code, text, out);
@@ -280,8 +284,7 @@ impl<R: Routes> Machine<R> {
     }
 
     fn pay_for_call(&mut self, key: CallKey, out: &mut Actions) {
-        let Some(call) = self.desk.get_mut(key) else { return };
-        call.taken = true;
+        let Some(call) = self.desk.get(key) else { return };
         let (src, bytes, cost) = (call.src, call.body.len(), call.cost);
         let back = self.credits.taken(src, Window::Calls, bytes, cost);
         self.give_credit(src, Window::Calls, back, out);

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use offshoot_wire::{ContextId, FRAME_COST, Frame, Handle, MAX_CHUNK, Part, Window};
+use offshoot_wire::{ContextId, FRAME_COST, Frame, Handle, MAX_CHUNK, Part, ReplyTo, Window};
 
 use super::{LinkKey, credit::Credits};
 
@@ -190,14 +190,23 @@ impl Outbox {
         }
     }
 
-    /// Queues a control frame. It leaves in front of all data but what is queued now in flows that `behind` picks.
+    /// Queues a control frame. It leaves in front of all data but what is queued now in flows that `behind` picks. News
+    /// of a loss leave behind earlier ones too: a later loss can take with it what these are about.
     pub(super) fn push_control(&mut self, frame: Frame, behind: impl Fn(&FlowKey) -> bool) {
-        let behind: BTreeMap<_, _> = self
+        let mut behind: BTreeMap<_, _> = self
             .flows
             .iter()
             .filter(|(key, flow)| flow.starved.is_none() && behind(key))
             .map(|(key, flow)| (*key, flow.queue.len()))
             .collect();
+        if frame.handle == Handle::DEL_ROUTE {
+            for earlier in self.control.iter().filter(|control| control.frame.handle == Handle::DEL_ROUTE) {
+                for (key, count) in &earlier.behind {
+                    let held = behind.entry(*key).or_insert(0);
+                    *held = (*held).max(*count);
+                }
+            }
+        }
         self.control_bytes += frame.cost();
         self.control.push_back(Control { frame, behind });
     }
@@ -371,6 +380,16 @@ impl Outbox {
             self.unweigh(queued);
         }
         out
+    }
+
+    /// Takes out what has not left of the body that waits for `reply_to`, if a part of it has: then it is the first of
+    /// its flow, behind nothing but what takes no credit.
+    pub(super) fn take_rest(&mut self, key: FlowKey, reply_to: ReplyTo) {
+        let first =
+            self.flows.get(&key).and_then(|flow| flow.queue.iter().find(|queued| queued.window.is_some()));
+        if first.is_some_and(|queued| queued.sent > 0 && queued.frame.reply_to == reply_to) {
+            self.take_out_of(key, |queued| queued.sent > 0);
+        }
     }
 
     /// Frames at these places of a flow were taken out: who waited for one of them waits for one less.

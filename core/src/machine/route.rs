@@ -48,8 +48,8 @@ impl<R: Routes> Machine<R> {
     ) {
         self.give_back(link, frame, out);
         if frame.reply_to == ReplyTo::Nobody && frame.handle.is_allocated() {
-            // It is an answer itself: who waits for it learns that none will come.
-            self.send_dead(frame.dst, frame.src, frame.handle, code, text.clone(), out);
+            // It is an answer itself: who waits for it learns that none will come, and not that the call was refused.
+            self.send_dead(frame.dst, frame.src, frame.handle, DeadCode::Unanswered, text.clone(), out);
         }
         self.refuse(Some(link), frame, kind, code, text, out);
     }
@@ -105,7 +105,7 @@ impl<R: Routes> Machine<R> {
     }
 
     /// Rule 8: whether a frame would turn between children of a one-way tree.
-    fn turns_one_way(&self, from: Option<LinkKey>, to: LinkKey) -> bool {
+    pub(super) fn turns_one_way(&self, from: Option<LinkKey>, to: LinkKey) -> bool {
         let Some(from) = from.filter(|from| self.config.one_way && self.up != Some(*from)) else {
             return false;
         };

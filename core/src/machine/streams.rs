@@ -8,8 +8,8 @@ use offshoot_wire::{
 };
 
 use super::{
-    Action, Actions, BadEnd, DropKind, Ended, LinkKey, Machine, Queued, Routes, StreamUnsent, Tick,
-    deliver::Whole, handles::Entry, parts::CONTROL_BUDGET,
+    Action, Actions, BadEnd, DropKind, Ended, LinkKey, Machine, NoWay, Owner, Queued, Routes, StreamUnsent,
+    Tick, deliver::Whole, handles::Entry, parts::CONTROL_BUDGET,
 };
 
 /// One end of a stream here. It stays until its user has let go *and* the other side has closed or is gone.
@@ -113,10 +113,13 @@ impl<R: Routes> Machine<R> {
         if stream.opened {
             return Err(BadEnd::Opened);
         }
-        let below = matches!(self.routes.owner(home), super::Owner::Child(_));
+        let below = matches!(self.routes.owner(home), Owner::Child(_));
         let stays = home == self.config.me && to == home;
         if !below && !stays {
             return Err(BadEnd::NotAncestor);
+        }
+        if !stays && !self.can_meet(home, to) {
+            return Err(BadEnd::OneWay);
         }
         let end = End { home, handle: home_handle, direction: stream.ours };
         self.handles.remove(handle);
@@ -131,6 +134,19 @@ impl<R: Routes> Machine<R> {
             );
         }
         Ok(end)
+    }
+
+    /// Rule 8: whether a home below this context has a way to `to`. Where a frame between them could turn at another
+    /// context, which may or may not let it pass, it has none.
+    fn can_meet(&self, home: ContextId, to: ContextId) -> bool {
+        if !self.config.one_way || self.is_ancestor(to) {
+            return true;
+        }
+        match (self.routes.owner(home), self.routes.owner(to)) {
+            (Owner::Child(one), Owner::Child(other)) if one == other => one.peer == home || one.peer == to,
+            (Owner::Child(one), Owner::Child(other)) => !self.turns_one_way(Some(one), other),
+            _ => false,
+        }
     }
 
     /// The first use of an end that was given to us: its home learns who and where we are.
@@ -177,7 +193,10 @@ impl<R: Routes> Machine<R> {
             let held = if is_local { length } else { queued.weight() };
             stream.unsent = stream.unsent.saturating_add(held);
         }
-        self.send_own(queued, out).map_err(|_| StreamUnsent::Closed)
+        self.send_own(queued, out).map_err(|NoWay { text, .. }| {
+            self.finish_stream(handle, Ended::Lost(text), out);
+            StreamUnsent::Closed
+        })
     }
 
     /// The user has let go of an end: its handle means nothing to the user any more.
@@ -228,7 +247,9 @@ impl<R: Routes> Machine<R> {
         let (Some(peer), Some(peer_handle)) = (stream.peer, stream.peer_handle) else { return };
         let Ok(body) = codec::encode(head) else { return };
         let frame = self.stream_frame(peer, peer_handle, handle, body.into());
-        self.post(Queued::free(frame, None), out);
+        if let Err(NoWay { text, .. }) = self.send_own(Queued::free(frame, None), out) {
+            self.finish_stream(handle, Ended::Lost(text), out);
+        }
     }
 
     const fn stream_frame(&self, peer: ContextId, peer_handle: Handle, ours: Handle, body: Body) -> Frame {

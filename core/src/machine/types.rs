@@ -204,6 +204,11 @@ pub enum BadEnd {
     /// Only an ancestor of its home may pass an end on.
     #[error("only an ancestor of the context where a channel was made can hand its end on")]
     NotAncestor,
+    /// In a one-way tree the two would have no way to each other.
+    #[error(
+        "in a one-way tree an end can be handed on only to a context above or below the one where its channel was made"
+    )]
+    OneWay,
     /// It has ended.
     #[error("the channel has ended")]
     Ended,

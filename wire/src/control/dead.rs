@@ -74,6 +74,8 @@ pub enum DeadCode {
     Malformed,
     /// The deadline of the call had passed before it could run.
     TooLate,
+    /// The answer was dropped on its way; the call may have run.
+    Unanswered,
 }
 
 #[cfg(test)]

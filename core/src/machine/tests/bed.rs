@@ -117,7 +117,19 @@ impl Bed<UpOnly> {
 impl Bed<Star> {
     /// A hop that has said HELLO.
     pub(super) fn hop() -> Self {
-        let mut hop = Self::new(config(Role::Parent, Limits::default()), Star::default());
+        Self::hop_with(Limits::default())
+    }
+
+    pub(super) fn hop_with(limits: Limits) -> Self {
+        let mut hop = Self::new(config(Role::Parent, limits), Star::default());
+        hop.says();
+        hop
+    }
+
+    /// A hop of a one-way tree.
+    pub(super) fn one_way_hop() -> Self {
+        let config = Config { one_way: true, ..config(Role::Parent, Limits::default()) };
+        let mut hop = Self::new(config, Star::default());
         hop.says();
         hop
     }

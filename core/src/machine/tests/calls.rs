@@ -1,7 +1,8 @@
 //! Chapter 6 of the protocol: calls, replies, dead messages.
 
 use offshoot_wire::{
-    CallHead, CallId, ContextId, DeadCode, Failed, Frame, Handle, ReplyHead, ReplyTo, Role, codec,
+    CallHead, CallId, ContextId, Credit, Dead, DeadCode, Failed, Frame, Handle, ReplyHead, ReplyTo, Role,
+    Window, codec,
 };
 
 use super::{
@@ -152,7 +153,7 @@ fn a_dead_message_causes_no_other_and_is_taken_from_the_respondent_alone() {
     let mut leaf = Bed::leaf();
     let handle = leaf.calls(ROOT);
     leaf.says();
-    let body = encode(&offshoot_wire::Dead::new(DeadCode::Policy, "no"));
+    let body = encode(&Dead::new(DeadCode::Policy, "no"));
     let dead = |src, dst, handle| frame(src, dst, handle, 999, body.clone());
     for lost in [
         dead(ROOT, ContextId::new(77), THEIRS),
@@ -250,7 +251,7 @@ fn ancestors_have_children_made_by_contexts_that_can_have_some() {
     leaf.gets(create(ABOVE));
     let said = leaf.says();
     let (told, code) = dead(&said).unwrap();
-    let text = decode::<offshoot_wire::Dead>(told).text;
+    let text = decode::<Dead>(told).text;
     assert!(code == DeadCode::NoHandle && text.contains("parent payload"), "{code:?}: {text}");
 }
 
@@ -281,4 +282,32 @@ fn a_call_to_a_mailbox_is_answered_as_one_to_a_function_is() {
     leaf.says();
     let actions = leaf.gets(frame(ROOT, ME, handle, 0, reply(&())));
     assert_eq!(actions, [Action::Answer { handle, outcome: Outcome::Reply(reply(&()).into()) }]);
+}
+
+// protocol 6.1
+#[test]
+fn calls_run_once_each_in_the_order_of_their_arrival_though_one_before_them_was_cancelled() {
+    let mut leaf = Bed::leaf();
+    for reply_to in [4000, 4001] {
+        leaf.gets(call_from(ROOT, reply_to, call("f", &())));
+    }
+    let cancelled = encode(&caller(ROOT, Handle::new(4000)));
+    leaf.gets(frame(ROOT, ME, Handle::CANCEL, 0, cancelled));
+    leaf.gets(call_from(ROOT, 4002, call("open", &())));
+    let ran: Vec<String> = std::iter::from_fn(|| leaf.works()).collect();
+    assert_eq!(ran, ["f", "open"]);
+}
+
+// protocol 6.4
+#[test]
+fn what_has_not_left_of_a_call_that_was_refused_never_leaves() {
+    let mut leaf = Bed::leaf();
+    let waits = leaf.calls_with(ROOT, call("f", &"x".repeat(100_000)), None).unwrap();
+    leaf.says();
+    let refusal = Dead { code: DeadCode::Policy, text: "no".to_owned() };
+    let refused = Frame { reply_to: ReplyTo::Dead, ..frame(ROOT, ME, waits, 0, encode(&refusal)) };
+    assert!(matches!(leaf.gets(refused)[..], [Action::Answer { .. }]));
+    let credit = Credit { window: Window::Calls, bytes: 16_384 };
+    leaf.gets(frame(ROOT, ME, Handle::CREDIT, 0, encode(&credit)));
+    assert_eq!(leaf.says(), []);
 }

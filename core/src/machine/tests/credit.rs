@@ -1,7 +1,8 @@
 //! Chapter 8 of the protocol: credit.
 
 use offshoot_wire::{
-    ContextId, Credit, DeadCode, Direction, FRAME_COST, Frame, Handle, ReplyHead, StreamHead, Window, codec,
+    ContextId, Credit, Dead, DeadCode, Direction, FRAME_COST, Frame, Handle, ReplyHead, ReplyTo, StreamHead,
+    Window, codec,
 };
 
 use super::{
@@ -203,4 +204,33 @@ fn credit_beyond_what_a_window_holds_or_for_one_that_was_not_used_is_refused() {
     assert_eq!(leaf.dropped(DropKind::Credit), 1);
     leaf.gets(credit(Window::Calls, 1 << 20));
     assert_eq!(leaf.dropped(DropKind::Credit), 1);
+}
+
+// protocol 8.3
+#[test]
+fn credit_for_what_went_to_nobody_is_not_counted_twice() {
+    let mut leaf = Bed::leaf_with(small_windows(1024));
+    let waits = leaf.calls_with(COUSIN, call("f", &"x".repeat(5000)), None).unwrap();
+    let first = cost(&leaf.says());
+    let nobody = Dead { code: DeadCode::NoRoute, text: "it was never announced".to_owned() };
+    leaf.gets(Frame { auth: ABOVE, reply_to: ReplyTo::Dead, ..frame(COUSIN, ME, waits, 0, encode(&nobody)) });
+    // The next call to it leaves before the credit of the first has come back.
+    leaf.calls_with(COUSIN, call("f", &"x".repeat(5000)), None).unwrap();
+    leaf.says();
+    let back = Credit { window: Window::Calls, bytes: u32::try_from(first).unwrap() };
+    leaf.gets(frame(COUSIN, ME, Handle::CREDIT, 0, encode(&back)));
+    assert!(cost(&leaf.says()) <= 1024);
+}
+
+// protocol 8.3
+#[test]
+fn nothing_is_remembered_about_a_context_that_nobody_knows_once_its_credit_is_back() {
+    let mut leaf = Bed::leaf();
+    let waits = leaf.calls(COUSIN);
+    let spent = cost(&leaf.says());
+    let nobody = Dead { code: DeadCode::NoRoute, text: "there is no such context".to_owned() };
+    leaf.gets(Frame { auth: ABOVE, reply_to: ReplyTo::Dead, ..frame(COUSIN, ME, waits, 0, encode(&nobody)) });
+    let back = Credit { window: Window::Calls, bytes: u32::try_from(spent).unwrap() };
+    leaf.gets(frame(COUSIN, ME, Handle::CREDIT, 0, encode(&back)));
+    assert_eq!(leaf.machine.remembers(), std::collections::BTreeSet::new());
 }

@@ -1,10 +1,12 @@
 //! Chapter 9 of the protocol: what of the rules of routing every context keeps.
 
-use offshoot_wire::{DeadCode, DelRoute, Frame, Handle, Role};
+use offshoot_wire::{Dead, DeadCode, DelRoute, Frame, Handle, ReplyTo, Role};
 
 use super::{
-    super::{Action, DropKind, Event, Outcome, Progress},
-    bed::{ABOVE, Bed, COUSIN, ME, ROOT, call, call_from, dead, encode, frame, handles, reply},
+    super::{Action, DropKind, Event, Limits, Outcome, Progress},
+    bed::{
+        ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, call, call_from, dead, decode, encode, frame, handles, reply,
+    },
 };
 
 fn lost(ids: &[offshoot_wire::ContextId]) -> Frame {
@@ -182,4 +184,45 @@ fn a_context_that_has_lost_its_parent_is_told_and_everything_above_is_lost_with_
         matches!(&actions[..], [Action::Answer { handle: ended, outcome: Outcome::Lost { .. } }, Action::ParentLost(_)] if *ended == handle),
         "{actions:?}"
     );
+}
+
+// protocol 5.5
+#[test]
+fn news_of_losses_leave_in_the_order_of_the_losses() {
+    let mut hop = Bed::hop();
+    let (first, second) = (hop.child(Role::Leaf), hop.child(Role::Leaf));
+    hop.hears(first, frame(first.peer, ROOT, THEIRS, 0, reply(&())));
+    for link in [first, second] {
+        hop.with(|machine, now, out| {
+            machine.handle(now, Event::LinkDown { link, reason: "lost".to_owned() }, out);
+        });
+    }
+    let said = hop.says();
+    assert_eq!(handles(&said), [THEIRS, Handle::DEL_ROUTE, Handle::DEL_ROUTE]);
+    assert_eq!(decode::<DelRoute>(&said[1]).top, first.peer);
+}
+
+// protocol 6.4
+#[test]
+fn an_answer_that_cannot_be_passed_on_does_not_look_like_a_call_that_did_not_run() {
+    let mut hop = Bed::hop_with(Limits { downlink: 100, ..Limits::default() });
+    let child = hop.child(Role::Leaf);
+    for _ in 0..2 {
+        hop.gets(frame(ROOT, child.peer, THEIRS, 0, reply(&"x".repeat(100))));
+    }
+    let said = hop.says_to(child);
+    let (told, code) = dead(&said).unwrap();
+    assert_eq!((told.src, told.handle, code), (ROOT, THEIRS, DeadCode::Unanswered));
+    let mut leaf = Bed::leaf();
+    let waits = leaf.calls(COUSIN);
+    leaf.says();
+    let unanswered = Dead { code: DeadCode::Unanswered, text: "too much waits".to_owned() };
+    let told =
+        Frame { auth: ABOVE, reply_to: ReplyTo::Dead, ..frame(COUSIN, ME, waits, 0, encode(&unanswered)) };
+    match &leaf.gets(told)[..] {
+        [Action::Answer { outcome: Outcome::Dead { progress, .. }, .. }] => {
+            assert_eq!(*progress, Progress::Unknown);
+        }
+        other => panic!("{other:?}"),
+    }
 }

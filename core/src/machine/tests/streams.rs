@@ -3,7 +3,7 @@
 use offshoot_wire::{CallHead, Dead, DeadCode, Direction, Handle, Rebind, Role, StreamHead, codec};
 
 use super::{
-    super::{Action, BadEnd, DropKind, Ended, StreamUnsent},
+    super::{Action, BadEnd, DropKind, Ended, Event, StreamUnsent},
     bed::{
         ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, call_from, dead, encode, end_of, frame, head, item, with_head,
     },
@@ -154,4 +154,43 @@ fn a_dead_message_to_its_handle_ends_a_stream() {
     assert_eq!(leaf.gets(frame(ABOVE, ME, handle, 999, dead.clone())), [], "not from the other side");
     let actions = leaf.gets(frame(ROOT, ME, handle, 999, dead));
     assert!(matches!(&actions[..], [Action::Ended { how: Ended::Lost(why), .. }] if why == "no such handle"));
+}
+
+// protocol 7.2
+#[test]
+fn an_end_whose_home_is_gone_ends_at_its_first_use() {
+    let mut hop = Bed::hop();
+    let child = hop.child(Role::Leaf);
+    let end = end_of(child.peer, THEIRS.number(), Direction::Receives);
+    let taken = hop.machine.import(child.peer, end).unwrap();
+    let late = hop.with(|machine, now, out| {
+        machine.handle(now, Event::LinkDown { link: child, reason: "lost".to_owned() }, out);
+        machine.import(child.peer, end).unwrap()
+    });
+    assert!(
+        hop.actions().iter().any(|action| matches!(action, Action::Ended { handle, .. } if *handle == taken))
+    );
+    hop.with(|machine, _, out| machine.stream_open(late, out));
+    assert!(matches!(hop.actions()[..], [Action::Ended { handle, .. }] if handle == late));
+    for handle in [taken, late] {
+        hop.with(|machine, _, out| machine.stream_close(handle, None, out));
+    }
+    assert_eq!(hop.machine.sizes().handles, 0);
+}
+
+// protocol 7.1
+#[test]
+fn in_a_one_way_tree_an_end_is_not_handed_to_whom_its_home_cannot_reach() {
+    let mut hop = Bed::one_way_hop();
+    let (home, sibling) = (hop.child(Role::Leaf), hop.child(Role::Leaf));
+    let end = end_of(home.peer, THEIRS.number(), Direction::Receives);
+    let mut hand = |to| {
+        hop.with(|machine, _, out| {
+            let taken = machine.import(home.peer, end).unwrap();
+            machine.hand_on(taken, to, out)
+        })
+    };
+    assert_eq!(hand(sibling.peer), Err(BadEnd::OneWay));
+    assert_eq!(hand(COUSIN), Err(BadEnd::OneWay));
+    assert_eq!(hand(ROOT), Ok(end));
 }
