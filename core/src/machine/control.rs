@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use offshoot_wire::{
-    AddRoute, AllocateId, ContextId, Credit, DelRoute, Frame, Handle, Hello, Rebind, ReplyTo, Role, Shutdown,
-    VERSION, Window, codec,
+    AddRoute, AllocateId, ContextId, Credit, DeadCode, DelRoute, Frame, Handle, Hello, Rebind, ReplyTo, Role,
+    Shutdown, VERSION, Window, codec,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -185,6 +185,12 @@ impl<R: Routes> Machine<R> {
         {
             // Rule 12: as good as a frame from the new holder, whose loss the home must hear of.
             self.remember_passing(to, rebind.holder);
+            if self.up == Some(from) && self.refusal(rebind.holder).is_some() {
+                // The news of that loss have passed before, and the home did not need them then.
+                self.queue_control(to, frame.clone(), |_| false, out);
+                let text = format!("context {} is gone", rebind.holder);
+                return self.send_dead(frame.dst, rebind.holder, rebind.handle, DeadCode::Gone, text, out);
+            }
         }
         // What a child sends takes half of the room: the rest is for what this context itself must say there.
         let limit = self.config.limits.control as usize / 2;

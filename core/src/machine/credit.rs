@@ -81,8 +81,11 @@ impl Credits {
             return Earned::TooMuch;
         };
         account.left = sum;
-        if account.dissolving && sum >= self.start {
+        if account.dissolving && sum == self.start {
             self.sending.remove(&(dst, window));
+        } else if sum > self.start {
+            // Only a destination itself gives more than it got: it is there.
+            account.dissolving = false;
         }
         Earned::More
     }

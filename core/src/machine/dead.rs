@@ -119,7 +119,9 @@ impl<R: Routes> Machine<R> {
             }
             Some(peer) if self.handles.stream(frame.handle).is_some() => {
                 self.break_stream(frame.handle, &dead.text, out);
-                if frame.auth == peer || matches!(dead.code, DeadCode::NoRoute | DeadCode::Gone) {
+                if frame.auth == peer
+                    || matches!(dead.code, DeadCode::NoRoute | DeadCode::Gone | DeadCode::OneWay)
+                {
                     // Nobody is there who would answer with a CLOSE of his own.
                     self.finish_stream(frame.handle, Ended::Lost(dead.text), out);
                 }
@@ -143,7 +145,9 @@ impl<R: Routes> Machine<R> {
         }
         self.end_call(handle, Outcome::Dead { dead, by, progress }, out);
         let nobody = by != respondent && matches!(code, DeadCode::NoRoute | DeadCode::Gone);
-        if nobody {
+        if nobody && code == DeadCode::Gone {
+            self.credits.forget(|id| id == respondent);
+        } else if nobody {
             self.credits.dissolve(respondent);
         }
         if nobody && self.handles.in_flight(respondent) == 0 {

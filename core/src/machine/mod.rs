@@ -162,13 +162,13 @@ impl<R: Routes> Machine<R> {
     pub fn pull(&mut self, link: LinkKey, out: &mut Actions) -> Option<Frame> {
         let entry = self.links.get_mut(link.slot).filter(|l| l.peer == link.peer)?;
         let pulled = entry.outbox.pull(&mut self.credits)?;
-        let ours = pulled.frame.reply_to.handle().filter(|_| pulled.frame.src == self.config.me);
-        if let Some(handle) = ours {
-            self.handles.mark_sent(handle);
-        }
-        match (pulled.done, ours) {
-            (Some((Some(from), weight)), _) => self.unbook(from, weight, out),
-            (Some((None, weight)), Some(handle)) => self.stream_left(handle, weight, out),
+        // What takes no credit may stand here longer than its handle, which can be that of somebody else by now.
+        match (pulled.window, pulled.frame.reply_to.handle(), pulled.done) {
+            (Some(Window::Calls), Some(handle), _) => self.handles.mark_sent(handle),
+            (Some(Window::Stream(_)), Some(handle), Some((_, weight))) => {
+                self.stream_left(handle, weight, out);
+            }
+            (_, _, Some((Some(from), weight))) => self.unbook(from, weight, out),
             _ => {}
         }
         self.make_room(link, &pulled.frame, out);

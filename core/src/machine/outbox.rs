@@ -78,6 +78,8 @@ pub(super) struct Pulled {
     pub(super) frame: Frame,
     /// The child link that brought it, and the memory that is free again; only when all of the body has left.
     pub(super) done: Option<(Option<LinkKey>, u64)>,
+    /// The window that paid for it, if it is our own and takes credit.
+    pub(super) window: Option<Window>,
 }
 
 /// A flow with frames queued.
@@ -222,7 +224,7 @@ impl Outbox {
             if let Some(at) = self.control.iter().position(|c| c.behind.is_empty()) {
                 let frame = self.control.remove(at)?.frame;
                 self.control_bytes = self.control_bytes.saturating_sub(frame.cost());
-                return Some(Pulled { frame, done: None });
+                return Some(Pulled { frame, done: None, window: None });
             }
             let key = self.next_turn()?;
             match self.cut(key, credits) {
@@ -254,21 +256,22 @@ impl Outbox {
         if chunk < rest.min(credits.smallest_chunk()) {
             return None;
         }
-        if let Some(window) = head.window {
+        let window = head.window;
+        if let Some(window) = window {
             credits.spend(head.frame.dst, window, chunk + FRAME_COST);
         }
         if chunk < rest || head.sent > 0 {
             let frame = piece(head, chunk);
             if chunk < rest {
                 self.turn.push_back(key);
-                return Some(Pulled { frame, done: None });
+                return Some(Pulled { frame, done: None, window });
             }
             let queued = self.take_front(key)?;
-            return Some(Pulled { frame, done: Some((queued.from, queued.weight())) });
+            return Some(Pulled { frame, done: Some((queued.from, queued.weight())), window });
         }
         let queued = self.take_front(key)?;
         let weight = queued.weight();
-        Some(Pulled { frame: queued.frame, done: Some((queued.from, weight)) })
+        Some(Pulled { frame: queued.frame, done: Some((queued.from, weight)), window })
     }
 
     /// Removes the first frame of a flow that is out of turn, and gives the flow its next turn.

@@ -1,8 +1,10 @@
 //! Where a frame goes: rules 1 (route), 2 (reverse path) and 8 (one-way trees), each a decision of its own.
 
-use offshoot_wire::{ContextId, DeadCode, Frame, Handle, ReplyTo};
+use offshoot_wire::{ContextId, DeadCode, Frame, Handle, ReplyTo, StreamHead, codec};
 
-use super::{Actions, DropKind, LinkEnd, LinkKey, Machine, Owner, Queued, Routes, Standing};
+use super::{
+    Actions, DropKind, LinkEnd, LinkKey, Machine, Owner, Queued, Routes, Standing, parts::CONTROL_BUDGET,
+};
 
 /// What becomes of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +49,12 @@ impl<R: Routes> Machine<R> {
         out: &mut Actions,
     ) {
         self.give_back(link, frame, out);
-        if frame.reply_to == ReplyTo::Nobody && frame.handle.is_allocated() {
-            // It is an answer itself: who waits for it learns that none will come, and not that the call was refused.
-            self.send_dead(frame.dst, frame.src, frame.handle, DeadCode::Unanswered, text.clone(), out);
+        // Who waits at a handle for just this learns that it will not come: a caller, and not that his call was refused;
+        // the other end of a stream, before it hears that the stream has ended.
+        let has_room = self.way_to(frame.dst).is_some_and(|to| !self.is_crowded(to, frame.dst, Crowd::Word));
+        if frame.handle.is_allocated() && !frame.is_dead() && has_room {
+            let code = if frame.reply_to == ReplyTo::Nobody { DeadCode::Unanswered } else { code };
+            self.send_dead(frame.dst, frame.src, frame.handle, code, text.clone(), out);
         }
         self.refuse(Some(link), frame, kind, code, text, out);
     }
@@ -124,13 +129,10 @@ impl<R: Routes> Machine<R> {
         if frame.is_control() {
             return self.forward_control(from, to, frame, out);
         }
-        let downlink = self.config.limits.downlink;
-        let crowded = self
-            .link(to)
-            .is_some_and(|l| !l.is_up() && l.outbox.bytes() > downlink && l.outbox.is_heaviest(frame.dst));
+        let crowd = if is_word(&frame) { Crowd::Word } else { Crowd::Data };
         // A body whose beginning has passed passes whole: its window bounds it.
-        let crowded = crowded && frame.part.is_none_or(|part| part.offset == 0);
-        if crowded {
+        let begins = frame.part.is_none_or(|part| part.offset == 0);
+        if begins && self.is_crowded(to, frame.dst, crowd) {
             let text = format!("too much waits for context {}", frame.dst);
             return self.refuse_passing(from, &frame, DropKind::Congested, DeadCode::Congested, text, out);
         }
@@ -140,6 +142,17 @@ impl<R: Routes> Machine<R> {
             self.book(from, queued.weight(), out);
         }
         self.queue(to, queued, out);
+    }
+
+    /// Rule 9: whether so much waits for a child that nothing more is taken for `dst`, which holds most of it.
+    fn is_crowded(&self, to: LinkKey, dst: ContextId, crowd: Crowd) -> bool {
+        let downlink = self.config.limits.downlink;
+        let limit = match crowd {
+            Crowd::Data => downlink,
+            // Short of where a child that takes nothing is cut off: others cannot bring it there.
+            Crowd::Word => downlink.saturating_add(downlink / 2),
+        };
+        self.link(to).is_some_and(|l| !l.is_up() && l.outbox.bytes() > limit && l.outbox.is_heaviest(dst))
     }
 
     /// Sends a frame that this context makes itself; what cannot go is refused as if it had come by no link.
@@ -218,6 +231,27 @@ impl<R: Routes> Machine<R> {
     const fn uplink_share(&self, all: u64) -> u64 {
         let limits = &self.config.limits;
         if all >= limits.uplink_all { limits.uplink_child_crowded } else { limits.uplink_child }
+    }
+}
+
+/// What a crowded link is asked to take.
+#[derive(Clone, Copy)]
+enum Crowd {
+    Data,
+    /// What takes no credit, and is never said again.
+    Word,
+}
+
+/// Whether a frame tells that something begins or has ended, and takes no credit: dead messages, CANCEL, CHAIN_END, and
+/// what a stream says beside its items.
+fn is_word(frame: &Frame) -> bool {
+    let on_stream = frame.handle.is_allocated() && frame.reply_to.handle().is_some();
+    match frame.handle {
+        _ if frame.is_dead() => true,
+        Handle::CANCEL | Handle::CHAIN_END => true,
+        _ if on_stream && frame.part.is_none() => codec::decode_prefix(&frame.body, CONTROL_BUDGET)
+            .is_ok_and(|(head, _)| !matches!(head, StreamHead::Item(_))),
+        _ => false,
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Stream {
     pub(super) peer_handle: Option<Handle>,
     /// The channel was made here.
     home: bool,
+    /// Its other end has come back and is given to this context once more.
+    came_home: bool,
     ours: Direction,
     /// Our OPEN has been sent, or needs none.
     opened: bool,
@@ -46,6 +48,7 @@ impl Stream {
             peer: Some(peer),
             peer_handle,
             home,
+            came_home: false,
             ours,
             opened: home,
             let_go: None,
@@ -123,6 +126,9 @@ impl<R: Routes> Machine<R> {
         }
         let end = End { home, handle: home_handle, direction: stream.ours };
         self.handles.remove(handle);
+        if let Some(here) = self.handles.stream_mut(home_handle).filter(|_| stays) {
+            here.came_home = true;
+        }
         if let Some(link) = self.way_to(home) {
             self.remember_passing(link, to);
             self.send_far_control(
@@ -313,7 +319,8 @@ impl<R: Routes> Machine<R> {
         let (Some(peer), Some(peer_handle)) = (stream.peer, stream.peer_handle) else { return };
         let key = super::FlowKey::new(self.config.me, peer, peer_handle);
         let Some(link) = self.way_to(peer).and_then(|key| self.link_mut(key)) else { return };
-        let purged = link.outbox.take_out_of(key, |queued| queued.window.is_some());
+        let purged =
+            link.outbox.take_out_of(key, |queued| queued.window == Some(Window::Stream(peer_handle)));
         for queued in purged {
             self.keep_ends(&ends_of_item(&queued.frame.body), out);
         }
@@ -383,9 +390,13 @@ impl<R: Routes> Machine<R> {
         out: &mut Actions,
     ) {
         let may = self.is_ancestor(frame.src);
+        let nobody = self.refusal(rebind.holder);
         match self.handles.stream_mut(rebind.handle) {
             Some(stream) if may && stream.home && stream.peer_handle.is_none() => {
                 stream.peer = Some(rebind.holder);
+                if let Some(NoWay { text, .. }) = nobody {
+                    self.finish_stream(rebind.handle, Ended::Lost(text), out);
+                }
             }
             // Its holder, or the news of its loss, was faster.
             _ if may => self.drop_frame(from, DropKind::Late, frame, out),
@@ -413,6 +424,9 @@ impl<R: Routes> Machine<R> {
     /// Ends of streams made elsewhere that were handed on by a message which did not arrive: their homes learn it.
     pub(super) fn take_back(&mut self, ends: &[End], out: &mut Actions) {
         let me = self.config.me;
+        let came_home = ends.iter().filter(|end| end.home == me);
+        let came_home = came_home.filter(|end| self.handles.stream(end.handle).is_some_and(|s| s.came_home));
+        self.close_untaken(&came_home.copied().collect::<Vec<_>>(), out);
         for end in ends.iter().filter(|end| end.home != me) {
             let Some(link) = self.way_to(end.home) else { continue };
             let rebind = Rebind { handle: end.handle, holder: me };

@@ -1,12 +1,12 @@
 //! Chapter 6 of the protocol: calls, replies, dead messages.
 
 use offshoot_wire::{
-    CallHead, CallId, ContextId, Credit, Dead, DeadCode, Failed, Frame, Handle, ReplyHead, ReplyTo, Role,
-    Window, codec,
+    CallHead, CallId, ContextId, Credit, Dead, DeadCode, Direction, Failed, Frame, Handle, ReplyHead,
+    ReplyTo, Role, StreamHead, Window, codec,
 };
 
 use super::{
-    super::{Action, DropKind, Outcome, Outgoing, Progress, Tick},
+    super::{Action, DropKind, Limits, Outcome, Outgoing, Progress, Tick},
     bed::{
         ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, call, call_from, caller, dead, decode, encode, frame, handles,
         head, pieces, reply, with_head,
@@ -310,4 +310,21 @@ fn what_has_not_left_of_a_call_that_was_refused_never_leaves() {
     let credit = Credit { window: Window::Calls, bytes: 16_384 };
     leaf.gets(frame(ROOT, ME, Handle::CREDIT, 0, encode(&credit)));
     assert_eq!(leaf.says(), []);
+}
+
+// protocol 6.5
+#[test]
+fn a_call_that_has_not_left_is_taken_back_though_its_handle_was_that_of_a_stream() {
+    let mut leaf = Bed::leaf_with(Limits { window_start: 150, ..Limits::default() });
+    // Its window is full.
+    leaf.calls(ROOT);
+    leaf.calls_with(ROOT, call("f", &"x".repeat(200)), None).unwrap();
+    leaf.says();
+    let stream = leaf.machine.export(COUSIN, Direction::Receives);
+    leaf.gets(frame(COUSIN, ME, stream, THEIRS.number(), encode(&StreamHead::Close)));
+    leaf.with(|machine, _, out| machine.stream_close(stream, None, out));
+    let waits = leaf.calls(ROOT);
+    assert_eq!(waits, stream);
+    assert_eq!(handles(&leaf.says()), [THEIRS], "the close of the stream, and no call");
+    assert_eq!(leaf.with(|machine, now, out| machine.cancel(now, waits, out)), Progress::NotSent);
 }

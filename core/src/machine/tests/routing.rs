@@ -1,11 +1,12 @@
 //! Chapter 9 of the protocol: what of the rules of routing every context keeps.
 
-use offshoot_wire::{Dead, DeadCode, DelRoute, Frame, Handle, ReplyTo, Role};
+use offshoot_wire::{Dead, DeadCode, DelRoute, Frame, Handle, ReplyTo, Role, StreamHead};
 
 use super::{
     super::{Action, DropKind, Event, Limits, Outcome, Progress},
     bed::{
-        ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, call, call_from, dead, decode, encode, frame, handles, reply,
+        ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, call, call_from, caller, dead, decode, encode, frame, handles,
+        item, reply,
     },
 };
 
@@ -205,7 +206,7 @@ fn news_of_losses_leave_in_the_order_of_the_losses() {
 // protocol 6.4
 #[test]
 fn an_answer_that_cannot_be_passed_on_does_not_look_like_a_call_that_did_not_run() {
-    let mut hop = Bed::hop_with(Limits { downlink: 100, ..Limits::default() });
+    let mut hop = Bed::hop_with(Limits { downlink: 200, ..Limits::default() });
     let child = hop.child(Role::Leaf);
     for _ in 0..2 {
         hop.gets(frame(ROOT, child.peer, THEIRS, 0, reply(&"x".repeat(100))));
@@ -225,4 +226,59 @@ fn an_answer_that_cannot_be_passed_on_does_not_look_like_a_call_that_did_not_run
         }
         other => panic!("{other:?}"),
     }
+}
+
+// protocol 8.2
+#[test]
+fn what_takes_no_credit_passes_where_too_much_waits() {
+    let mut hop = Bed::hop_with(Limits { downlink: 1100, ..Limits::default() });
+    let child = hop.child(Role::Leaf);
+    hop.gets(frame(ROOT, child.peer, THEIRS, 0, reply(&"x".repeat(1000))));
+    let refusal = Dead { code: DeadCode::Policy, text: "no".to_owned() };
+    let to_child = |handle, reply_to, body: Vec<u8>| frame(COUSIN, child.peer, handle, reply_to, body);
+    let told = Frame { reply_to: ReplyTo::Dead, ..to_child(THEIRS, 0, encode(&refusal)) };
+    let words = [
+        told.clone(),
+        to_child(Handle::CANCEL, 0, encode(&caller(COUSIN, THEIRS))),
+        to_child(THEIRS, 4000, encode(&StreamHead::Close)),
+    ];
+    for word in &words {
+        hop.gets(word.clone());
+    }
+    hop.gets(to_child(THEIRS, 4000, item(&1)));
+    let said = hop.says_to(child);
+    assert!(words.iter().all(|word| said.contains(word)), "{said:?}");
+    assert_eq!(hop.dropped(DropKind::Congested), 1);
+    hop.gets(frame(ROOT, child.peer, THEIRS, 0, reply(&"x".repeat(1000))));
+    // But not so many that they cost the child its link.
+    for _ in 0..20 {
+        assert_eq!(hop.gets(told.clone()), []);
+    }
+    assert!(hop.dropped(DropKind::Congested) > 1);
+}
+
+// protocol 6.4
+#[test]
+fn answers_that_nobody_asked_for_do_not_cost_their_destination_its_link() {
+    let mut hop = Bed::hop_with(Limits { downlink: 1000, ..Limits::default() });
+    let (hostile, victim) = (hop.child(Role::Leaf), hop.child(Role::Leaf));
+    for _ in 0..50 {
+        assert_eq!(hop.hears(hostile, frame(hostile.peer, victim.peer, THEIRS, 0, reply(&()))), []);
+    }
+}
+
+// protocol 7.3
+#[test]
+fn a_stream_does_not_end_cleanly_behind_an_item_that_was_dropped_on_its_way() {
+    let mut hop = Bed::hop_with(Limits { downlink: 1000, ..Limits::default() });
+    let child = hop.child(Role::Leaf);
+    hop.gets(frame(ROOT, child.peer, Handle::new(4001), 0, reply(&"x".repeat(1000))));
+    let close = frame(COUSIN, child.peer, THEIRS, 4000, encode(&StreamHead::Close));
+    hop.gets(frame(COUSIN, child.peer, THEIRS, 4000, item(&1)));
+    hop.gets(close.clone());
+    let said: Vec<Frame> = hop.says_to(child).into_iter().filter(|frame| frame.handle == THEIRS).collect();
+    let (told, code) = dead(&said).unwrap();
+    assert_eq!((told.src, code), (COUSIN, DeadCode::Congested));
+    assert_eq!(said, [told.clone(), close]);
+    assert_eq!(dead(&hop.says()).map(|(told, _)| told.dst), Some(COUSIN));
 }

@@ -1,11 +1,12 @@
 //! Chapter 7 of the protocol: streams.
 
-use offshoot_wire::{CallHead, Dead, DeadCode, Direction, Handle, Rebind, Role, StreamHead, codec};
+use offshoot_wire::{CallHead, Dead, DeadCode, Direction, Handle, Rebind, ReplyTo, Role, StreamHead, codec};
 
 use super::{
-    super::{Action, BadEnd, DropKind, Ended, Event, StreamUnsent},
+    super::{Action, BadEnd, DropKind, Ended, Event, Limits, Outgoing, StreamUnsent},
     bed::{
-        ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, call_from, dead, encode, end_of, frame, head, item, with_head,
+        ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, call, call_from, dead, encode, end_of, frame, head, item,
+        with_head,
     },
 };
 
@@ -193,4 +194,58 @@ fn in_a_one_way_tree_an_end_is_not_handed_to_whom_its_home_cannot_reach() {
     assert_eq!(hand(sibling.peer), Err(BadEnd::OneWay));
     assert_eq!(hand(COUSIN), Err(BadEnd::OneWay));
     assert_eq!(hand(ROOT), Ok(end));
+}
+
+// protocol 7.3
+#[test]
+fn an_answer_to_the_next_user_of_a_handle_is_not_taken_for_an_item_of_the_last() {
+    let mut leaf = Bed::leaf();
+    let ours = leaf.machine.import(COUSIN, end_of(COUSIN, THEIRS.number(), Direction::Sends)).unwrap();
+    leaf.with(|machine, _, out| machine.stream_open(ours, out));
+    leaf.says();
+    leaf.gets(call_from(COUSIN, THEIRS.number(), call("open", &())));
+    leaf.works();
+    let close = encode(&StreamHead::Close);
+    leaf.gets(frame(COUSIN, ME, ours, THEIRS.number(), close));
+    assert!(leaf.says().iter().any(|frame| frame.handle == THEIRS && frame.reply_to == ReplyTo::Nobody));
+}
+
+// protocol 7.1
+#[test]
+fn an_end_that_came_home_in_vain_is_closed() {
+    let mut leaf = Bed::leaf_with(Limits { calls_in_flight: 0, ..Limits::default() });
+    let home = leaf.machine.export(ME, Direction::Sends);
+    let end = end_of(ME, home.number(), Direction::Receives);
+    leaf.with(|machine, now, out| {
+        let taken = machine.import(ME, end).unwrap();
+        let ends = vec![machine.hand_on(taken, ME, out).unwrap()];
+        let body = call("f", &()).into();
+        let call = Outgoing { dst: ME, handle: Handle::CALL_FUNCTION, body, deadline: None, ends };
+        machine.call(now, call, out).unwrap_err();
+    });
+    assert!(matches!(leaf.actions()[..], [Action::Ended { handle, .. }] if handle == home));
+}
+
+// protocol 5.9
+#[test]
+fn a_home_learns_that_its_end_was_handed_to_one_who_is_gone() {
+    let mut hop = Bed::hop();
+    let (home, holder) = (hop.child(Role::Leaf), hop.child(Role::Leaf));
+    hop.with(|machine, now, out| {
+        machine.handle(now, Event::LinkDown { link: holder, reason: "lost".to_owned() }, out);
+    });
+    let rebind = encode(&Rebind { handle: THEIRS, holder: holder.peer });
+    let told = frame(ROOT, home.peer, Handle::REBIND, 0, rebind);
+    hop.gets(told.clone());
+    let said = hop.says_to(home);
+    assert_eq!(said[0], told);
+    let (dead, code) = dead(&said).unwrap();
+    assert_eq!((dead.src, dead.handle, code), (holder.peer, THEIRS, DeadCode::Gone));
+
+    // The home itself can be the one who knows.
+    let ours = hop.machine.export(ROOT, Direction::Sends);
+    let rebind = encode(&Rebind { handle: ours, holder: holder.peer });
+    hop.actions();
+    let actions = hop.gets(frame(ROOT, ME, Handle::REBIND, 0, rebind));
+    assert!(matches!(actions[..], [Action::Ended { handle, .. }] if handle == ours), "{actions:?}");
 }
