@@ -244,6 +244,20 @@ impl Ids {
         bits.and_then(|bits| bits.get(word)).is_some_and(|word| word & bit != 0)
     }
 
+    /// Whether `id` was given to a child of this context, or is of a range whose holder is gone: it is never used again,
+    /// and names nobody where it is not alive.
+    pub(crate) fn is_spent(&self, id: ContextId) -> bool {
+        let range = id.range();
+        if self.held.contains_key(&range) || self.reserve.contains(&range) {
+            return false;
+        }
+        match (self.current, &self.source) {
+            (Some((current, next)), _) if current == range => id.number() % IdRange::LEN < next,
+            (_, Source::Counter(next)) => range.number() < *next,
+            (_, Source::Parent { .. }) => self.own.contains(&range),
+        }
+    }
+
     /// Burns `id` from a range of a link: it is announced now, and never again.
     pub(crate) fn announced(&mut self, id: ContextId) {
         let Some(held) = self.held.get_mut(&id.range()) else { return };

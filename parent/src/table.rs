@@ -263,7 +263,7 @@ impl Routes for Table {
     fn standing(&self, id: ContextId) -> Standing {
         if self.contexts.contains_key(&id) {
             Standing::Live
-        } else if self.ids.was_announced(id) {
+        } else if self.ids.was_announced(id) || self.ids.is_spent(id) {
             Standing::Gone
         } else {
             Standing::Unknown

@@ -165,13 +165,14 @@ impl<R: Routes> Machine<R> {
         behind: impl Fn(&FlowKey) -> bool,
         out: &mut Actions,
     ) {
-        let limit = self.config.limits.control as usize;
+        let (control, news) = (self.config.limits.control as usize, self.config.limits.news as usize);
         let Some(entry) = self.link_mut(link).filter(|l| !l.cut) else { return };
         entry.outbox.push_control(frame, behind);
-        let over = entry.outbox.control_bytes() > limit;
+        let over = entry.outbox.control_bytes() > control || entry.outbox.news_bytes() > news;
         out.push(Action::Write(link));
         if over {
-            self.cut(link, format!("more than {limit} bytes of control frames wait for it"), out);
+            let text = format!("more than {control} bytes of control frames, or {news} of news, wait for it");
+            self.cut(link, text, out);
         }
     }
 

@@ -145,12 +145,14 @@ impl<R: Routes> Machine<R> {
         }
         self.end_call(handle, Outcome::Dead { dead, by, progress }, out);
         let nobody = by != respondent && matches!(code, DeadCode::NoRoute | DeadCode::Gone);
-        if nobody && code == DeadCode::Gone {
+        let is_last = self.handles.in_flight(respondent) == 0;
+        // Other calls to it may still wait for what is given back of its windows.
+        if nobody && is_last && code == DeadCode::Gone {
             self.credits.forget(|id| id == respondent);
         } else if nobody {
             self.credits.dissolve(respondent);
         }
-        if nobody && self.handles.in_flight(respondent) == 0 {
+        if nobody && is_last {
             // There is nobody whose loss will be told: nobody waits for it.
             self.end_watches(|id| id == respondent, &text, out);
         }

@@ -6,8 +6,11 @@
 pub struct Limits {
     /// The longest body, in bytes: what one call, answer or item may carry.
     pub body: u32,
-    /// Bytes of control frames that may wait on one link; over it the link is cut.
+    /// Bytes of control frames that may wait on one link, news of losses left out; over it the link is cut.
     pub control: u32,
+    /// Bytes of news of losses that may wait on one link: room for 150,000 contexts that go at once. Over it the link
+    /// is cut.
+    pub news: u32,
     /// The window that a new correspondent may use, in bytes.
     pub window_start: u32,
     /// The largest window of one correspondent, in bytes.
@@ -54,6 +57,7 @@ impl Limits {
             // An answer that names a long error.
             ("body", self.body, 64 << 10),
             ("control", self.control, CONTROL_FRAME),
+            ("news", self.news, CONTROL_FRAME),
             ("window_start", self.window_start, 1),
             ("window_max", self.window_max, self.window_start),
             ("partial_bodies", self.partial_bodies, 1),
@@ -74,6 +78,7 @@ impl Default for Limits {
         Self {
             body: 128 << 20,
             control: 64 << 10,
+            news: 1 << 20,
             window_start: 16 << 10,
             window_max: 1 << 20,
             receive_budget: 64 << 20,

@@ -97,6 +97,8 @@ struct Flow {
 pub(super) struct Outbox {
     control: VecDeque<Control>,
     control_bytes: usize,
+    /// What of it tells of losses: it has a room of its own, since a large subtree may go at once.
+    news_bytes: usize,
     flows: BTreeMap<FlowKey, Flow>,
     /// Flows that have not sent anything yet, in the order in which they came. They have every second turn, so that a
     /// small call passes a bulk stream, and a crowd of new flows does not stop an old one.
@@ -117,9 +119,18 @@ impl Outbox {
         self.bytes
     }
 
-    /// Bytes of control frames that wait.
+    /// Bytes of control frames that wait, news of losses left out.
     pub(super) const fn control_bytes(&self) -> usize {
         self.control_bytes
+    }
+
+    /// Bytes of news of losses that wait.
+    pub(super) const fn news_bytes(&self) -> usize {
+        self.news_bytes
+    }
+
+    fn room_of(&mut self, frame: &Frame) -> &mut usize {
+        if frame.handle == Handle::DEL_ROUTE { &mut self.news_bytes } else { &mut self.control_bytes }
     }
 
     /// Whether something could leave now.
@@ -209,7 +220,7 @@ impl Outbox {
                 }
             }
         }
-        self.control_bytes += frame.cost();
+        *self.room_of(&frame) += frame.cost();
         self.control.push_back(Control { frame, behind });
     }
 
@@ -223,7 +234,8 @@ impl Outbox {
         loop {
             if let Some(at) = self.control.iter().position(|c| c.behind.is_empty()) {
                 let frame = self.control.remove(at)?.frame;
-                self.control_bytes = self.control_bytes.saturating_sub(frame.cost());
+                let room = self.room_of(&frame);
+                *room = room.saturating_sub(frame.cost());
                 return Some(Pulled { frame, done: None, window: None });
             }
             let key = self.next_turn()?;

@@ -100,11 +100,10 @@ impl<R: Routes> Machine<R> {
                     format!("this tree is one-way: context {me} passes nothing between its children"),
                 ),
                 Standing::Live => Verdict::Forward(to),
-                Standing::Gone => {
-                    Verdict::Refuse(DropKind::NoRoute, DeadCode::Gone, format!("context {dst} is gone"))
-                }
+                Standing::Gone => gone(dst),
                 Standing::Unknown => no_route(format!("context {dst} was never announced")),
             },
+            Owner::Nobody if self.routes.standing(dst) == Standing::Gone => gone(dst),
             Owner::Nobody => no_route(format!("there is no context {dst}")),
         }
     }
@@ -260,6 +259,10 @@ fn is_word(frame: &Frame) -> bool {
 pub(super) struct NoWay {
     pub(super) code: DeadCode,
     pub(super) text: String,
+}
+
+fn gone(dst: ContextId) -> Verdict {
+    Verdict::Refuse(DropKind::NoRoute, DeadCode::Gone, format!("context {dst} is gone"))
 }
 
 fn no_route(text: String) -> Verdict {

@@ -1,4 +1,4 @@
-//! A slab that can be compared and hashed: what is in it counts, not how it came there.
+//! A slab that can be compared and hashed: what is in it counts, and where the next goes.
 
 use std::hash::{Hash, Hasher};
 
@@ -30,7 +30,7 @@ impl<T> std::ops::DerefMut for Slots<T> {
 
 impl<T: PartialEq> PartialEq for Slots<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.0.iter().eq(other.0.iter())
+        self.0.vacant_key() == other.0.vacant_key() && self.0.iter().eq(other.0.iter())
     }
 }
 
@@ -38,7 +38,7 @@ impl<T: Eq> Eq for Slots<T> {}
 
 impl<T: Hash> Hash for Slots<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.len().hash(state);
+        (self.0.len(), self.0.vacant_key()).hash(state);
         for entry in &self.0 {
             entry.hash(state);
         }

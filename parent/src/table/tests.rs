@@ -209,6 +209,17 @@ fn t7_a_range_meant_for_a_link_that_is_lost_stays_as_the_hops_own() {
 }
 
 #[test]
+fn a_child_that_is_gone_is_told_from_one_that_never_was() {
+    for mut here in [Bed::new(Table::root()), Bed::hop()] {
+        let first = here.table.take_id(&mut Vec::new()).unwrap().number();
+        assert_eq!(here.table.standing(id(first)), Standing::Gone, "not up, and its id is spent");
+        for never in [first + 1, first + 500, 77_000] {
+            assert_eq!(here.table.standing(id(never)), Standing::Unknown, "{never}");
+        }
+    }
+}
+
+#[test]
 fn the_ranges_of_a_dead_link_are_nobodys_and_never_used_again() {
     let mut hop = Bed::hop();
     let link = hop.granted(8);
@@ -216,7 +227,7 @@ fn the_ranges_of_a_dead_link_are_nobodys_and_never_used_again() {
     hop.down(link);
     for gone in [link.peer, id(8000), id(8999)] {
         assert_eq!(hop.table.owner(gone), Owner::Nobody);
-        assert_eq!(hop.table.standing(gone), Standing::Unknown);
+        assert_eq!(hop.table.standing(gone), Standing::Gone);
     }
     assert_eq!(hop.table.take_id(&mut Vec::new()), Ok(id(1001)));
     assert!(hop.table.is_idle());

@@ -77,6 +77,26 @@ fn news_of_a_loss_end_what_waits_for_the_lost_and_leave_upward_by_the_top_alone(
     assert!(matches!(&actions[0], Action::Answer { handle, .. } if *handle == call), "{actions:?}");
 }
 
+// protocol 5.5
+#[test]
+fn news_of_many_losses_at_once_cut_no_link_and_leave_room_for_all_else() {
+    let mut hop = Bed::hop();
+    let up = hop.up;
+    let children: Vec<_> = (0..2000).map(|_| hop.child(Role::Leaf)).collect();
+    hop.says();
+    // The parent does not read for a while.
+    for child in children {
+        hop.with(|machine, now, out| {
+            let event = super::super::Event::LinkDown { link: child, reason: "x".repeat(200) };
+            machine.handle(now, event, out);
+        });
+    }
+    let credit = Credit { window: Window::Calls, bytes: 1 };
+    hop.with(|machine, _, out| machine.send_control(up, Handle::CREDIT, &credit, out));
+    assert!(!hop.actions().iter().any(|action| matches!(action, Action::Cut(..))));
+    assert_eq!(hop.says().len(), 2001);
+}
+
 // protocol 5.6
 #[test]
 fn a_hop_asks_for_ids_in_its_own_name() {
