@@ -11,6 +11,7 @@ use std::{
 use polling::Events;
 
 use crate::{
+    lease::Loan,
     link::{Channel, Link, LinkEnd},
     machine::{Event, Routes},
     shared::{Effects, Shared, Way},
@@ -54,9 +55,9 @@ impl Broker {
 /// # Errors
 /// No thread can be started.
 pub fn spawn<R: Routes + Send + 'static>(shared: &Arc<Shared<R>>) -> io::Result<Broker> {
-    let turn = Turn { shared: Arc::clone(shared), input: Vec::new() };
+    let rounds = Rounds { shared: Arc::clone(shared) };
     // An error is one of the poller, which ends the broker and with it everything that waits.
-    let body = move || drop(turn.run());
+    let body = move || drop(rounds.run());
     let thread = thread::Builder::new().name("offshoot-broker".to_owned()).spawn(body)?;
     Ok(Broker { thread })
 }
@@ -70,14 +71,12 @@ impl<R: Routes + Send + 'static> Drop for Guard<R> {
     }
 }
 
-struct Turn<R: Routes> {
+struct Rounds<R: Routes> {
     shared: Arc<Shared<R>>,
-    /// What one turn of reading brought; kept for its memory.
-    input: Vec<Event>,
 }
 
-impl<R: Routes + Send + 'static> Turn<R> {
-    fn run(mut self) -> io::Result<()> {
+impl<R: Routes + Send + 'static> Rounds<R> {
+    fn run(self) -> io::Result<()> {
         let _guard = Guard(Arc::clone(&self.shared));
         let mut events = Events::with_capacity(EVENTS);
         while !self.shared.is_stopped() {
@@ -90,7 +89,7 @@ impl<R: Routes + Send + 'static> Turn<R> {
     }
 
     /// Waits for events and serves them; tells whether there were any.
-    fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<bool> {
+    fn poll(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<bool> {
         events.clear();
         let waited = self.shared.poller.wait(events, timeout);
         self.shared.woke();
@@ -104,13 +103,13 @@ impl<R: Routes + Send + 'static> Turn<R> {
             self.serve(event);
         }
         for (link, end) in self.shared.take_condemned() {
-            self.shared.read_link(&link, LAST_QUANTUM, &mut self.input);
+            self.shared.read_link(&link, LAST_QUANTUM);
             self.shared.down(&link, &end);
         }
         Ok(is_any)
     }
 
-    fn serve(&mut self, event: polling::Event) {
+    fn serve(&self, event: polling::Event) {
         let (channel, index) = Channel::of(event.key);
         match channel {
             Channel::Captured => {
@@ -133,31 +132,37 @@ impl<R: Routes + Send + 'static> Turn<R> {
         }
     }
 
-    fn serve_link(&mut self, link: &Arc<Link>, is_readable: bool, is_writable: bool) {
-        if is_writable && link.take_write_wish() {
+    fn serve_link(&self, link: &Arc<Link>, is_readable: bool, is_writable: bool) {
+        if is_writable && link.turn.take_write_wish() {
             let mut effects = Effects::default();
             self.shared.flush(link, WRITE_QUANTUM, &mut effects);
             self.shared.act(effects);
         }
         // A hang-up is told of a link that is not to be read, too; it is found when it is read again.
-        if is_readable && !link.is_paused() {
-            let end = self.shared.read_link(link, READ_QUANTUM, &mut self.input);
+        if is_readable && link.turn.is_brokers() {
+            let end = self.shared.read_link(link, READ_QUANTUM);
             if let Some(end) = end {
                 return self.shared.down(link, &end);
             }
         }
-        self.shared.watch_link(link, link.rearm());
+        self.shared.watch_link(link, link.turn.rearm());
     }
 
     /// All input that waits is read before a timer is judged: after this process was stopped, what came in the
     /// meantime counts as having come in time.
-    fn judge_timers(&mut self, events: &mut Events) -> io::Result<()> {
+    fn judge_timers(&self, events: &mut Events) -> io::Result<()> {
         let mut now = self.shared.now();
         if self.shared.is_due(now) {
             for _ in 0..ROUNDS_BEFORE_TIMER {
                 now = self.shared.now();
                 if !self.poll(events, Some(Duration::ZERO))? {
                     break;
+                }
+            }
+            // Of what others read the poller tells nothing.
+            for link in self.shared.lent_links() {
+                if let Some(end) = self.shared.read_link(&link, ROUNDS_BEFORE_TIMER * READ_QUANTUM) {
+                    self.shared.down(&link, &end);
                 }
             }
             self.shared.with(|state, _| state.machine.handle(now, Event::Due, &mut state.out));
@@ -171,35 +176,43 @@ impl<R: Routes + Send + 'static> Turn<R> {
 
 impl<R: Routes + Send + 'static> Shared<R> {
     /// Reads a link once, at most `quantum` bytes, and gives what came to the machine; tells why nothing more will
-    /// come, if so. Must not run twice at once for one link. `input` is empty before and after.
-    pub(crate) fn read_link(
-        &self,
-        link: &Arc<Link>,
-        quantum: usize,
-        input: &mut Vec<Event>,
-    ) -> Option<LinkEnd> {
-        let turn = lock(&link.reader).turn(link.input(), link.key, quantum, input);
-        for event in &*input {
+    /// come, if so.
+    pub(crate) fn read_link(&self, link: &Arc<Link>, quantum: usize) -> Option<LinkEnd> {
+        let mut effects = Effects::default();
+        let mut reader = lock(&link.reader);
+        let taken = reader.take_in(link.input(), link.key, quantum);
+        for event in &reader.input {
             if let Event::Frame { frame, .. } = event {
                 self.hooks().frame(link.key, Way::In, frame);
             }
         }
-        self.with_input(link.key, |state, now| {
-            if turn.bytes > 0 {
+        self.decide(Some(link.key), &mut effects, |state, now| {
+            if taken.bytes > 0 {
                 state.machine.heard(now, link.key);
             }
-            for event in input.drain(..) {
+            for event in reader.input.drain(..) {
                 state.machine.handle(now, event, &mut state.out);
             }
         });
-        turn.end
+        drop(reader);
+        self.act(effects);
+        taken.end
+    }
+
+    /// As [`read_link`](Self::read_link), for a thread that holds the link's turn.
+    pub(crate) fn read_lent(&self, loan: &Loan) {
+        if let Some(end) = self.read_link(&loan.link, READ_QUANTUM) {
+            // Only the broker declares a link down, and nobody is to find its end again until then.
+            self.watch_link(&loan.link, loan.link.turn.pause(true));
+            self.condemn(&loan.link, end);
+        }
     }
 
     /// Takes what had come before the poller knew the link, and leaves the rest to the broker.
     pub(crate) fn begin_reading(&self, link: &Arc<Link>) {
-        match self.read_link(link, READ_QUANTUM, &mut Vec::new()) {
+        match self.read_link(link, READ_QUANTUM) {
             Some(end) => self.condemn(link, end),
-            None => self.watch_link(link, link.pause(false)),
+            None => self.watch_link(link, link.turn.pause(false)),
         }
     }
 
@@ -208,9 +221,9 @@ impl<R: Routes + Send + 'static> Shared<R> {
         // What this side has cut, and what has ended with its process, is seen to hang up as well.
         let verdict = self.take_verdict(link);
         let end = verdict.as_ref().unwrap_or(end);
-        link.close();
+        link.turn.close();
         link.input().shut();
-        let was_there = self.with_input(link.key, |state, now| {
+        let was_there = self.with(|state, now| {
             let was_there = state.links.remove(link.key).is_some();
             if was_there {
                 let event = Event::LinkDown { link: link.key, reason: end.reason.clone() };

@@ -16,7 +16,7 @@ use crate::{
     CallError, Context, Function, Message, Pending,
     call::inherited,
     channel::carry::{Draft, Sealed},
-    node::Node,
+    node::{Node, Then},
     open::{About, Open},
     sync::{later, lock},
 };
@@ -80,16 +80,12 @@ impl Caller {
     /// # Errors
     /// [`CallError`] says what failed, and whether the function may have run.
     pub fn call<A: Message, R: Message>(&self, function: Function<A, R>, args: A) -> Result<R, CallError> {
-        self.call_async(function, args).wait()
+        self.begin(function, args, Then::Wait).wait()
     }
 
     /// Calls a function, and leaves it to the [`Pending`] to wait for its result; see [`Context::call_async`].
     pub fn call_async<A: Message, R: Message>(&self, function: Function<A, R>, args: A) -> Pending<R> {
-        let request = Request::new(self, function.name());
-        let draft = request.draft(&args);
-        // What the arguments hand over is counted, and they count.
-        drop(args);
-        Pending::new(request.send(Handle::CALL_FUNCTION, draft))
+        self.begin(function, args, Then::GoOn)
     }
 
     /// Calls a function without waiting for anything but room; see [`Context::call_no_reply`].
@@ -107,11 +103,19 @@ impl Caller {
         request.send_one_way(draft)
     }
 
+    fn begin<A: Message, R: Message>(&self, function: Function<A, R>, args: A, then: Then) -> Pending<R> {
+        let request = Request::new(self, function.name());
+        let draft = request.draft(&args);
+        // What the arguments hand over is counted, and they count.
+        drop(args);
+        Pending::new(request.send(Handle::CALL_FUNCTION, draft, then))
+    }
+
     /// Sends a message to one of the mailboxes that every context has.
-    pub(crate) fn ask<T: Message>(&self, mailbox: Handle, what: &'static str, value: &T) -> Open {
+    pub(crate) fn ask<T: Message>(&self, mailbox: Handle, what: &'static str, value: &T, then: Then) -> Open {
         let request = Request::new(self, what).unnamed();
         let draft = request.draft(value);
-        request.send(mailbox, draft)
+        request.send(mailbox, draft, then)
     }
 }
 
@@ -166,9 +170,9 @@ impl<'a> Request<'a> {
         CallError::EncodeArguments { function: self.about.function, message }
     }
 
-    fn send(self, mailbox: Handle, draft: Result<Draft, CallError>) -> Open {
+    fn send(self, mailbox: Handle, draft: Result<Draft, CallError>, then: Then) -> Open {
         match self.seal(draft) {
-            Ok(sealed) => Open::send(&self.about, mailbox, sealed),
+            Ok(sealed) => Open::send(&self.about, mailbox, sealed, then),
             Err(error) => Open::refused(&self.about, error),
         }
     }

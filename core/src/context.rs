@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use crate::{
     CallError, Caller, Function, Lost, Message, Pending, Receiver, Sender, Shutdown,
     channel::{ambient, channel},
-    node::Node,
+    node::{Node, Then},
 };
 
 /// A process of the tree. Leaf, hop and root are all of this type, in whatever context one stands.
@@ -62,7 +62,7 @@ impl Context {
     /// As [`call`](Self::call).
     pub fn ping(&self) -> Result<Duration, CallError> {
         let since = Instant::now();
-        self.plain().ask(Handle::PING, "ping", &()).wait(None).map(|_| since.elapsed())
+        self.plain().ask(Handle::PING, "ping", &(), Then::Wait).wait(None).map(|_| since.elapsed())
     }
 
     /// Calls a function and waits for its result.
@@ -121,7 +121,7 @@ impl Context {
             return Err(CallError::EncodeArguments { function, message });
         }
         let word = (function.name().to_owned(), to.id);
-        self.plain().ask(Handle::GRANT, "grant", &word).wait(None).map(drop)
+        self.plain().ask(Handle::GRANT, "grant", &word, Then::Wait).wait(None).map(drop)
     }
 
     /// A new channel of the context in which this is called, whose ends can be sent in calls to any other.

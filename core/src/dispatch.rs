@@ -44,8 +44,9 @@ impl Arguments<'_> {
 }
 
 /// Runs a call on this thread and answers it, at once or when the [`Pending`](crate::Pending) that its handler
-/// returned has ended. The worker is free as soon as this returns.
-pub(crate) fn run(node: &Arc<dyn Node>, functions: &Functions, incoming: Incoming) {
+/// returned has ended. The worker is free as soon as this returns. `answering` is called when a value is about to be
+/// sent, and no more user code runs.
+pub(crate) fn run(node: &Arc<dyn Node>, functions: &Functions, incoming: Incoming, answering: impl FnOnce()) {
     let caller = Caller {
         node: Arc::clone(node),
         key: incoming.key,
@@ -61,13 +62,14 @@ pub(crate) fn run(node: &Arc<dyn Node>, functions: &Functions, incoming: Incomin
     };
     let Some(handler) = incoming.function.and_then(|index| functions.handler(index)) else {
         arguments.refuse();
-        return caller.answer(Reply::Failed(Failed::NoSuchFunction, incoming.name));
+        return caller.answer(Reply::Failed(Failed::NoSuchFunction, incoming.name), answering);
     };
     let call = Call::new(node, incoming);
     let entered = call.enter();
     let reply = catch_unwind(AssertUnwindSafe(|| handler(&call, arguments)));
     drop(entered);
-    caller.answer(reply.unwrap_or_else(|panic| Reply::Failed(Failed::Panic, panic_text(&*panic))));
+    let failed = |panic: Box<dyn Any + Send>| Reply::Failed(Failed::Panic, panic_text(&*panic));
+    caller.answer(reply.unwrap_or_else(failed), answering);
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
@@ -86,7 +88,7 @@ struct Caller {
 }
 
 impl Caller {
-    fn answer(self, reply: Reply) {
+    fn answer(self, reply: Reply, answering: impl FnOnce()) {
         match reply {
             Reply::Value(draft) => match draft.seal(&self.node, self.id, &value_head) {
                 Ok(Sealed { body, ends, handed }) => {
@@ -95,6 +97,7 @@ impl Caller {
                     } else {
                         drop(handed);
                     }
+                    answering();
                     self.node.answer(self.key, body, ends, false);
                 }
                 Err(message) => self.fail(Failed::Result, &message),
@@ -171,13 +174,14 @@ impl Run for Relay {
             return;
         };
         let Some(caller) = answers else { return };
-        caller.answer(match answer {
+        let reply = match answer {
             // As it came: the value is not read here, and its ends are handed on unused.
             Ok(answer) => match Draft::relayed(&answer.value, answer.halves, &value_head) {
                 Ok(draft) => Reply::Value(draft),
                 Err(message) => Reply::Failed(Failed::Result, message),
             },
             Err(error) => Reply::Failed(Failed::Error, error.to_string()),
-        });
+        };
+        caller.answer(reply, || ());
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use offshoot_wire::{ContextId, Handle};
 
-use crate::{Caller, Context, Functions, Message, Pending, Policy, machine::Routes};
+use crate::{Caller, Context, Functions, Message, Pending, Policy, machine::Routes, node::Then};
 pub use crate::{
     broker::{Broker, spawn as spawn_broker},
     child::Boot,
@@ -31,7 +31,7 @@ pub fn ask<A: Message, R: Message>(
     what: &'static str,
     argument: &A,
 ) -> Pending<R> {
-    Pending::new(caller.ask(mailbox, what, argument))
+    Pending::new(caller.ask(mailbox, what, argument, Then::GoOn))
 }
 
 /// Who may call what, as the machine wants to know it.

@@ -29,6 +29,9 @@
 //! It does not: start processes, listen on sockets, encrypt, restart what has ended, or collect handlers by itself.
 //! What a peer may call is what is written at `serve`.
 
+// The models bring in what they try by themselves; the rest knows no loom.
+#![cfg(not(loom))]
+
 #[cfg(not(unix))]
 compile_error!(
     "offshoot runs on Unix only: its processes talk over descriptors that other systems do not have"
@@ -44,11 +47,13 @@ mod close;
 mod context;
 mod dispatch;
 mod error;
+mod flaw;
 mod forward;
 mod function;
 mod functions;
 #[doc(hidden)]
 pub mod internal;
+mod lease;
 mod link;
 mod lost;
 pub mod machine;

@@ -5,6 +5,7 @@ use std::{any::Any, sync::Arc, time::Instant};
 use offshoot_wire::{Body, ContextId, Direction, End, Handle};
 
 use crate::{
+    lease::Loan,
     machine::{BadEnd, CallKey, Ended, Outcome, Outgoing, Progress, StreamUnsent, Tick, Unsent},
     wake::{Run, Wake},
 };
@@ -41,6 +42,14 @@ impl Held {
     }
 }
 
+/// What the caller of a call does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// It waits for the answer, and runs no user code before.
+    Wait,
+    GoOn,
+}
+
 /// A running context: the machine behind its lock, and the threads that move its bytes.
 pub(crate) trait Node: Any + Send + Sync {
     fn me(&self) -> ContextId;
@@ -54,8 +63,20 @@ pub(crate) trait Node: Any + Send + Sync {
     /// The longest body that may travel, in bytes.
     fn body_limit(&self) -> usize;
 
-    /// Sends a call; `sink` learns its end exactly once, unless it is cancelled.
-    fn call(&self, call: Outgoing, sink: Arc<dyn CallSink>) -> Result<Handle, Unsent>;
+    /// Sends a call; `sink` learns its end exactly once, unless it is cancelled. For a caller that waits the turn of the
+    /// link is taken before anything is written: the answer must not wake the broker.
+    fn call(
+        &self,
+        call: Outgoing,
+        sink: Arc<dyn CallSink>,
+        then: Then,
+    ) -> Result<(Handle, Option<Loan>), Unsent>;
+    /// Takes the turn of the link by which comes what `peer` sends, if it is free.
+    fn take_turn(&self, peer: ContextId) -> Option<Loan>;
+    /// Reads a link whose turn is held, and deals with what has come.
+    fn read(&self, loan: &Loan);
+    /// Gives a turn back, if it is still held.
+    fn give_back(&self, loan: &Loan);
     /// Gives a call up; its sink learns nothing any more.
     fn cancel(&self, call: Held) -> Progress;
     /// Sends without an answer; blocks while the window is full, until `deadline`; then `Unsent::Full`.

@@ -12,10 +12,11 @@ use crate::{
     CallError, Context,
     caller::Chain,
     channel::{carry, half::Half},
+    lease::{self, Lease, wait_reading},
     machine::{Outcome, Outgoing, Progress, Unsent},
-    node::{CallSink, Held},
+    node::{CallSink, Held, Then},
     sync::lock,
-    wake::{Listener, Ticket, Waiters, Wake, wait},
+    wake::{Listener, Ticket, Waiters, Wake},
 };
 
 /// Where the end of a call arrives.
@@ -92,6 +93,8 @@ pub(crate) struct Open {
     chain: Option<Arc<Chain>>,
     state: State,
     ticket: Ticket,
+    /// The turn of the link by which the answer comes, until it is waited for.
+    lease: Option<Lease>,
 }
 
 enum State {
@@ -116,7 +119,7 @@ impl Open {
     }
 
     /// Sends a call to a mailbox of its destination.
-    pub(crate) fn send(about: &About<'_>, mailbox: Handle, sealed: carry::Sealed) -> Self {
+    pub(crate) fn send(about: &About<'_>, mailbox: Handle, sealed: carry::Sealed, then: Then) -> Self {
         let node = about.to.node();
         let slot = Arc::new(Slot::default());
         let outgoing = Outgoing {
@@ -126,10 +129,12 @@ impl Open {
             deadline: about.deadline.map(|at| node.tick(at)),
             ends: sealed.ends,
         };
-        match node.call(outgoing, Arc::clone(&slot) as _) {
-            Ok(handle) => {
+        match node.call(outgoing, Arc::clone(&slot) as _, then) {
+            Ok((handle, loan)) => {
                 sealed.handed.sent();
-                Self::new(about, State::Sent { slot, handle })
+                let mut open = Self::new(about, State::Sent { slot, handle });
+                open.lease = loan.map(|loan| Lease::new(node, loan));
+                open
             }
             Err(unsent) => Self::refused(about, about.unsent(unsent)),
         }
@@ -144,6 +149,7 @@ impl Open {
             chain: about.chain.map(Arc::clone),
             state,
             ticket: None,
+            lease: None,
         }
     }
 
@@ -201,7 +207,9 @@ impl Open {
 
     /// Waits for the end; a call that has not ended by `deadline` is cancelled.
     pub(crate) fn wait(&mut self, deadline: Option<Instant>) -> Result<Answer, CallError> {
-        if let Some(ended) = wait(deadline, |listener| self.poll(listener)) {
+        let (lease, to) = (self.lease.take(), self.to.clone());
+        let take = || lease::of(to.node(), to.id());
+        if let Some(ended) = wait_reading(lease, take, deadline, |listener| self.poll(listener)) {
             return ended;
         }
         let State::Sent { slot, handle } = &self.state else {
@@ -221,7 +229,9 @@ impl Open {
     pub(crate) fn ready(&self, deadline: Option<Instant>) -> bool {
         let State::Sent { slot, .. } = &self.state else { return true };
         let mut ticket = None;
-        let ended = wait(deadline, |listener| slot.poll_ended(&mut ticket, listener).then_some(()));
+        let take = || lease::of(self.to.node(), self.to.id());
+        let poll = |listener: &Listener| slot.poll_ended(&mut ticket, listener).then_some(());
+        let ended = wait_reading(None, take, deadline, poll);
         if ended.is_none() {
             slot.leave(ticket);
         }

@@ -15,12 +15,13 @@ use offshoot_wire::{Body, ContextId, Direction, End, Handle, Hello, Role, Setup,
 
 use crate::{
     Context, Functions, dispatch,
+    lease::Loan,
     machine::{
         Action, Actions, BadEnd, CallKey, Config, DropKind, Event, Limits, LinkKey, Machine, NewChild, NoId,
         Outcome, Outgoing, Owner, Progress, RouteFrame, Routes, Side, Standing, Step, StreamUnsent, Tick,
         Unsent,
     },
-    node::{CallSink, Held, Node, StreamSink},
+    node::{CallSink, Held, Node, StreamSink, Then},
     sync::lock,
     wake::{Run, Wake},
 };
@@ -328,7 +329,7 @@ impl World {
             while let Some(incoming) =
                 self.with(at, |party, now| party.machine.take_call(now, worker, &mut party.out))
             {
-                dispatch::run(node, functions, incoming);
+                dispatch::run(node, functions, incoming, || ());
                 self.with(at, |party, _| party.machine.release_worker(worker));
             }
         }
@@ -399,13 +400,26 @@ impl Node for Place {
         self.with(|party, _| party.machine.config().limits.body as usize)
     }
 
-    fn call(&self, call: Outgoing, sink: Arc<dyn CallSink>) -> Result<Handle, Unsent> {
+    fn call(
+        &self,
+        call: Outgoing,
+        sink: Arc<dyn CallSink>,
+        _then: Then,
+    ) -> Result<(Handle, Option<Loan>), Unsent> {
         self.with(|party, now| {
             let handle = party.machine.call(now, call, &mut party.out)?;
             party.sinks.insert(handle, Sink::Call(sink));
-            Ok(handle)
+            Ok((handle, None))
         })
     }
+
+    fn take_turn(&self, _peer: ContextId) -> Option<Loan> {
+        None
+    }
+
+    fn read(&self, _loan: &Loan) {}
+
+    fn give_back(&self, _loan: &Loan) {}
 
     fn cancel(&self, call: Held) -> Progress {
         let handle = call.handle;

@@ -1,7 +1,8 @@
 //! The one place that says what a poisoned lock means.
 
+pub(crate) use std::sync::{Mutex, MutexGuard};
 use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, PoisonError},
     time::{Duration, Instant},
 };
 

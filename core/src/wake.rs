@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, task::Waker, time::Instant};
 
-use offshoot_latch::{GetError, Latch};
+use offshoot_latch::{GetError, Latch, Sleeper};
 
 /// What must be done because something was waited for; see [`Wake::fire`].
 #[must_use = "whoever waits sleeps on until this is fired"]
@@ -73,7 +73,16 @@ thread_local! {
 /// Blocks this thread until `poll` has a value; `None` once `deadline` has passed without one.
 ///
 /// `poll` must leave the listener where it is woken when it returns `None`.
-pub(crate) fn wait<T>(deadline: Option<Instant>, mut poll: impl FnMut(&Listener) -> Option<T>) -> Option<T> {
+pub(crate) fn wait<T>(deadline: Option<Instant>, poll: impl FnMut(&Listener) -> Option<T>) -> Option<T> {
+    wait_by(deadline, poll, |sleeper| sleeper.sleep(deadline.as_ref()))
+}
+
+/// As [`wait`], with the sleeping left to `rest`, which returns when the sleeper is woken, or earlier.
+pub(crate) fn wait_by<T>(
+    deadline: Option<Instant>,
+    mut poll: impl FnMut(&Listener) -> Option<T>,
+    mut rest: impl FnMut(&Sleeper),
+) -> Option<T> {
     // A thread that is ending has no bell of its own any more.
     let bell = BELL.try_with(Arc::clone).unwrap_or_default();
     let listener = Listener::Thread(Arc::clone(&bell));
@@ -82,10 +91,7 @@ pub(crate) fn wait<T>(deadline: Option<Instant>, mut poll: impl FnMut(&Listener)
             return Some(value);
         }
         // Rung by whoever fires the `Wake` made from our listener.
-        let rung = match deadline {
-            Some(at) => bell.get_deadline(at),
-            None => bell.get(),
-        };
+        let rung = bell.get_with(deadline, &mut rest);
         if rung == Err(GetError::TimedOut) {
             return poll(&listener);
         }

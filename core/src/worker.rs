@@ -5,14 +5,18 @@ use std::{io, sync::Arc, thread};
 use crate::{Functions, dispatch, machine::Routes, shared::Shared};
 
 /// Runs calls on this thread until the context ends.
+///
+/// A worker without a call reads the link to the parent, if nobody else does: so a call need not be handed over.
 pub(crate) fn serve<R: Routes + Send + 'static>(
     shared: &Arc<Shared<R>>,
     functions: &Functions,
     worker: usize,
 ) {
     let node = shared.node();
-    while let Some(call) = shared.next_call(worker) {
-        dispatch::run(&node, functions, call);
+    let mut lease = None;
+    while let Some(call) = shared.next_call(&node, worker, lease.take()) {
+        // Before the answer is written: the call that follows it must not wake the broker.
+        dispatch::run(&node, functions, call, || lease = shared.watch_for_calls(&node));
         shared.release_worker(worker);
     }
 }

@@ -21,6 +21,7 @@ mod order;
 mod shutdown;
 mod streams;
 mod tools;
+mod turns;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
             logs::tests,      // log records and captured outputs
             input::tests,     // bad input
             tools::tests,     // recordings, routers, workers
+            turns::tests,     // who reads a link
         ];
         let trials = modules.iter().flat_map(|tests| tests()).collect();
         libtest_mimic::run(&arguments, trials).exit_code()

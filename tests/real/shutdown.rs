@@ -206,7 +206,8 @@ fn t28_a_process_that_holds_the_stdout_of_a_leaf_does_not_hold_up_its_end() {
         let leaf = router.connect(leaf(name)).unwrap();
         let sleeper = leaf.call(START_SLEEPER, ()).unwrap();
         let held = fs::read_dir(format!("/proc/{sleeper}/fd")).unwrap();
-        let held: Vec<_> = held.map(|entry| fs::read_link(entry.unwrap().path()).unwrap()).collect();
+        // It has just started, and may be closing what it has read.
+        let held: Vec<_> = held.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok()).collect();
         assert!(
             !held.iter().any(|held| held.to_string_lossy().starts_with("socket:")),
             "of the link: {held:?}"

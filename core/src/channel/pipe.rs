@@ -112,6 +112,16 @@ impl Pipe {
         }
     }
 
+    /// The one context from which items come; `None` if they come from several, or from this one: taking those may
+    /// run user code, of a task that waits for room.
+    pub(super) fn only_source(&self) -> Option<ContextId> {
+        let state = self.lock();
+        match &*state.legs {
+            [leg] if state.writers == 0 => Some(leg.peer),
+            _ => None,
+        }
+    }
+
     /// Whether nobody will take another item.
     pub(super) fn is_closed(&self) -> bool {
         let state = self.lock();

@@ -14,11 +14,12 @@ use std::{
 use offshoot_wire::Direction;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use super::{ambient, carry::MOVED, half::Half, pipe::Pipe};
+use super::{ambient, carry::MOVED, half::Half, pipe::Pipe, state::Parcel};
 use crate::{
     Message, RecvError,
+    lease::{self, wait_reading},
     sync::later,
-    wake::{Listener, Ticket, wait},
+    wake::{Listener, Ticket},
 };
 
 /// Receives what the [`Sender`](crate::Sender)s of its channel send, in this context or in others.
@@ -102,12 +103,16 @@ impl<T: Message> Receiver<T> {
     }
 
     fn recv_until(&self, deadline: Option<Instant>) -> Result<Option<T>, RecvError> {
+        let pipe = self.pipe();
+        pipe.open();
         let mut ticket = None;
-        let item = wait(deadline, |listener| self.poll_with(&mut ticket, Some(listener)));
+        let take = || pipe.only_source().and_then(|peer| lease::of(pipe.node(), peer));
+        let pull = |listener: &Listener| pipe.poll_pull(&mut ticket, Some(listener));
+        let pulled = wait_reading(None, take, deadline, pull);
         if ticket.is_some() {
-            self.pipe().stop_waiting(Direction::Receives, ticket);
+            pipe.stop_waiting(Direction::Receives, ticket);
         }
-        item.unwrap_or(Err(RecvError::TimedOut))
+        pulled.map_or(Err(RecvError::TimedOut), |pulled| self.unpack(pulled))
     }
 
     fn poll_with(
@@ -115,16 +120,15 @@ impl<T: Message> Receiver<T> {
         ticket: &mut Ticket,
         listener: Option<&Listener>,
     ) -> Option<Result<Option<T>, RecvError>> {
-        let pipe = self.pipe();
-        pipe.open();
-        let parcel = match pipe.poll_pull(ticket, listener)? {
-            Ok(Some(parcel)) => parcel,
-            Ok(None) => return Some(Ok(None)),
-            Err(error) => return Some(Err(error)),
-        };
-        let item =
-            parcel.open(pipe.node()).and_then(|(value, halves)| ambient::decode(pipe.node(), &value, halves));
-        Some(item.map(Some).map_err(|message| RecvError::Decode { message }))
+        self.pipe().open();
+        self.pipe().poll_pull(ticket, listener).map(|pulled| self.unpack(pulled))
+    }
+
+    fn unpack(&self, pulled: Result<Option<Parcel>, RecvError>) -> Result<Option<T>, RecvError> {
+        let Some(parcel) = pulled? else { return Ok(None) };
+        let node = self.pipe().node();
+        let item = parcel.open(node).and_then(|(value, halves)| ambient::decode(node, &value, halves));
+        item.map(Some).map_err(|message| RecvError::Decode { message })
     }
 }
 

@@ -3,19 +3,24 @@
 mod prelude;
 mod reader;
 pub(crate) mod sys;
+mod token;
+mod turn;
 mod writer;
 
-use std::{
-    io,
-    os::fd::OwnedFd,
-    sync::{Arc, Mutex},
-};
+use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use offshoot_wire::{Decoder, Hello, Nonce};
 use polling::{Event, Poller};
 
-pub(crate) use self::{reader::Reader, sys::Source, writer::Writer};
-use crate::{machine::LinkKey, sync::lock};
+use self::turn::{Interest, Turn, Watch};
+pub(crate) use self::{
+    reader::Reader,
+    sys::Source,
+    token::{Outflow, Token, take_or_give, write_out},
+    turn::Generation,
+    writer::Writer,
+};
+use crate::{machine::LinkKey, sync::Mutex};
 
 /// What a parent hands over to link a child that has just been started.
 #[derive(Debug)]
@@ -80,25 +85,40 @@ impl LinkEnd {
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) key: LinkKey,
-    input: Source,
-    /// `None`: the input is a socket that does both.
-    output: Option<Source>,
-    interest: Mutex<Interest>,
+    pub(crate) turn: Turn<Ends>,
     pub(crate) reader: Mutex<Reader>,
     /// Locked by who holds the writer token alone.
     pub(crate) writer: Mutex<Writer>,
     pub(crate) watcher: Option<Arc<dyn ChildWatcher>>,
 }
 
-/// What the poller is to tell of a link. Its lock is the one that is held across a system call: what was asked for
-/// last must also be what the kernel hears last.
+/// The descriptors of a link.
 #[derive(Debug)]
-struct Interest {
-    is_open: bool,
-    /// As it is until the first look at the link has been taken.
-    is_paused: bool,
-    /// The broker holds the writer token, and waits for room.
-    wants_write: bool,
+pub(crate) struct Ends {
+    slot: usize,
+    input: Source,
+    /// `None`: the input is a socket that does both.
+    output: Option<Source>,
+}
+
+impl Watch for Ends {
+    fn watch(&self, interest: Interest) -> io::Result<()> {
+        let Interest { read, write } = interest;
+        match &self.output {
+            None => self.input.arm(Event::new(Channel::Main.key(self.slot), read, write)),
+            Some(output) => {
+                self.input.arm(Event::new(Channel::Main.key(self.slot), read, false))?;
+                output.arm(Event::new(Channel::Output.key(self.slot), false, write))
+            }
+        }
+    }
+
+    fn forget(&self) {
+        self.input.forget();
+        if let Some(output) = &self.output {
+            output.forget();
+        }
+    }
 }
 
 /// The part of a poller's key that tells what a descriptor is to its link; the rest is the link's slot.
@@ -148,69 +168,19 @@ impl Link {
         writer: Writer,
         watcher: Option<Arc<dyn ChildWatcher>>,
     ) -> Self {
-        let interest = Mutex::new(Interest { is_open: true, is_paused: true, wants_write: false });
-        Self { key, input, output, interest, reader: Mutex::new(reader), writer: Mutex::new(writer), watcher }
+        let turn = Turn::new(Ends { slot: key.slot, input, output });
+        Self { key, turn, reader: Mutex::new(reader), writer: Mutex::new(writer), watcher }
     }
 
     /// Where frames are written.
     pub(crate) fn output(&self) -> &Source {
-        self.output.as_ref().unwrap_or(&self.input)
+        let ends = self.turn.watched();
+        ends.output.as_ref().unwrap_or(&ends.input)
     }
 
     /// Where they are read.
     pub(crate) const fn input(&self) -> &Source {
-        &self.input
-    }
-
-    /// Asks for what is wanted: after each event, since the poller forgets what it has told.
-    pub(crate) fn rearm(&self) -> io::Result<()> {
-        self.arm(|_| {})
-    }
-
-    /// Stops reading, or begins again.
-    pub(crate) fn pause(&self, is_paused: bool) -> io::Result<()> {
-        self.arm(|interest| interest.is_paused = is_paused)
-    }
-
-    pub(crate) fn is_paused(&self) -> bool {
-        lock(&self.interest).is_paused
-    }
-
-    /// Leaves the writer token to the broker, which goes on when there is room.
-    pub(crate) fn want_write(&self) -> io::Result<()> {
-        self.arm(|interest| interest.wants_write = true)
-    }
-
-    /// Whether the writer token was left to the broker; it is its own then.
-    pub(crate) fn take_write_wish(&self) -> bool {
-        std::mem::take(&mut lock(&self.interest).wants_write)
-    }
-
-    /// No event comes for it any more.
-    pub(crate) fn close(&self) {
-        let mut interest = lock(&self.interest);
-        interest.is_open = false;
-        self.input.forget();
-        if let Some(output) = &self.output {
-            output.forget();
-        }
-    }
-
-    fn arm(&self, change: impl FnOnce(&mut Interest)) -> io::Result<()> {
-        let mut interest = lock(&self.interest);
-        change(&mut interest);
-        if !interest.is_open {
-            return Ok(());
-        }
-        let (read, write) = (!interest.is_paused, interest.wants_write);
-        let slot = self.key.slot;
-        match &self.output {
-            None => self.input.arm(Event::new(Channel::Main.key(slot), read, write)),
-            Some(output) => {
-                self.input.arm(Event::new(Channel::Main.key(slot), read, false))?;
-                output.arm(Event::new(Channel::Output.key(slot), false, write))
-            }
-        }
+        &self.turn.watched().input
     }
 }
 

@@ -13,46 +13,55 @@ pub(crate) struct Reader {
     decoder: Decoder,
     /// What comes before frames may; gone once the link is up.
     prelude: Option<Prelude>,
+    /// What a turn of reading brought. The machine must have it before this lock is released, so that what two threads
+    /// read one after the other stays in order.
+    pub(crate) input: Vec<Event>,
 }
 
 /// What one turn of reading brought, beside the frames.
 #[derive(Debug, Default)]
-pub(crate) struct Turn {
+pub(crate) struct TakenIn {
     /// How many bytes came.
     pub(crate) bytes: usize,
     /// Nothing more will come, and why.
     pub(crate) end: Option<LinkEnd>,
 }
 
+/// What one read brought.
+struct Filled {
+    bytes: usize,
+    /// It filled the space that it was given.
+    all: bool,
+}
+
 impl Reader {
     pub(crate) const fn new(decoder: Decoder) -> Self {
-        Self { decoder, prelude: None }
+        Self { decoder, prelude: None, input: Vec::new() }
     }
 
     /// Of a child that has yet to answer with the marker.
     pub(crate) fn connecting(nonce: &Nonce, stderr: Option<Source>) -> Self {
-        Self { decoder: Decoder::new(), prelude: Some(Prelude::new(nonce, stderr)) }
+        let prelude = Some(Prelude::new(nonce, stderr));
+        Self { decoder: Decoder::new(), prelude, input: Vec::new() }
     }
 
-    /// Reads until nothing is there, the stream ends, or `quantum` bytes have come; the events go to `out`.
-    pub(crate) fn turn(
-        &mut self,
-        from: &Source,
-        link: LinkKey,
-        quantum: usize,
-        out: &mut Vec<Event>,
-    ) -> Turn {
-        let mut turn = Turn::default();
+    /// Reads until nothing is there, the stream ends, or `quantum` bytes have come; the events go to `input`.
+    pub(crate) fn take_in(&mut self, from: &Source, link: LinkKey, quantum: usize) -> TakenIn {
+        let mut turn = TakenIn::default();
         // What SETUP came with has been read already.
-        if let Err(bad) = self.take_frames(link, out) {
+        if let Err(bad) = self.take_frames(link) {
             turn.end = Some(LinkEnd::cut(bad));
         }
         while turn.bytes < quantum && turn.end.is_none() {
             match self.read(from) {
-                Ok(0) => turn.end = Some(self.end_of_stream()),
-                Ok(read) => {
-                    turn.bytes = turn.bytes.saturating_add(read);
-                    turn.end = self.take_frames(link, out).err().map(LinkEnd::cut);
+                Ok(Filled { bytes: 0, .. }) => turn.end = Some(self.end_of_stream()),
+                Ok(Filled { bytes, all }) => {
+                    turn.bytes = turn.bytes.saturating_add(bytes);
+                    turn.end = self.take_frames(link).err().map(LinkEnd::cut);
+                    // There was no more; what has come since the poller will tell.
+                    if !all {
+                        break;
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => turn.end = Some(LinkEnd::closed(format!("the link broke: {error}"))),
@@ -76,23 +85,27 @@ impl Reader {
         self.prelude.take().map(|prelude| prelude.fail(end.clone()))
     }
 
-    fn read(&mut self, from: &Source) -> io::Result<usize> {
+    fn read(&mut self, from: &Source) -> io::Result<Filled> {
         match &mut self.prelude {
-            Some(prelude) if !prelude.marker_seen() => prelude.read(from, &mut self.decoder),
+            Some(prelude) if !prelude.marker_seen() => {
+                prelude.read(from, &mut self.decoder).map(|bytes| Filled { bytes, all: true })
+            }
             _ => {
-                let read = from.read(self.decoder.space())?;
-                self.decoder.filled(read);
-                Ok(read)
+                let space = self.decoder.space();
+                let size = space.len();
+                let bytes = from.read(space)?;
+                self.decoder.filled(bytes);
+                Ok(Filled { bytes, all: bytes == size })
             }
         }
     }
 
-    fn take_frames(&mut self, link: LinkKey, out: &mut Vec<Event>) -> Result<(), String> {
+    fn take_frames(&mut self, link: LinkKey) -> Result<(), String> {
         loop {
             match self.decoder.next_frame() {
-                Ok(Some(Decoded::Frame(frame))) => out.push(Event::Frame { link, frame }),
+                Ok(Some(Decoded::Frame(frame))) => self.input.push(Event::Frame { link, frame }),
                 Ok(Some(Decoded::Oversize(header))) => {
-                    out.push(Event::Oversize { link, frame: without_body(header) });
+                    self.input.push(Event::Oversize { link, frame: without_body(header) });
                 }
                 Ok(None) => return Ok(()),
                 Err(bad) => return Err(bad.to_string()),

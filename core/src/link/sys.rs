@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 
 use polling::{Event, Poller};
@@ -75,6 +76,20 @@ impl Source {
             Kind::Other => self.ready(PollFlags::IN).and_then(|()| rustix::io::read(&self.fd, buf)),
         };
         Ok(read?)
+    }
+
+    /// Sleeps until something can be read, `or` is readable, or `deadline` has passed; whether it was the first.
+    pub(crate) fn await_input(&self, or: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        // More seconds than fit are for ever.
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        let mut fds = [PollFd::new(&self.fd, PollFlags::IN), PollFd::from_borrowed_fd(or, PollFlags::IN)];
+        match poll(&mut fds, timeout.as_ref()) {
+            // An end, too, is something to read.
+            Ok(_) => Ok(fds.first().is_some_and(|link| !link.revents().is_empty())),
+            Err(Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Writes the front of `parts`, as much as fits now; `WouldBlock` if nothing does.

@@ -270,6 +270,12 @@ impl<R: Routes> Machine<R> {
         None
     }
 
+    /// Whether calls wait for a worker.
+    #[must_use]
+    pub fn has_calls(&self) -> bool {
+        !self.desk.queue.is_empty()
+    }
+
     /// A call to what the context itself offers, for [`Action::Service`].
     #[must_use]
     pub fn service_call(&self, key: CallKey) -> Option<Incoming> {

@@ -196,6 +196,19 @@ impl<R: Routes> Machine<R> {
         }
     }
 
+    /// The link by which comes what `peer` sends, if it is up.
+    #[must_use]
+    pub fn link_from(&self, peer: ContextId) -> Option<LinkKey> {
+        let link = self.way_to(peer)?;
+        self.link(link).is_some_and(|l| !l.cut && !l.is_silent()).then_some(link)
+    }
+
+    /// The link to the parent.
+    #[must_use]
+    pub const fn uplink(&self) -> Option<LinkKey> {
+        self.up
+    }
+
     /// A frame from or to `id` passes on a link: a child link must hear of its loss (rule 6).
     pub(super) fn remember_passing(&mut self, link: LinkKey, id: ContextId) {
         if self.link(link).is_some_and(|l| matches!(l.end, LinkEnd::Down { .. })) && id != self.config.me {

@@ -37,7 +37,6 @@ enum Effect {
     Service(CallKey),
     Ids,
     Room(ContextId),
-    CallReady,
     Record {
         from: String,
         body: Body,
@@ -93,9 +92,9 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 Action::Record { src, body } => self.admit_record(state, from, src, body, effects),
                 Action::Note(note) => effects.push(Effect::Tell(told(&note))),
                 Action::Room(dst) => effects.push(Effect::Room(dst)),
+                // Without one that is idle, a worker looks before it waits.
                 Action::CallReady => {
-                    state.calls_ready = state.calls_ready.saturating_add(1).min(state.workers);
-                    effects.push(Effect::CallReady);
+                    effects.wake(state.idle.pop_back().map(|(_, listener)| listener.into()));
                 }
                 // A handler that runs asks when it likes.
                 Action::Cancelled(key) => effects.wake(state.on_cancel.remove(&key).map(Wake::Run)),
@@ -125,7 +124,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 Effect::Wake(wake) => wake.fire(),
                 Effect::Drop(sink) => drop(sink),
                 Effect::Cut(link, reason) => self.cut(&link, reason),
-                Effect::Pause(link, is_paused) => self.watch_link(&link, link.pause(is_paused)),
+                Effect::Pause(link, is_paused) => self.watch_link(&link, link.turn.pause(is_paused)),
                 Effect::Up(link, hello) => {
                     drop(lock(&link.reader).is_up());
                     if let Some(watcher) = &link.watcher {
@@ -150,7 +149,6 @@ impl<R: Routes + Send + 'static> Shared<R> {
                         self.sink.room();
                     }
                 }
-                Effect::CallReady => self.calls.notify_one(),
                 Effect::Record { from, body } => self.sink.foreign(from, body),
                 Effect::Tell(record) => self.sink.record(record),
                 Effect::Shutdown(left) => self.ending(left),
@@ -165,7 +163,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
         if let Some(life) = &self.life {
             life.begin(Why::Told, left);
         }
-        self.calls.notify_all();
+        self.dismiss_workers();
         self.changed.notify_all();
         self.wake_broker();
         if let Some(this) = self.this.upgrade() {

@@ -4,11 +4,12 @@ use std::{io, mem, sync::Arc};
 
 use offshoot_wire::{ContextId, Decoder, Hello};
 
-use super::{Effects, Shared, Way};
+use super::{Effects, Shared, State, Way};
 use crate::{
-    link::{Link, LinkEnd, LinkParts, Source, Writer},
+    lease::Loan,
+    link::{Link, LinkEnd, LinkParts, Outflow, Source, Token, Writer, take_or_give, write_out},
     machine::{LinkKey, NewChild, Routes, Tick},
-    sync::lock,
+    sync::{MutexGuard, lock},
 };
 
 /// Log records of one link that are taken in one second; the rest is counted.
@@ -26,8 +27,8 @@ pub(crate) struct Links {
 
 struct Entry {
     link: Arc<Link>,
-    /// Somebody holds the writer token: a thread that writes, or the broker that waits for room.
-    is_writing: bool,
+    /// With a thread that writes, or the broker that waits for room.
+    token: Token,
     records: Rate,
 }
 
@@ -54,7 +55,7 @@ impl Links {
             self.slots.resize_with(slot.saturating_add(1), || None);
         }
         if let Some(place) = self.slots.get_mut(slot) {
-            *place = Some(Entry { link, is_writing: false, records: Rate::default() });
+            *place = Some(Entry { link, token: Token::default(), records: Rate::default() });
         }
     }
 
@@ -78,15 +79,12 @@ impl Links {
 
     /// Takes the writer token of a link, if it is free.
     pub(super) fn take_token(&mut self, key: LinkKey) -> Option<Arc<Link>> {
-        let entry = self.entry(key).filter(|entry| !entry.is_writing)?;
-        entry.is_writing = true;
-        Some(Arc::clone(&entry.link))
+        let entry = self.entry(key)?;
+        entry.token.take().then(|| Arc::clone(&entry.link))
     }
 
-    fn give_token(&mut self, key: LinkKey) {
-        if let Some(entry) = self.entry(key) {
-            entry.is_writing = false;
-        }
+    fn token(&mut self, key: LinkKey) -> Option<&mut Token> {
+        self.entry(key).map(|entry| &mut entry.token)
     }
 
     pub(super) fn count_record(&mut self, key: LinkKey, now: Tick) -> Verdict {
@@ -95,7 +93,7 @@ impl Links {
     }
 
     pub(super) fn are_written(&self) -> bool {
-        self.slots.iter().flatten().all(|entry| !entry.is_writing)
+        self.slots.iter().flatten().all(|entry| !entry.token.is_taken())
     }
 
     fn entry(&mut self, key: LinkKey) -> Option<&mut Entry> {
@@ -121,6 +119,13 @@ impl Rate {
     }
 }
 
+impl<R: Routes> State<R> {
+    /// The link by which comes what `peer` sends, if it can be read.
+    pub(super) fn link_from(&self, peer: ContextId) -> Option<Arc<Link>> {
+        self.links.get(self.machine.link_from(peer)?).cloned()
+    }
+}
+
 impl<R: Routes + Send + 'static> Shared<R> {
     /// Links a child that has just been started: its id is announced, SETUP is on its way, and calls may follow.
     /// What becomes of it the watcher is told.
@@ -138,7 +143,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
         if let Some(prelude) = lock(&link.reader).prelude() {
             prelude.read_stderr(link.key.slot);
         }
-        self.watch_link(&link, link.pause(false));
+        self.watch_link(&link, link.turn.pause(false));
         Ok(link.key)
     }
 
@@ -208,6 +213,25 @@ impl<R: Routes + Send + 'static> Shared<R> {
         self.look(|state| state.links.at(slot))
     }
 
+    /// Takes the turn of a link, if it is free.
+    pub(crate) fn hold(&self, link: Arc<Link>) -> Option<Loan> {
+        match link.turn.take() {
+            Ok(generation) => generation.map(|generation| Loan { link, generation }),
+            Err(error) => {
+                self.watch_link(&link, Err(error));
+                None
+            }
+        }
+    }
+
+    /// The links that others than the broker read.
+    pub(crate) fn lent_links(&self) -> Vec<Arc<Link>> {
+        self.look(|state| {
+            let links = state.links.slots.iter().flatten().map(|entry| &entry.link);
+            links.filter(|link| link.turn.is_lent()).cloned().collect()
+        })
+    }
+
     /// Whoever waits for the links to end looks again.
     pub(crate) fn link_gone(&self) {
         self.changed.notify_all();
@@ -222,51 +246,57 @@ impl<R: Routes + Send + 'static> Shared<R> {
 
     /// Writes what there is for a link. The caller holds its writer token, and has given it on or back afterwards.
     pub(crate) fn flush(&self, link: &Arc<Link>, quantum: usize, effects: &mut Effects) {
-        let mut writer = lock(&link.writer);
-        let mut written = 0;
-        loop {
-            if writer.is_empty() && !self.refill(link, &mut writer, effects) {
-                return;
-            }
-            if written >= quantum {
-                break;
-            }
-            match writer.write(link.output()) {
-                Ok(bytes) => written = written.saturating_add(bytes),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => {
-                    // The peer's last words may still be there to read: the reader declares the end. The token is
-                    // kept, so that nobody tries again.
-                    writer.clear();
-                    return self.condemn(link, LinkEnd::closed(format!("the link broke: {error}")));
-                }
-            }
-        }
-        self.watch_link(link, link.want_write());
+        let writer = lock(&link.writer);
+        write_out(&mut Flow { shared: self, link, writer, effects }, quantum);
+    }
+}
+
+/// One link being written.
+struct Flow<'a, R: Routes> {
+    shared: &'a Shared<R>,
+    link: &'a Arc<Link>,
+    writer: MutexGuard<'a, Writer>,
+    effects: &'a mut Effects,
+}
+
+impl<R: Routes + Send + 'static> Outflow for Flow<'_, R> {
+    fn is_begun(&self) -> bool {
+        !self.writer.is_empty()
     }
 
-    /// Takes frames from the machine; without any, the token is free again. Both under one lock, so that a frame
-    /// that is queued in between finds the token free or its frame taken.
-    fn refill(&self, link: &Arc<Link>, writer: &mut Writer, effects: &mut Effects) -> bool {
-        let is_ending = {
-            let mut guard = lock(&self.state);
-            let state = &mut *guard;
+    fn refill(&mut self) -> bool {
+        let (shared, key, writer) = (self.shared, self.link.key, &mut *self.writer);
+        let take = |state: &mut State<R>| {
             while writer.has_room() {
-                let Some(frame) = state.machine.pull(link.key, &mut state.out) else { break };
+                let Some(frame) = state.machine.pull(key, &mut state.out) else { break };
                 writer.push(frame);
             }
-            if writer.is_empty() {
-                state.links.give_token(link.key);
-            }
-            self.settle(state, None, effects);
-            state.machine.is_closing()
+            !writer.is_empty()
         };
-        for frame in writer.frames() {
-            self.hooks().frame(link.key, Way::Out, frame);
+        let (has_taken, mut state) = take_or_give(&shared.state, take, |state| state.links.token(key));
+        shared.settle(&mut state, None, self.effects);
+        let is_ending = state.machine.is_closing();
+        drop(state);
+        for frame in self.writer.frames() {
+            shared.hooks().frame(key, Way::Out, frame);
         }
-        if is_ending && writer.is_empty() {
-            self.changed.notify_all();
+        if is_ending && !has_taken {
+            shared.changed.notify_all();
         }
-        !writer.is_empty()
+        has_taken
+    }
+
+    fn write(&mut self) -> io::Result<usize> {
+        self.writer.write(self.link.output())
+    }
+
+    fn leave_to_broker(&mut self) {
+        self.shared.watch_link(self.link, self.link.turn.want_write());
+    }
+
+    /// The peer's last words may still be there to read: the reader declares the end.
+    fn broke(&mut self, error: &io::Error) {
+        self.writer.clear();
+        self.shared.condemn(self.link, LinkEnd::closed(format!("the link broke: {error}")));
     }
 }

@@ -12,7 +12,8 @@ mod sinks;
 
 use std::{
     any::Any,
-    collections::BTreeMap,
+    cell::Cell,
+    collections::{BTreeMap, VecDeque},
     fmt, io,
     sync::{
         Arc, Condvar, Mutex, Weak,
@@ -28,12 +29,13 @@ pub(crate) use self::effects::Effects;
 use self::{links::Links, sinks::Sinks};
 use crate::{
     close::Life,
+    lease::{Lease, wait_reading},
     machine::{Actions, CallKey, Config, Incoming, LinkKey, Machine, Routes, Tick},
     node::Node,
     sink::Sink,
     stdio::Capture,
     sync::{lock, rest},
-    wake::Run,
+    wake::{Listener, Run, Wake},
 };
 
 /// What a program that has children does beside routing. Called with no lock held, mostly by the broker: must not
@@ -79,8 +81,6 @@ pub struct Shared<R: Routes> {
     state: Mutex<State<R>>,
     /// Room to send, a worker free, a link gone, all written, the end: whoever waits for one of these looks again.
     changed: Condvar,
-    /// A call waits for a worker, or none will come any more.
-    calls: Condvar,
     pub(crate) sink: Arc<Sink>,
     /// The captured outputs of this process, if they are.
     pub(crate) stdio: Mutex<Vec<Capture>>,
@@ -103,9 +103,8 @@ pub(crate) struct State<R> {
     on_cancel: BTreeMap<CallKey, Arc<dyn Run>>,
     /// The broker sleeps until then.
     sleeps_until: Option<Tick>,
-    /// Wake-ups that no worker has taken up yet.
-    calls_ready: usize,
-    workers: usize,
+    /// Workers that wait for a call; the one that reads the link to the parent is the last, and served first.
+    idle: VecDeque<(usize, Listener)>,
     busy_workers: usize,
     is_stopped: bool,
 }
@@ -149,13 +148,11 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 sinks: Sinks::default(),
                 on_cancel: BTreeMap::new(),
                 sleeps_until: None,
-                calls_ready: 0,
-                workers: 0,
+                idle: VecDeque::new(),
                 busy_workers: 0,
                 is_stopped: false,
             }),
             changed: Condvar::new(),
-            calls: Condvar::new(),
             sink: Arc::clone(&sink),
             stdio: Mutex::new(Vec::new()),
             life,
@@ -176,22 +173,22 @@ impl<R: Routes + Send + 'static> Shared<R> {
     /// Runs the machine under the lock, then does what it asked for.
     pub(crate) fn with<T>(&self, run: impl FnOnce(&mut State<R>, Tick) -> T) -> T {
         let mut effects = Effects::default();
-        let mut state = lock(&self.state);
-        let value = run(&mut state, self.now());
-        self.settle(&mut state, None, &mut effects);
-        drop(state);
+        let value = self.decide(None, &mut effects, run);
         self.act(effects);
         value
     }
 
-    /// As [`with`](Self::with), for what came by one link.
-    pub(crate) fn with_input<T>(&self, link: LinkKey, run: impl FnOnce(&mut State<R>, Tick) -> T) -> T {
-        let mut effects = Effects::default();
+    /// Runs the machine under the lock; what it asked for is left to be done. `from` is the link by which came what
+    /// caused it.
+    pub(crate) fn decide<T>(
+        &self,
+        from: Option<LinkKey>,
+        effects: &mut Effects,
+        run: impl FnOnce(&mut State<R>, Tick) -> T,
+    ) -> T {
         let mut state = lock(&self.state);
         let value = run(&mut state, self.now());
-        self.settle(&mut state, Some(link), &mut effects);
-        drop(state);
-        self.act(effects);
+        self.settle(&mut state, from, effects);
         value
     }
 
@@ -259,33 +256,63 @@ impl<R: Routes + Send + 'static> Shared<R> {
 /// What workers need.
 impl<R: Routes + Send + 'static> Shared<R> {
     pub(crate) fn set_workers(&self, workers: usize) {
-        self.with(|state, _| {
-            state.workers = workers;
-            state.machine.set_workers(workers);
-        });
+        self.with(|state, _| state.machine.set_workers(workers));
     }
 
-    /// The next call, in order of arrival; `None` once no more are taken. Blocks.
-    pub(crate) fn next_call(&self, worker: usize) -> Option<Incoming> {
-        loop {
-            let taken = self.with(|state, now| {
-                let call = state.machine.take_call(now, worker, &mut state.out);
-                state.busy_workers += usize::from(call.is_some());
-                call
-            });
-            if taken.is_some() {
-                return taken;
+    /// The next call, in order of arrival; `None` once no more are taken. Blocks, and reads the link to the parent
+    /// meanwhile unless somebody else does.
+    pub(crate) fn next_call(
+        &self,
+        node: &Arc<dyn Node>,
+        worker: usize,
+        lease: Option<Lease>,
+    ) -> Option<Incoming> {
+        let reads = Cell::new(lease.is_some());
+        let take = || {
+            let lease = self.watch_for_calls(node);
+            reads.set(lease.is_some());
+            lease
+        };
+        // Woken when a call is ready, and when the context begins to end.
+        wait_reading(lease, take, None, |listener| self.look_for_call(worker, listener, reads.get()))
+            .flatten()
+    }
+
+    /// The turn of the link to the parent, for a worker that has nothing else to do.
+    pub(crate) fn watch_for_calls(&self, node: &Arc<dyn Node>) -> Option<Lease> {
+        let link = self.look(|state| {
+            let up = state.machine.uplink().filter(|_| !state.machine.has_calls());
+            up.and_then(|up| state.links.get(up)).cloned()
+        });
+        link.and_then(|link| self.hold(link)).map(|loan| Lease::new(node, loan))
+    }
+
+    /// Takes a call, or learns that none will come; else `listener` is told of either.
+    fn look_for_call(&self, worker: usize, listener: &Listener, reads: bool) -> Option<Option<Incoming>> {
+        self.with(|state, now| {
+            state.idle.retain(|(idle, _)| *idle != worker);
+            let call = state.machine.take_call(now, worker, &mut state.out);
+            if call.is_some() {
+                state.busy_workers += 1;
+                return Some(call);
             }
-            let mut state = lock(&self.state);
-            // Notified when a call is ready, and when the context begins to end.
-            while state.calls_ready == 0 {
-                if state.is_stopped || state.machine.is_closing() {
-                    return None;
-                }
-                state = rest(&self.calls, state, None);
+            if state.is_stopped || state.machine.is_closing() {
+                return Some(None);
             }
-            state.calls_ready -= 1;
-        }
+            let entry = (worker, listener.clone());
+            if reads {
+                state.idle.push_back(entry);
+            } else {
+                state.idle.push_front(entry);
+            }
+            None
+        })
+    }
+
+    /// No call will come any more.
+    fn dismiss_workers(&self) {
+        let idle = std::mem::take(&mut lock(&self.state).idle);
+        idle.into_iter().for_each(|(_, listener)| Wake::from(listener).fire());
     }
 
     pub(crate) fn release_worker(&self, worker: usize) {
@@ -333,7 +360,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
         });
         if !was_stopped {
             self.is_stopped.store(true, Ordering::Release);
-            self.calls.notify_all();
+            self.dismiss_workers();
             self.changed.notify_all();
             self.sink.end();
             if let Some(life) = &self.life {

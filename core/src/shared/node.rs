@@ -9,8 +9,9 @@ use offshoot_wire::{Body, ContextId, Direction, End, Handle};
 
 use super::{Effects, Shared, State, sinks::Sink};
 use crate::{
+    lease::Loan,
     machine::{BadEnd, CallKey, Outgoing, Owner, Progress, Routes, Standing, StreamUnsent, Tick, Unsent},
-    node::{CallSink, Held, Node, StreamSink},
+    node::{CallSink, Held, Node, StreamSink, Then},
     sync::{lock, rest},
     wake::Run,
 };
@@ -72,12 +73,38 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
         self.start.checked_add(Duration::from_millis(at.0)).unwrap_or(self.start)
     }
 
-    fn call(&self, call: Outgoing, sink: Arc<dyn CallSink>) -> Result<Handle, Unsent> {
-        self.with(|state, now| {
-            let handle = state.machine.call(now, call, &mut state.out)?;
-            state.sinks.insert(handle, Sink::Call(sink));
-            Ok(handle)
-        })
+    fn call(
+        &self,
+        call: Outgoing,
+        sink: Arc<dyn CallSink>,
+        then: Then,
+    ) -> Result<(Handle, Option<Loan>), Unsent> {
+        let mut effects = Effects::default();
+        let (called, link) = self.decide(None, &mut effects, |state, now| {
+            let to = call.dst;
+            let called = state.machine.call(now, call, &mut state.out);
+            let mut link = None;
+            if let Ok(handle) = &called {
+                state.sinks.insert(*handle, Sink::Call(sink));
+                link = if then == Then::Wait { state.link_from(to) } else { None };
+            }
+            (called, link)
+        });
+        let loan = link.and_then(|link| self.hold(link));
+        self.act(effects);
+        called.map(|handle| (handle, loan))
+    }
+
+    fn take_turn(&self, peer: ContextId) -> Option<Loan> {
+        self.look(|state| state.link_from(peer)).and_then(|link| self.hold(link))
+    }
+
+    fn read(&self, loan: &Loan) {
+        self.read_lent(loan);
+    }
+
+    fn give_back(&self, loan: &Loan) {
+        self.watch_link(&loan.link, loan.link.turn.give(loan.generation));
     }
 
     fn cancel(&self, call: Held) -> Progress {

@@ -1,0 +1,25 @@
+//! The mistakes that the models must catch, at no cost where there is no loom.
+
+/// A mistake to make on purpose, in a model alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// The poller is not asked to watch again when a turn is given back.
+    GiveSilently,
+    /// A turn that was taken away is given back all the same.
+    GiveTwice,
+    /// The broker asks the poller for what another reads.
+    ArmWhileLent,
+    /// The writer token is given back some time after there was nothing more to write.
+    GiveTokenLate,
+    /// A writer that finds no room keeps the token without asking to be told of room.
+    StallSilently,
+}
+
+/// Whether the running model asked for this mistake.
+#[cfg(not(loom))]
+pub(crate) const fn has(_: Flaw) -> bool {
+    false
+}
+
+#[cfg(loom)]
+pub(crate) use crate::model::has;

@@ -1,0 +1,80 @@
+//! Who writes a link: whoever finds its token free writes until nothing waits, or leaves the rest to the broker.
+
+use std::io;
+
+use crate::{
+    flaw::{Flaw, has},
+    sync::{Mutex, MutexGuard, lock},
+};
+
+/// The right to write a link. It lies under the lock under which frames are queued, and whoever has queued one tries to
+/// take it under that very lock.
+#[derive(Debug, Default)]
+pub(crate) struct Token {
+    is_taken: bool,
+}
+
+impl Token {
+    /// Takes it, if it is free.
+    pub(crate) const fn take(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_taken, true)
+    }
+
+    pub(crate) const fn is_taken(&self) -> bool {
+        self.is_taken
+    }
+}
+
+/// What a holder of the token writes, and where to.
+pub(crate) trait Outflow {
+    /// Whether something that was taken from the queue has not been written yet.
+    fn is_begun(&self) -> bool;
+    /// Takes what comes next, by [`take_or_give`]; whether there was anything.
+    fn refill(&mut self) -> bool;
+    /// Writes what fits now, and tells how many bytes.
+    fn write(&mut self) -> io::Result<usize>;
+    /// Leaves the token to the broker, which goes on when there is room.
+    fn leave_to_broker(&mut self);
+    /// Nothing can be written any more. The token is kept, so that nobody tries again.
+    fn broke(&mut self, error: &io::Error);
+}
+
+/// Writes what waits, about `quantum` bytes at most. The caller holds the token, and has given it on or back afterwards.
+pub(crate) fn write_out(flow: &mut impl Outflow, quantum: usize) {
+    let mut written = 0_usize;
+    loop {
+        if !flow.is_begun() && !flow.refill() {
+            return;
+        }
+        if written >= quantum {
+            break;
+        }
+        match flow.write() {
+            Ok(bytes) => written = written.saturating_add(bytes),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return flow.broke(&error),
+        }
+    }
+    if !has(Flaw::StallSilently) {
+        flow.leave_to_broker();
+    }
+}
+
+/// Takes what comes next from the queue; without any the token is free again. Both under one lock, so that a frame that
+/// is queued in between finds the token free or is taken.
+pub(crate) fn take_or_give<'q, Q>(
+    queue: &'q Mutex<Q>,
+    take: impl FnOnce(&mut Q) -> bool,
+    token: impl FnOnce(&mut Q) -> Option<&mut Token>,
+) -> (bool, MutexGuard<'q, Q>) {
+    let mut guard = lock(queue);
+    let has_taken = take(&mut guard);
+    if has(Flaw::GiveTokenLate) {
+        drop(guard);
+        guard = lock(queue);
+    }
+    if !has_taken && let Some(token) = token(&mut guard) {
+        token.is_taken = false;
+    }
+    (has_taken, guard)
+}

@@ -1,0 +1,156 @@
+//! Who reads a link: the broker, told by the poller, or for a while one thread that waits for what will come by it.
+//!
+//! A thread takes the turn before it writes, polls the link itself, and gives the turn back at once; the poller is
+//! silent about what comes meanwhile. The right is a number, so that it can be taken away without a word: its holder
+//! finds that out before it polls the next time, and what it gives back then is no longer its own.
+
+use std::io;
+
+use crate::{
+    flaw::{Flaw, has},
+    sync::{Mutex, lock},
+};
+
+/// The descriptors of a link, as a poller is told of them.
+pub(crate) trait Watch {
+    /// Asks for one event; the last to ask is who is heard.
+    fn watch(&self, interest: Interest) -> io::Result<()>;
+    /// No event comes any more.
+    fn forget(&self);
+}
+
+/// What the poller is to tell of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Interest {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+}
+
+/// The right to read in the broker's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Generation(u64);
+
+/// Who reads a link, and what the poller is asked for because of it. Its lock is the one that is held across a system
+/// call: what was asked for last must also be what the kernel hears last.
+#[derive(Debug)]
+pub(crate) struct Turn<W> {
+    watched: W,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    is_open: bool,
+    /// Nobody reads; as it is until the first look at the link has been taken.
+    is_paused: bool,
+    /// The broker holds the writer token, and waits for room.
+    wants_write: bool,
+    /// Who reads in the broker's place.
+    lent: Option<Generation>,
+    last: Generation,
+}
+
+impl<W: Watch> Turn<W> {
+    /// A link that nobody reads yet.
+    pub(crate) fn new(watched: W) -> Self {
+        let last = Generation(0);
+        let state = State { is_open: true, is_paused: true, wants_write: false, lent: None, last };
+        Self { watched, state: Mutex::new(state) }
+    }
+
+    pub(crate) const fn watched(&self) -> &W {
+        &self.watched
+    }
+
+    /// Takes the turn; `None` if the link is not to be read, or another thread reads it.
+    pub(crate) fn take(&self) -> io::Result<Option<Generation>> {
+        let mut state = lock(&self.state);
+        if !state.is_open || state.is_paused || state.lent.is_some() {
+            return Ok(None);
+        }
+        state.last = Generation(state.last.0.wrapping_add(1));
+        state.lent = Some(state.last);
+        self.arm(&state)?;
+        Ok(state.lent)
+    }
+
+    /// Whether this right still holds.
+    pub(crate) fn is_held(&self, by: Generation) -> bool {
+        lock(&self.state).lent == Some(by)
+    }
+
+    /// Gives the turn back to the broker, if it is still the holder's. Nothing complete may be left in the decoder:
+    /// the poller tells of what has not been read, and of nothing else.
+    pub(crate) fn give(&self, by: Generation) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        if state.lent != Some(by) && !has(Flaw::GiveTwice) {
+            return Ok(());
+        }
+        state.lent = None;
+        if has(Flaw::GiveSilently) { Ok(()) } else { self.arm(&state) }
+    }
+
+    /// Stops reading, whoever reads, or begins again with the broker.
+    pub(crate) fn pause(&self, is_paused: bool) -> io::Result<()> {
+        self.change(|state| {
+            state.is_paused = is_paused;
+            state.lent = None;
+        })
+    }
+
+    /// Leaves the writer token to the broker, which goes on when there is room.
+    pub(crate) fn want_write(&self) -> io::Result<()> {
+        self.change(|state| state.wants_write = true)
+    }
+
+    /// Whether the writer token was left to the broker; it is its own then.
+    pub(crate) fn take_write_wish(&self) -> bool {
+        std::mem::take(&mut lock(&self.state).wants_write)
+    }
+
+    /// Whether a thread reads in the broker's place.
+    pub(crate) fn is_lent(&self) -> bool {
+        lock(&self.state).lent.is_some()
+    }
+
+    /// Whether the broker is to read. What it is told may be old: a hang-up is told of whatever it asked for.
+    pub(crate) fn is_brokers(&self) -> bool {
+        let state = lock(&self.state);
+        !state.is_paused && state.lent.is_none()
+    }
+
+    /// The broker asks again, after each event: the poller forgets what it has told.
+    pub(crate) fn rearm(&self) -> io::Result<()> {
+        let state = lock(&self.state);
+        // Who asks for nothing is told of a hang-up all the same, and would be told of it over and over.
+        if state.interest() == Interest::default() { Ok(()) } else { self.arm(&state) }
+    }
+
+    /// The link has ended: nobody reads it, no event comes.
+    pub(crate) fn close(&self) {
+        let mut state = lock(&self.state);
+        state.is_open = false;
+        state.lent = None;
+        self.watched.forget();
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        change(&mut state);
+        self.arm(&state)
+    }
+
+    fn arm(&self, state: &State) -> io::Result<()> {
+        if !state.is_open {
+            return Ok(());
+        }
+        self.watched.watch(state.interest())
+    }
+}
+
+impl State {
+    fn interest(&self) -> Interest {
+        let is_brokers = self.lent.is_none() || has(Flaw::ArmWhileLent);
+        Interest { read: is_brokers && !self.is_paused, write: self.wants_write }
+    }
+}

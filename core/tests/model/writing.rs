@@ -1,0 +1,167 @@
+//! Senders write a link themselves, or queue behind whoever writes, and the broker goes on where there was no room.
+
+use std::{collections::VecDeque, io};
+
+use loom::{
+    sync::{Arc, Condvar, Mutex},
+    thread,
+};
+
+use crate::{
+    finds,
+    flaw::Flaw,
+    holds,
+    sync::lock,
+    token::{Outflow, Token, take_or_give, write_out},
+};
+
+/// What a sender may write of others' frames: one of them.
+const QUANTUM: usize = 1;
+
+#[derive(Default)]
+struct Queue {
+    token: Token,
+    frames: VecDeque<u8>,
+}
+
+/// A socket that takes one frame at a time, and who waits for it.
+#[derive(Default)]
+struct Socket {
+    full: Option<u8>,
+    /// The broker holds the token, and waits for room.
+    is_left: bool,
+    is_stopped: bool,
+}
+
+#[derive(Default)]
+struct Link {
+    queue: Mutex<Queue>,
+    /// What was taken from the queue; only the holder of the token is here.
+    batch: Mutex<Option<u8>>,
+    socket: Mutex<Socket>,
+    changed: Condvar,
+}
+
+struct Flow<'a> {
+    link: &'a Link,
+    quantum: usize,
+}
+
+impl Outflow for Flow<'_> {
+    fn is_begun(&self) -> bool {
+        lock(&self.link.batch).is_some()
+    }
+
+    fn refill(&mut self) -> bool {
+        let mut batch = self.link.batch.try_lock().expect("two write at once");
+        let take = |queue: &mut Queue| {
+            *batch = queue.frames.pop_front();
+            batch.is_some()
+        };
+        take_or_give(&self.link.queue, take, |queue| Some(&mut queue.token)).0
+    }
+
+    fn write(&mut self) -> io::Result<usize> {
+        let mut batch = self.link.batch.try_lock().expect("two write at once");
+        let mut socket = lock(&self.link.socket);
+        if socket.full.is_some() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        socket.full = batch.take();
+        self.link.changed.notify_all();
+        Ok(1)
+    }
+
+    fn leave_to_broker(&mut self) {
+        lock(&self.link.socket).is_left = true;
+        self.link.changed.notify_all();
+    }
+
+    fn broke(&mut self, error: &io::Error) {
+        panic!("{error}");
+    }
+}
+
+impl Link {
+    fn send(&self, frame: u8) {
+        let may_write = {
+            let mut queue = lock(&self.queue);
+            queue.frames.push_back(frame);
+            queue.token.take()
+        };
+        if may_write {
+            self.write(QUANTUM);
+        }
+    }
+
+    fn write(&self, quantum: usize) {
+        write_out(&mut Flow { link: self, quantum }, quantum);
+    }
+
+    /// The broker writes on where somebody found no room, or had written enough.
+    fn broke(&self) {
+        loop {
+            let mut socket = lock(&self.socket);
+            while !(socket.is_stopped || (socket.is_left && socket.full.is_none())) {
+                socket = self.changed.wait(socket).unwrap();
+            }
+            if !std::mem::take(&mut socket.is_left) {
+                return;
+            }
+            drop(socket);
+            self.write(2);
+        }
+    }
+
+    /// The peer takes a frame.
+    fn receive(&self) -> u8 {
+        let mut socket = lock(&self.socket);
+        loop {
+            if let Some(frame) = socket.full.take() {
+                self.changed.notify_all();
+                return frame;
+            }
+            socket = self.changed.wait(socket).unwrap();
+        }
+    }
+}
+
+/// Two send two frames each way of chance: all come, each sender's in order.
+#[test]
+fn what_two_send_comes_once_and_in_order() {
+    holds(|| {
+        let link = Arc::new(Link::default());
+        let spawn = |run: fn(&Link)| {
+            let link = Arc::clone(&link);
+            thread::spawn(move || run(&link))
+        };
+        let broker = spawn(Link::broke);
+        let senders = [
+            spawn(|link| {
+                link.send(1);
+                link.send(2);
+            }),
+            spawn(|link| link.send(10)),
+        ];
+        let mut came = [link.receive(), link.receive(), link.receive()];
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        lock(&link.socket).is_stopped = true;
+        link.changed.notify_all();
+        broker.join().unwrap();
+        assert!(!lock(&link.queue).token.is_taken() || lock(&link.socket).is_left);
+        let own: Vec<u8> = came.iter().copied().filter(|frame| *frame < 10).collect();
+        assert_eq!(own, [1, 2]);
+        came.sort_unstable();
+        assert_eq!(came, [1, 2, 10]);
+    });
+}
+
+#[test]
+fn a_token_given_back_after_the_look_leaves_a_frame_behind() {
+    finds(Flaw::GiveTokenLate, "writing::what_two_send_comes_once_and_in_order");
+}
+
+#[test]
+fn a_writer_that_finds_no_room_and_says_nothing_leaves_a_frame_behind() {
+    finds(Flaw::StallSilently, "writing::what_two_send_comes_once_and_in_order");
+}
