@@ -45,7 +45,7 @@ pub struct Connecting {
 }
 
 enum State {
-    Asked(Pending<Answer>),
+    Asked(Box<Pending<Answer>>),
     Failed(ConnectError),
     Over,
 }
@@ -53,7 +53,7 @@ enum State {
 impl Connecting {
     /// Asks `maker` for a child.
     pub(crate) fn new(maker: &Context, plan: Plan) -> Self {
-        let state = ask(maker, &plan).map_or_else(State::Failed, State::Asked);
+        let state = ask(maker, &plan).map_or_else(State::Failed, |pending| State::Asked(Box::new(pending)));
         Self { maker: maker.clone(), plan, state }
     }
 
@@ -95,7 +95,7 @@ impl Connecting {
         wait: impl FnOnce(Pending<Answer>) -> Result<Answer, CallError>,
     ) -> Result<Context, ConnectError> {
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Asked(pending) => self.judge(wait(pending)),
+            State::Asked(pending) => self.judge(wait(*pending)),
             State::Failed(error) => Err(error),
             State::Over => Err(self.error(Phase::Allocate, ConnectErrorKind::Cancelled)),
         }
@@ -179,7 +179,7 @@ impl Future for Connecting {
 
     fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
         match &mut self.state {
-            State::Asked(pending) => match Pin::new(pending).poll(task) {
+            State::Asked(pending) => match Pin::new(&mut **pending).poll(task) {
                 Poll::Ready(answer) => {
                     self.state = State::Over;
                     Poll::Ready(self.judge(answer))
