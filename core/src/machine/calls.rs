@@ -128,7 +128,7 @@ impl<R: Routes> Machine<R> {
         let flow = FlowKey::new(self.config.me, dst, handle);
         let waits = self.way_to(dst).and_then(|link| self.link(link)).map_or(0, |l| l.outbox.cost_of(&flow));
         let cost = body.len().saturating_add(FRAME_COST);
-        if waits > 0 && waits.saturating_add(cost) > self.credits.left(dst, Window::Calls) {
+        if waits > 0 && waits.saturating_add(cost) > self.credits.left(dst, Window::Calls, None) {
             self.waiting_room.insert(dst);
             return Err(Unsent::Full(body));
         }

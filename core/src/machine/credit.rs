@@ -26,6 +26,9 @@ pub(super) struct Credits {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Sending {
     left: u32,
+    /// Our end of the stream whose window it is: the next stream there may bear the handle of one that is not quite over
+    /// here.
+    by: Option<Handle>,
     /// Nobody seems to be there: it goes as soon as all that was spent has come back.
     dissolving: bool,
 }
@@ -62,14 +65,18 @@ impl Credits {
     }
 
     /// The bytes that may go to this window now.
-    pub(super) fn left(&self, dst: ContextId, window: Window) -> usize {
-        self.sending.get(&(dst, window)).map_or(self.start, |account| account.left) as usize
+    pub(super) fn left(&self, dst: ContextId, window: Window, by: Option<Handle>) -> usize {
+        let account = self.sending.get(&(dst, window)).filter(|account| account.by == by);
+        account.map_or(self.start, |account| account.left) as usize
     }
 
     /// Bytes have left.
-    pub(super) fn spend(&mut self, dst: ContextId, window: Window, bytes: usize) {
-        let new = Sending { left: self.start, dissolving: false };
-        let account = self.sending.entry((dst, window)).or_insert(new);
+    pub(super) fn spend(&mut self, dst: ContextId, window: Window, by: Option<Handle>, bytes: usize) {
+        let new = Sending { left: self.start, by, dissolving: false };
+        let account = self.sending.entry((dst, window)).or_insert_with(|| new.clone());
+        if account.by != by {
+            *account = new;
+        }
         account.left = account.left.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
         account.dissolving = false;
     }
@@ -153,8 +160,9 @@ impl Credits {
 
     /// A stream has ended that had the handle `ours` here and `theirs` at `peer`: both its windows go.
     pub(super) fn forget_stream(&mut self, peer: ContextId, ours: Handle, theirs: Option<Handle>) {
-        if let Some(theirs) = theirs {
-            self.sending.remove(&(peer, Window::Stream(theirs)));
+        let sending = theirs.map(|theirs| (peer, Window::Stream(theirs)));
+        if let Some(key) = sending.filter(|key| self.sending.get(key).is_some_and(|a| a.by == Some(ours))) {
+            self.sending.remove(&key);
         }
         if let Some(account) = self.receiving.remove(&(peer, Window::Stream(ours))) {
             self.budget += u64::from(account.size.saturating_sub(self.start));

@@ -58,6 +58,11 @@ impl Queued {
         Self { frame, sent: 0, window: Some(window), from: None }
     }
 
+    /// Our end of the stream that it belongs to.
+    pub(super) fn spender(&self) -> Option<Handle> {
+        self.frame.reply_to.handle().filter(|_| matches!(self.window, Some(Window::Stream(_))))
+    }
+
     /// The memory it holds.
     pub(super) fn weight(&self) -> u64 {
         (self.frame.body.capacity() + FRAME_COST) as u64
@@ -258,7 +263,7 @@ impl Outbox {
         let flow = self.flows.get_mut(&key)?;
         let head = flow.queue.front_mut()?;
         let left = match head.window {
-            Some(window) => credits.left(head.frame.dst, window),
+            Some(window) => credits.left(head.frame.dst, window, head.spender()),
             None => usize::MAX,
         };
         let rest = head.frame.body.len().saturating_sub(head.sent);
@@ -270,7 +275,7 @@ impl Outbox {
         }
         let window = head.window;
         if let Some(window) = window {
-            credits.spend(head.frame.dst, window, chunk + FRAME_COST);
+            credits.spend(head.frame.dst, window, head.spender(), chunk + FRAME_COST);
         }
         if chunk < rest || head.sent > 0 {
             let frame = piece(head, chunk);

@@ -234,3 +234,28 @@ fn nothing_is_remembered_about_a_context_that_nobody_knows_once_its_credit_is_ba
     leaf.gets(frame(COUSIN, ME, Handle::CREDIT, 0, encode(&back)));
     assert_eq!(leaf.machine.remembers(), std::collections::BTreeSet::new());
 }
+
+// protocol 8.1
+#[test]
+fn a_stream_has_a_window_of_its_own_though_its_handle_was_that_of_one_which_has_not_ended_here() {
+    let mut leaf = Bed::leaf_with(small_windows(1024));
+    let long = item(&"x".repeat(700));
+    let open = |leaf: &mut Bed<_>| {
+        let ours = leaf.machine.export(COUSIN, Direction::Sends);
+        leaf.gets(frame(COUSIN, ME, ours, THEIRS.number(), encode(&StreamHead::Open)));
+        leaf.with(|machine, now, out| machine.stream_send(now, ours, long.clone().into(), out)).unwrap();
+        ours
+    };
+    let old = open(&mut leaf);
+    leaf.with(|machine, _, out| machine.stream_close(old, None, out));
+    assert_eq!(leaf.says().len(), 2, "an item and the close");
+    // Its other end has closed too and used its handle again, and the word of that is late.
+    let new = open(&mut leaf);
+    assert_eq!(leaf.says().len(), 1, "the whole item");
+    leaf.with(|machine, now, out| machine.stream_send(now, new, long.clone().into(), out)).unwrap();
+    leaf.gets(frame(COUSIN, ME, old, THEIRS.number(), encode(&StreamHead::Close)));
+    assert!(cost(&leaf.says()) < 1024 - 700);
+    let credit = Credit { window: Window::Stream(THEIRS), bytes: 1024 };
+    leaf.gets(frame(COUSIN, ME, Handle::CREDIT, 0, encode(&credit)));
+    assert_ne!(leaf.says(), []);
+}
