@@ -114,6 +114,8 @@ pub struct Context {
     /// The calls that its handlers work on.
     pub tasks: BTreeMap<CallKey, Task>,
     waits: BTreeMap<Handle, Wait>,
+    /// Handles of calls that handed on ends whose home is elsewhere, until they are used again.
+    handed_on: BTreeSet<Handle>,
     /// Its ends of streams.
     pub ends: BTreeMap<Handle, EndUser>,
     watches: BTreeSet<Handle>,
@@ -145,6 +147,7 @@ impl Context {
             has_calls: false,
             tasks: BTreeMap::new(),
             waits: BTreeMap::new(),
+            handed_on: BTreeSet::new(),
             ends: BTreeMap::new(),
             watches: BTreeSet::new(),
             stirred: BTreeSet::new(),
@@ -276,6 +279,7 @@ impl Context {
             Some((End { home: self.me(), handle, direction }, stream))
         });
         let ends: Vec<End> = given.iter().map(|(end, _)| *end).collect();
+        let hands_on = ends.iter().any(|end| end.home != self.me());
         let args =
             Args { call: no, job, stream: given.map(|(_, stream)| stream), pad: job::pad(call.arg_bytes) };
         let left = call.within_ms;
@@ -297,6 +301,11 @@ impl Context {
             Ok(handle) => {
                 io.history.calls[no as usize].handle = Some(handle);
                 let wait = Wait { call: no, nested_in, taste: call.taste };
+                if hands_on {
+                    self.handed_on.insert(handle);
+                } else {
+                    self.handed_on.remove(&handle);
+                }
                 if self.waits.insert(handle, wait).is_some() {
                     io.history.wrong("I1", format!("handle {handle} was given out while its call is open"));
                 }
@@ -348,6 +357,9 @@ impl Context {
         let mut out = Actions::new();
         let progress = self.router.cancel(io.now, handle, &mut out);
         io.history.end(wait.call, CallEnd::Cancelled(progress));
+        if let Some(key) = wait.nested_in {
+            self.answer(key, 0, None, &mut out, io);
+        }
         self.act(out, io);
     }
 
@@ -375,7 +387,10 @@ impl Context {
     pub fn work(&mut self, io: &mut Io<'_>) {
         let mut out = Actions::new();
         if let Some(worker) = self.workers.iter().position(|busy| !busy) {
-            match self.router.take_call(io.now, worker, &mut out) {
+            let call = self.router.take_call(io.now, worker, &mut out);
+            // What that call's machine wants done is done before a handler can speak to it again.
+            self.act(std::mem::take(&mut out), io);
+            match call {
                 Some(call) => self.run(worker, call, &mut out, io),
                 None => self.has_calls = false,
             }
@@ -440,8 +455,13 @@ impl Context {
             Job::HandOn(dst, job) => {
                 let given = call.ends.first().and_then(|end| {
                     let handle = self.router.import(call.src, *end).ok()?;
-                    let end = self.router.hand_on(handle, dst, out).ok()?;
-                    Some((end, args.stream?))
+                    match self.router.hand_on(handle, dst, out) {
+                        Ok(end) => Some((end, args.stream?)),
+                        Err(_) => {
+                            self.router.stream_close(handle, None, out);
+                            None
+                        }
+                    }
                 });
                 if given.is_none() {
                     return self.answer(key, 0, None, out, io);
@@ -686,13 +706,15 @@ impl Context {
         let dead_before = self.router.sizes().dead_waiting;
         self.router.heard(io.now, link);
         let forwarded = dead && frame.dst != self.me();
+        // Who is told that a call did not arrive tells the home of an end that it handed on: rule 12.
+        let hands_on = self.handed_on.contains(&frame.handle);
         self.router.handle(io.now, Event::Frame { link, frame }, &mut out);
         let dead_now = self.router.sizes().dead_waiting;
         super::invariants::i05_a_dead_message_causes_no_other(
             self.me(),
             dead,
             dead_now.saturating_sub(dead_before),
-            usize::from(forwarded),
+            usize::from(forwarded || hands_on),
             io.history,
         );
         self.act(out, io);

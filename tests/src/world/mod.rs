@@ -22,6 +22,8 @@ pub mod job;
 pub mod router;
 pub mod sabotage;
 pub mod script;
+pub mod seeded;
+pub mod story;
 pub mod trace;
 pub mod tree;
 pub mod whole;
@@ -32,4 +34,5 @@ pub use history::{CallEnd, CallNo, CallRecord, History, StreamNo, StreamRecord, 
 pub use job::{Job, Plan, Taste, Then};
 pub use sabotage::Sabotage;
 pub use script::{Call, End, Op, OpNo};
+pub use seeded::{Seen, seeded};
 pub use whole::{Settings, Step, World};

@@ -323,6 +323,16 @@ impl World {
         self.names.iter().find(|(_, id)| *id == parent).map(|(label, _)| *label)
     }
 
+    /// Whether every link between a context and the root is there, as far as its parents know.
+    #[must_use]
+    pub fn is_attached(&self, id: ContextId) -> bool {
+        let ancestors = self.context(id).map(Context::ancestors).unwrap_or_default();
+        let children = std::iter::once(&id).chain(ancestors);
+        children.zip(ancestors).all(|(child, parent)| {
+            self.context(*parent).is_some_and(|parent| parent.links.contains_key(child))
+        })
+    }
+
     /// Whether a context is paused.
     #[must_use]
     pub fn is_paused(&self, label: u32) -> bool {
@@ -484,7 +494,33 @@ impl World {
         self.done & (1 << op) != 0
     }
 
-    fn is_possible(&self, op: &Op) -> bool {
+    /// Whether a step can happen now.
+    #[must_use]
+    pub fn can(&self, step: Step) -> bool {
+        let mut steps = Vec::new();
+        match step {
+            Step::Deliver(from, to) => {
+                return self.can_read(to, from)
+                    && self.wires.get(&(from, to)).is_some_and(|wire| !wire.frames.is_empty());
+            }
+            Step::Down(id, _)
+            | Step::Work(id)
+            | Step::Finish(id, _)
+            | Step::Read(id, _)
+            | Step::Due(id)
+            | Step::Exit(id) => {
+                if let Some(context) = self.context(id).filter(|_| !self.paused.contains(&id)) {
+                    self.steps_of(id, context, &mut steps);
+                }
+            }
+            Step::Op(op) => return !self.is_done(op) && self.is_possible(&self.script[op].op),
+        }
+        steps.contains(&step)
+    }
+
+    /// Whether something of a script can happen now.
+    #[must_use]
+    pub fn is_possible(&self, op: &Op) -> bool {
         let alive = |label: &u32| self.is_alive(*label);
         match op {
             Op::Start(call) => alive(&call.src) && self.names.contains_key(&call.dst),
@@ -494,7 +530,9 @@ impl World {
                 _ => false,
             },
             Op::Crash(a) | Op::Pause(a) | Op::Resume(a) | Op::Create(a, ..) | Op::Inject(a, _) => alive(a),
-            Op::Shutdown(a, _) | Op::EndChain(a, ..) | Op::Watch(a, _) => alive(a),
+            Op::Shutdown(a, b) | Op::EndChain(a, b, _) | Op::Watch(a, b) => {
+                alive(a) && self.names.contains_key(b)
+            }
         }
     }
 
