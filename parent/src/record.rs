@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, Write as _},
     mem,
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread::{self, JoinHandle},
@@ -85,9 +86,10 @@ struct State {
 }
 
 impl Recorder {
-    /// Begins a recording in a new file; one that is there is overwritten.
+    /// Begins a recording in a new file, for this user alone, since secrets pass too; one that is there is overwritten.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        let created = File::create(path).and_then(|mut file| file.write_all(&encoded(&TITLE)).map(|()| file));
+        let opened = File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
+        let created = opened.and_then(|mut file| file.write_all(&encoded(&TITLE)).map(|()| file));
         let mut file = created.map_err(|error| named(path, &error))?;
         let shared = Arc::new(Pending::default());
         let writer = Arc::clone(&shared);
@@ -272,6 +274,16 @@ mod tests {
         recording.next().unwrap().unwrap();
         assert_eq!(recording.next().unwrap().unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert!(recording.next().is_none());
+    }
+
+    #[test]
+    fn a_recording_is_for_its_user_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("frames");
+        drop(Recorder::create(&path).unwrap());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
