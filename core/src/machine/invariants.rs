@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use offshoot_wire::{ContextId, Window};
 
-use super::{DropKind, Machine, Routes};
+use super::{DropKind, LinkKey, Machine, Routes};
 
 /// How much a machine holds; all zero for one that is at rest and has forgotten everybody.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -84,6 +84,12 @@ impl<R: Routes> Machine<R> {
         let mut ids = self.correspondents();
         ids.extend(&self.waiting_room);
         ids
+    }
+
+    /// Whether a control frame is the next to leave by a link: one waits, and not behind data (rule 10).
+    #[must_use]
+    pub fn has_control(&self, link: LinkKey) -> bool {
+        self.link(link).is_some_and(|l| l.outbox.has_control())
     }
 
     /// How many frames were dropped for this reason, on all links that are up.

@@ -140,7 +140,12 @@ impl Outbox {
 
     /// Whether something could leave now.
     pub(super) fn is_ready(&self) -> bool {
-        !self.turn.is_empty() || !self.fresh.is_empty() || self.control.iter().any(|c| c.behind.is_empty())
+        !self.turn.is_empty() || !self.fresh.is_empty() || self.has_control()
+    }
+
+    /// Whether a control frame could leave now.
+    pub(super) fn has_control(&self) -> bool {
+        self.control.iter().any(|control| control.behind.is_empty())
     }
 
     /// Whether nothing waits at all.

@@ -9,6 +9,7 @@ use offshoot_core::machine::{
 use offshoot_wire::{Body, CallId, ContextId, Direction, End, Frame, Handle, ReplyHead, Setup, VERSION};
 
 use super::{
+    arrival::Arrival,
     history::{CallEnd, CallNo, History, StreamNo},
     job::{self, Args, Item, Job, Plan, Taste, Then, Value},
     router::Router,
@@ -702,21 +703,12 @@ impl Context {
     pub fn frame(&mut self, peer: ContextId, frame: Frame, io: &mut Io<'_>) {
         let Some(link) = self.links.get(&peer).copied() else { return };
         let mut out = Actions::new();
-        let dead = frame.is_dead();
-        let dead_before = self.router.sizes().dead_waiting;
+        let arrival = Arrival::of(self, link, &frame);
         self.router.heard(io.now, link);
-        let forwarded = dead && frame.dst != self.me();
         // Who is told that a call did not arrive tells the home of an end that it handed on: rule 12.
         let hands_on = self.handed_on.contains(&frame.handle);
         self.router.handle(io.now, Event::Frame { link, frame }, &mut out);
-        let dead_now = self.router.sizes().dead_waiting;
-        super::invariants::i05_a_dead_message_causes_no_other(
-            self.me(),
-            dead,
-            dead_now.saturating_sub(dead_before),
-            usize::from(forwarded || hands_on),
-            io.history,
-        );
+        arrival.check(&self.router, hands_on, io.history);
         self.act(out, io);
     }
 

@@ -1,6 +1,9 @@
-//! The invariants I1 to I26 as far as they concern machines: some watched by the [`History`], the others here.
+//! The invariants I1 to I26 as far as they concern machines.
 //!
-//! [`every_step`] looks at one moment, [`at_rest`] at a world in which nothing is left to do.
+//! [`every_step`] looks at one moment, [`at_rest`] at a world in which nothing is left to do. What concerns more than a
+//! moment is watched as it happens: by the [`History`], by an [`Arrival`](super::arrival::Arrival) for each frame that
+//! comes (I5, I12, I14), and for each that leaves where the wires are (I11). I18 is about clocks, which the machine has
+//! none of: T14 plays it, and processes show it.
 
 use std::collections::BTreeSet;
 
@@ -70,7 +73,7 @@ fn script(world: &World) -> Checked {
     Ok(())
 }
 
-/// I2, I14: in a tree without a hostile context nothing looks forged, and nothing breaks the protocol.
+/// I2: in a tree without a hostile context nothing looks forged, and nothing breaks the protocol.
 fn i02_nothing_honest_is_dropped_as_forged(world: &World) -> Checked {
     const NEVER: [DropKind; 9] = [
         DropKind::Source,
@@ -88,19 +91,6 @@ fn i02_nothing_honest_is_dropped_as_forged(world: &World) -> Checked {
     must(forged.is_none() || !world.history.hostile.is_empty(), "I2", || {
         format!("in a tree of honest contexts something was dropped: {forged:?}")
     })
-}
-
-/// I5: a dead message causes no further one.
-pub fn i05_a_dead_message_causes_no_other(
-    me: ContextId,
-    dead: bool,
-    made: usize,
-    forwarded: usize,
-    history: &mut History,
-) {
-    if dead && made > forwarded {
-        history.wrong("I5", format!("context {me} answers a dead message with another"));
-    }
 }
 
 /// I6, I7: an id stands in the table of each parent once, behind the link that owns it.

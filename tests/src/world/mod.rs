@@ -14,6 +14,7 @@
 //! });
 //! ```
 
+pub mod arrival;
 pub mod context;
 pub mod explore;
 pub mod history;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use offshoot_core::machine::{
-    Actions, BadEnd, CallKey, Event, Incoming, LinkKey, Machine, NewChild, NoId, Outgoing, Owner, Progress,
-    Received, Routes, Sizes, StreamUnsent, Tick, Unsent, UpOnly,
+    Actions, BadEnd, CallKey, DropKind, Event, Incoming, LinkKey, Machine, NewChild, NoId, Outgoing, Owner,
+    Progress, Received, Routes, Sizes, StreamUnsent, Tick, Unsent, UpOnly,
 };
 use offshoot_parent::table::{Entry, Table};
 use offshoot_wire::{Body, ContextId, Direction, End, Frame, Handle, Hello, Window};
@@ -120,6 +120,12 @@ pass_on! {
     fn receiving(&self) -> Vec<Received>;
     /// See `Machine::remembers`.
     fn remembers(&self) -> BTreeSet<ContextId>;
+    /// See `Machine::counters`.
+    fn counters(&self) -> Vec<(LinkKey, DropKind, u64)>;
+    /// See `Machine::link_from`.
+    fn link_from(&self, peer: ContextId) -> Option<LinkKey>;
+    /// See `Machine::has_control`.
+    fn has_control(&self, link: LinkKey) -> bool;
 }
 
 impl Router {

@@ -802,8 +802,13 @@ fn write_out(
                 continue;
             }
             let mut out = Actions::new();
+            let has_control = context.router.has_control(link);
             if let Some(frame) = context.router.pull(link, &mut out) {
                 moved = true;
+                if has_control && !frame.is_control() {
+                    io.history
+                        .wrong("I11", format!("in context {id} data leave to {peer} before a control frame"));
+                }
                 let frame = over_the_wire(frame, io.history);
                 match &settings.sabotage {
                     Some(sabotage) => sabotage.write(frame, &mut wire.frames),
