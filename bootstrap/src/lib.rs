@@ -25,14 +25,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A [`Method`] is compiled to a [`Plan`], which is data and can be sent to be carried out elsewhere; [`launch`]
-//! carries it out, and [`spawn`] the part of it that starts a process here; a [`Process`] is never left running by
-//! accident; a [`Reaper`] ends many at once, gently at first. Whatever fails, the [`ConnectError`] names the place, the method, the phase and the reason, and no
-//! process and no file is left.
+//! - A [`Method`] is compiled to a [`Plan`], which is data and can be sent to be carried out elsewhere; [`launch`] carries
+//!   it out, and [`spawn`] the part of it that starts a process here.
+//! - A [`Payload`] is a file, this very program, or a program in memory, which is run from a sealed image or a file that
+//!   goes at once.
+//! - The child gets a socket as descriptors 0 and 1, a pipe as 2, a process group of its own, and nothing else of ours.
+//! - A [`Process`] is never left running by accident: dropping it kills it; a [`Reaper`] ends many at once, gently at
+//!   first.
+//! - Whatever fails, the [`ConnectError`] names the place, the method, the phase, the reason and what to do, is safe to
+//!   print and can be sent on, and no process and no file is left.
 //!
 //! It does not supervise or restart, and does not read or write the streams: what they carry is the caller's
-//! affair.
-
+//! affair. Linux is tested; other Unix systems take the substitutes of `src/sys.rs`. No unsafe code.
 #![forbid(unsafe_code)]
 
 #[cfg(not(unix))]

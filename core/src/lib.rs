@@ -33,9 +33,7 @@
 #![cfg(not(loom))]
 
 #[cfg(not(unix))]
-compile_error!(
-    "offshoot runs on Unix only: its processes talk over descriptors that other systems do not have"
-);
+compile_error!("offshoot runs on Linux and other Unix systems, not on this one: use WSL on Windows");
 
 mod answer;
 mod broker;

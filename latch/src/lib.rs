@@ -29,6 +29,8 @@
 //! - A thread opens one descriptor (an eventfd, elsewhere a pipe) when it first sleeps, and closes it when it ends:
 //!   they grow with the threads that sleep, not with the latches. Where the process has none left the thread parks.
 //! - No foreign code runs under the latch's lock: no waker, no drop, no hook.
+//! - A [`Select`] waits on several latches and takes one item from all of them; [`Latch::get_async`] waits without a
+//!   thread, in the same line.
 //!
 //! # What it does not do
 //!
@@ -46,8 +48,8 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(windows)]
-compile_error!("offshoot runs on Unix only: its processes talk over descriptors that Windows does not have");
+#[cfg(not(unix))]
+compile_error!("offshoot runs on Linux and other Unix systems, not on this one: use WSL on Windows");
 
 #[cfg(not(loom))]
 mod bed;

@@ -1,4 +1,4 @@
-//! Frames, identifiers and bodies of the offshoot protocol, without I/O.
+//! Frames, identifiers and bodies of the offshoot protocol, without I/O. `no_std` with `alloc`, no unsafe code.
 //!
 //! offshoot grows a tree of processes that call each other's functions. This crate is what they say: it turns bytes
 //! into frames and values and back, and decides nothing. It opens, spawns, locks and waits for nothing, so it serves a

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `payload`, `bench` and `demo`.
+//! The project's own commands: `cargo xtask test`, `payload`, `bench`, `demo` and `readme`.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
 
@@ -11,6 +11,7 @@ mod instructions;
 mod layers;
 mod libtest;
 mod payload;
+mod readme;
 mod run;
 mod suites;
 mod test;
@@ -29,6 +30,8 @@ enum Command {
     Payload(payload::Flags),
     Bench(bench::Flags),
     Demo(demo::Flags),
+    /// Write the README of every crate from its documentation
+    Readme,
 }
 
 fn main() -> ExitCode {
@@ -46,5 +49,6 @@ fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Payload(flags) => payload::main(flags, &workspace),
         Command::Bench(flags) => bench::main(flags, &workspace),
         Command::Demo(flags) => demo::main(flags, &workspace),
+        Command::Readme => readme::main(&workspace),
     }
 }

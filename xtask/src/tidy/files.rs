@@ -29,7 +29,8 @@ pub(super) fn check(workspace: &Workspace, sources: &[Source], paths: &[PathBuf]
         .map(|name| format!("{name} is missing"))
         .collect();
     for member in workspace.members().filter(|member| member.is_published()) {
-        problems.extend(crate_is_explained(root, member, sources));
+        problems.extend(lacks_example(root, member, sources));
+        problems.extend(lacks_refusal(member)?);
     }
     problems.extend(readmes(workspace, paths)?);
     for path in paths.iter().filter(|path| is_text(path)) {
@@ -45,22 +46,26 @@ pub(super) fn check(workspace: &Workspace, sources: &[Source], paths: &[PathBuf]
     Ok(problems)
 }
 
-/// Every crate for others has a README, and an example: a program, or one in its documentation.
-fn crate_is_explained(root: &Path, member: &Package, sources: &[Source]) -> Vec<String> {
-    let mut problems = Vec::new();
-    if !member.folder().join("README.md").is_file() {
-        problems.push(format!("{} has no README.md", member.name));
-    }
+/// Every crate for others has an example: a program, or one in its documentation.
+fn lacks_example(root: &Path, member: &Package, sources: &[Source]) -> Option<String> {
     let folder = member.folder().strip_prefix(root).unwrap_or_else(|_| member.folder());
     let documented = sources
         .iter()
         .filter(|source| source.path.starts_with(folder))
         .any(|source| source.text.lines().any(|line| ["//! ```", "/// ```"].contains(&line.trim())));
-    if !documented && member.targets_of("example").next().is_none() {
-        problems
-            .push(format!("{} has no example, neither as a program nor in its documentation", member.name));
-    }
-    problems
+    let has_example = documented || member.targets_of("example").next().is_some();
+    (!has_example)
+        .then(|| format!("{} has no example, neither as a program nor in its documentation", member.name))
+}
+
+/// Every crate that asks the system for something refuses to compile where that is not to be had, with one sentence.
+fn lacks_refusal(member: &Package) -> Result<Option<String>> {
+    const REFUSAL: &str = "#[cfg(not(unix))]\ncompile_error!(";
+
+    let asks = member.dependencies.iter().any(|it| it.is_built_in() && it.name == "rustix");
+    let Some(root) = member.targets_of("lib").next().filter(|_| asks) else { return Ok(None) };
+    let refuses = run::read(&root.src_path)?.contains(REFUSAL);
+    Ok((!refuses).then(|| format!("{} does not say when compiled that it needs Unix", member.name)))
 }
 
 /// READMEs name the Rust version of the manifests, and the one at the root is short.

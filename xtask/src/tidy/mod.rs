@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::workspace::Workspace;
+use crate::{readme, workspace::Workspace};
 
 /// What came of the check.
 pub(crate) struct Report {
@@ -29,6 +29,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Report> {
     let sources = source::read(workspace, &paths)?;
     let mut problems = code::check(workspace, &sources);
     problems.extend(files::check(workspace, &sources, &paths)?);
+    problems.extend(readme::check(workspace)?);
     let clauses = clauses::check(workspace.root(), &sources)?;
     problems.extend(clauses.problems);
     Ok(Report { problems, note: clauses.note })
