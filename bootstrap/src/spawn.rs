@@ -110,7 +110,8 @@ impl ChildEnd {
         for _ in 1..TRIES {
             match command.spawn() {
                 // A file that we have written and closed may still be open for writing in a process that another
-                // thread is just starting, until that one loads its program. Nobody tells when.
+                // thread is just starting, until that one loads its program.
+                #[expect(clippy::disallowed_methods, reason = "nobody tells when")]
                 Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => thread::sleep(REST),
                 settled => return settled,
             }

@@ -87,6 +87,7 @@ pub(crate) fn sleep<'a>(
         // Nothing is known, so everything is to be looked at.
         Err(Errno::INTR) => vec![true; fds.len()],
         // No memory, or a limit that was lowered: looking must do.
+        #[expect(clippy::disallowed_methods, reason = "there is nothing to wait on")]
         Err(_) => {
             thread::sleep(LOOK);
             vec![true; fds.len()]

@@ -125,6 +125,7 @@ impl Line {
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             // Out of kernel memory, or polling itself is forbidden: look again, though not in a hot loop.
+            #[expect(clippy::disallowed_methods, reason = "there is nothing to wait on")]
             Err(_) => thread::sleep(Duration::from_millis(1)),
         }
     }

@@ -49,6 +49,7 @@ pub(super) fn functions() -> Functions {
 
 /// What a program of the tests does when its parent is lost: says that it begins and whether the link is gone, takes
 /// its time, and says that it is done.
+#[expect(clippy::disallowed_methods, reason = "it takes its time, as it was told to")]
 pub fn undo() {
     let prepared = PREPARED.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some((file, ms, root)) = prepared else { return };
@@ -65,6 +66,7 @@ pub fn undo() {
     write("done");
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is how long a round takes")]
 fn tick(sender: &Sender<u64>, ms: u64) -> u64 {
     let end = Instant::now() + Duration::from_millis(ms);
     let mut round = 0;

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{PATIENCE, eventually};
+use super::{PATIENCE, wait::eventually_or};
 
 /// Keeps every record as one line: level, target, text.
 struct Kept(Mutex<Vec<String>>);
@@ -59,8 +59,8 @@ impl Mark {
     /// If none comes.
     #[track_caller]
     pub fn until(&self, words: &[&str]) -> String {
-        std::thread::sleep(std::time::Duration::from_millis(300));
-        eventually(&format!("a log line with {words:?} in {:?}", self.lines()), PATIENCE, || {
+        let what = || format!("a log line with {words:?} in {:?}", self.lines());
+        eventually_or(what, PATIENCE, || {
             let lines = KEPT.lines();
             let new = lines.get(self.0..).unwrap_or_default();
             new.iter().find(|line| words.iter().all(|word| line.contains(word))).cloned()
