@@ -10,6 +10,7 @@ mod bed;
 mod bulk;
 mod calls;
 mod chains;
+mod connect;
 mod dead;
 mod grown;
 mod ids;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
             dead::tests,      // 1 to 7
             ids::tests,       // 8 to 11
             chains::tests,    // 12, 13
+            connect::tests,   // children that do not come up
             authority::tests, // 14 to 17
             calls::tests,     // 18 to 21, 23
             streams::tests,   // 22

@@ -1,13 +1,16 @@
-//! Recordings of a real tree, several routers in one process, and how many calls run side by side.
+//! Recordings of a real tree, the smallest program, several routers in one process, how many calls run side by side, and
+//! whether the harness sees what is left.
 
 use std::{
+    path::Path,
     process::Command,
-    sync::{Arc, Barrier},
+    sync::{Arc, Barrier, mpsc},
+    thread,
 };
 
 use offshoot_parent::{prelude::*, record::Recorded, record::Recording};
 use offshoot_tests::real::{
-    PATIENCE, eventually,
+    PATIENCE, Watch, eventually,
     table::{self, ADD, ECHO, WORK},
 };
 
@@ -15,10 +18,21 @@ use crate::bed::{hop, leaf, root};
 
 crate::tests![
     tools_a_recording_of_a_real_tree_is_printed_frame_by_frame,
+    tools_the_smallest_program_runs,
+    tools_what_a_test_leaves_behind_is_seen,
     tools_two_routers_in_one_process_are_two_trees,
     tools_the_calls_of_a_leaf_run_one_after_another,
     tools_workers_run_calls_side_by_side,
 ];
+
+/// What an example of the parent crate prints, run as a user would.
+fn example(name: &str, arguments: &[&Path]) -> String {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let words = ["run", "-q", "-p", "offshoot-parent", "--example", name, "--"];
+    let ran = Command::new(cargo).args(words).args(arguments).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap()
+}
 
 fn tools_a_recording_of_a_real_tree_is_printed_frame_by_frame() {
     let folder = tempfile::tempdir().unwrap();
@@ -30,19 +44,39 @@ fn tools_a_recording_of_a_real_tree_is_printed_frame_by_frame() {
     let frames = Recording::open(&file).unwrap().map(Result::unwrap);
     assert!(frames.filter(|item| matches!(item, Recorded::Frame(_))).count() > 10);
 
-    // As a user would look at it.
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let shown = Command::new(cargo)
-        .args(["run", "-q", "-p", "offshoot-parent", "--example", "show_record", "--"])
-        .arg(&file)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
-    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    let text = example("show_record", &[&file]);
     assert_eq!(text.matches("a word that stands out").count(), 2, "the argument and the result: {text}");
     for word in ["SETUP", "HELLO", "ADD_ROUTE", "CALL_FUNCTION", "SHUTDOWN"] {
         assert!(text.contains(word), "{word}: {text}");
     }
+}
+
+fn tools_the_smallest_program_runs() {
+    let text = example("hello", &[]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "hello tree, from context 1");
+    assert!(lines[1].starts_with("root (0, pid ") && lines[2].starts_with("  child (1, pid "), "{text}");
+    assert_eq!(lines.len(), 3, "{text}");
+}
+
+fn tools_what_a_test_leaves_behind_is_seen() {
+    let watch = Watch::begin();
+    let mut process = Command::new("sleep").arg("600").spawn().unwrap();
+    let file = tempfile::Builder::new().prefix(".offshoot-").tempfile().unwrap();
+    let (end, ended) = mpsc::channel::<()>();
+    let thread = thread::spawn(move || ended.recv());
+
+    let left = watch.left();
+    assert_eq!(left.processes, [(process.id(), "sleep".to_owned())]);
+    assert!(left.descriptors.iter().any(|(_, target)| target == file.path()), "{left:?}");
+    assert_eq!((&left.files[..], left.threads), (&[file.path().to_owned()][..], 1));
+
+    process.kill().unwrap();
+    assert_eq!(watch.left().processes.len(), 1, "dead, and nobody has reaped it");
+    process.wait().unwrap();
+    drop((end, file));
+    thread.join().unwrap().unwrap_err();
+    watch.end();
 }
 
 fn tools_two_routers_in_one_process_are_two_trees() {

@@ -23,6 +23,19 @@ pub struct Watch {
     files: BTreeSet<PathBuf>,
 }
 
+/// What a test has left: each thing with what it is.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Processes below this one, by pid; dead ones that nobody has reaped included.
+    pub processes: Vec<(u32, String)>,
+    /// Open descriptors of this process.
+    pub descriptors: Vec<(u32, PathBuf)>,
+    /// Files where a context could leave some.
+    pub files: Vec<PathBuf>,
+    /// How many threads more this process has.
+    pub threads: usize,
+}
+
 impl Watch {
     /// Looks round before a test. Orphans come to this process from now on.
     ///
@@ -47,44 +60,27 @@ impl Watch {
         let end = Instant::now() + LIMIT;
         loop {
             self.reap_orphans();
-            let clean = descriptors().is_subset(&self.descriptors)
-                && threads() <= self.threads
-                && descendants().iter().all(|pid| self.processes.contains(pid))
-                && files().is_subset(&self.files);
-            if clean {
+            let left = self.left();
+            if left == Left::default() {
                 return;
             }
-            assert!(Instant::now() < end, "left behind after {LIMIT:?}: {}", self.left());
+            assert!(Instant::now() < end, "left behind after {LIMIT:?}: {left:?}");
             std::thread::park_timeout(Duration::from_millis(5));
         }
     }
 
-    /// What is there now and was not before, for people.
+    /// What is there now and was not before.
     #[must_use]
-    pub fn left(&self) -> String {
-        let processes: Vec<String> = descendants()
-            .into_iter()
-            .filter(|pid| !self.processes.contains(pid))
-            .map(|pid| {
-                format!(
-                    "{pid} {}",
-                    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim()
-                )
-            })
-            .collect();
-        let descriptors: Vec<String> = descriptors()
-            .difference(&self.descriptors)
-            .map(|fd| {
-                let target = fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
-                format!("{fd} {}", target.display())
-            })
-            .collect();
-        let files: Vec<_> = files().difference(&self.files).cloned().collect();
-        format!(
-            "processes {processes:?}, descriptors {descriptors:?}, files {files:?}, threads {} of {}",
-            threads(),
-            self.threads
-        )
+    pub fn left(&self) -> Left {
+        let processes = descendants().into_iter().filter(|pid| !self.processes.contains(pid));
+        let name = |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        let target = |fd: &u32| fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
+        Left {
+            processes: processes.map(|pid| (pid, name(pid).trim().to_owned())).collect(),
+            descriptors: descriptors().difference(&self.descriptors).map(|fd| (*fd, target(fd))).collect(),
+            files: files().difference(&self.files).cloned().collect(),
+            threads: threads().saturating_sub(self.threads),
+        }
     }
 
     /// Dead orphans that came to this process are nobody else's to reap.

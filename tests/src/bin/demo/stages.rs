@@ -124,7 +124,8 @@ fn kill(router: &Router, grown: &Grown, say: &mut Say) -> anyhow::Result<()> {
         match pending.wait_timeout(PATIENCE) {
             Ok(()) => anyhow::bail!("the call to {context} ended well though {victim} was killed"),
             Err(error) => {
-                ensure!(error.is_lost(), "the call to {context} ended with {error}");
+                let names_it = error.to_string().contains(victim.name());
+                ensure!(error.is_lost() && names_it, "the call to {context} ended with {error}");
                 let text = format!("work in {context}: {error}");
                 say.refused(
                     &text,

@@ -1,0 +1,49 @@
+//! A child that does not come up, though it has begun to talk: phases, last words and the one deadline.
+
+use std::time::{Duration, Instant};
+
+use offshoot_parent::{ConnectErrorKind, ExitReport, Phase, prelude::*};
+
+use crate::bed::{hop, raw, root};
+
+crate::tests![
+    connect_a_child_that_ends_before_hello_is_told_by_phase_status_and_last_words,
+    connect_a_child_that_never_says_hello_is_ended_in_that_phase,
+    connect_one_deadline_is_for_all_phases,
+];
+
+/// The root, and a hop of it.
+fn makers(router: &Router) -> [Context; 2] {
+    [router.here(), router.connect(hop("hop")).unwrap()]
+}
+
+fn connect_a_child_that_ends_before_hello_is_told_by_phase_status_and_last_words() {
+    let router = root();
+    for (maker, id) in makers(&router).iter().zip([2, 1000]) {
+        let error = maker.connect(raw("quitter", "quitter")).unwrap_err();
+        let exited = ConnectErrorKind::Exited { report: ExitReport::Exited { code: 3 } };
+        assert_eq!((error.kind(), error.phase()), (&exited, Phase::Hello), "by {maker}: {error}");
+        assert_eq!(error.last_words(), format!("no room for context {id}"));
+    }
+}
+
+fn connect_a_child_that_never_says_hello_is_ended_in_that_phase() {
+    let router = root();
+    let limit = Duration::from_millis(500);
+    for maker in makers(&router) {
+        let error = maker.connect(raw("mute", "mute").timeout(limit)).unwrap_err();
+        let no_answer = ConnectErrorKind::NoAnswer { limit };
+        assert_eq!((error.kind(), error.phase()), (&no_answer, Phase::Hello), "by {maker}: {error}");
+    }
+}
+
+fn connect_one_deadline_is_for_all_phases() {
+    let router = root();
+    let limit = Duration::from_secs(2);
+    let since = Instant::now();
+    // Its first word takes most of the time, and what follows has the rest.
+    let error = router.connect(raw("slow-mute", "mute").timeout(limit)).unwrap_err();
+    let took = since.elapsed();
+    assert_eq!((error.kind(), error.phase()), (&ConnectErrorKind::NoAnswer { limit }, Phase::Hello));
+    assert!(took >= limit && took < limit + Duration::from_millis(1300), "{took:?}");
+}
