@@ -1,8 +1,12 @@
 //! `cargo xtask demo`: builds the payloads and the demo program, and runs it.
 
-use std::process::{Command, ExitCode};
+use std::{
+    collections::BTreeSet,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 
 use crate::{
     payload::{self, Profile},
@@ -12,6 +16,20 @@ use crate::{
 
 const PACKAGE: &str = "offshoot-tests";
 const PROGRAM: &str = "demo";
+/// What it shows, each at least once.
+const EVENTS: [&str; 11] = [
+    "connected",
+    "leaves",
+    "context",
+    "calls",
+    "stream",
+    "refused",
+    "granted",
+    "killed",
+    "lost",
+    "rest_works",
+    "end",
+];
 
 /// Grow a tree of processes on this machine, call into it, break it, and show what is lost.
 ///
@@ -36,6 +54,42 @@ pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
 /// Whether there is a demo to run.
 pub(crate) fn exists(workspace: &Workspace) -> bool {
     workspace.member(PACKAGE).is_some_and(|package| package.target("bin", PROGRAM).is_some())
+}
+
+/// What is wrong with what the demo prints, one line each. It fails if the demo does.
+pub(crate) fn check(workspace: &Workspace) -> Result<Vec<String>> {
+    let (text, events) = (printed(workspace, None)?, printed(workspace, Some("--json"))?);
+    let mut problems = Vec::new();
+    if text.contains('\x1b') {
+        problems.push("the demo prints colours where there is no terminal".to_owned());
+    }
+    let mut seen = BTreeSet::new();
+    for line in events.lines() {
+        match serde_json::from_str::<Event>(line) {
+            Ok(Event { event }) => drop(seen.insert(event)),
+            Err(error) => problems.push(format!("no event of the demo: {line}: {error}")),
+        }
+    }
+    let missing = EVENTS.iter().filter(|event| !seen.contains(**event));
+    problems.extend(missing.map(|event| format!("the demo tells of no event `{event}`")));
+    Ok(problems)
+}
+
+/// A line of the demo with `--json`, as far as it is looked at.
+#[derive(Deserialize)]
+struct Event {
+    event: String,
+}
+
+/// What the demo prints that is run without a terminal.
+fn printed(workspace: &Workspace, flag: Option<&str>) -> Result<String> {
+    let mut demo = prepare(workspace, run::quietly)?;
+    let captured = run::capture(demo.args(flag))?;
+    if !captured.success {
+        bail!("{}", captured.text);
+    }
+    let (_command, printed) = captured.text.split_once('\n').unwrap_or_default();
+    Ok(printed.to_owned())
 }
 
 /// Builds what the demo needs, and the command that runs it; `run` runs cargo.

@@ -90,10 +90,8 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Suite<'_>> {
         ));
     }
     if demo::exists(workspace) {
-        suites.push(suite("demo", "the demo runs to its end", move || {
-            let mut demo = demo::prepare(workspace, run::quietly)?;
-            demo.arg("--json");
-            programs([demo])
+        suites.push(suite("demo", "the demo runs to its end, and tells all that it should", move || {
+            Ok(Outcome::of_problems(&demo::check(workspace)?))
         }));
     }
     suites
