@@ -217,7 +217,7 @@ fn t04_a_call_that_a_policy_refuses_ends_as_refused() {
     assert_eq!((error.progress(), error.may_have_run()), (Progress::Undelivered, false));
     let to_the_child = format!("context 0 may not call children in context {}", hop.id());
     assert!(error.to_string().contains(&to_the_child), "{error}");
-    assert_eq!(far.call(ASK_CHILDREN, hop.clone()).unwrap(), "hop", "its own child may");
+    assert_eq!(far.call(ASK_CHILDREN, hop).unwrap(), "hop", "its own child may");
     // On the wire it is a dead message of that code.
     let puppet = puppet(&router.here(), "puppet");
     puppet.put(&[puppet.call(near.id(), waits(0), SECRET, &())]);

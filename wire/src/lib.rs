@@ -53,6 +53,7 @@
 //! its type (for looking at a stream, any CBOR reader shows its shape).
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 extern crate alloc;
 

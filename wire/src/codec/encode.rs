@@ -256,9 +256,10 @@ impl Items<'_, '_> {
     }
 
     fn finish(self) -> Result<(), EncodeError> {
-        let per_entry = if self.major == cbor::MAP { 2 } else { 1 };
-        let entries = self.written / per_entry;
-        if !self.written.is_multiple_of(per_entry) || self.announced.is_some_and(|count| count != entries) {
+        let is_map = self.major == cbor::MAP;
+        let entries = if is_map { self.written / 2 } else { self.written };
+        let is_half = is_map && !self.written.is_multiple_of(2);
+        if is_half || self.announced.is_some_and(|count| count != entries) {
             return Err(EncodeError::Length);
         }
         if self.announced.is_none() {

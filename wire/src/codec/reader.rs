@@ -77,7 +77,7 @@ impl<'de> Reader<'de> {
     /// As [`Reader::head`], for how much follows; every item takes a byte at least, so more than is at hand is an error.
     pub(super) fn count(&mut self, major: u8, bytes_an_item: usize) -> Result<usize, Kind> {
         let count = usize::try_from(self.head(major)?).map_err(|_| Kind::End)?;
-        if count > self.rest.len() / bytes_an_item { Err(Kind::End) } else { Ok(count) }
+        if count.saturating_mul(bytes_an_item) > self.rest.len() { Err(Kind::End) } else { Ok(count) }
     }
 
     pub(super) fn string(&mut self, major: u8) -> Result<&'de [u8], Kind> {
