@@ -26,6 +26,8 @@
 //!
 //! Bytes travel as [`Blob`]: a `Vec<u8>` is an array of numbers to serde, twice as long and a hundred times slower.
 //!
+//! Everything that waits can be awaited as well; by the feature `stream` a receiver becomes a `futures_core::Stream`.
+//!
 //! It does not: start processes, listen on sockets, encrypt, restart what has ended, or collect handlers by itself.
 //! What a peer may call is what is written at `serve`.
 
@@ -76,6 +78,8 @@ mod worker;
 pub use answer::{Failure, IntoReturn, Outcome};
 pub use call::Call;
 pub use caller::Caller;
+#[cfg(feature = "stream")]
+pub use channel::IntoStream;
 pub use channel::{IntoIter, Iter, Receiver, Receiving, Sender, Sending};
 pub use child::Child;
 pub use context::Context;

@@ -8,9 +8,13 @@ mod pipe;
 mod receiver;
 mod sender;
 mod state;
+#[cfg(feature = "stream")]
+mod stream;
 
 pub use receiver::{IntoIter, Iter, Receiver, Receiving};
 pub use sender::{Sender, Sending};
+#[cfg(feature = "stream")]
+pub use stream::IntoStream;
 
 use std::sync::Arc;
 

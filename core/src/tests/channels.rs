@@ -382,3 +382,27 @@ fn channels_can_be_awaited() {
     drop(sender);
     assert_eq!(lines.join().expect("no panic"), Ok(20));
 }
+
+#[cfg(feature = "stream")]
+#[test]
+fn a_receiver_is_a_stream_that_ends_at_the_end_and_after_an_error() {
+    use std::{future::poll_fn, pin::Pin};
+
+    use futures_core::{Stream, stream::FusedStream as _};
+
+    let pair = Pair::new(functions());
+    let mut numbers = pair.child.call(NUMBERS, 500).expect("it returns one").into_stream();
+    let mut next = || block_on(poll_fn(|task| Pin::new(&mut numbers).poll_next(task)));
+    assert!((0..500).all(|number| next() == Some(Ok(number))));
+    assert_eq!((next(), next()), (None, None));
+    assert!(numbers.is_terminated());
+
+    let (sender, receiver) = pair.root.channel::<u32>();
+    sender.send(1).expect("there is room");
+    sender.fail("broken");
+    let mut failing = receiver.into_stream();
+    let mut next = || block_on(poll_fn(|task| Pin::new(&mut failing).poll_next(task)));
+    assert_eq!(next(), Some(Ok(1)));
+    assert!(matches!(next(), Some(Err(RecvError::Failed { .. }))));
+    assert_eq!(next(), None);
+}
