@@ -90,7 +90,7 @@ impl Code {
     }
 }
 
-/// A line without the links to items of the crate: of [`Latch`] and [put](Latch::put) the words stay.
+/// A line without the links to items of the crate: their words stay.
 fn plain(line: &str) -> String {
     let Some((before, rest)) = line.split_once('[') else { return line.to_owned() };
     let Some((words, behind)) = rest.split_once(']') else { return line.to_owned() };
