@@ -2,17 +2,14 @@
 
 use std::{
     io,
-    num::NonZeroUsize,
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use polling::Events;
-
 use crate::{
     lease::Loan,
-    link::{Channel, Link, LinkEnd},
+    link::{Channel, Found, Link, LinkEnd, Ready},
     machine::{Event, Routes},
     shared::{Effects, Shared, Way},
     sync::lock,
@@ -26,8 +23,6 @@ const WRITE_QUANTUM: usize = 256 * 1024;
 const LAST_QUANTUM: usize = 1 << 20;
 /// Rounds of input that go before a timer that is due; more would let a flood stop the time.
 const ROUNDS_BEFORE_TIMER: usize = 8;
-/// Events taken from the poller at once.
-const EVENTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
 /// The running broker of a context.
 #[derive(Debug)]
@@ -78,29 +73,25 @@ struct Rounds<R: Routes> {
 impl<R: Routes + Send + 'static> Rounds<R> {
     fn run(self) -> io::Result<()> {
         let _guard = Guard(Arc::clone(&self.shared));
-        let mut events = Events::with_capacity(EVENTS);
+        let mut found = Found::new();
         while !self.shared.is_stopped() {
             let until = self.shared.sleep_until();
             // Woken by a link, a timer, or by whoever changed what is waited for.
-            self.poll(&mut events, until.map(|at| at.saturating_duration_since(Instant::now())))?;
-            self.judge_timers(&mut events)?;
+            self.poll(&mut found, until.map(|at| at.saturating_duration_since(Instant::now())))?;
+            self.judge_timers(&mut found)?;
         }
         Ok(())
     }
 
     /// Waits for events and serves them; tells whether there were any.
-    fn poll(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<bool> {
-        events.clear();
-        let waited = self.shared.poller.wait(events, timeout);
+    fn poll(&self, found: &mut Found, timeout: Option<Duration>) -> io::Result<bool> {
+        let waited = self.shared.poller.wait(found, timeout);
         self.shared.woke();
-        match waited {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            _ => {}
-        }
+        waited?;
         let mut is_any = false;
-        for event in events.iter() {
+        for ready in found.iter() {
             is_any = true;
-            self.serve(event);
+            self.serve(ready);
         }
         for (link, end) in self.shared.take_condemned() {
             self.shared.read_link(&link, LAST_QUANTUM);
@@ -109,8 +100,8 @@ impl<R: Routes + Send + 'static> Rounds<R> {
         Ok(is_any)
     }
 
-    fn serve(&self, event: polling::Event) {
-        let (channel, index) = Channel::of(event.key);
+    fn serve(&self, ready: Ready) {
+        let (channel, index) = Channel::of(ready.key);
         match channel {
             Channel::Captured => {
                 if let Some(capture) = lock(&self.shared.stdio).get_mut(index) {
@@ -126,7 +117,7 @@ impl<R: Routes + Send + 'static> Rounds<R> {
             }
             Channel::Main | Channel::Output => {
                 if let Some(link) = self.shared.link_at(index) {
-                    self.serve_link(&link, event.readable && channel == Channel::Main, event.writable);
+                    self.serve_link(&link, ready.readable && channel == Channel::Main, ready.writable);
                 }
             }
         }
@@ -145,17 +136,17 @@ impl<R: Routes + Send + 'static> Rounds<R> {
                 return self.shared.down(link, &end);
             }
         }
-        self.shared.watch_link(link, link.turn.rearm());
+        self.shared.watch_link(link, link.turn.renew());
     }
 
     /// All input that waits is read before a timer is judged: after this process was stopped, what came in the
     /// meantime counts as having come in time.
-    fn judge_timers(&self, events: &mut Events) -> io::Result<()> {
+    fn judge_timers(&self, found: &mut Found) -> io::Result<()> {
         let mut now = self.shared.now();
         if self.shared.is_due(now) {
             for _ in 0..ROUNDS_BEFORE_TIMER {
                 now = self.shared.now();
-                if !self.poll(events, Some(Duration::ZERO))? {
+                if !self.poll(found, Some(Duration::ZERO))? {
                     break;
                 }
             }

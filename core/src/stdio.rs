@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use polling::{Event, Poller};
+use polling::Event;
 use rustix::{
     fs::{Mode, OFlags, fstat, open},
     io::fcntl_dupfd_cloexec,
@@ -15,7 +15,7 @@ use rustix::{
 
 use crate::{
     forward::Record,
-    link::{Channel, Source},
+    link::{Channel, Poller, Source},
     sink::Sink,
 };
 

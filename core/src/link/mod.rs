@@ -1,5 +1,6 @@
 //! A link: the duplex byte stream to a neighbour, its two directions, and what the poller is asked for.
 
+mod poll;
 mod prelude;
 mod reader;
 pub(crate) mod sys;
@@ -10,10 +11,11 @@ mod writer;
 use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use offshoot_wire::{Decoder, Hello, Nonce};
-use polling::{Event, Poller};
+use polling::Event;
 
 use self::turn::{Interest, Turn, Watch};
 pub(crate) use self::{
+    poll::{Found, Poller, Ready},
     reader::Reader,
     sys::Source,
     token::{Outflow, Token, take_or_give, write_out},
@@ -105,10 +107,10 @@ impl Watch for Ends {
     fn watch(&self, interest: Interest) -> io::Result<()> {
         let Interest { read, write } = interest;
         match &self.output {
-            None => self.input.arm(Event::new(Channel::Main.key(self.slot), read, write)),
+            None => ask(&self.input, Event::new(Channel::Main.key(self.slot), read, write)),
             Some(output) => {
-                self.input.arm(Event::new(Channel::Main.key(self.slot), read, false))?;
-                output.arm(Event::new(Channel::Output.key(self.slot), false, write))
+                ask(&self.input, Event::new(Channel::Main.key(self.slot), read, false))?;
+                ask(output, Event::new(Channel::Output.key(self.slot), false, write))
             }
         }
     }
@@ -119,6 +121,11 @@ impl Watch for Ends {
             output.forget();
         }
     }
+}
+
+/// Told of what it asks for as long as it is so. Who asks for nothing is told of a hang-up all the same: once is enough.
+fn ask(of: &Source, interest: Event) -> io::Result<()> {
+    if interest.readable || interest.writable { of.watch(interest) } else { of.arm(interest) }
 }
 
 /// The part of a poller's key that tells what a descriptor is to its link; the rest is the link's slot.

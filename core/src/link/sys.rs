@@ -11,13 +11,15 @@ use std::{
     time::Instant,
 };
 
-use polling::{Event, Poller};
+use polling::{Event, PollMode};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{FileType, fstat},
     io::{Errno, retry_on_intr},
     net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, sendmsg, shutdown},
 };
+
+use super::Poller;
 
 /// How a descriptor is read and written without ever blocking, and without touching flags that others share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +50,20 @@ impl Source {
 
     /// Asks for one event. Two callers at once must be kept apart by a lock of theirs, or the later may win early.
     pub(crate) fn arm(&self, interest: Event) -> io::Result<()> {
+        self.ask(interest, PollMode::Oneshot)
+    }
+
+    /// Asks to be told as long as it is so; for the rest as [`arm`](Self::arm).
+    pub(crate) fn watch(&self, interest: Event) -> io::Result<()> {
+        self.ask(interest, PollMode::Level)
+    }
+
+    fn ask(&self, interest: Event, mode: PollMode) -> io::Result<()> {
         if self.added.swap(true, Ordering::AcqRel) {
-            return self.poller.modify(&self.fd, interest);
+            return self.poller.change(self.fd.as_fd(), interest, mode);
         }
-        // SAFETY: `fd` is owned by this value, and `Drop` deletes it from `poller` before closing it.
-        let added = unsafe { self.poller.add(&self.fd, interest) };
+        // SAFETY: `fd` is owned by this value, and `Drop` takes it out of `poller` before closing it.
+        let added = unsafe { self.poller.add(self.fd.as_fd(), interest, mode) };
         if added.is_err() {
             self.added.store(false, Ordering::Release);
         }
@@ -63,7 +74,7 @@ impl Source {
     pub(crate) fn forget(&self) {
         if self.added.swap(false, Ordering::AcqRel) {
             // It was there, and if it is not now, so much the better.
-            drop(self.poller.delete(&self.fd));
+            drop(self.poller.remove(self.fd.as_fd()));
         }
     }
 

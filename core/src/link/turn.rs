@@ -13,7 +13,7 @@ use crate::{
 
 /// The descriptors of a link, as a poller is told of them.
 pub(crate) trait Watch {
-    /// Asks for one event; the last to ask is who is heard.
+    /// Asks to be told as long as it is so; the last to ask is who is heard.
     fn watch(&self, interest: Interest) -> io::Result<()>;
     /// No event comes any more.
     fn forget(&self);
@@ -45,6 +45,8 @@ struct State {
     is_paused: bool,
     /// The broker holds the writer token, and waits for room.
     wants_write: bool,
+    /// What the poller was asked for last.
+    told: Interest,
     /// Who reads in the broker's place.
     lent: Option<Generation>,
     last: Generation,
@@ -54,7 +56,8 @@ impl<W: Watch> Turn<W> {
     /// A link that nobody reads yet.
     pub(crate) fn new(watched: W) -> Self {
         let last = Generation(0);
-        let state = State { is_open: true, is_paused: true, wants_write: false, lent: None, last };
+        let told = Interest::default();
+        let state = State { is_open: true, is_paused: true, wants_write: false, told, lent: None, last };
         Self { watched, state: Mutex::new(state) }
     }
 
@@ -70,7 +73,7 @@ impl<W: Watch> Turn<W> {
         }
         state.last = Generation(state.last.0.wrapping_add(1));
         state.lent = Some(state.last);
-        self.arm(&state)?;
+        self.tell(&mut state)?;
         Ok(state.lent)
     }
 
@@ -87,7 +90,7 @@ impl<W: Watch> Turn<W> {
             return Ok(());
         }
         state.lent = None;
-        if has(Flaw::GiveSilently) { Ok(()) } else { self.arm(&state) }
+        if has(Flaw::GiveSilently) { Ok(()) } else { self.tell(&mut state) }
     }
 
     /// Stops reading, whoever reads, or begins again with the broker.
@@ -119,11 +122,9 @@ impl<W: Watch> Turn<W> {
         !state.is_paused && state.lent.is_none()
     }
 
-    /// The broker asks again, after each event: the poller forgets what it has told.
-    pub(crate) fn rearm(&self) -> io::Result<()> {
-        let state = lock(&self.state);
-        // Who asks for nothing is told of a hang-up all the same, and would be told of it over and over.
-        if state.interest() == Interest::default() { Ok(()) } else { self.arm(&state) }
+    /// After an event: asks for what the broker wants now.
+    pub(crate) fn renew(&self) -> io::Result<()> {
+        self.tell(&mut lock(&self.state))
     }
 
     /// The link has ended: nobody reads it, no event comes.
@@ -137,14 +138,17 @@ impl<W: Watch> Turn<W> {
     fn change(&self, change: impl FnOnce(&mut State)) -> io::Result<()> {
         let mut state = lock(&self.state);
         change(&mut state);
-        self.arm(&state)
+        self.tell(&mut state)
     }
 
-    fn arm(&self, state: &State) -> io::Result<()> {
-        if !state.is_open {
+    /// Asks the poller for what is wanted now, unless it was asked for just that.
+    fn tell(&self, state: &mut State) -> io::Result<()> {
+        let interest = state.interest();
+        if !state.is_open || interest == state.told {
             return Ok(());
         }
-        self.watched.watch(state.interest())
+        state.told = interest;
+        self.watched.watch(interest)
     }
 }
 

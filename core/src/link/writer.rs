@@ -105,9 +105,9 @@ mod tests {
     use std::{io::Read as _, os::unix::net::UnixStream, sync::Arc};
 
     use offshoot_wire::{Body, ContextId, Decoded, Decoder, Handle, ReplyTo};
-    use polling::Poller;
 
     use super::*;
+    use crate::link::Poller;
 
     fn frame(len: usize) -> Frame {
         let me = ContextId::ROOT;

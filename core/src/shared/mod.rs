@@ -23,13 +23,13 @@ use std::{
 };
 
 use offshoot_wire::{ContextId, Frame};
-use polling::Poller;
 
 pub(crate) use self::effects::Effects;
 use self::{links::Links, sinks::Sinks};
 use crate::{
     close::Life,
     lease::{Lease, wait_reading},
+    link::Poller,
     machine::{Actions, CallKey, Config, Incoming, LinkKey, Machine, Routes, Tick},
     node::Node,
     sink::Sink,
@@ -231,7 +231,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
     /// Tells the broker to look up.
     pub(crate) fn wake_broker(&self) {
         // It fails only where the poller is broken, and then the broker has ended.
-        drop(self.poller.notify());
+        drop(self.poller.ring());
     }
 
     pub(crate) fn hooks(&self) -> &Arc<dyn Hooks<R>> {

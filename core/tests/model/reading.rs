@@ -110,15 +110,13 @@ impl Link {
             }
             world.shutdown_seen |= std::mem::take(&mut world.is_broker_woken);
             let is_told = world.is_armed && !world.socket.is_empty();
-            // The poller forgets what it has told.
-            world.is_armed &= !is_told;
             drop(world);
             self.outside.changed.notify_all();
             if is_told {
                 if self.turn.is_brokers() {
                     self.read();
                 }
-                self.turn.rearm().unwrap();
+                self.turn.renew().unwrap();
             }
         }
     }
@@ -276,7 +274,7 @@ fn the_poller_is_silent_while_a_waiter_reads() {
     holds(|| {
         let link = Link::new();
         let theirs = Arc::clone(&link);
-        let broker = thread::spawn(move || theirs.turn.rearm().unwrap());
+        let broker = thread::spawn(move || theirs.turn.renew().unwrap());
         let held = link.turn.take().unwrap().unwrap();
         broker.join().unwrap();
         assert!(!lock(&link.outside.world).is_armed);
