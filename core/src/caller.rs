@@ -132,7 +132,7 @@ impl<'a> Request<'a> {
         let timeout = caller.timeout.map(later);
         let deadline = [inherited, timeout, caller.deadline].into_iter().flatten().min();
         let head = CallHead {
-            function: function.to_owned(),
+            function: function.into(),
             left_ms: deadline.map(left_ms),
             above,
             chain: caller.chain.as_ref().map(|chain| chain.id),
@@ -144,7 +144,7 @@ impl<'a> Request<'a> {
 
     /// A mailbox is not a function.
     fn unnamed(mut self) -> Self {
-        self.head.function = String::new();
+        self.head.function = "".into();
         self
     }
 

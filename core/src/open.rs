@@ -263,7 +263,7 @@ impl Open {
     }
 
     fn read(&self, body: &Body) -> Result<Answer, CallError> {
-        let (function, context) = (self.function, self.name());
+        let function = self.function;
         let unreadable = |message| CallError::DecodeResult { function, context: self.name(), message };
         let node = self.to.node();
         match codec::decode_prefix(body, node.body_limit()).map_err(|error| unreadable(error.to_string()))? {
@@ -271,14 +271,7 @@ impl Open {
                 let halves = carry::import(node, self.to.id(), &ends).map_err(unreadable)?;
                 Ok(Answer { value: body.slice(value_at, body.len()), halves })
             }
-            (ReplyHead::Failed(how, message), _) => Err(match how {
-                Failed::Error => CallError::Failed { function, context, message },
-                Failed::Panic => CallError::Panicked { function, context, message },
-                Failed::NoSuchFunction => CallError::NoSuchFunction { function, context },
-                Failed::Arguments => CallError::DecodeArguments { function, context, message },
-                Failed::Result => CallError::EncodeResult { function, context, message },
-                Failed::Chain => self.about().after_failure(message),
-            }),
+            (ReplyHead::Failed(how, message), _) => Err(self.about().failed(how, message)),
             (ReplyHead::Started, _) => Err(unreadable("the answer is none".to_owned())),
         }
     }
@@ -330,6 +323,19 @@ impl About<'_> {
             DeadCode::WouldWait => CallError::WouldWait { function, context },
             DeadCode::TooLate => self.timed_out(progress),
             DeadCode::Malformed => CallError::DecodeArguments { function, context, message },
+        }
+    }
+
+    /// It failed over there.
+    fn failed(&self, how: Failed, message: String) -> CallError {
+        let (function, context) = (self.function, self.name());
+        match how {
+            Failed::Error => CallError::Failed { function, context, message },
+            Failed::Panic => CallError::Panicked { function, context, message },
+            Failed::NoSuchFunction => CallError::NoSuchFunction { function, context },
+            Failed::Arguments => CallError::DecodeArguments { function, context, message },
+            Failed::Result => CallError::EncodeResult { function, context, message },
+            Failed::Chain => self.after_failure(message),
         }
     }
 

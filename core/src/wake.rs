@@ -132,8 +132,9 @@ impl Waiters {
 
     /// Everybody who waits, to be woken; they register anew if it was not for them.
     pub(crate) fn wake_all(&mut self) -> Option<Wake> {
-        if self.list.is_empty() {
-            return None;
+        // Mostly there is one.
+        if self.list.len() <= 1 {
+            return self.list.pop().map(|(_, listener)| listener.into());
         }
         Some(Wake::All(
             std::mem::take(&mut self.list).into_iter().map(|(_, listener)| listener.into()).collect(),

@@ -118,7 +118,7 @@ impl Parent {
     }
 
     /// Calls a function; `args` are encoded behind the head.
-    fn call(&mut self, function: &str, args: &impl serde::Serialize) -> Handle {
+    fn call(&mut self, function: &'static str, args: &impl serde::Serialize) -> Handle {
         let head = CallHead {
             function: function.into(),
             left_ms: None,

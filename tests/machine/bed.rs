@@ -229,7 +229,7 @@ pub(crate) fn call_body(bytes: usize) -> Body {
 }
 
 /// The body of a call that hands over ends, and that others wait for.
-pub(crate) fn call_to(function: &str, ends: Vec<End>, above: Vec<CallId>, bytes: usize) -> Body {
+pub(crate) fn call_to(function: &'static str, ends: Vec<End>, above: Vec<CallId>, bytes: usize) -> Body {
     let head = CallHead { function: function.into(), left_ms: None, above, chain: None, ends };
     let mut body = codec::encode(&head).expect("a head");
     body.resize(body.len() + bytes, 0);

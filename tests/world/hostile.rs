@@ -29,7 +29,7 @@ fn body(value: &impl Serialize) -> Body {
     codec::encode(value).unwrap().into()
 }
 
-fn call_to(dst: ContextId, function: &str, w: &World) -> Frame {
+fn call_to(dst: ContextId, function: &'static str, w: &World) -> Frame {
     let head =
         CallHead { function: function.into(), left_ms: None, above: vec![], chain: None, ends: vec![] };
     Frame { dst, body: body(&head), ..frame(w, Handle::CALL_FUNCTION) }

@@ -125,7 +125,7 @@ fn every_example_is_the_value_it_is_said_to_be() {
 
     let outer = CallId { context: root, handle: Handle::new(1000) };
     let end = End { home: root, handle: stream, direction: Direction::Sends };
-    let call = |function: &str| CallHead {
+    let call = |function: &'static str| CallHead {
         function: function.into(),
         left_ms: Some(5000),
         above: vec![outer],

@@ -16,7 +16,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{FileType, fstat},
     io::{Errno, retry_on_intr},
-    net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, sendmsg, shutdown},
+    net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown},
 };
 
 use super::Poller;
@@ -106,9 +106,10 @@ impl Source {
     /// Writes the front of `parts`, as much as fits now; `WouldBlock` if nothing does.
     pub(crate) fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let written = match self.kind {
-            Kind::Socket => {
-                retry_on_intr(|| sendmsg(&self.fd, parts, &mut SendAncillaryBuffer::default(), send_flags()))
-            }
+            Kind::Socket => retry_on_intr(|| match parts {
+                [part] => send(&self.fd, part, send_flags()),
+                parts => sendmsg(&self.fd, parts, &mut SendAncillaryBuffer::default(), send_flags()),
+            }),
             Kind::Other => {
                 let part = parts.iter().find(|part| !part.is_empty()).map_or(&[][..], |part| part);
                 let part = part.get(..rustix::pipe::PIPE_BUF).unwrap_or(part);

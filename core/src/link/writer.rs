@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
-    ops::Range,
+    iter,
 };
 
 use offshoot_wire::Frame;
@@ -13,15 +13,19 @@ use super::Source;
 const MAX_FRAMES: usize = 32;
 /// Bytes that are taken from the machine for one call, in bytes: what is taken can no more be overtaken.
 const MAX_BATCH: usize = 64 * 1024;
+/// A body up to this length is copied behind its head, which costs less than a slice of its own, in bytes.
+const SHORT: usize = 1024;
+/// Memory for heads and short bodies that a link keeps while it is idle, in bytes.
+const KEPT: usize = 4 * 1024;
 
 /// Frames on their way out.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
-    /// What goes in front of all frames.
-    opening: Vec<u8>,
-    heads: Vec<u8>,
-    /// Each with the place of its head.
-    frames: Vec<(Range<usize>, Frame)>,
+    /// What goes in front of all frames, then heads and short bodies.
+    bytes: Vec<u8>,
+    frames: Vec<Frame>,
+    /// The frames with long bodies, each with the place in `bytes` where its body goes.
+    long: Vec<(usize, usize)>,
     /// Bytes of all this together.
     len: usize,
     /// How many of them have been written.
@@ -31,7 +35,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// A writer whose first bytes are no frame.
     pub(crate) fn opening(bytes: &[u8]) -> Self {
-        Self { opening: bytes.to_vec(), len: bytes.len(), ..Self::default() }
+        Self { bytes: bytes.to_vec(), len: bytes.len(), ..Self::default() }
     }
 
     /// Whether another frame may be added to the batch.
@@ -46,20 +50,37 @@ impl Writer {
 
     /// The frames of this batch.
     pub(crate) fn frames(&self) -> impl Iterator<Item = &Frame> {
-        self.frames.iter().map(|(_, frame)| frame)
+        self.frames.iter()
     }
 
     pub(crate) fn push(&mut self, frame: Frame) {
-        let head = frame.head();
-        let start = self.heads.len();
-        self.heads.extend_from_slice(head.as_ref());
-        let end = self.heads.len();
-        self.len = self.len.saturating_add(end.saturating_sub(start)).saturating_add(frame.body.len());
-        self.frames.push((start..end, frame));
+        let before = self.bytes.len();
+        self.bytes.extend_from_slice(frame.head().as_ref());
+        if frame.body.len() <= SHORT {
+            self.bytes.extend_from_slice(&frame.body);
+        } else {
+            self.long.push((self.frames.len(), self.bytes.len()));
+            self.len = self.len.saturating_add(frame.body.len());
+        }
+        self.len = self.len.saturating_add(self.bytes.len().saturating_sub(before));
+        self.frames.push(frame);
     }
 
     /// Writes what fits now; tells how many bytes.
     pub(crate) fn write(&mut self, to: &Source) -> io::Result<usize> {
+        let written = if self.long.is_empty() {
+            to.write(&[IoSlice::new(self.bytes.get(self.sent..).unwrap_or_default())])?
+        } else {
+            self.write_pieces(to)?
+        };
+        self.sent = self.sent.saturating_add(written);
+        if self.sent >= self.len {
+            self.clear();
+        }
+        Ok(written)
+    }
+
+    fn write_pieces(&self, to: &Source) -> io::Result<usize> {
         let mut parts = [IoSlice::new(&[]); 1 + 2 * MAX_FRAMES];
         let mut used = 0;
         let mut skip = self.sent;
@@ -76,27 +97,25 @@ impl Writer {
                 _ => skip -= piece.len(),
             }
         }
-        let written = to.write(parts.get(..used).unwrap_or_default())?;
-        self.sent = self.sent.saturating_add(written);
-        if self.sent >= self.len {
-            self.clear();
-        }
-        Ok(written)
+        to.write(parts.get(..used).unwrap_or_default())
     }
 
     /// Forgets what has not been written.
     pub(crate) fn clear(&mut self) {
-        self.opening.clear();
-        self.heads.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT);
         self.frames.clear();
+        self.long.clear();
         (self.len, self.sent) = (0, 0);
     }
 
+    /// Everything in order: long bodies, and what lies before, between and behind them.
     fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        let frames = self.frames.iter();
-        std::iter::once(&*self.opening).chain(
-            frames.flat_map(|(head, frame)| [self.heads.get(head.clone()).unwrap_or_default(), &*frame.body]),
-        )
+        let starts = iter::once(0).chain(self.long.iter().map(|(_, at)| *at));
+        let ends = self.long.iter().map(|(_, at)| *at).chain(iter::once(self.bytes.len()));
+        let bodies = self.long.iter().map(|(index, _)| self.frames.get(*index).map(|frame| &*frame.body));
+        let between = starts.zip(ends).map(|(start, end)| self.bytes.get(start..end));
+        between.zip(bodies.chain(iter::once(None))).flat_map(|pair| <[_; 2]>::from(pair).map(Option::unwrap_or_default))
     }
 }
 
@@ -128,7 +147,7 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         rustix::net::sockopt::set_socket_send_buffer_size(&ours, 1).unwrap();
         let to = Source::new(ours.into(), &Arc::new(Poller::new().unwrap())).unwrap();
-        let lengths = [0, 1, 4000, 368, 3999, 17];
+        let lengths = [0, 1, 4000, 368, SHORT, SHORT + 1, 3999, 17];
         let mut writer = Writer::opening(b"hi ");
         lengths.iter().for_each(|len| writer.push(frame(*len)));
         let mut came = Vec::new();
@@ -149,7 +168,7 @@ mod tests {
         (&theirs).read_to_end(&mut came).unwrap();
         let mut decoder = Decoder::new();
         decoder.push(came.strip_prefix(b"hi ").unwrap());
-        let frames: Vec<Decoded> = std::iter::from_fn(|| decoder.next_frame().unwrap()).collect();
+        let frames: Vec<Decoded> = iter::from_fn(|| decoder.next_frame().unwrap()).collect();
         assert_eq!(frames, lengths.map(|len| Decoded::Frame(frame(len))));
         assert!(stops > 0, "all of it fitted at once");
     }

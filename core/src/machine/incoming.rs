@@ -389,7 +389,7 @@ impl<R: Routes> Machine<R> {
             src: call.src,
             auth: call.auth,
             function: self.function(&call.head.function),
-            name: call.head.function.clone(),
+            name: call.head.function.clone().into_owned(),
             body: call.body.clone(),
             args_at: call.args_at,
             ends: call.head.ends.clone(),

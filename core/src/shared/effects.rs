@@ -1,6 +1,6 @@
 //! What the machine's actions mean outside: queued under the lock, done after it.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{cell::Cell, collections::VecDeque, mem, sync::Arc, time::Duration};
 
 use offshoot_wire::{Body, ContextId, Hello};
 
@@ -19,10 +19,33 @@ use crate::{
 };
 
 /// What is to be done once the lock is free, in this order.
-#[derive(Default)]
 pub(crate) struct Effects {
     queue: VecDeque<Effect>,
 }
+
+thread_local! {
+    /// The memory of a queue that this thread has emptied, for the next.
+    static SPARE: Cell<VecDeque<Effect>> = const { Cell::new(VecDeque::new()) };
+}
+
+impl Default for Effects {
+    fn default() -> Self {
+        Self { queue: SPARE.try_with(Cell::take).unwrap_or_default() }
+    }
+}
+
+impl Drop for Effects {
+    fn drop(&mut self) {
+        if self.queue.is_empty() && self.queue.capacity() <= KEPT {
+            let queue = mem::take(&mut self.queue);
+            // A thread that is ending keeps nothing.
+            let _: Result<(), _> = SPARE.try_with(|spare| spare.set(queue));
+        }
+    }
+}
+
+/// Effects for which a thread keeps the memory.
+const KEPT: usize = 16;
 
 enum Effect {
     /// Write; the writer token is ours.

@@ -97,7 +97,7 @@ impl Raw {
     #[must_use]
     pub fn call<A: Serialize>(&self, dst: ContextId, reply_to: Handle, function: &str, args: &A) -> Frame {
         let head = CallHead {
-            function: function.into(),
+            function: function.to_owned().into(),
             left_ms: None,
             above: Vec::new(),
             chain: None,

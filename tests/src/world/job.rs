@@ -116,7 +116,7 @@ pub fn call_body(
     ends: Vec<End>,
     args: &Args,
 ) -> Body {
-    let head = CallHead { function: function.to_owned(), left_ms, above, chain, ends };
+    let head = CallHead { function: function.to_owned().into(), left_ms, above, chain, ends };
     joined(&head, args)
 }
 
@@ -124,7 +124,7 @@ pub fn call_body(
 #[must_use]
 pub fn grant_body(function: &str, to: ContextId) -> Body {
     let head =
-        CallHead { function: String::new(), left_ms: None, above: Vec::new(), chain: None, ends: Vec::new() };
+        CallHead { function: "".into(), left_ms: None, above: Vec::new(), chain: None, ends: Vec::new() };
     joined(&head, &(function, to))
 }
 

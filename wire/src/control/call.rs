@@ -1,6 +1,6 @@
 //! What stands in front of the arguments of a call.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{borrow::Cow, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::{ContextId, End, Handle};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CallHead {
     /// The function.
-    pub function: String,
+    pub function: Cow<'static, str>,
     /// The time until its deadline, in milliseconds.
     pub left_ms: Option<u32>,
     /// The calls that wait for this one, outermost first.

@@ -297,9 +297,9 @@ pub(super) fn pieces(whole: &Frame, len: usize) -> Vec<Frame> {
     chunks.map(|(at, bytes)| Frame { part: Some(place(at)), body: bytes.into(), ..whole.clone() }).collect()
 }
 
-pub(super) fn head(function: &str) -> CallHead {
+pub(super) fn head(function: &'static str) -> CallHead {
     CallHead {
-        function: function.to_owned(),
+        function: function.into(),
         left_ms: None,
         above: Vec::new(),
         chain: None,
@@ -308,7 +308,7 @@ pub(super) fn head(function: &str) -> CallHead {
 }
 
 /// The body of a call.
-pub(super) fn call(function: &str, args: &impl Serialize) -> Vec<u8> {
+pub(super) fn call(function: &'static str, args: &impl Serialize) -> Vec<u8> {
     with_head(&head(function), args)
 }
 
