@@ -1,7 +1,7 @@
 //! The bytes of a frame: shared, immutable, cut without copying.
 
 use alloc::{sync::Arc, vec::Vec};
-use core::{fmt, hash, ops::Deref};
+use core::{fmt, hash, mem, ops::Deref};
 
 /// The longest body that lies in the value itself, in bytes: most calls and answers, which so need no memory of their own.
 const INLINE: usize = 38;
@@ -51,6 +51,14 @@ impl Body {
             }
             _ => self.to_vec(),
         }
+    }
+
+    /// The memory behind this body, which is empty then, if nobody else shares it.
+    pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
+        let Bytes::Shared { bytes, .. } = &mut self.0 else { return None };
+        let memory = mem::take(Arc::get_mut(bytes)?);
+        *self = Self::default();
+        Some(memory)
     }
 
     fn inline(from: &[u8]) -> Option<Self> {

@@ -1,9 +1,9 @@
 //! Takes a stream in whatever slices it comes, and hands out its frames.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 use core::mem;
 
-use crate::{Body, Excerpt, Frame, HEADER_LEN, Header, PART_LEN, Part};
+use crate::{Body, Excerpt, Frame, HEADER_LEN, Header, PART_LEN, Part, Recent};
 
 /// The buffer of a link that hardly speaks: all that it keeps while idle.
 const IDLE_BUFFER: usize = 2 * 1024;
@@ -12,6 +12,8 @@ const BUSY_BUFFER: usize = 64 * 1024;
 /// Of a body at least this much must be missing for it to be read straight into its own memory;
 /// a shorter rest comes through the buffer, together with what follows it.
 const DIRECT_READ: usize = 4 * 1024;
+/// After so many frames that came through the buffer no more long bodies are expected.
+const SHORT_FRAMES: u8 = 8;
 
 /// What a [`Decoder`] hands out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +43,8 @@ pub enum BadStream {
 ///
 /// Read into [`space`](Self::space) and tell [`filled`](Self::filled), or [`push`](Self::push); then call
 /// [`next_frame`](Self::next_frame) until there is none. Nothing is reserved for a body before its announced length
-/// has been checked; an idle decoder keeps at most 2 KiB.
+/// has been checked. An idle decoder keeps at most 2 KiB, and after long bodies the memory of up to four that were taken
+/// out and dropped, for the next ones, until some short frames have come.
 ///
 /// ```
 /// use offshoot_wire::{Body, ContextId, Decoded, Decoder, Frame, Handle, ReplyTo};
@@ -74,6 +77,10 @@ pub struct Decoder {
     end: usize,
     /// The last read filled all the space there was: more will be there.
     is_busy: bool,
+    /// Bodies that were read straight into their own memory.
+    recent: Recent,
+    /// How many frames have come since through the buffer.
+    short: u8,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -240,10 +247,20 @@ impl Decoder {
         if let Some(body) = self.waiting().get(..len) {
             let body = Body::from(body);
             self.consume(len);
+            self.saw_short();
             return Ok(Some(Decoded::Frame(frame(header, part, body))));
         }
-        self.state = State::Body(Unfinished { header, part, bytes: vec![0; len], filled: 0 });
+        let mut bytes = self.recent.reuse(len).unwrap_or_default();
+        bytes.resize(len, 0);
+        self.state = State::Body(Unfinished { header, part, bytes, filled: 0 });
         Ok(None)
+    }
+
+    fn saw_short(&mut self) {
+        self.short = self.short.saturating_add(1);
+        if self.short == SHORT_FRAMES {
+            self.recent.clear();
+        }
     }
 
     /// Moves what has come of a body to it.
@@ -258,7 +275,10 @@ impl Decoder {
             self.state = State::Body(unfinished);
             return None;
         }
-        Some(Decoded::Frame(frame(unfinished.header, unfinished.part, Body::from(unfinished.bytes))))
+        let body = Body::from(unfinished.bytes);
+        self.recent.keep(&body);
+        self.short = 0;
+        Some(Decoded::Frame(frame(unfinished.header, unfinished.part, body)))
     }
 
     fn reads_direct(&self) -> bool {

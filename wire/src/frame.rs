@@ -6,8 +6,12 @@ use crate::{Body, ContextId, Handle, ReplyTo};
 pub const HEADER_LEN: usize = 26;
 /// The bytes that a fragment puts in front of its piece: total and offset.
 pub const PART_LEN: usize = 8;
-/// The longest piece of a body in one frame; a longer body travels as fragments.
+/// The longest piece of a body in one fragment.
 pub const MAX_CHUNK: usize = 128 * 1024;
+/// The longest body in one frame, as long as a fragment with its longest piece; a longer one travels as fragments.
+///
+/// An item of a stream that is a [`Blob`](crate::Blob) of 128 KiB is no longer.
+pub const MAX_WHOLE: usize = MAX_CHUNK + PART_LEN;
 /// The longest body of a control frame.
 pub const MAX_CONTROL: usize = 4 * 1024;
 /// What every frame costs beside its body, in accounts of memory and of credit.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::frame::is_control;
 use crate::{
-    BadStream, ContextId, Excerpt, Frame, HEADER_LEN, Handle, MAX_CHUNK, MAX_CONTROL, PART_LEN, Part,
+    BadStream, ContextId, Excerpt, Frame, HEADER_LEN, Handle, MAX_CONTROL, MAX_WHOLE, PART_LEN, Part,
     ReplyTo, be,
 };
 
@@ -36,11 +36,7 @@ impl Header {
     /// Whether the frame is too long to be taken: its bytes are then skipped, and the stream goes on.
     #[must_use]
     pub fn is_oversize(&self) -> bool {
-        let limit = match (is_control(self.handle, self.reply_to), self.is_fragment) {
-            (true, _) => MAX_CONTROL,
-            (false, true) => MAX_CHUNK.saturating_add(PART_LEN),
-            (false, false) => MAX_CHUNK,
-        };
+        let limit = if is_control(self.handle, self.reply_to) { MAX_CONTROL } else { MAX_WHOLE };
         self.body_len() > limit
     }
 
@@ -108,7 +104,7 @@ impl AsRef<[u8]> for Head {
 }
 
 impl Frame {
-    /// The bytes to write in front of the body, which must be no longer than [`MAX_CHUNK`].
+    /// The bytes to write in front of the body, which must be no longer than [`MAX_WHOLE`].
     #[must_use]
     pub fn head(&self) -> Head {
         let (magic, part_len) = match self.part {

@@ -37,7 +37,7 @@
 //! let Some(Decoded::Frame(call)) = decoder.next_frame()? else { panic!("the frame is complete") };
 //! let (head, at) = codec::decode_prefix::<CallHead>(&call.body, 4096)?;
 //! let (a, b): (i64, i64) = codec::decode(&call.body[at..], 4096)?;
-//! assert_eq!((head.function.as_str(), a + b), ("add", 5));
+//! assert_eq!((&*head.function, a + b), ("add", 5));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -71,6 +71,7 @@ mod handshake;
 mod header;
 mod id;
 mod name;
+mod recent;
 mod secret;
 
 pub use assemble::{Assembler, Broken};
@@ -79,7 +80,7 @@ pub use body::Body;
 pub use control::*;
 pub use decode::{BadStream, Decoded, Decoder};
 pub use excerpt::Excerpt;
-pub use frame::{FRAME_COST, Frame, HEADER_LEN, MAX_CHUNK, MAX_CONTROL, PART_LEN, Part};
+pub use frame::{FRAME_COST, Frame, HEADER_LEN, MAX_CHUNK, MAX_CONTROL, MAX_WHOLE, PART_LEN, Part};
 pub use handle::{Handle, ReplyTo};
 pub use handshake::{
     BadOpening, MARKER_LEN, MAX_LAST_WORDS, MarkerScan, Nonce, OPENING_LEN, marker, opening,
@@ -87,4 +88,5 @@ pub use handshake::{
 pub use header::{FRAGMENT_MAGIC, Head, Header, MAGIC};
 pub use id::{ContextId, IdRange};
 pub use name::{MAX_NAME, clean_name};
+pub use recent::Recent;
 pub use secret::Secret;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use offshoot_wire::{
-    BadStream, Body, ContextId, Decoded, Decoder, FRAGMENT_MAGIC, Frame, Handle, Header, MAX_CHUNK,
+    BadStream, Body, ContextId, Decoded, Decoder, FRAGMENT_MAGIC, Frame, Handle, Header, MAX_WHOLE,
     MAX_CONTROL, Part, ReplyTo,
 };
 use proptest::prelude::*;
@@ -100,7 +100,7 @@ fn a_fragment_has_its_own_magic_and_its_place_in_front() {
 
 #[test]
 fn byte_by_byte_gives_the_same_frames_as_at_once() {
-    let sent = [0, 1, 33, 4_000, 70_000, 0, MAX_CHUNK, 5].map(|len| frame(Handle::CALL_FUNCTION, len));
+    let sent = [0, 1, 33, 4_000, 70_000, 0, MAX_WHOLE, 5].map(|len| frame(Handle::CALL_FUNCTION, len));
     let bytes = stream(&sent);
     assert_eq!(decode([&bytes[..]]), (frames(&sent), None));
     assert_eq!(decode(bytes.chunks(1)), (frames(&sent), None));
@@ -113,7 +113,7 @@ fn byte_by_byte_gives_the_same_frames_as_at_once() {
 #[test]
 fn a_frame_over_the_limit_is_told_once_and_skipped() {
     let next = frame(Handle::CALL_FUNCTION, 4);
-    for len in [MAX_CHUNK + 1, 1 << 20] {
+    for len in [MAX_WHOLE + 1, 1 << 20] {
         let head = with_len(stream(&[frame(Handle::CALL_FUNCTION, 0)]), len as u32);
         let bytes = [head, vec![0; len], stream(std::slice::from_ref(&next))].concat();
         for slice_len in [1000, 65_536, bytes.len()] {
@@ -188,7 +188,7 @@ fn an_idle_decoder_keeps_little() {
 }
 
 fn any_frame() -> impl Strategy<Value = Frame> {
-    let len = prop_oneof![3 => 0_usize..100, 2 => 4_000_usize..9_000, 1 => 60_000..=MAX_CHUNK];
+    let len = prop_oneof![3 => 0_usize..100, 2 => 4_000_usize..9_000, 1 => 60_000..=MAX_WHOLE];
     let reply_to = prop_oneof![
         Just(ReplyTo::Nobody),
         Just(ReplyTo::Dead),

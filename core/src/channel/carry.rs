@@ -38,8 +38,19 @@ impl Draft {
         value: &T,
         head: HeadOf<'_>,
     ) -> Result<Self, String> {
-        let mut bytes = head(Vec::new()).map_err(|error| error.to_string())?;
-        let value_at = bytes.len();
+        Self::within(Vec::new(), node, value, head)
+    }
+
+    /// The same, in memory that was used before.
+    pub(super) fn within<T: Serialize + ?Sized>(
+        memory: Vec<u8>,
+        node: &Arc<dyn Node>,
+        value: &T,
+        head: HeadOf<'_>,
+    ) -> Result<Self, String> {
+        let head = head(Vec::new()).map_err(|error| error.to_string())?;
+        let value_at = head.len();
+        let mut bytes = if memory.capacity() == 0 { head } else { refill(memory, &head) };
         let halves = ambient::encode(node, value, &mut bytes)?;
         Ok(Self { bytes, value_at, halves })
     }
@@ -79,6 +90,12 @@ impl Draft {
         bytes.extend_from_slice(self.bytes.get(self.value_at..).unwrap_or_default());
         Ok(Sealed { body: Body::from(bytes), ends, handed })
     }
+}
+
+fn refill(mut memory: Vec<u8>, with: &[u8]) -> Vec<u8> {
+    memory.clear();
+    memory.extend_from_slice(with);
+    memory
 }
 
 /// A body made for the context that it goes to.

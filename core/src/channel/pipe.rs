@@ -122,6 +122,13 @@ impl Pipe {
         }
     }
 
+    /// Memory for the next item, if one that was as long as the last has left.
+    pub(super) fn memory(&self) -> Vec<u8> {
+        let mut state = self.lock();
+        let len = state.last_len;
+        state.recent.reuse(len).unwrap_or_default()
+    }
+
     /// Whether nobody will take another item.
     pub(super) fn is_closed(&self) -> bool {
         let state = self.lock();
@@ -276,6 +283,11 @@ impl Pipe {
             Ok(sealed) => sealed,
             Err(text) => return self.break_off(leg, text),
         };
+        {
+            let mut state = self.lock();
+            state.last_len = body.len();
+            state.recent.keep(&body);
+        }
         match self.node.stream_send(held, body, ends.clone()) {
             Ok(()) => {
                 handed.sent();

@@ -100,7 +100,8 @@ impl<T: Message> Sender<T> {
         let drafted = if self.moved.load(Ordering::Relaxed) {
             Err(SendError::Closed)
         } else {
-            let written = Draft::new(self.half.pipe().node(), &item, &item_head);
+            let pipe = self.half.pipe();
+            let written = Draft::within(pipe.memory(), pipe.node(), &item, &item_head);
             // What the item hands over is counted, and the item counts.
             drop(item);
             self.address(written)

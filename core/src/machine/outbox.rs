@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use offshoot_wire::{ContextId, FRAME_COST, Frame, Handle, MAX_CHUNK, Part, ReplyTo, Window};
+use offshoot_wire::{ContextId, FRAME_COST, Frame, Handle, MAX_CHUNK, MAX_WHOLE, Part, ReplyTo, Window};
 
 use super::{LinkKey, credit::Credits};
 
@@ -273,7 +273,7 @@ impl Outbox {
         };
         let rest = head.frame.body.len().saturating_sub(head.sent);
         let whole =
-            head.window.is_none() || (head.sent == 0 && rest <= MAX_CHUNK && head.frame.cost() <= left);
+            head.window.is_none() || (head.sent == 0 && rest <= MAX_WHOLE && head.frame.cost() <= left);
         let chunk = if whole { rest } else { rest.min(MAX_CHUNK).min(left.checked_sub(FRAME_COST)?) };
         if chunk < rest.min(credits.smallest_chunk()) {
             return None;

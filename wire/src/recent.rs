@@ -1,0 +1,85 @@
+//! Long bodies that were handed out lately: the memory of one that nobody holds any more is used again.
+
+use alloc::vec::Vec;
+use core::mem;
+
+use crate::Body;
+
+/// From this length on fresh memory costs more than to look for some that is free, in bytes.
+const LONG: usize = 16 * 1024;
+/// How many are remembered: as many as a stream has under way between one end of a context and the other.
+const KEPT: usize = 4;
+
+/// The last few long bodies.
+#[derive(Clone, Debug, Default)]
+pub struct Recent {
+    bodies: [Body; KEPT],
+    next: usize,
+}
+
+impl Recent {
+    /// Remembers a body if it is long, in place of the one that was remembered first.
+    pub fn keep(&mut self, body: &Body) {
+        if body.len() < LONG {
+            return;
+        }
+        if let Some(place) = self.bodies.get_mut(self.next) {
+            *place = body.clone();
+        }
+        self.next = self.next.wrapping_add(1) % KEPT;
+    }
+
+    /// The memory of one that nobody else holds, with at least `len` bytes and whatever is in them.
+    pub fn reuse(&mut self, len: usize) -> Option<Vec<u8>> {
+        if len < LONG {
+            return None;
+        }
+        let fits = |body: &&mut Body| body.capacity() >= len && body.capacity() / 4 <= len;
+        self.bodies.iter_mut().filter(fits).find_map(Body::reclaim)
+    }
+
+    /// Whether there is any.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bodies.iter().all(|body| body.is_empty())
+    }
+
+    /// Forgets them.
+    pub fn clear(&mut self) {
+        mem::take(self);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_body_is_used_again_once_nobody_holds_it() {
+        let mut recent = Recent::default();
+        let body = Body::from(vec![1; LONG]);
+        let address = body.as_ptr();
+        recent.keep(&body);
+        assert_eq!(recent.reuse(LONG), None);
+        drop(body);
+        assert_eq!(recent.reuse(LONG + 1), None);
+        let again = recent.reuse(LONG).unwrap();
+        assert_eq!((again.as_ptr(), again.len()), (address, LONG));
+        assert_eq!(recent.reuse(LONG), None);
+    }
+
+    #[test]
+    fn short_bodies_and_more_than_a_few_are_not_remembered() {
+        let mut recent = Recent::default();
+        recent.keep(&Body::from(vec![1; LONG - 1]));
+        assert!(recent.is_empty());
+        (0..10).for_each(|_| recent.keep(&Body::from(vec![1; LONG])));
+        assert_eq!((0..10).filter(|_| recent.reuse(LONG).is_some()).count(), KEPT);
+        recent.keep(&Body::from(vec![1; 100 * LONG]));
+        assert_eq!(recent.reuse(LONG), None, "much memory for little");
+        recent.clear();
+        assert!(recent.is_empty());
+    }
+}
