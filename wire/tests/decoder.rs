@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use offshoot_wire::{
-    BadStream, Body, ContextId, Decoded, Decoder, FRAGMENT_MAGIC, Frame, Handle, Header, MAX_WHOLE,
-    MAX_CONTROL, Part, ReplyTo,
+    BadStream, Body, ContextId, Decoded, Decoder, FRAGMENT_MAGIC, Frame, Handle, Header, MAX_CONTROL,
+    MAX_WHOLE, Part, ReplyTo,
 };
 use proptest::prelude::*;
 

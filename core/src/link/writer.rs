@@ -115,7 +115,9 @@ impl Writer {
         let ends = self.long.iter().map(|(_, at)| *at).chain(iter::once(self.bytes.len()));
         let bodies = self.long.iter().map(|(index, _)| self.frames.get(*index).map(|frame| &*frame.body));
         let between = starts.zip(ends).map(|(start, end)| self.bytes.get(start..end));
-        between.zip(bodies.chain(iter::once(None))).flat_map(|pair| <[_; 2]>::from(pair).map(Option::unwrap_or_default))
+        between
+            .zip(bodies.chain(iter::once(None)))
+            .flat_map(|pair| <[_; 2]>::from(pair).map(Option::unwrap_or_default))
     }
 }
 

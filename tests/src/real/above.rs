@@ -99,7 +99,13 @@ impl Above {
     #[must_use]
     pub fn call<A: Serialize>(&self, handle: Handle, reply_to: Handle, function: &str, args: &A) -> Frame {
         let function = function.to_owned();
-        let head = CallHead { function: function.into(), left_ms: None, above: Vec::new(), chain: None, ends: Vec::new() };
+        let head = CallHead {
+            function: function.into(),
+            left_ms: None,
+            above: Vec::new(),
+            chain: None,
+            ends: Vec::new(),
+        };
         let mut body = codec::encode(&head).expect("a head");
         codec::encode_into(args, &mut body).expect("arguments");
         self.frame(handle, ReplyTo::Handle(reply_to), body)

@@ -134,7 +134,13 @@ impl Puppet {
         args: &A,
     ) -> Frame {
         let function = function.name().to_owned();
-        let head = CallHead { function: function.into(), left_ms: None, above: Vec::new(), chain: None, ends: Vec::new() };
+        let head = CallHead {
+            function: function.into(),
+            left_ms: None,
+            above: Vec::new(),
+            chain: None,
+            ends: Vec::new(),
+        };
         let mut body = codec::encode(&head).expect("a head");
         codec::encode_into(args, &mut body).expect("arguments");
         self.frame(dst, Handle::CALL_FUNCTION, ReplyTo::Handle(reply_to), body)

@@ -298,13 +298,7 @@ pub(super) fn pieces(whole: &Frame, len: usize) -> Vec<Frame> {
 }
 
 pub(super) fn head(function: &'static str) -> CallHead {
-    CallHead {
-        function: function.into(),
-        left_ms: None,
-        above: Vec::new(),
-        chain: None,
-        ends: Vec::new(),
-    }
+    CallHead { function: function.into(), left_ms: None, above: Vec::new(), chain: None, ends: Vec::new() }
 }
 
 /// The body of a call.
