@@ -57,14 +57,9 @@ impl Poller {
         }
     }
 
-    /// Adds a descriptor.
-    ///
-    /// # Safety
-    /// It must be [taken out](Self::remove) before it is closed.
-    #[expect(unsafe_code, reason = "what the caller promises is passed on")]
-    pub(crate) unsafe fn add(&self, fd: BorrowedFd<'_>, interest: Event, mode: PollMode) -> io::Result<()> {
-        // SAFETY: the caller's promise.
-        unsafe { self.registry.add_with_mode(&fd, interest, mode) }
+    /// Where descriptors are added.
+    pub(crate) const fn registry(&self) -> &polling::Poller {
+        &self.registry
     }
 
     pub(crate) fn change(&self, fd: BorrowedFd<'_>, interest: Event, mode: PollMode) -> io::Result<()> {
@@ -110,6 +105,7 @@ mod linux {
             Ok(Self(bell))
         }
 
+        #[expect(clippy::host_endian_bytes, reason = "a number for the kernel of this machine")]
         pub(super) fn ring(&self) -> io::Result<()> {
             // It counts further than there is time to ring.
             rustix::io::write(&self.0, &1_u64.to_ne_bytes())?;
@@ -196,9 +192,10 @@ mod portable {
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::net::UnixStream, thread};
+    use std::{os::unix::net::UnixStream, sync::Arc, thread};
 
     use super::*;
+    use crate::link::Source;
 
     #[test]
     fn each_ring_ends_one_wait_whether_it_comes_before_or_during_it() {
@@ -218,14 +215,12 @@ mod tests {
     }
 
     #[test]
-    #[expect(unsafe_code, reason = "a poller is told of a descriptor")]
     fn what_is_watched_by_level_is_told_of_until_it_is_read() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let poller = Poller::new().unwrap();
+        let poller = Arc::new(Poller::new().unwrap());
+        let ours = Source::new(ours.into(), &poller).unwrap();
+        ours.watch(Event::readable(7)).unwrap();
         let mut found = Found::new();
-        let fd = std::os::fd::AsFd::as_fd(&ours);
-        // SAFETY: the poller goes first.
-        unsafe { poller.add(fd, Event::readable(7), PollMode::Level) }.unwrap();
         let mut wait = || {
             poller.wait(&mut found, Some(Duration::ZERO)).unwrap();
             found.iter().collect::<Vec<_>>()
@@ -234,8 +229,7 @@ mod tests {
         rustix::io::write(&theirs, b"x").unwrap();
         let ready = Ready { key: 7, readable: true, writable: false };
         assert_eq!((wait(), wait()), (vec![ready], vec![ready]));
-        rustix::io::read(&ours, &mut [0; 8]).unwrap();
+        ours.read(&mut [0; 8]).unwrap();
         assert_eq!(wait(), []);
-        poller.remove(fd).unwrap();
     }
 }

@@ -63,7 +63,7 @@ impl Source {
             return self.poller.change(self.fd.as_fd(), interest, mode);
         }
         // SAFETY: `fd` is owned by this value, and `Drop` takes it out of `poller` before closing it.
-        let added = unsafe { self.poller.add(self.fd.as_fd(), interest, mode) };
+        let added = unsafe { self.poller.registry().add_with_mode(&self.fd, interest, mode) };
         if added.is_err() {
             self.added.store(false, Ordering::Release);
         }
