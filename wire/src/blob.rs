@@ -85,6 +85,10 @@ impl de::Visitor<'_> for Bytes {
     }
 
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Blob, E> {
+        #[cfg(feature = "std")]
+        if let Some(part) = crate::shared::cut(bytes) {
+            return Ok(Blob(part));
+        }
         Ok(Blob::from(bytes))
     }
 
@@ -110,5 +114,19 @@ mod tests {
         assert_eq!(codec::decode::<Blob>(&list, 1000).unwrap_err().kind, DecodeErrorKind::Type);
         let text = codec::encode(&"a".to_string()).unwrap();
         assert_eq!(codec::decode::<Blob>(&text, 1000).unwrap_err().kind, DecodeErrorKind::Type);
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn a_blob_that_is_most_of_its_body_shares_it_and_another_does_not() {
+        let blobs = [Blob::from(vec![1; 100]), Blob::from(vec![2; 1000])];
+        let body = Body::from(codec::encode(&blobs).unwrap());
+        let within = |blob: &Blob| body.as_ptr_range().contains(&blob.as_ptr());
+        let read: [Blob; 2] = codec::decode_body(&body, 1 << 20).unwrap();
+        assert_eq!(read, blobs);
+        assert_eq!([within(&read[0]), within(&read[1])], [false, true]);
+        // Of no body, or of one that was read before.
+        let read: [Blob; 2] = codec::decode(&body, 1 << 20).unwrap();
+        assert_eq!((read.each_ref().map(within), &read), ([false, false], &blobs));
     }
 }

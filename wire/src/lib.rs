@@ -73,6 +73,8 @@ mod id;
 mod name;
 mod recent;
 mod secret;
+#[cfg(feature = "std")]
+mod shared;
 
 pub use assemble::{Assembler, Broken};
 pub use blob::Blob;

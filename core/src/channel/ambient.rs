@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use offshoot_wire::{Direction, codec};
+use offshoot_wire::{Body, Direction, codec};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::half::Half;
@@ -65,15 +65,15 @@ pub(crate) fn encode<T: Serialize + ?Sized>(
     }
 }
 
-/// Reads a value that must fill `bytes` and may take any of `halves`; those that nobody took are closed.
+/// Reads a value that must fill `body` and may take any of `halves`; those that nobody took are closed.
 pub(crate) fn decode<T: DeserializeOwned>(
     node: &Arc<dyn Node>,
-    bytes: &[u8],
+    body: &Body,
     halves: Vec<Half>,
 ) -> Result<T, String> {
     let budget = node.body_limit().saturating_mul(VALUE_PER_BODY);
     let entered = Entered::new(node, halves, false);
-    let read = codec::decode(bytes, budget);
+    let read = codec::decode_body(body, budget);
     // Each end that was taken is counted apart from the frame's own: what only the frame holds closes here, after
     // the whole value is read, since an untagged enum reads an end and drops it before it reads it again.
     let frame = entered.leave();

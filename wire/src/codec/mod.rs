@@ -84,6 +84,28 @@ pub fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8], budget: usize) -> Resu
     value.map_err(|kind| reader.error(kind))
 }
 
+/// As [`decode`], from a body: a [`Blob`](crate::Blob) that is most of it shares its bytes, and keeps them alive.
+///
+/// # Errors
+/// As [`decode`].
+///
+/// # Examples
+/// ```
+/// use offshoot_wire::{Blob, Body, codec};
+///
+/// let body = Body::from(codec::encode(&Blob::from(vec![7; 1000]))?);
+/// let blob: Blob = codec::decode_body(&body, 4096)?;
+/// assert_eq!(blob.as_ptr(), body[3..].as_ptr());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[cfg(feature = "std")]
+pub fn decode_body<T: serde::de::DeserializeOwned>(
+    body: &crate::Body,
+    budget: usize,
+) -> Result<T, DecodeError> {
+    crate::shared::during(body, || decode(body, budget))
+}
+
 /// Reads a value from the front of `bytes`; tells how many bytes it took.
 ///
 /// # Errors
