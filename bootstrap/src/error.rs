@@ -51,6 +51,14 @@ impl ConnectError {
         self
     }
 
+    /// As [`with_last_words`](Self::with_last_words), of what came on its stdout and on its stderr: most errors are told
+    /// there, so that it comes last.
+    #[must_use]
+    pub fn with_outputs(self, stdout: &[u8], stderr: &[u8]) -> Self {
+        let end: &[u8] = if stdout.is_empty() || stdout.ends_with(b"\n") { b"" } else { b"\n" };
+        self.with_last_words(&[stdout, end, stderr].concat())
+    }
+
     /// The reason.
     #[must_use]
     pub fn kind(&self) -> &ConnectErrorKind {

@@ -59,8 +59,9 @@ const CONTAINER: &[Known] = &[
     ("No such container", || ConnectErrorKind::NoContainer),
     ("no such container", || ConnectErrorKind::NoContainer),
     ("no container with name or ID", || ConnectErrorKind::NoContainer),
-    ("NotFound", || ConnectErrorKind::NoContainer),
-    ("not found: ", || ConnectErrorKind::NoContainer),
+    ("Error from server (NotFound)", || ConnectErrorKind::NoContainer),
+    ("Instance not found", || ConnectErrorKind::NoContainer),
+    ("jexec: jail \"", || ConnectErrorKind::NoContainer),
     ("is not running", || ConnectErrorKind::NoContainer),
     ("is paused", || ConnectErrorKind::NoContainer),
     ("container state improper", || ConnectErrorKind::NoContainer),
@@ -104,6 +105,15 @@ mod tests {
             assert_eq!(code(Dialect::Ssh, said), expected, "{said}");
         }
         assert_eq!(code(Dialect::Sudo, "sudo: a password is required\n"), "password_needed");
+        for (said, expected) in [
+            ("Error from server (NotFound): pods \"web-0\" not found\n", "no_container"),
+            ("Error: Instance not found\n", "no_container"),
+            ("jexec: jail \"www\" not found\n", "no_container"),
+            ("curl: (22) The requested URL returned error: 404 NotFound\n", "exited"),
+            ("modprobe: not found: overlay\n", "exited"),
+        ] {
+            assert_eq!(code(Dialect::Container, said), expected, "{said}");
+        }
         assert_eq!(code(Dialect::Other, "sudo: a password is required\n"), "exited");
     }
 }

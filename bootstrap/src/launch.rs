@@ -1,7 +1,7 @@
 //! Carries a plan out: starts the process, and where that only leads to a far side, puts the program there.
 
 use std::{
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
     net::Shutdown,
     os::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
@@ -18,6 +18,7 @@ use rustix::{
 use crate::{
     CHILD_ARG, ConnectError, ConnectErrorKind, Phase, Plan, Process, Spawned, Transport, explain,
     machine::Build,
+    outgoing::{Outgoing, Piece},
     payload::Program,
     prompt::Prompt,
     spawn,
@@ -64,6 +65,7 @@ pub fn launch(
     cancel: Option<BorrowedFd<'_>>,
 ) -> Result<Spawned, ConnectError> {
     let Some(transport) = &plan.transport else { return spawn(plan) };
+    let limit = rounded(deadline.saturating_duration_since(Instant::now()));
     plan.check()?;
     let fail = |kind| ConnectError::new(plan, Phase::Spawn, kind);
     let program = plan.payload.program().map_err(fail)?;
@@ -80,8 +82,8 @@ pub fn launch(
         words: Vec::new(),
         dialogue: Dialogue::new(program.clone(), errand),
         prompt: transport.question.clone().map(Prompt::new),
-        unsent: Vec::new(),
-        sent: 0,
+        outgoing: Outgoing::default(),
+        limit,
     };
     talk.hold(plan, &program, deadline, cancel)
 }
@@ -111,9 +113,9 @@ struct Talk {
     dialogue: Dialogue,
     /// What may still be asked; nothing once the shell has spoken.
     prompt: Option<Prompt>,
-    /// What is being written, and how much of it has been.
-    unsent: Vec<u8>,
-    sent: usize,
+    outgoing: Outgoing,
+    /// How long all of it may take.
+    limit: Duration,
 }
 
 /// What came of a look at the link.
@@ -134,7 +136,7 @@ impl Talk {
         deadline: Instant,
         cancel: Option<BorrowedFd<'_>>,
     ) -> Result<Spawned, ConnectError> {
-        let kind = match self.talk(plan, program, deadline, cancel) {
+        let kind = match self.talk(program, deadline, cancel) {
             Ok(Some(said)) => match self.link.set_nonblocking(false) {
                 Ok(()) => {
                     return self.spawned(said).map_err(|kind| ConnectError::new(plan, Phase::Send, kind));
@@ -150,7 +152,6 @@ impl Talk {
     /// Until the program runs, with what it has said then, or the link has ended.
     fn talk(
         &mut self,
-        plan: &Plan,
         program: &Program,
         deadline: Instant,
         cancel: Option<BorrowedFd<'_>>,
@@ -166,7 +167,7 @@ impl Talk {
                 self.answer(heard)?;
             }
             if link.intersects(PollFlags::OUT) {
-                self.write();
+                self.outgoing.write(&self.link);
             }
             if link.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
                 match self.read(program)? {
@@ -176,7 +177,7 @@ impl Talk {
                 }
             }
             if deadline <= Instant::now() {
-                return Err(ConnectErrorKind::NoAnswer { limit: plan.timeout });
+                return Err(ConnectErrorKind::NoAnswer { limit: self.limit });
             }
         }
     }
@@ -187,7 +188,7 @@ impl Talk {
         deadline: Instant,
         cancel: Option<BorrowedFd<'_>>,
     ) -> Result<(PollFlags, bool, bool), ConnectErrorKind> {
-        let writing = if self.sent < self.unsent.len() { PollFlags::OUT } else { PollFlags::empty() };
+        let writing = if self.outgoing.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
         let mut fds = vec![PollFd::new(&self.link, PollFlags::IN | writing)];
         fds.extend(self.stderr.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
         let cancel_at = fds.len();
@@ -217,29 +218,18 @@ impl Talk {
             match reply {
                 None => {}
                 Some(Reply::Running) => return Ok(Heard::Running(rest.to_vec())),
-                Some(Reply::Line(line)) => self.say(line.into_bytes()),
-                Some(Reply::Program { is_packed }) => self.say(program.sent(is_packed).to_vec()),
+                Some(Reply::Line(line)) => self.say(Piece::Line(line)),
+                Some(Reply::Program { is_packed }) => {
+                    self.say(Piece::Program { program: program.clone(), is_packed });
+                }
             }
         }
         Ok(Heard::More)
     }
 
-    fn say(&mut self, bytes: Vec<u8>) {
-        self.unsent.drain(..self.sent);
-        self.sent = 0;
-        self.unsent.extend(bytes);
-        self.write();
-    }
-
-    /// Writes what there is room for. That the far side has gone shows when it is read.
-    fn write(&mut self) {
-        while let Some(rest) = self.unsent.get(self.sent..).filter(|rest| !rest.is_empty()) {
-            match (&self.link).write(rest) {
-                Ok(written) => self.sent = self.sent.saturating_add(written),
-                Err(error) if is_later(&error) => return,
-                Err(_) => self.sent = self.unsent.len(),
-            }
-        }
+    fn say(&mut self, piece: Piece) {
+        self.outgoing.push(piece);
+        self.outgoing.write(&self.link);
     }
 
     /// Reads what is there on stderr; how much that was.
@@ -269,7 +259,7 @@ impl Talk {
         };
         let start = self.words.len().saturating_sub(heard);
         if let Some(answer) = prompt.hear(self.words.get(start..).unwrap_or_default())? {
-            self.say(answer);
+            self.say(Piece::Secret(answer));
         }
         Ok(())
     }
@@ -281,7 +271,7 @@ impl Talk {
             Some(stderr) => stderr,
             None => closed().map_err(|error| ConnectErrorKind::from_system(&error))?,
         };
-        Ok(Spawned { link: self.link.into(), stderr, process: self.process, said })
+        Ok(Spawned { link: self.link.into(), stderr, process: self.process, said, stderr_said: self.words })
     }
 
     /// Ends the process, and makes of what it has said and how it went the best reason that there is.
@@ -298,7 +288,6 @@ impl Talk {
             self.read_stderr();
         }
         let other = self.dialogue.into_other();
-        let words = if self.words.is_empty() { &other } else { &self.words };
         let kind = match kind {
             ConnectErrorKind::Closed => {
                 let said = [&self.words[..], &other[..]].concat();
@@ -307,7 +296,7 @@ impl Talk {
             }
             kind => kind,
         };
-        ConnectError::new(plan, phase, kind).with_last_words(words)
+        ConnectError::new(plan, phase, kind).with_outputs(&other, &self.words)
     }
 
     fn is_more_on_stderr(&self) -> bool {
@@ -315,6 +304,13 @@ impl Talk {
         let mut fds = [PollFd::new(stderr, PollFlags::IN)];
         poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
     }
+}
+
+/// What nobody has meant to the millisecond.
+fn rounded(limit: Duration) -> Duration {
+    let grain = Duration::from_millis(if limit < Duration::from_secs(1) { 10 } else { 100 });
+    let grains = limit.saturating_add(grain / 2).as_millis() / grain.as_millis();
+    u32::try_from(grains).map_or(limit, |grains| grain.saturating_mul(grains))
 }
 
 fn is_later(error: &io::Error) -> bool {

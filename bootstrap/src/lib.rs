@@ -52,6 +52,7 @@ mod local;
 mod machine;
 mod method;
 mod options;
+mod outgoing;
 mod payload;
 mod place;
 mod process;

@@ -1,5 +1,7 @@
 //! Answers the one question that a way to a place may ask, once.
 
+use offshoot_wire::Secret;
+
 use crate::{ConnectErrorKind, Question};
 
 /// Looks for a question in what comes on stderr.
@@ -20,7 +22,7 @@ impl Prompt {
     ///
     /// # Errors
     /// It is asked and there is no answer, or asked again: the answer was wrong, and accounts get locked.
-    pub(crate) fn hear(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, ConnectErrorKind> {
+    pub(crate) fn hear(&mut self, bytes: &[u8]) -> Result<Option<Secret<Vec<u8>>>, ConnectErrorKind> {
         self.heard.extend_from_slice(bytes);
         let words = self.question.words.as_bytes();
         if words.is_empty() || !self.heard.windows(words.len()).any(|window| window == words) {
@@ -34,7 +36,7 @@ impl Prompt {
             None => Err(ConnectErrorKind::PasswordNeeded),
             Some(answer) => {
                 self.is_answered = true;
-                Ok(Some([answer.expose().as_bytes(), b"\n"].concat()))
+                Ok(Some(Secret::new([answer.expose().as_bytes(), b"\n"].concat())))
             }
         }
     }
@@ -50,7 +52,7 @@ mod tests {
         for cut in 1..said.len() {
             let mut prompt = Prompt::new(Question::new("[offshoot] password", Some("secret".into())));
             let mut answers = said.chunks(cut).filter_map(|piece| prompt.hear(piece).unwrap());
-            assert_eq!(answers.next().unwrap(), b"secret\n");
+            assert_eq!(answers.next().unwrap().expose(), b"secret\n");
             assert_eq!(answers.next(), None);
             let again = prompt.hear(said).unwrap_err();
             assert_eq!(again, ConnectErrorKind::PasswordWrong);

@@ -31,6 +31,8 @@ pub struct Spawned {
     pub process: Process,
     /// What the program has said on its link already.
     pub said: Vec<u8>,
+    /// What has come on stderr already, the last 64 KiB of it: of the program, or of the way to it.
+    pub stderr_said: Vec<u8>,
 }
 
 /// Starts the process of a plan, the one that only leads to the far side if it has a transport (see
@@ -85,7 +87,13 @@ fn start(plan: &Plan) -> Result<Spawned, ConnectErrorKind> {
         }
     };
     let process = Process::new(child);
-    Ok(Spawned { link: link.into(), stderr: stderr.into(), process, said: Vec::new() })
+    Ok(Spawned {
+        link: link.into(),
+        stderr: stderr.into(),
+        process,
+        said: Vec::new(),
+        stderr_said: Vec::new(),
+    })
 }
 
 /// The child's ends of its link and its stderr, close-on-exec until they become its descriptors 0 to 2.

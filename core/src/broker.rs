@@ -109,10 +109,8 @@ impl<R: Routes + Send + 'static> Rounds<R> {
                 }
             }
             Channel::Stderr => {
-                if let Some(link) = self.shared.link_at(index)
-                    && let Some(prelude) = lock(&link.reader).prelude()
-                {
-                    prelude.read_stderr(index);
+                if let Some(link) = self.shared.link_at(index) {
+                    lock(&link.reader).read_stderr(index, &self.shared.sink);
                 }
             }
             Channel::Main | Channel::Output => {
@@ -224,7 +222,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
         });
         if was_there {
             if let Some(watcher) = &link.watcher {
-                let failure = lock(&link.reader).fail(end);
+                let failure = lock(&link.reader).fail(end, &self.sink);
                 match failure {
                     Some(failure) => watcher.failed(failure),
                     None => watcher.down(&end.reason),

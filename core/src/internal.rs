@@ -8,7 +8,7 @@ use crate::{Caller, Context, Functions, Message, Pending, Policy, machine::Route
 pub use crate::{
     broker::{Broker, spawn as spawn_broker},
     child::Boot,
-    link::{ChildWatcher, LinkFailure, LinkParts},
+    link::{ChildWatcher, Heard, LinkFailure, LinkParts},
     shared::{Hooks, Shared, Way},
     sync::later,
     worker::spawn as spawn_workers,

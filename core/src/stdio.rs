@@ -122,17 +122,17 @@ impl Capture {
 
 /// Cuts a stream of bytes into lines.
 #[derive(Debug)]
-struct Lines {
+pub(crate) struct Lines {
     target: &'static str,
     unfinished: Vec<u8>,
 }
 
 impl Lines {
-    const fn new(target: &'static str) -> Self {
+    pub(crate) const fn new(target: &'static str) -> Self {
         Self { target, unfinished: Vec::new() }
     }
 
-    fn push(&mut self, bytes: &[u8], out: &mut dyn FnMut(Record)) {
+    pub(crate) fn push(&mut self, bytes: &[u8], out: &mut dyn FnMut(Record)) {
         let mut rest = bytes;
         while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
             let (line, behind) = rest.split_at(at);
@@ -143,7 +143,7 @@ impl Lines {
         self.grow(rest, out);
     }
 
-    fn end(&mut self, out: &mut dyn FnMut(Record)) {
+    pub(crate) fn end(&mut self, out: &mut dyn FnMut(Record)) {
         if !self.unfinished.is_empty() {
             self.emit(out);
         }

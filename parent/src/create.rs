@@ -45,8 +45,7 @@ pub(crate) fn explain(
         None if escalated != Escalation::None => ConnectErrorKind::Closed,
         None => ConnectErrorKind::Exited { report: report.clone() },
     };
-    let words = if failure.stderr.is_empty() { &failure.last_words } else { &failure.stderr };
-    ConnectError::new(plan, phase, kind).with_last_words(words)
+    ConnectError::new(plan, phase, kind).with_outputs(&failure.last_words, &failure.stderr)
 }
 
 #[cfg(test)]
@@ -82,7 +81,7 @@ mod tests {
             (explained("refused: too many", true, none, false), "waiting for its hello: refused: too many"),
         ] {
             assert!(text.starts_with("x: local, ") && text.contains(expected), "{text}");
-            assert!(text.ends_with("its last words:\n  | why"), "{text}");
+            assert!(text.ends_with("its last words:\n  | noise\n  | why"), "{text}");
         }
     }
 }

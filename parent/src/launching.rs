@@ -1,18 +1,15 @@
 //! Connects that go by a transport: each has a thread until its program runs, and no more than so many go on at once.
 
 use std::{
-    collections::VecDeque,
-    io::{self, PipeReader, PipeWriter},
+    collections::{BTreeMap, VecDeque},
+    io::{self, PipeWriter},
     os::fd::AsFd as _,
-    sync::{
-        Arc,
-        mpsc::{self, Sender},
-    },
-    thread,
+    sync::mpsc::{self, Sender},
+    thread::{self, JoinHandle},
 };
 
 use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Phase, Spawned, launch};
-use offshoot_core::wire::ContextId;
+use offshoot_core::{machine::CallKey, wire::ContextId};
 
 use crate::{nest::Request, spawner::Job};
 
@@ -31,20 +28,27 @@ pub(crate) struct Launched {
 #[derive(Debug)]
 pub(crate) struct Launches {
     jobs: Sender<Job>,
-    running: usize,
+    running: BTreeMap<ContextId, Running>,
     waiting: VecDeque<(Request, ContextId)>,
-    /// Made by the first of them. Dropping the writer gives all of them up.
-    gate: Option<(Arc<PipeReader>, PipeWriter)>,
+}
+
+/// A connect with a thread.
+#[derive(Debug)]
+struct Running {
+    call: CallKey,
+    /// Dropping it gives the connect up.
+    gate: Option<PipeWriter>,
+    thread: JoinHandle<()>,
 }
 
 impl Launches {
     pub(crate) const fn new(jobs: Sender<Job>) -> Self {
-        Self { jobs, running: 0, waiting: VecDeque::new(), gate: None }
+        Self { jobs, running: BTreeMap::new(), waiting: VecDeque::new() }
     }
 
     /// Begins one, or has it wait for its turn. Its end is a [`Job::Launched`], whatever happens.
     pub(crate) fn begin(&mut self, request: Request, id: ContextId) {
-        if self.running < AT_ONCE {
+        if self.running.len() < AT_ONCE {
             self.start(request, id);
         } else {
             self.waiting.push_back((request, id));
@@ -52,8 +56,11 @@ impl Launches {
     }
 
     /// One has come to its end; the next that waits is begun.
-    pub(crate) fn ended(&mut self) {
-        self.running = self.running.saturating_sub(1);
+    pub(crate) fn ended(&mut self, id: ContextId) {
+        if let Some(running) = self.running.remove(&id) {
+            // That it has ended was the last thing that it had to say.
+            drop(running.thread.join());
+        }
         if let Some((request, id)) = self.waiting.pop_front() {
             self.start(request, id);
         }
@@ -61,29 +68,32 @@ impl Launches {
 
     /// Gives all of them up. Those that had not begun are returned; each of the others still ends.
     pub(crate) fn give_up(&mut self) -> impl Iterator<Item = Request> {
-        self.gate = None;
+        self.running.values_mut().for_each(|running| running.gate = None);
         std::mem::take(&mut self.waiting).into_iter().map(|(request, _)| request)
     }
 
-    pub(crate) const fn is_idle(&self) -> bool {
-        self.running == 0
+    /// Gives the connect for a call up. It is returned if it had not begun; else it still ends.
+    pub(crate) fn cancel(&mut self, call: CallKey) -> Option<Request> {
+        if let Some(running) = self.running.values_mut().find(|running| running.call == call) {
+            running.gate = None;
+        }
+        let at = self.waiting.iter().position(|(request, _)| request.call == call)?;
+        self.waiting.remove(at).map(|(request, _)| request)
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.running.is_empty()
     }
 
     fn start(&mut self, request: Request, id: ContextId) {
-        self.running = self.running.saturating_add(1);
+        let call = request.call;
         // The request goes to the thread once there is one.
         let (give, take) = mpsc::sync_channel::<Request>(1);
-        let jobs = self.jobs.clone();
-        let thread = self.gate().and_then(|gate| {
-            let body = move || {
-                let Ok(request) = take.recv() else { return };
-                let outcome = launch(&request.plan, request.deadline, Some(gate.as_fd()));
-                finish(&jobs, request, id, outcome);
-            };
-            thread::Builder::new().name("offshoot-connect".to_owned()).spawn(body)
-        });
-        match thread {
-            Ok(_) => drop(give.send(request)),
+        match self.thread(id, take) {
+            Ok((thread, gate)) => {
+                self.running.insert(id, Running { call, gate: Some(gate), thread });
+                drop(give.send(request));
+            }
             Err(error) => {
                 let kind = ConnectErrorKind::Spawn { error: error.to_string().into() };
                 let error = ConnectError::new(&request.plan, Phase::Spawn, kind);
@@ -92,14 +102,19 @@ impl Launches {
         }
     }
 
-    fn gate(&mut self) -> io::Result<Arc<PipeReader>> {
-        if let Some((reader, _)) = &self.gate {
-            return Ok(Arc::clone(reader));
-        }
-        let (reader, writer) = io::pipe()?;
-        let reader = Arc::new(reader);
-        self.gate = Some((Arc::clone(&reader), writer));
-        Ok(reader)
+    fn thread(
+        &self,
+        id: ContextId,
+        take: mpsc::Receiver<Request>,
+    ) -> io::Result<(JoinHandle<()>, PipeWriter)> {
+        let (cancel, gate) = io::pipe()?;
+        let jobs = self.jobs.clone();
+        let body = move || {
+            let Ok(request) = take.recv() else { return };
+            let outcome = launch(&request.plan, request.deadline, Some(cancel.as_fd()));
+            finish(&jobs, request, id, outcome);
+        };
+        Ok((thread::Builder::new().name("offshoot-connect".to_owned()).spawn(body)?, gate))
     }
 }
 

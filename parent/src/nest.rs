@@ -14,7 +14,7 @@ use std::{
 
 use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Exit, Phase, Plan, Process, Reaper, spawn};
 use offshoot_core::{
-    internal::{LinkFailure, LinkParts, Shared, later},
+    internal::{Heard, LinkFailure, LinkParts, Shared, later},
     machine::{CallKey, LinkKey, NewChild, NoId},
     wire::{ContextId, Failed, Nonce, codec},
 };
@@ -58,7 +58,7 @@ pub(crate) struct Nest {
 /// A child that somebody has asked for.
 #[derive(Debug)]
 pub(crate) struct Request {
-    call: CallKey,
+    pub(crate) call: CallKey,
     pub(crate) plan: Plan,
     pub(crate) deadline: Instant,
 }
@@ -146,6 +146,7 @@ impl Nest {
                 }
             }
             Job::Launched(launched) => self.launched(shared, *launched),
+            Job::Cancelled(call) => self.give_up(shared, call),
             Job::Child(id, news) => self.hear(shared, id, news),
             Job::End(left) => {
                 let whole = if self.inherited.is_of_root() {
@@ -188,6 +189,9 @@ impl Nest {
             return answer(shared, call, &Err(error));
         }
         let deadline = later(plan.timeout);
+        let jobs = self.jobs.clone();
+        // It fails only once this thread has ended.
+        shared.when_cancelled(call, move || drop(jobs.send(Job::Cancelled(call))));
         self.find_id(shared, Request { call, plan, deadline });
     }
 
@@ -221,8 +225,21 @@ impl Nest {
     }
 
     fn launched(&mut self, shared: &Shared<Table>, launched: Launched) {
-        self.launches.ended();
+        self.launches.ended(launched.id);
         self.link(shared, launched);
+    }
+
+    /// Nobody waits any more for a child that is being made.
+    fn give_up(&mut self, shared: &Shared<Table>, call: CallKey) {
+        let is_it = |request: &Request| request.call == call;
+        let waiting = self.waiting.iter().position(is_it).and_then(|at| self.waiting.remove(at));
+        if let Some(request) = waiting.or_else(|| self.launches.cancel(call)) {
+            return request.fail(shared, Phase::Allocate, ConnectErrorKind::Cancelled);
+        }
+        let mut made = self.children.values();
+        if let Some(child) = made.find(|child| child.asker.as_ref().is_some_and(is_it)) {
+            shared.cut_child(child.link, "the connect was given up");
+        }
     }
 
     /// Links a child whose process runs.
@@ -242,8 +259,15 @@ impl Nest {
         }
         let linked = self.nonce().and_then(|nonce| {
             let watcher = Arc::new(Watcher { id, jobs: self.jobs.clone() });
-            let parts = LinkParts { socket: spawned.link, nonce, stderr: Some(spawned.stderr), watcher };
             let plan = &request.plan;
+            let parts = LinkParts {
+                socket: spawned.link,
+                nonce,
+                stderr: Some(spawned.stderr),
+                overheard_as: plan.transport.is_some().then(|| plan.name.clone()),
+                heard: Heard { link: spawned.said, stderr: spawned.stderr_said },
+                watcher,
+            };
             let child = NewChild {
                 id,
                 name: plan.name.clone(),

@@ -32,6 +32,8 @@ pub(crate) enum Job {
     Ids,
     /// The program of one that went by a transport runs, or will not.
     Launched(Box<Launched>),
+    /// Nobody waits any more for the child that a call asked for.
+    Cancelled(CallKey),
     /// Something has happened to a child.
     Child(ContextId, News),
     /// This context has begun to end, and has so much time.

@@ -15,6 +15,7 @@
 mod accounts;
 mod containers;
 mod far;
+mod life;
 mod shells;
 mod ssh;
 
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     logs::keep();
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    let trials = [shells::tests(), ssh::tests(), accounts::tests(), containers::tests()]
+    let trials = [shells::tests(), life::tests(), ssh::tests(), accounts::tests(), containers::tests()]
         .into_iter()
         .flatten()
         .collect();

@@ -1,5 +1,6 @@
 //! A link: the duplex byte stream to a neighbour, its two directions, and what the poller is asked for.
 
+mod overheard;
 mod poll;
 mod prelude;
 mod reader;
@@ -13,7 +14,6 @@ use std::{io, os::fd::OwnedFd, sync::Arc};
 use offshoot_wire::{Decoder, Hello, Nonce};
 use polling::Event;
 
-use self::turn::{Interest, Turn, Watch};
 pub(crate) use self::{
     poll::{Found, Poller, Ready},
     reader::Reader,
@@ -21,6 +21,10 @@ pub(crate) use self::{
     token::{Outflow, Token, take_or_give, write_out},
     turn::Generation,
     writer::Writer,
+};
+use self::{
+    prelude::Prelude,
+    turn::{Interest, Turn, Watch},
 };
 use crate::{machine::LinkKey, sync::Mutex};
 
@@ -33,8 +37,21 @@ pub struct LinkParts {
     pub nonce: Nonce,
     /// The reading end of the child's stderr, read until the link is up.
     pub stderr: Option<OwnedFd>,
+    /// The name under which what comes on stderr is logged from then on; `None`: it is closed.
+    pub overheard_as: Option<String>,
+    /// What came on the link and on stderr before they were handed over.
+    pub heard: Heard,
     /// Who is told what becomes of it.
     pub watcher: Arc<dyn ChildWatcher>,
+}
+
+/// What a child had said before its link was made.
+#[derive(Clone, Debug, Default)]
+pub struct Heard {
+    /// On its link.
+    pub link: Vec<u8>,
+    /// On its stderr.
+    pub stderr: Vec<u8>,
 }
 
 /// Learns what becomes of the link to a child. Called by the broker with no lock held: must not block.
@@ -162,9 +179,10 @@ impl Link {
 
     /// The link to a child that has yet to answer: `opening` goes first.
     pub(crate) fn to_child(key: LinkKey, socket: Source, stderr: Option<Source>, parts: ChildParts) -> Self {
-        let ChildParts { nonce, watcher } = parts;
+        let ChildParts { nonce, overheard_as, heard, watcher } = parts;
         let writer = Writer::opening(&offshoot_wire::opening(&nonce));
-        Self::new(key, socket, None, Reader::connecting(&nonce, stderr), writer, Some(watcher))
+        let prelude = Prelude::new(&nonce, stderr, overheard_as, heard);
+        Self::new(key, socket, None, Reader::connecting(prelude), writer, Some(watcher))
     }
 
     fn new(
@@ -194,14 +212,16 @@ impl Link {
 /// What of [`LinkParts`] is left once the descriptors are sources.
 pub(crate) struct ChildParts {
     nonce: Nonce,
+    overheard_as: Option<String>,
+    heard: Heard,
     watcher: Arc<dyn ChildWatcher>,
 }
 
 impl LinkParts {
     pub(crate) fn split(self, poller: &Arc<Poller>) -> io::Result<(Source, Option<Source>, ChildParts)> {
-        let Self { socket, nonce, stderr, watcher } = self;
+        let Self { socket, nonce, stderr, overheard_as, heard, watcher } = self;
         let socket = Source::new(socket, poller)?;
         let stderr = stderr.map(|fd| Source::new(fd, poller)).transpose()?;
-        Ok((socket, stderr, ChildParts { nonce, watcher }))
+        Ok((socket, stderr, ChildParts { nonce, overheard_as, heard, watcher }))
     }
 }

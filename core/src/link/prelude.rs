@@ -5,7 +5,7 @@ use std::io;
 use offshoot_wire::{Decoder, MAX_LAST_WORDS, MarkerScan, Nonce};
 use polling::Event;
 
-use super::{Channel, LinkEnd, LinkFailure, Source};
+use super::{Channel, Heard, LinkEnd, LinkFailure, Source, overheard::Overheard};
 
 /// Bytes read of it in one call.
 const PIECE: usize = 4 * 1024;
@@ -17,11 +17,20 @@ pub(crate) struct Prelude {
     marker_seen: bool,
     stderr: Option<Source>,
     stderr_words: Tail,
+    overheard_as: Option<String>,
 }
 
 impl Prelude {
-    pub(super) fn new(nonce: &Nonce, stderr: Option<Source>) -> Self {
-        Self { scan: MarkerScan::new(nonce), marker_seen: false, stderr, stderr_words: Tail::default() }
+    pub(super) fn new(
+        nonce: &Nonce,
+        stderr: Option<Source>,
+        overheard_as: Option<String>,
+        heard: Heard,
+    ) -> Self {
+        let mut scan = MarkerScan::new(nonce);
+        // It was said before anybody could know the nonce: the marker is not in it.
+        let _ = scan.push(&heard.link);
+        Self { scan, marker_seen: false, stderr, stderr_words: Tail(heard.stderr), overheard_as }
     }
 
     pub(super) const fn marker_seen(&self) -> bool {
@@ -48,6 +57,11 @@ impl Prelude {
         if matches!(armed, Some(Err(_))) {
             self.stderr = None;
         }
+    }
+
+    /// What is left of it once the link is up.
+    pub(super) fn into_overheard(self) -> Option<Overheard> {
+        Some(Overheard::new(self.stderr?, self.overheard_as?))
     }
 
     pub(super) fn fail(mut self, end: LinkEnd) -> LinkFailure {
@@ -97,5 +111,18 @@ impl Tail {
     fn cut(&mut self) {
         let surplus = self.0.len().saturating_sub(MAX_LAST_WORDS);
         self.0.drain(..surplus);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_before_the_link_was_made_is_part_of_its_last_words() {
+        let heard = Heard { link: b"out\n".to_vec(), stderr: b"err\n".to_vec() };
+        let prelude = Prelude::new(&Nonce::new([7; 16]), None, None, heard);
+        let failure = prelude.fail(LinkEnd::closed("the link was closed"));
+        assert_eq!((&*failure.last_words, &*failure.stderr), (&b"out\n"[..], &b"err\n"[..]));
     }
 }

@@ -1,11 +1,14 @@
 //! The incoming direction: bytes taken off a link without blocking, and the frames they make.
 
-use std::io;
+use std::{io, sync::Arc};
 
-use offshoot_wire::{Body, Decoded, Decoder, Frame, Header, Nonce};
+use offshoot_wire::{Body, Decoded, Decoder, Frame, Header};
 
-use super::{LinkEnd, LinkFailure, Source, prelude::Prelude};
-use crate::machine::{Event, LinkKey};
+use super::{LinkEnd, LinkFailure, Source, overheard::Overheard, prelude::Prelude};
+use crate::{
+    machine::{Event, LinkKey},
+    sink::Sink,
+};
 
 /// Reads one direction of a link.
 #[derive(Debug)]
@@ -13,6 +16,8 @@ pub(crate) struct Reader {
     decoder: Decoder,
     /// What comes before frames may; gone once the link is up.
     prelude: Option<Prelude>,
+    /// The stderr of the transport of a child that is up.
+    overheard: Option<Overheard>,
     /// What a turn of reading brought. The machine must have it before this lock is released, so that what two threads
     /// read one after the other stays in order.
     pub(crate) input: Vec<Event>,
@@ -36,13 +41,12 @@ struct Filled {
 
 impl Reader {
     pub(crate) const fn new(decoder: Decoder) -> Self {
-        Self { decoder, prelude: None, input: Vec::new() }
+        Self { decoder, prelude: None, overheard: None, input: Vec::new() }
     }
 
     /// Of a child that has yet to answer with the marker.
-    pub(crate) fn connecting(nonce: &Nonce, stderr: Option<Source>) -> Self {
-        let prelude = Some(Prelude::new(nonce, stderr));
-        Self { decoder: Decoder::new(), prelude, input: Vec::new() }
+    pub(super) fn connecting(prelude: Prelude) -> Self {
+        Self { prelude: Some(prelude), ..Self::new(Decoder::new()) }
     }
 
     /// Reads until nothing is there, the stream ends, or `quantum` bytes have come; the events go to `input`.
@@ -70,18 +74,25 @@ impl Reader {
         turn
     }
 
-    /// What came before frames, of a link that is not up yet.
-    pub(crate) const fn prelude(&mut self) -> Option<&mut Prelude> {
-        self.prelude.as_mut()
+    /// Reads what is there on the stderr of a child, and asks for the next event of it.
+    pub(crate) fn read_stderr(&mut self, slot: usize, sink: &Arc<Sink>) {
+        if let Some(prelude) = &mut self.prelude {
+            prelude.read_stderr(slot);
+        } else if self.overheard.as_mut().is_some_and(|overheard| !overheard.turn(slot, sink)) {
+            self.overheard = None;
+        }
     }
 
-    /// The link is up: nothing of how it came to be is needed any more.
-    pub(crate) fn is_up(&mut self) -> Option<Prelude> {
-        self.prelude.take()
+    /// The link is up: of how it came to be nothing is needed any more but the stderr of a transport.
+    pub(crate) fn is_up(&mut self) {
+        self.overheard = self.prelude.take().and_then(Prelude::into_overheard);
     }
 
     /// The link has ended; `None` if it had been up.
-    pub(crate) fn fail(&mut self, end: &LinkEnd) -> Option<LinkFailure> {
+    pub(crate) fn fail(&mut self, end: &LinkEnd, sink: &Arc<Sink>) -> Option<LinkFailure> {
+        if let Some(overheard) = self.overheard.take() {
+            overheard.finish(sink);
+        }
         self.prelude.take().map(|prelude| prelude.fail(end.clone()))
     }
 

@@ -149,7 +149,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 Effect::Cut(link, reason) => self.cut(&link, reason),
                 Effect::Pause(link, is_paused) => self.watch_link(&link, link.turn.pause(is_paused)),
                 Effect::Up(link, hello) => {
-                    drop(lock(&link.reader).is_up());
+                    lock(&link.reader).is_up();
                     if let Some(watcher) = &link.watcher {
                         watcher.up(&hello);
                     }

@@ -140,9 +140,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
             state.links.insert(Arc::clone(&link));
             link
         });
-        if let Some(prelude) = lock(&link.reader).prelude() {
-            prelude.read_stderr(link.key.slot);
-        }
+        lock(&link.reader).read_stderr(link.key.slot, &self.sink);
         self.watch_link(&link, link.turn.pause(false));
         Ok(link.key)
     }

@@ -10,6 +10,7 @@ use crate::{
     Context,
     machine::{CallKey, DropKind, Incoming, LinkKey, NoId, Routes, Sizes, Tick},
     node::Node,
+    wake::Run,
 };
 
 impl<R: Routes + Send + 'static> Shared<R> {
@@ -61,6 +62,23 @@ impl<R: Routes + Send + 'static> Shared<R> {
     /// Whether nobody waits any more for the answer to a call.
     pub fn is_cancelled(&self, key: CallKey) -> bool {
         Node::is_cancelled(self, key)
+    }
+
+    /// Has `then` run once nobody waits any more for the answer to a call, at once if that is so already. It must be
+    /// short and not block; it may run twice.
+    pub fn when_cancelled(&self, key: CallKey, then: impl Fn() + Send + Sync + 'static) {
+        struct Then<F>(F);
+        impl<F: Fn() + Send + Sync> Run for Then<F> {
+            fn run(self: Arc<Self>) {
+                (self.0)();
+            }
+        }
+
+        let then = Arc::new(Then(then));
+        Node::on_cancel(self, key, Arc::clone(&then) as Arc<dyn Run>);
+        if Node::is_cancelled(self, key) {
+            then.run();
+        }
     }
 
     /// Answers a call with a value.

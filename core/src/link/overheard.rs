@@ -1,0 +1,62 @@
+//! What the process that leads to a child writes to its stderr once the child is up.
+
+use std::sync::Arc;
+
+use polling::Event;
+
+use super::{Channel, Source};
+use crate::{forward::Record, sink::Sink, stdio::Lines};
+
+/// Bytes read in one call.
+const PIECE: usize = 8 * 1024;
+/// Bytes that are read in one turn.
+const QUANTUM: usize = 64 * 1024;
+
+/// The stderr of a child's transport. It is read for as long as the link lives, so that nobody who writes there is
+/// held up, or killed for writing; its lines are records under the child's name.
+#[derive(Debug)]
+pub(crate) struct Overheard {
+    from: Source,
+    name: String,
+    lines: Lines,
+}
+
+impl Overheard {
+    pub(super) const fn new(from: Source, name: String) -> Self {
+        Self { from, name, lines: Lines::new("transport") }
+    }
+
+    /// Reads what is there, at most one quantum, and asks for the next event; whether more may come.
+    pub(super) fn turn(&mut self, slot: usize, sink: &Arc<Sink>) -> bool {
+        self.read(sink) && self.from.arm(Event::readable(Channel::Stderr.key(slot))).is_ok()
+    }
+
+    /// Reads what is there, at most one quantum, and lets go of an unfinished line.
+    pub(super) fn finish(mut self, sink: &Arc<Sink>) {
+        self.read(sink);
+        let Self { name, mut lines, .. } = self;
+        lines.end(&mut |record| tell(sink, &name, record));
+    }
+
+    fn read(&mut self, sink: &Arc<Sink>) -> bool {
+        let Self { from, name, lines } = self;
+        let mut piece = [0; PIECE];
+        for _ in 0..QUANTUM / PIECE {
+            match from.read(&mut piece) {
+                Ok(0) => return false,
+                Ok(read) => {
+                    let words = piece.get(..read).unwrap_or_default();
+                    lines.push(words, &mut |record| tell(sink, name, record));
+                }
+                Err(error) => return error.kind() == std::io::ErrorKind::WouldBlock,
+            }
+        }
+        true
+    }
+}
+
+fn tell(sink: &Arc<Sink>, name: &str, record: Record) {
+    if log::max_level() >= log::Level::Info {
+        sink.record(Record { text: format!("{name}: {}", record.text), ..record });
+    }
+}
