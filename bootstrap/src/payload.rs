@@ -43,6 +43,11 @@ pub(crate) enum Source {
     /// A file on the machine where the plan is carried out.
     File(#[serde(with = "path_bytes")] PathBuf),
     Bytes(Program),
+    /// A program in memory that whoever carries the plan out has been sent before, by its SHA-256.
+    Sent {
+        name: String,
+        hash: String,
+    },
 }
 
 impl Payload {
@@ -100,6 +105,41 @@ impl Payload {
         Program::new(name.into(), Raw::from(bytes.into())).map(|program| Self(Source::Bytes(program)))
     }
 
+    /// The SHA-256 of a program in memory, or of the one that it [stands for](Self::stand_in), in hexadecimal; `None`
+    /// of what is found by whoever carries the plan out.
+    #[must_use]
+    pub fn hash(&self) -> Option<&str> {
+        match &self.0 {
+            Source::Bytes(program) => Some(program.hash()),
+            Source::Sent { hash, .. } => Some(hash),
+            Source::ThisProgram | Source::File(_) => None,
+        }
+    }
+
+    /// What stands for a program in memory in a plan for somebody who has been sent the program itself: its name and its
+    /// hash. Nothing can be started from it. `None` for anything else.
+    #[must_use]
+    pub fn stand_in(&self) -> Option<Self> {
+        let Source::Bytes(program) = &self.0 else { return None };
+        let (name, hash) = (program.name().to_owned(), program.hash().to_owned());
+        Some(Self(Source::Sent { name, hash }))
+    }
+
+    /// Whether it only [stands for](Self::stand_in) a program.
+    #[must_use]
+    pub const fn is_stand_in(&self) -> bool {
+        matches!(self.0, Source::Sent { .. })
+    }
+
+    /// How many bytes a program in memory has; 0 of anything else.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match &self.0 {
+            Source::Bytes(program) => program.bytes().len(),
+            Source::ThisProgram | Source::File(_) | Source::Sent { .. } => 0,
+        }
+    }
+
     pub(crate) const fn is_this_program(&self) -> bool {
         matches!(self.0, Source::ThisProgram)
     }
@@ -124,7 +164,13 @@ impl Payload {
             }
             Source::File(path) => from(path),
             Source::Bytes(program) => Ok(program.clone()),
+            Source::Sent { .. } => Err(self.not_here()),
         }
+    }
+
+    /// Nobody has sent what it stands for.
+    pub(crate) fn not_here(&self) -> ConnectErrorKind {
+        ConnectErrorKind::NotFound { path: self.to_string().into() }
     }
 
     /// What a child of this payload is called where nobody named it.
@@ -133,6 +179,7 @@ impl Payload {
             Source::ThisProgram => Cow::Borrowed("self"),
             Source::File(path) => path.file_name().unwrap_or_default().to_string_lossy(),
             Source::Bytes(program) => Cow::Borrowed(&program.0.name),
+            Source::Sent { name, .. } => Cow::Borrowed(name),
         }
     }
 }
@@ -144,6 +191,9 @@ impl fmt::Display for Payload {
             Source::File(path) => Text::from(path.as_path()).fmt(f),
             Source::Bytes(program) => {
                 write!(f, "{} ({} bytes)", Text::from(&*program.0.name), program.bytes().len())
+            }
+            Source::Sent { name, hash } => {
+                write!(f, "{} (SHA-256 {})", Text::from(name.as_str()), Text::from(hash.as_str()))
             }
         }
     }
@@ -375,5 +425,15 @@ mod tests {
         assert_eq!(payload.to_string(), format!("c\\u{{1b}}at ({size} bytes)"));
         assert!(format!("{payload:?}").len() < 100);
         assert_eq!(Payload::this_program().to_string(), "this program");
+    }
+
+    #[test]
+    fn a_program_that_was_sent_is_known_by_its_hash_and_is_not_one_itself() {
+        let payload = Payload::bytes("cat", fs::read("/bin/cat").unwrap()).unwrap();
+        let stand_in = payload.stand_in().unwrap();
+        assert_eq!((stand_in.hash(), stand_in.size()), (payload.hash(), 0));
+        assert!(stand_in.is_stand_in() && !payload.is_stand_in());
+        assert_eq!(stand_in.program().unwrap_err().code(), "not_found");
+        assert!(stand_in.stand_in().is_none() && Payload::this_program().stand_in().is_none());
     }
 }

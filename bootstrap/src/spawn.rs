@@ -82,6 +82,7 @@ fn start(plan: &Plan) -> Result<Spawned, ConnectErrorKind> {
         (None, Source::File(path)) => {
             theirs.run(path, |command| command).map_err(|error| ConnectErrorKind::from_exec(&error, path))?
         }
+        (None, Source::Sent { .. }) => return Err(plan.payload.not_here()),
         (None, Source::Bytes(program)) => {
             place::run(program, |path| theirs.run(path, |command| command.arg0(&shown)))?
         }

@@ -10,12 +10,13 @@ use std::{
 
 use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Phase, Plan};
 use offshoot_core::{
-    CallError, Context, Pending, Progress, internal,
-    wire::{Handle, Role},
+    CallError, Context, Pending, Progress,
+    internal::{self, Shared},
+    wire::{ContextId, Handle, Role},
 };
 
 use crate::{
-    create::{Answer, Created},
+    create::{Answer, Ask, Created},
     nursery::Nursery,
     table::Table,
 };
@@ -171,7 +172,28 @@ fn ask(maker: &Context, plan: &Plan) -> Result<Pending<Answer>, ConnectError> {
         return Err(ConnectError::new(plan, Phase::Allocate, kind));
     }
     let timeout = plan.timeout.saturating_add(ANSWER_MARGIN);
-    Ok(internal::ask(&maker.with_timeout(timeout), Handle::CREATE_CHILD, "connect", plan))
+    let plan = shared.map_or_else(|| plan.clone(), |shared| with_program_sent(&shared, maker.id(), plan));
+    Ok(internal::ask(
+        &maker.with_timeout(timeout),
+        Handle::CREATE_CHILD,
+        "connect",
+        &Ask::Child(Box::new(plan)),
+    ))
+}
+
+/// The plan as another context needs it: a program in memory goes there by itself, once for all plans, and the plan
+/// only names it.
+fn with_program_sent(shared: &Shared<Table>, maker: ContextId, plan: &Plan) -> Plan {
+    let on = shared.routes(|table| table.path(maker));
+    let (Some(nursery), Some(stand_in), false) =
+        (shared.hooks_as::<Nursery>(), plan.payload.stand_in(), on.is_empty())
+    else {
+        return plan.clone();
+    };
+    nursery.provide(plan.payload.clone(), on);
+    let mut plan = plan.clone();
+    plan.payload = stand_in;
+    plan
 }
 
 impl Future for Connecting {

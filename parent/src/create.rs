@@ -1,6 +1,6 @@
 //! CREATE_CHILD: what is asked of a context that shall have a child, and what it answers.
 
-use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Escalation, ExitReport, Phase, Plan};
+use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Escalation, ExitReport, Payload, Phase, Plan};
 use offshoot_core::{
     internal::LinkFailure,
     wire::{ContextId, Role},
@@ -9,6 +9,25 @@ use serde::{Deserialize, Serialize};
 
 /// What stands before the reason with which somebody nearer to the root refuses a child.
 pub(crate) const REFUSED: &str = "refused: ";
+
+/// What is asked.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Ask {
+    /// Make a child.
+    Child(Box<Plan>),
+    /// Keep a program for plans that name it by its hash.
+    Keep(Keep),
+}
+
+/// A program on its way to where plans will name it by its hash.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Keep {
+    pub(crate) hash: String,
+    /// The program, if it has not passed this link before.
+    pub(crate) payload: Option<Payload>,
+    /// Where it is to be passed on to: a child, a child of that, and so on.
+    pub(crate) on: Vec<ContextId>,
+}
 
 /// The child that was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +43,7 @@ pub(crate) struct About {
     pub(crate) role: Role,
 }
 
-/// The answer; the argument is a [`Plan`].
+/// The answer to [`Ask::Child`]; that to [`Ask::Keep`] is empty.
 pub(crate) type Answer = Result<Created, ConnectError>;
 
 /// Why a child did not come up, from what its link had seen and how its process ended.

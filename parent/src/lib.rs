@@ -36,6 +36,7 @@ mod context_ext;
 mod create;
 mod hop;
 mod ids;
+mod larder;
 mod launching;
 mod monitor;
 mod nest;

@@ -20,7 +20,8 @@ use offshoot_core::{
 };
 
 use crate::{
-    create::{About, Answer, Created, explain},
+    create::{About, Answer, Ask, Created, explain},
+    larder::Larder,
     launching::{Launched, Launches},
     nursery::{Inherited, Nursery},
     spawner::{Job, News, Watcher},
@@ -50,6 +51,7 @@ pub(crate) struct Nest {
     waiting: VecDeque<Request>,
     /// Those that are on their way to another place.
     launches: Launches,
+    larder: Larder,
     children: BTreeMap<ContextId, Nestling>,
     /// When whatever is left is killed, once this context ends: no child outlives its parent.
     end: Option<Instant>,
@@ -92,6 +94,7 @@ impl Nest {
             shared,
             inherited,
             launches: Launches::new(jobs.clone()),
+            larder: Larder::default(),
             jobs,
             reaper: Reaper::new()?,
             random: File::open("/dev/urandom")?,
@@ -133,13 +136,15 @@ impl Nest {
         self.end.is_some_and(|end| is_empty() || end <= Instant::now())
     }
 
-    fn next_due(&self) -> Option<Instant> {
-        self.waiting.iter().map(|request| request.deadline).chain(self.end).min()
+    fn next_due(&mut self) -> Option<Instant> {
+        let unfed = self.larder.waiting().iter();
+        self.waiting.iter().chain(unfed).map(|request| request.deadline).chain(self.end).min()
     }
 
-    fn take(&mut self, shared: &Shared<Table>, job: Job) {
+    fn take(&mut self, shared: &Arc<Shared<Table>>, job: Job) {
         match job {
-            Job::Create(call) => self.create(shared, call),
+            Job::Create(call) => self.serve(shared, call),
+            Job::Provide(payload, on) => self.larder.pass_on(shared, &payload, on),
             Job::Ids => {
                 for request in mem::take(&mut self.waiting) {
                     self.find_id(shared, request);
@@ -158,33 +163,43 @@ impl Nest {
                 let end = later(whole);
                 self.end = Some(self.end.map_or(end, |before| before.min(end)));
                 let waiting = mem::take(&mut self.waiting);
-                for request in waiting.into_iter().chain(self.launches.give_up()) {
+                let unfed = mem::take(self.larder.waiting());
+                for request in waiting.into_iter().chain(unfed).chain(self.launches.give_up()) {
                     request.fail(shared, Phase::Allocate, ConnectErrorKind::ShuttingDown);
                 }
             }
         }
     }
 
-    /// Whoever has waited too long for an id is told so.
+    /// Whoever has waited too long for an id or a program is told so.
     fn expire(&mut self, shared: &Shared<Table>) {
         let now = Instant::now();
-        for request in mem::take(&mut self.waiting) {
-            if request.deadline > now {
-                self.waiting.push_back(request);
-            } else {
-                let limit = request.plan.timeout;
-                request.fail(shared, Phase::Allocate, ConnectErrorKind::NoAnswer { limit });
-            }
+        let waiting = mem::take(&mut self.waiting);
+        let (late, waiting): (VecDeque<_>, _) = waiting.into_iter().partition(|it| it.deadline <= now);
+        self.waiting = waiting;
+        let unfed = self.larder.waiting().extract_if(.., |request| request.deadline <= now);
+        for request in late.into_iter().chain(unfed) {
+            let limit = request.plan.timeout;
+            request.fail(shared, Phase::Allocate, ConnectErrorKind::NoAnswer { limit });
         }
     }
 
-    fn create(&mut self, shared: &Shared<Table>, call: CallKey) {
+    fn serve(&mut self, shared: &Arc<Shared<Table>>, call: CallKey) {
         let Some(incoming) = shared.service_call(call) else { return };
         let argument = incoming.body.slice(incoming.args_at, incoming.body.len());
-        let plan: Plan = match codec::decode(&argument, argument.len().saturating_add(PLAN_BUDGET)) {
-            Ok(plan) => plan,
-            Err(error) => return shared.answer_failed(call, Failed::Arguments, error.to_string()),
-        };
+        match codec::decode(&argument, argument.len().saturating_add(PLAN_BUDGET)) {
+            Ok(Ask::Child(plan)) => self.create(shared, call, *plan),
+            Ok(Ask::Keep(keep)) => {
+                for request in self.larder.keep(shared, keep) {
+                    self.find_id(shared, request);
+                }
+                shared.answer_value(call, &());
+            }
+            Err(error) => shared.answer_failed(call, Failed::Arguments, error.to_string()),
+        }
+    }
+
+    fn create(&mut self, shared: &Shared<Table>, call: CallKey, plan: Plan) {
         if let Err(error) = plan.check() {
             return answer(shared, call, &Err(error));
         }
@@ -192,7 +207,9 @@ impl Nest {
         let jobs = self.jobs.clone();
         // It fails only once this thread has ended.
         shared.when_cancelled(call, move || drop(jobs.send(Job::Cancelled(call))));
-        self.find_id(shared, Request { call, plan, deadline });
+        if let Some(request) = self.larder.fill(Request { call, plan, deadline }) {
+            self.find_id(shared, request);
+        }
     }
 
     fn find_id(&mut self, shared: &Shared<Table>, request: Request) {
@@ -233,7 +250,9 @@ impl Nest {
     fn give_up(&mut self, shared: &Shared<Table>, call: CallKey) {
         let is_it = |request: &Request| request.call == call;
         let waiting = self.waiting.iter().position(is_it).and_then(|at| self.waiting.remove(at));
-        if let Some(request) = waiting.or_else(|| self.launches.cancel(call)) {
+        let unfed = self.larder.waiting();
+        let unfed = unfed.iter().position(is_it).map(|at| unfed.swap_remove(at));
+        if let Some(request) = waiting.or(unfed).or_else(|| self.launches.cancel(call)) {
             return request.fail(shared, Phase::Allocate, ConnectErrorKind::Cancelled);
         }
         let mut made = self.children.values();
@@ -282,6 +301,7 @@ impl Nest {
                 let process = Some(spawned.process);
                 let child = Nestling { link, asker: Some(request), process, ending: None, exit: None };
                 self.children.insert(id, child);
+                self.larder.add(id);
                 // If this context began to end in the meantime, it has told its children, but not this one.
                 if shared.is_closing() {
                     shared.cut_child(link, "its parent is ending");
@@ -351,6 +371,7 @@ impl Nest {
         if !self.children.get(&id).is_some_and(is_over) {
             return;
         }
+        self.larder.forget(id);
         let Some(Nestling { asker: Some(request), ending, exit: Some(exit), .. }) = self.children.remove(&id)
         else {
             return;

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use offshoot_bootstrap::Payload;
 use offshoot_core::{
     internal::{Hooks, Shared, Way},
     machine::{CallKey, LinkKey, Routes as _},
@@ -110,6 +111,11 @@ impl Nursery {
         if shared.routes(|table| table.name(id).is_none()) {
             self.known().remove(&id);
         }
+    }
+
+    /// Sends a program to a context below, by the contexts `on`, for plans that name it by its hash.
+    pub(crate) fn provide(&self, payload: Payload, on: Vec<ContextId>) {
+        self.spawner.tell(Job::Provide(payload, on));
     }
 
     /// Waits until every process that this context started is gone, at most so long; whether they are.

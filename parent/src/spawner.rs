@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use offshoot_bootstrap::Exit;
+use offshoot_bootstrap::{Exit, Payload};
 use offshoot_core::{
     internal::{ChildWatcher, LinkFailure, Shared},
     machine::CallKey,
@@ -28,6 +28,8 @@ use crate::{
 pub(crate) enum Job {
     /// Somebody asks for a child.
     Create(CallKey),
+    /// A program is to be sent to a context below, by a child and its children.
+    Provide(Payload, Vec<ContextId>),
     /// Ids have come, or will not come.
     Ids,
     /// The program of one that went by a transport runs, or will not.

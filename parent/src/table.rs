@@ -175,6 +175,16 @@ impl Table {
         self.contexts.get(&id).map(|known| known.parent)
     }
 
+    /// The contexts on the way down to `id`, a child of this one first and `id` last; none if it is not below.
+    pub(crate) fn path(&self, id: ContextId) -> Vec<ContextId> {
+        let parent = |id: &ContextId| self.parent(*id);
+        // What is above a child of this one is this one, of which there is no entry.
+        let up = std::iter::successors(Some(id), parent).take_while(|id| self.parent(*id).is_some());
+        let mut path: Vec<_> = up.collect();
+        path.reverse();
+        path
+    }
+
     /// The live context `id` and those below it, parents before their children.
     pub(crate) fn subtree(&self, id: ContextId) -> Vec<ContextId> {
         let mut found = Vec::new();

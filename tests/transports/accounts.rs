@@ -15,13 +15,13 @@ crate::tests![
     a_password_is_nowhere_to_be_read,
 ];
 
-const PASSWORD: &str = "pass word$1";
+pub(crate) const PASSWORD: &str = "pass word$1";
 
 /// A hop that runs as a user with a password.
-struct Desk {
+pub(crate) struct Desk {
     _user: User,
-    router: Router,
-    there: Context,
+    pub(crate) router: Router,
+    pub(crate) there: Context,
     _sshd: Sshd,
 }
 
@@ -31,7 +31,7 @@ impl Desk {
     }
 
     /// Of one whom sudo lets do all.
-    fn of_sudoer(name: &str) -> Result<Self, Missing> {
+    pub(crate) fn of_sudoer(name: &str) -> Result<Self, Missing> {
         program("sudo")?;
         Self::of_group(name, Some("sudo"))
     }

@@ -55,29 +55,37 @@ fn a_root_with_busybox_alone_will_do() -> Result<(), Missing> {
     Ok(())
 }
 
-/// A process that is ended with the value.
-struct Ended(Child);
+/// A process in namespaces of its own while the value lives.
+pub(crate) struct Namespaces {
+    outer: Child,
+    pub(crate) pid: u32,
+}
 
-impl Drop for Ended {
+impl Namespaces {
+    pub(crate) fn new() -> Result<Self, Missing> {
+        as_root()?;
+        let words = ["--fork", "--kill-child", "--pid", "--mount", "--uts", "--ipc", "--net", "--mount-proc"];
+        let outer = Command::new(program("unshare")?).args(words).args(["sleep", "1000"]).spawn().unwrap();
+        let children = format!("/proc/{0}/task/{0}/children", outer.id());
+        let pid = eventually("it has its child", Duration::from_secs(5), || {
+            let pid = fs::read_to_string(&children).ok()?.trim().parse().ok()?;
+            // Until it has become the program, its namespaces are still being made.
+            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n").then_some(pid)
+        });
+        Ok(Self { outer, pid })
+    }
+}
+
+impl Drop for Namespaces {
     fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
+        drop(self.outer.kill());
+        drop(self.outer.wait());
     }
 }
 
 fn the_namespaces_of_a_process_are_entered() -> Result<(), Missing> {
-    as_root()?;
-    let leaf = payload("leaf")?;
-    let words = ["--fork", "--kill-child", "--pid", "--mount", "--uts", "--ipc", "--net", "--mount-proc"];
-    let outer = Command::new(program("unshare")?).args(words).args(["sleep", "1000"]).spawn().unwrap();
-    let outer = Ended(outer);
-    let children = format!("/proc/{0}/task/{0}/children", outer.0.id());
-    let inner: u32 = eventually("it has its child", Duration::from_secs(5), || {
-        let pid = fs::read_to_string(&children).ok()?.trim().parse().ok()?;
-        // Until it has become the program, its namespaces are still being made.
-        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n").then_some(pid)
-    });
-    works(Container::nsenter(inner).payload(leaf.clone()));
+    let (leaf, namespaces) = (payload("leaf")?, Namespaces::new()?);
+    works(Container::nsenter(namespaces.pid).payload(leaf.clone()));
     let gone = Container::nsenter(4_000_000).payload(leaf);
     assert_eq!(Router::new().unwrap().connect(gone).unwrap_err().code(), "no_container");
     Ok(())

@@ -15,6 +15,7 @@
 mod accounts;
 mod containers;
 mod far;
+mod hops;
 mod life;
 mod shells;
 mod ssh;
@@ -28,10 +29,11 @@ fn main() -> ExitCode {
     logs::keep();
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    let trials = [shells::tests(), life::tests(), ssh::tests(), accounts::tests(), containers::tests()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let trials =
+        [shells::tests(), life::tests(), hops::tests(), ssh::tests(), accounts::tests(), containers::tests()]
+            .into_iter()
+            .flatten()
+            .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -154,7 +154,13 @@ impl Above {
 
     /// Has the child make a child of its own, as far as its announcement: ids come out of `range` if it asks.
     pub fn create(&mut self, reply_to: Handle, plan: &Plan, range: u32) -> AddRoute {
-        self.send(&self.call(Handle::CREATE_CHILD, reply_to, "", plan));
+        /// As `offshoot-parent` writes it.
+        #[derive(Serialize)]
+        enum Ask<'a> {
+            Child(&'a Plan),
+        }
+
+        self.send(&self.call(Handle::CREATE_CHILD, reply_to, "", &Ask::Child(plan)));
         let frame = self.until("ALLOCATE_ID or ADD_ROUTE", |frame| {
             matches!(frame.handle, Handle::ALLOCATE_ID | Handle::ADD_ROUTE)
         });
