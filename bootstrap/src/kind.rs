@@ -146,6 +146,12 @@ pub enum ConnectErrorKind {
     /// The password was refused. It was not tried again.
     #[error("the password was refused; it was tried once, since accounts get locked")]
     PasswordWrong,
+    /// Something is asked that nobody has answered beforehand.
+    #[error("it asks `{question}`, and there is no answer; have a prompter answer it, or log in by a key")]
+    Unanswered {
+        /// What it asks.
+        question: Text,
+    },
     /// The user may not do that there.
     #[error("the user may not do this there; it is for its administrator to allow")]
     NotAllowed,
@@ -247,6 +253,7 @@ impl ConnectErrorKind {
             Self::PasswordExpired => "password_expired",
             Self::PasswordNeeded => "password_needed",
             Self::PasswordWrong => "password_wrong",
+            Self::Unanswered { .. } => "unanswered",
             Self::NotAllowed => "not_allowed",
             Self::NoSuchUser => "no_such_user",
             Self::NoLogin => "no_login",

@@ -2,35 +2,19 @@
 
 use std::{
     io::{self, Read as _},
-    net::Shutdown,
-    os::{
-        fd::{AsFd as _, BorrowedFd, OwnedFd},
-        unix::net::UnixStream,
-    },
+    os::fd::BorrowedFd,
     time::{Duration, Instant},
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
-};
-
 use crate::{
-    CHILD_ARG, ConnectError, ConnectErrorKind, Phase, Plan, Process, Spawned, Transport, explain,
+    CHILD_ARG, ConnectError, ConnectErrorKind, Phase, Plan, Prompter, Spawned, Transport,
+    askpass::Askpass,
     machine::Build,
-    outgoing::{Outgoing, Piece},
     payload::Program,
-    prompt::Prompt,
-    spawn,
-    stage0::{Dialogue, Errand, Reply},
+    spawn::{self, spawn},
+    stage0::{Dialogue, Errand},
+    talk::{Rules, Talk},
 };
-
-/// Bytes read in one call.
-const PIECE: usize = 16 * 1024;
-/// How much of stderr is kept for the error, in bytes.
-const KEPT: usize = 64 * 1024;
-/// How long a process may take to end once its link has, before it is made to.
-const GOING: Duration = Duration::from_millis(500);
 
 /// Carries a plan out: [`spawn`]s the process, and where it only leads to a far side, has the program received, placed
 /// and started there. It returns as soon as the program runs; what it says is left to the caller.
@@ -64,28 +48,43 @@ pub fn launch(
     deadline: Instant,
     cancel: Option<BorrowedFd<'_>>,
 ) -> Result<Spawned, ConnectError> {
+    launch_asking(plan, deadline, cancel, None)
+}
+
+/// As [`launch`], and what the plan has no answer to is asked of the prompter. It is waited for, whatever the deadline.
+///
+/// # Errors
+/// As [`launch`].
+pub fn launch_asking(
+    plan: &Plan,
+    deadline: Instant,
+    cancel: Option<BorrowedFd<'_>>,
+    prompter: Option<&dyn Prompter>,
+) -> Result<Spawned, ConnectError> {
     let Some(transport) = &plan.transport else { return spawn(plan) };
     let limit = rounded(deadline.saturating_duration_since(Instant::now()));
     plan.check()?;
     let fail = |kind| ConnectError::new(plan, Phase::Spawn, kind);
+    let from_system = |error: io::Error| fail(ConnectErrorKind::from_system(&error));
     let program = plan.payload.program().map_err(fail)?;
     if Build::of(program.bytes()).is_some_and(|build| build.needs_loader) {
         return Err(fail(ConnectErrorKind::NotStatic { program: plan.payload.to_string().into() }));
     }
-    let errand =
-        errand(plan, &program, transport).map_err(|error| fail(ConnectErrorKind::from_system(&error)))?;
-    let spawned = spawn(plan)?;
-    let talk = Talk {
-        link: UnixStream::from(spawned.link),
-        stderr: Some(spawned.stderr),
-        process: spawned.process,
-        words: Vec::new(),
-        dialogue: Dialogue::new(program.clone(), errand),
-        prompt: transport.question.clone().map(Prompt::new),
-        outgoing: Outgoing::default(),
-        limit,
-    };
-    talk.hold(plan, &program, deadline, cancel)
+    let errand = errand(plan, &program, transport).map_err(from_system)?;
+    let askpass = askpass(transport, prompter).map_err(from_system)?;
+    let env = askpass.as_ref().map(Askpass::env).unwrap_or_default();
+    let spawned = spawn::start(plan, &env).map_err(fail)?;
+    let talk = Talk::new(spawned, Dialogue::new(program.clone(), errand), transport, askpass);
+    talk.hold(&Rules { plan, program: &program, deadline, limit, cancel, prompter })
+}
+
+/// The helper of an ssh client, without which nothing can be asked of us. If nothing is to be asked it may be missing.
+fn askpass(transport: &Transport, prompter: Option<&dyn Prompter>) -> io::Result<Option<Askpass>> {
+    let Some(logins) = &transport.logins else { return Ok(None) };
+    match Askpass::new(logins) {
+        Err(_) if logins.is_empty() && prompter.is_none() => Ok(None),
+        made => made.map(Some),
+    }
 }
 
 fn errand(plan: &Plan, program: &Program, transport: &Transport) -> io::Result<Errand> {
@@ -102,217 +101,9 @@ fn errand(plan: &Plan, program: &Program, transport: &Transport) -> io::Result<E
     })
 }
 
-/// A process that leads to a far side, and the dialogue with the shell there.
-struct Talk {
-    link: UnixStream,
-    /// Gone when the process has closed it.
-    stderr: Option<OwnedFd>,
-    process: Process,
-    /// What came on stderr.
-    words: Vec<u8>,
-    dialogue: Dialogue,
-    /// What may still be asked; nothing once the shell has spoken.
-    prompt: Option<Prompt>,
-    outgoing: Outgoing,
-    /// How long all of it may take.
-    limit: Duration,
-}
-
-/// What came of a look at the link.
-enum Heard {
-    /// Nothing that ends the dialogue.
-    More,
-    /// The program runs; it has said this already.
-    Running(Vec<u8>),
-    /// The link has ended.
-    Closed,
-}
-
-impl Talk {
-    fn hold(
-        mut self,
-        plan: &Plan,
-        program: &Program,
-        deadline: Instant,
-        cancel: Option<BorrowedFd<'_>>,
-    ) -> Result<Spawned, ConnectError> {
-        let kind = match self.talk(program, deadline, cancel) {
-            Ok(Some(said)) => match self.link.set_nonblocking(false) {
-                Ok(()) => {
-                    return self.spawned(said).map_err(|kind| ConnectError::new(plan, Phase::Send, kind));
-                }
-                Err(error) => ConnectErrorKind::from_system(&error),
-            },
-            Ok(None) => ConnectErrorKind::Closed,
-            Err(kind) => kind,
-        };
-        Err(self.fail(plan, kind))
-    }
-
-    /// Until the program runs, with what it has said then, or the link has ended.
-    fn talk(
-        &mut self,
-        program: &Program,
-        deadline: Instant,
-        cancel: Option<BorrowedFd<'_>>,
-    ) -> Result<Option<Vec<u8>>, ConnectErrorKind> {
-        self.link.set_nonblocking(true).map_err(|error| ConnectErrorKind::from_system(&error))?;
-        loop {
-            let (link, stderr, cancelled) = self.wait(deadline, cancel)?;
-            if cancelled {
-                return Err(ConnectErrorKind::Cancelled);
-            }
-            if stderr {
-                let heard = self.read_stderr();
-                self.answer(heard)?;
-            }
-            if link.intersects(PollFlags::OUT) {
-                self.outgoing.write(&self.link);
-            }
-            if link.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-                match self.read(program)? {
-                    Heard::More => {}
-                    Heard::Running(said) => return Ok(Some(said)),
-                    Heard::Closed => return Ok(None),
-                }
-            }
-            if deadline <= Instant::now() {
-                return Err(ConnectErrorKind::NoAnswer { limit: self.limit });
-            }
-        }
-    }
-
-    /// Sleeps until there is something to do: what the link is ready for, whether stderr is, whether it was cancelled.
-    fn wait(
-        &self,
-        deadline: Instant,
-        cancel: Option<BorrowedFd<'_>>,
-    ) -> Result<(PollFlags, bool, bool), ConnectErrorKind> {
-        let writing = if self.outgoing.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
-        let mut fds = vec![PollFd::new(&self.link, PollFlags::IN | writing)];
-        fds.extend(self.stderr.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
-        let cancel_at = fds.len();
-        fds.extend(cancel.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
-        let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now())).ok();
-        match poll(&mut fds, left.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(ConnectErrorKind::from_system(&error.into())),
-        }
-        let at = |index: usize| fds.get(index).map_or(PollFlags::empty(), PollFd::revents);
-        let is_heard = self.stderr.is_some() && !at(1).is_empty();
-        Ok((at(0), is_heard, !at(cancel_at).is_empty()))
-    }
-
-    fn read(&mut self, program: &Program) -> Result<Heard, ConnectErrorKind> {
-        let mut piece = [0; PIECE];
-        let read = match (&self.link).read(&mut piece) {
-            Ok(0) => return Ok(Heard::Closed),
-            Ok(read) => read,
-            Err(error) if is_later(&error) => return Ok(Heard::More),
-            Err(_) => return Ok(Heard::Closed),
-        };
-        let mut rest = piece.get(..read).unwrap_or_default();
-        while !rest.is_empty() {
-            let (taken, reply) = self.dialogue.hear(rest)?;
-            rest = rest.get(taken..).unwrap_or_default();
-            match reply {
-                None => {}
-                Some(Reply::Running) => return Ok(Heard::Running(rest.to_vec())),
-                Some(Reply::Line(line)) => self.say(Piece::Line(line)),
-                Some(Reply::Program { is_packed }) => {
-                    self.say(Piece::Program { program: program.clone(), is_packed });
-                }
-            }
-        }
-        Ok(Heard::More)
-    }
-
-    fn say(&mut self, piece: Piece) {
-        self.outgoing.push(piece);
-        self.outgoing.write(&self.link);
-    }
-
-    /// Reads what is there on stderr; how much that was.
-    fn read_stderr(&mut self) -> usize {
-        let Some(stderr) = &self.stderr else { return 0 };
-        let mut piece = [0; PIECE];
-        match rustix::io::read(stderr.as_fd(), &mut piece) {
-            Err(Errno::INTR) => 0,
-            Ok(0) | Err(_) => {
-                self.stderr = None;
-                0
-            }
-            Ok(read) => {
-                self.words.extend_from_slice(piece.get(..read).unwrap_or_default());
-                if self.words.len() > 2 * KEPT {
-                    self.words.drain(..self.words.len().saturating_sub(KEPT));
-                }
-                read
-            }
-        }
-    }
-
-    /// Answers what was asked in the last bytes of what came on stderr.
-    fn answer(&mut self, heard: usize) -> Result<(), ConnectErrorKind> {
-        let Some(prompt) = self.prompt.as_mut().filter(|_| self.dialogue.phase() == Phase::Shell) else {
-            return Ok(());
-        };
-        let start = self.words.len().saturating_sub(heard);
-        if let Some(answer) = prompt.hear(self.words.get(start..).unwrap_or_default())? {
-            self.say(Piece::Secret(answer));
-        }
-        Ok(())
-    }
-
-    fn spawned(self, said: Vec<u8>) -> Result<Spawned, ConnectErrorKind> {
-        // Whoever reads it reads the end at once.
-        let closed = || io::pipe().map(|(read, _)| read.into());
-        let stderr = match self.stderr {
-            Some(stderr) => stderr,
-            None => closed().map_err(|error| ConnectErrorKind::from_system(&error))?,
-        };
-        Ok(Spawned { link: self.link.into(), stderr, process: self.process, said, stderr_said: self.words })
-    }
-
-    /// Ends the process, and makes of what it has said and how it went the best reason that there is.
-    fn fail(mut self, plan: &Plan, kind: ConnectErrorKind) -> ConnectError {
-        let phase = self.dialogue.phase();
-        // Whoever has nothing more to read cleans up and goes, and its status tells why; the link may be closed already.
-        drop(self.link.shutdown(Shutdown::Both));
-        let report = self.process.wait(GOING);
-        if report.is_none() {
-            self.process.kill();
-            self.process.wait(GOING);
-        }
-        while self.stderr.is_some() && self.is_more_on_stderr() {
-            self.read_stderr();
-        }
-        let other = self.dialogue.into_other();
-        let kind = match kind {
-            ConnectErrorKind::Closed => {
-                let said = [&self.words[..], &other[..]].concat();
-                let dialect = plan.transport.as_ref().map(|transport| transport.dialect).unwrap_or_default();
-                explain::closed(dialect, &said, report)
-            }
-            kind => kind,
-        };
-        ConnectError::new(plan, phase, kind).with_outputs(&other, &self.words)
-    }
-
-    fn is_more_on_stderr(&self) -> bool {
-        let Some(stderr) = &self.stderr else { return false };
-        let mut fds = [PollFd::new(stderr, PollFlags::IN)];
-        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
-    }
-}
-
 /// What nobody has meant to the millisecond.
 fn rounded(limit: Duration) -> Duration {
     let grain = Duration::from_millis(if limit < Duration::from_secs(1) { 10 } else { 100 });
     let grains = limit.saturating_add(grain / 2).as_millis() / grain.as_millis();
     u32::try_from(grains).map_or(limit, |grains| grain.saturating_mul(grains))
-}
-
-fn is_later(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

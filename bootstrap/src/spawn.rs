@@ -53,10 +53,11 @@ pub struct Spawned {
 /// file is left then.
 pub fn spawn(plan: &Plan) -> Result<Spawned, ConnectError> {
     plan.check()?;
-    start(plan).map_err(|kind| ConnectError::new(plan, Phase::Spawn, kind))
+    start(plan, &[]).map_err(|kind| ConnectError::new(plan, Phase::Spawn, kind))
 }
 
-fn start(plan: &Plan) -> Result<Spawned, ConnectErrorKind> {
+/// As [`spawn`], of a plan that was checked; with more in the environment of a transport.
+pub(crate) fn start(plan: &Plan, env: &[(String, String)]) -> Result<Spawned, ConnectErrorKind> {
     let no_descriptor = |error| ConnectErrorKind::from_system(&error);
     let (link, theirs) = UnixStream::pair().map_err(no_descriptor)?;
     let (stderr, their_stderr) = io::pipe().map_err(no_descriptor)?;
@@ -69,7 +70,7 @@ fn start(plan: &Plan) -> Result<Spawned, ConnectErrorKind> {
             let (program, args) = argv.split_first().ok_or(ConnectErrorKind::NoShell)?;
             let program = Path::new(program);
             theirs
-                .run(program, |command| command.args(args).envs(transport.env.iter().cloned()))
+                .run(program, |command| command.args(args).envs(transport.env.iter().chain(env).cloned()))
                 .map_err(|error| ConnectErrorKind::from_search(&error, program))?
         }
         (None, Source::ThisProgram) => {

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
+use offshoot_wire::Secret;
+
 use crate::{
-    Dialect, Method, Plan, Text, Transport,
+    Account, Dialect, Login, Method, Plan, Text, Transport,
     options::{Options, check_word, common_options},
 };
 
 /// What is asked of the client whatever the user's configuration says: no terminal, no command and no forwarding of
-/// theirs, no question that nobody can answer, and nothing on stderr but what has gone wrong.
-const ALWAYS: [&str; 10] = [
+/// theirs, and nothing on stderr but what has gone wrong.
+const ALWAYS: [&str; 9] = [
     "RequestTTY=no",
     "RemoteCommand=none",
     "ClearAllForwardings=yes",
@@ -18,9 +20,12 @@ const ALWAYS: [&str; 10] = [
     "PermitLocalCommand=no",
     "Tunnel=no",
     "LogLevel=ERROR",
-    "BatchMode=yes",
     "EscapeChar=none",
 ];
+
+/// What is asked of it where nobody can answer its questions, and where somebody can: once, and nothing afterwards.
+const SILENT: [&str; 1] = ["BatchMode=yes"];
+const ASKING: [&str; 3] = ["BatchMode=no", "NumberOfPasswordPrompts=1", "UpdateHostKeys=no"];
 
 /// A host that `ssh` reaches: with the user's configuration, keys, agent, jump hosts and known hosts.
 ///
@@ -39,6 +44,9 @@ pub struct Ssh {
     program: String,
     identity: Option<String>,
     extra: Vec<String>,
+    password: Option<Secret>,
+    jumps: Vec<Login>,
+    asks: bool,
     options: Options,
 }
 
@@ -52,6 +60,9 @@ impl Ssh {
             program: "ssh".to_owned(),
             identity: None,
             extra: Vec::new(),
+            password: None,
+            jumps: Vec::new(),
+            asks: false,
             options: Options::default(),
         }
     }
@@ -80,6 +91,28 @@ impl Ssh {
         self
     }
 
+    /// The password of the account there, for where no key lets one in. It is given once, to the client that is started
+    /// for this host and to no other, and only for the [`user`](Self::user) if one is said. OpenSSH 8.4 or later and
+    /// Linux here.
+    pub fn password(mut self, password: impl Into<Secret>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// The password of an account at a jump host on the way: `account` is `user@host`, as the client calls it when it
+    /// asks. It is given once, and not to the host itself.
+    pub fn jump_password(mut self, account: impl Into<String>, password: impl Into<Secret>) -> Self {
+        self.jumps.push(Login::new(Account::Jump(account.into()), password.into()));
+        self
+    }
+
+    /// Lets the client ask what there is no password for: whoever makes the connect must have a
+    /// [`Prompter`](crate::Prompter). Else there are no questions, but errors.
+    pub fn ask(mut self) -> Self {
+        self.asks = true;
+        self
+    }
+
     /// One option for the client, as it stands in `ssh_config`: `StrictHostKeyChecking=accept-new`. The first that
     /// sets a thing holds, and what this crate needs is set before.
     pub fn option(mut self, option: impl Into<String>) -> Self {
@@ -97,7 +130,9 @@ impl Ssh {
 
     fn leader(&self) -> Vec<String> {
         let mut argv = vec![self.program.clone(), "-T".to_owned()];
-        argv.extend(ALWAYS.iter().flat_map(|option| ["-o".to_owned(), (*option).to_owned()]));
+        let asks = self.asks || self.password.is_some() || !self.jumps.is_empty();
+        let asking: &[&str] = if asks { &ASKING } else { &SILENT };
+        argv.extend(ALWAYS.iter().chain(asking).flat_map(|option| ["-o".to_owned(), (*option).to_owned()]));
         let seconds = self.options.timeout.as_secs().clamp(1, 3600);
         argv.extend(["-o".to_owned(), format!("ConnectTimeout={seconds}")]);
         argv.extend(self.port.iter().flat_map(|port| ["-p".to_owned(), port.to_string()]));
@@ -116,7 +151,11 @@ impl Method for Ssh {
     fn plan(&self) -> Plan {
         let user = self.user.as_ref().and_then(|user| check_word("user", user));
         let flaw = check_word("host", &self.host).or(user);
-        let transport = Transport { dialect: Dialect::Ssh, flaw, ..Transport::line(self.leader()) };
+        let account = Account::Place(self.user.clone());
+        let own = self.password.iter().map(|password| Login::new(account.clone(), password.clone()));
+        // A jump host may ask though this client does not.
+        let logins = Some(own.chain(self.jumps.iter().cloned()).collect());
+        let transport = Transport { dialect: Dialect::Ssh, logins, flaw, ..Transport::line(self.leader()) };
         self.options.plan("ssh", &self.host, transport)
     }
 }

@@ -3,7 +3,7 @@
 use offshoot_wire::Secret;
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectErrorKind, stage0};
+use crate::{ConnectErrorKind, Login, stage0};
 
 /// How a program gets to a place where nothing of ours is: a process that leads to a shell there, over whose stdin the
 /// program follows.
@@ -27,6 +27,8 @@ pub struct Transport {
     pub dialect: Dialect,
     /// What may be asked on stderr before the shell speaks, and the answer.
     pub question: Option<Question>,
+    /// The passwords for what an ssh client asks; `None`: what is run is not one, and does not ask by a helper.
+    pub logins: Option<Vec<Login>>,
     /// Variables of the environment that are set for the process here.
     pub env: Vec<(String, String)>,
     /// What is wrong with the place, if its name cannot be one; nothing is started then.
@@ -76,6 +78,7 @@ impl Transport {
             keep: false,
             dialect: Dialect::Other,
             question: None,
+            logins: None,
             env: Vec::new(),
             flaw: None,
         }

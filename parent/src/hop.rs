@@ -81,7 +81,7 @@ impl Hop {
     /// Serves until the process is told to end, or its parent is lost. Its children go first.
     pub fn run(self) -> ! {
         self.boot.run(|setup: &Setup| {
-            let nursery = Nursery::new(Inherited::from(setup), None);
+            let nursery = Nursery::new(Inherited::from(setup), None, None);
             (Table::hop(setup.id), Arc::new(nursery) as Arc<dyn Hooks<Table>>)
         })
     }

@@ -4,14 +4,19 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io::{self, PipeWriter},
     os::fd::AsFd as _,
-    sync::mpsc::{self, Sender},
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, Sender},
+    },
     thread::{self, JoinHandle},
 };
 
-use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Phase, Spawned, launch};
+use offshoot_bootstrap::{
+    ConnectError, ConnectErrorKind, Phase, Prompter, Query, Secret, Spawned, launch_asking,
+};
 use offshoot_core::{machine::CallKey, wire::ContextId};
 
-use crate::{nest::Request, spawner::Job};
+use crate::{nest::Request, nursery::lock, spawner::Job};
 
 /// How many go on at once; a bastion with default limits refuses long before.
 const AT_ONCE: usize = 64;
@@ -28,8 +33,24 @@ pub(crate) struct Launched {
 #[derive(Debug)]
 pub(crate) struct Launches {
     jobs: Sender<Job>,
+    prompter: Option<Arc<InTurn>>,
     running: BTreeMap<ContextId, Running>,
     waiting: VecDeque<(Request, ContextId)>,
+}
+
+/// Has a person asked one question at a time, whatever connects are under way.
+#[derive(Debug)]
+struct InTurn {
+    prompter: Arc<dyn Prompter>,
+    /// Held while it is asked: that is what the others wait for.
+    turn: Mutex<()>,
+}
+
+impl Prompter for InTurn {
+    fn answer(&self, query: &Query) -> Option<Secret> {
+        let _turn = lock(&self.turn);
+        self.prompter.answer(query)
+    }
 }
 
 /// A connect with a thread.
@@ -42,8 +63,9 @@ struct Running {
 }
 
 impl Launches {
-    pub(crate) const fn new(jobs: Sender<Job>) -> Self {
-        Self { jobs, running: BTreeMap::new(), waiting: VecDeque::new() }
+    pub(crate) fn new(jobs: Sender<Job>, prompter: Option<Arc<dyn Prompter>>) -> Self {
+        let prompter = prompter.map(|prompter| Arc::new(InTurn { prompter, turn: Mutex::default() }));
+        Self { jobs, prompter, running: BTreeMap::new(), waiting: VecDeque::new() }
     }
 
     /// Begins one, or has it wait for its turn. Its end is a [`Job::Launched`], whatever happens.
@@ -108,10 +130,11 @@ impl Launches {
         take: mpsc::Receiver<Request>,
     ) -> io::Result<(JoinHandle<()>, PipeWriter)> {
         let (cancel, gate) = io::pipe()?;
-        let jobs = self.jobs.clone();
+        let (jobs, prompter) = (self.jobs.clone(), self.prompter.clone());
         let body = move || {
             let Ok(request) = take.recv() else { return };
-            let outcome = launch(&request.plan, request.deadline, Some(cancel.as_fd()));
+            let prompter = prompter.as_deref().map(|prompter| prompter as &dyn Prompter);
+            let outcome = launch_asking(&request.plan, request.deadline, Some(cancel.as_fd()), prompter);
             finish(&jobs, request, id, outcome);
         };
         Ok((thread::Builder::new().name("offshoot-connect".to_owned()).spawn(body)?, gate))

@@ -54,7 +54,7 @@ pub use context_ext::ContextExt;
 pub use hop::Hop;
 pub use offshoot_bootstrap::{
     ConnectError, ConnectErrorKind, Container, ExitReport, Local, Method, Payload, PayloadError, Phase, Plan,
-    Secret, Ssh, Sudo, Transport, Wrapped,
+    Prompter, Query, Secret, Ssh, Sudo, Transport, Wrapped,
 };
 pub use offshoot_core::wire::Blob;
 pub use offshoot_core::{
@@ -72,7 +72,7 @@ pub mod prelude {
     pub use crate::{
         Blob, Call, CallError, Caller, ConnectError, ConnectErrorKind, Connecting, Container, Context,
         ContextExt, ContextId, Function, Functions, Hop, Local, Lost, Message, Method, Outcome, Payload,
-        Pending, Policy, Progress, Receiver, RecvError, Router, Secret, Select, SendError, Sender, Shutdown,
-        Ssh, Sudo, Tree, Wrapped,
+        Pending, Policy, Progress, Prompter, Query, Receiver, RecvError, Router, Secret, Select, SendError,
+        Sender, Shutdown, Ssh, Sudo, Tree, Wrapped,
     };
 }

@@ -89,11 +89,12 @@ impl Nest {
         shared: Weak<Shared<Table>>,
         inherited: Inherited,
         jobs: Sender<Job>,
+        launches: Launches,
     ) -> io::Result<Self> {
         Ok(Self {
             shared,
             inherited,
-            launches: Launches::new(jobs.clone()),
+            launches,
             larder: Larder::default(),
             jobs,
             reaper: Reaper::new()?,

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::Payload;
+use offshoot_bootstrap::{Payload, Prompter};
 use offshoot_core::{
     internal::{Hooks, Shared, Way},
     machine::{CallKey, LinkKey, Routes as _},
@@ -81,8 +81,12 @@ impl Inherited {
 }
 
 impl Nursery {
-    pub(crate) fn new(inherited: Inherited, recorder: Option<Recorder>) -> Self {
-        Self { spawner: Spawner::new(inherited), known: Mutex::default(), recorder }
+    pub(crate) fn new(
+        inherited: Inherited,
+        recorder: Option<Recorder>,
+        prompter: Option<Arc<dyn Prompter>>,
+    ) -> Self {
+        Self { spawner: Spawner::new(inherited, prompter), known: Mutex::default(), recorder }
     }
 
     /// What `id` said of itself, if this context has it at first hand or from who made it.

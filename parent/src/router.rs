@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use offshoot_bootstrap::{ConnectError, Method};
+use offshoot_bootstrap::{ConnectError, Method, Prompter};
 use offshoot_core::{
     Call, Context, ContextId, Function, Functions, IntoReturn, Message, Policy, Receiver, Sender, Shutdown,
     internal::{self, Broker, Hooks, Shared, spawn_broker, spawn_workers},
@@ -167,6 +167,7 @@ pub struct RouterBuilder {
     one_way: bool,
     limits: Limits,
     record: Option<PathBuf>,
+    prompter: Option<Arc<dyn Prompter>>,
 }
 
 impl RouterBuilder {
@@ -222,6 +223,28 @@ impl RouterBuilder {
         Self { record: Some(path.as_ref().to_owned()), ..self }
     }
 
+    /// Whom the connects that the root itself makes ask what they have no answer to, one question at a time; such as the
+    /// password of an [`Ssh`](crate::Ssh) with `ask()`. Connects by other contexts have the answers that were given
+    /// with the method, and no others.
+    ///
+    /// ```no_run
+    /// use offshoot_parent::prelude::*;
+    ///
+    /// let router = Router::builder()
+    ///     .prompter(|query: &Query| {
+    ///         eprint!("{}: {} ", query.place, query.text);
+    ///         let mut answer = String::new();
+    ///         std::io::stdin().read_line(&mut answer).ok()?;
+    ///         Some(answer.trim_end().into())
+    ///     })
+    ///     .build()?;
+    /// let host = router.connect(Ssh::new("web1").ask())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn prompter(self, prompter: impl Prompter + 'static) -> Self {
+        Self { prompter: Some(Arc::new(prompter)), ..self }
+    }
+
     /// Starts the router.
     ///
     /// # Errors
@@ -248,7 +271,7 @@ impl RouterBuilder {
             functions: internal::policies(&self.functions),
             limits: self.limits,
         };
-        let nursery = Arc::new(Nursery::new(inherited, recorder));
+        let nursery = Arc::new(Nursery::new(inherited, recorder, self.prompter));
         let hooks = Arc::clone(&nursery) as Arc<dyn Hooks<Table>>;
         let shared = Shared::new(config, "root".to_owned(), Table::root(), hooks)?;
         let here = shared.context(ContextId::ROOT);

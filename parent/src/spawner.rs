@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use offshoot_bootstrap::{Exit, Payload};
+use offshoot_bootstrap::{Exit, Payload, Prompter};
 use offshoot_core::{
     internal::{ChildWatcher, LinkFailure, Shared},
     machine::CallKey,
@@ -17,7 +17,7 @@ use offshoot_core::{
 };
 
 use crate::{
-    launching::Launched,
+    launching::{Launched, Launches},
     nest::Nest,
     nursery::{Inherited, lock},
     table::Table,
@@ -61,6 +61,7 @@ pub(crate) enum News {
 #[derive(Debug)]
 pub(crate) struct Spawner {
     inherited: Inherited,
+    prompter: Option<Arc<dyn Prompter>>,
     running: Mutex<Option<Running>>,
 }
 
@@ -72,8 +73,8 @@ struct Running {
 }
 
 impl Spawner {
-    pub(crate) const fn new(inherited: Inherited) -> Self {
-        Self { inherited, running: Mutex::new(None) }
+    pub(crate) const fn new(inherited: Inherited, prompter: Option<Arc<dyn Prompter>>) -> Self {
+        Self { inherited, prompter, running: Mutex::new(None) }
     }
 
     /// Has a child made for a call to this context; the call is answered whatever happens.
@@ -121,7 +122,8 @@ impl Spawner {
     fn start(&self, shared: &Arc<Shared<Table>>) -> std::io::Result<Running> {
         let (jobs, inbox) = mpsc::channel();
         let (finished, done) = mpsc::channel();
-        let nest = Nest::new(Arc::downgrade(shared), self.inherited.clone(), jobs.clone())?;
+        let launches = Launches::new(jobs.clone(), self.prompter.clone());
+        let nest = Nest::new(Arc::downgrade(shared), self.inherited.clone(), jobs.clone(), launches)?;
         let body = move || {
             nest.run(&inbox);
             drop::<Sender<()>>(finished);

@@ -17,6 +17,7 @@ mod containers;
 mod far;
 mod hops;
 mod life;
+mod passwords;
 mod shells;
 mod ssh;
 
@@ -29,11 +30,18 @@ fn main() -> ExitCode {
     logs::keep();
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    let trials =
-        [shells::tests(), life::tests(), hops::tests(), ssh::tests(), accounts::tests(), containers::tests()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let trials = [
+        shells::tests(),
+        life::tests(),
+        hops::tests(),
+        ssh::tests(),
+        passwords::tests(),
+        accounts::tests(),
+        containers::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

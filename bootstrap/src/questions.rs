@@ -1,0 +1,127 @@
+//! What an ssh client asks, told apart by its own words, and which answer is for which question.
+
+use offshoot_wire::Secret;
+use serde::{Deserialize, Serialize};
+
+/// A password for the questions of an ssh client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Login {
+    /// Whose it is.
+    pub account: Account,
+    /// The password. It is given once.
+    pub password: Secret,
+}
+
+/// Whose password it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Account {
+    /// The one that the started client itself logs in to, of this user if he is named.
+    Place(Option<String>),
+    /// `user@host`, as the client of a jump host calls it.
+    Jump(String),
+}
+
+impl Login {
+    /// The password of the place, or of a jump host on the way to it.
+    #[must_use]
+    pub const fn new(account: Account, password: Secret) -> Self {
+        Self { account, password }
+    }
+
+    /// Whether it is for this account, asked by the client that was started or by another.
+    pub(crate) fn is_for(&self, account: &str, is_of_place: bool) -> bool {
+        match &self.account {
+            Account::Place(None) => is_of_place,
+            Account::Place(Some(user)) => {
+                is_of_place && account.rsplit_once('@').is_some_and(|(asked, _)| asked == user)
+            }
+            Account::Jump(jump) => !is_of_place && account == jump,
+        }
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question<'a> {
+    /// The password of an account.
+    Password { account: &'a str },
+    /// What opens a key. Without it the client goes on with other keys.
+    Passphrase,
+    /// Whether a host is who it says.
+    HostKey,
+    /// Something else, of an account if it is the server that asks.
+    Other { account: Option<&'a str> },
+}
+
+impl<'a> Question<'a> {
+    /// The beginning of a question is the client's own; what a server asks stands behind the account in brackets.
+    pub(crate) fn of(text: &'a str) -> Self {
+        if let Some(account) =
+            text.strip_suffix("'s password: ").filter(|account| !account.contains(['\n', '(']))
+        {
+            return Self::Password { account };
+        }
+        if let Some((account, asked)) = text.strip_prefix('(').and_then(|rest| rest.split_once(") ")) {
+            let account_only = Self::Other { account: Some(account) };
+            return if asks_password(asked) { Self::Password { account } } else { account_only };
+        }
+        match text {
+            _ if text.starts_with("Enter passphrase for ") => Self::Passphrase,
+            _ if text.contains("(yes/no") => Self::HostKey,
+            _ => Self::Other { account: None },
+        }
+    }
+
+    pub(crate) const fn account(self) -> Option<&'a str> {
+        match self {
+            Self::Password { account } => Some(account),
+            Self::Other { account } => account,
+            Self::Passphrase | Self::HostKey => None,
+        }
+    }
+}
+
+/// Whether a server asks for the password that there is, rather than for a new one, or for something that is typed once.
+fn asks_password(text: &str) -> bool {
+    let text = text.trim().to_lowercase();
+    let another = ["new", "current", "old", "again", "retype", "one-time", "expired"];
+    text.ends_with("password:") && !another.iter().any(|word| text.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_are_told_apart() {
+        let password = |account| Question::Password { account };
+        for (text, question) in [
+            ("me@web's password: ", password("me@web")),
+            ("(me@web) Password: ", password("me@web")),
+            ("(me@web) me@web's password: ", password("me@web")),
+            ("(me@web) New password: ", Question::Other { account: Some("me@web") }),
+            ("(me@web) Verification code: ", Question::Other { account: Some("me@web") }),
+            ("(me@jump) root@web's password: ", password("me@jump")),
+            ("(me@jump) hm) root@web's password: ", password("me@jump")),
+            ("Enter passphrase for key '/home/me/.ssh/id_ed25519': ", Question::Passphrase),
+            ("The authenticity of host 'web' ...\n(yes/no/[fingerprint])? ", Question::HostKey),
+            ("Enter PIN for ED25519-SK key: ", Question::Other { account: None }),
+            ("Banner\nroot@web's password: ", Question::Other { account: None }),
+        ] {
+            assert_eq!(Question::of(text), question, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_for_its_account_and_its_asker_alone() {
+        let place = |user: Option<&str>| Login::new(Account::Place(user.map(Into::into)), "x".into());
+        let jump = Login::new(Account::Jump("me@jump".into()), "x".into());
+        assert!(place(None).is_for("me@web", true) && !place(None).is_for("me@web", false));
+        assert!(place(Some("me")).is_for("me@web", true) && !place(Some("root")).is_for("me@web", true));
+        assert!(
+            jump.is_for("me@jump", false) && !jump.is_for("me@jump", true) && !jump.is_for("me@web", false)
+        );
+    }
+}

@@ -1,0 +1,269 @@
+//! Passwords for ssh: a real client and a real sshd, a jump host on the way, and clients that ask what they should not.
+
+use std::{
+    fs,
+    io::Read as _,
+    net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use offshoot_parent::{Phase, prelude::*};
+use offshoot_tests::real::eventually;
+
+use crate::far::{ADD, Missing, Sshd, User, payload, program};
+
+crate::tests![
+    a_password_is_given_to_the_client_that_asks_for_it,
+    a_wrong_password_is_tried_once,
+    without_a_password_it_is_said_that_one_is_needed,
+    each_host_on_the_way_gets_its_own_password,
+    the_password_of_a_host_is_not_for_whoever_asks_on_the_way,
+    what_is_asked_a_second_time_or_is_something_else_ends_the_connect,
+    an_unknown_host_key_is_shown_and_not_accepted,
+    a_prompter_sees_who_asks_and_what,
+    an_ssh_password_is_nowhere_to_be_read,
+];
+
+const PASSWORD: &str = "pass word$1";
+const OTHER: &str = "another 'word'";
+
+fn user(name: &str) -> Result<User, Missing> {
+    let user = User::new(name, &program("bash")?)?;
+    user.password(PASSWORD);
+    Ok(user)
+}
+
+/// The way in by a password alone.
+fn by_password(sshd: &Sshd, user: &User) -> Ssh {
+    sshd.ssh().user(&user.name).payload(payload("leaf").unwrap()).option("PubkeyAuthentication=no")
+}
+
+fn adds(router: &Router, method: Ssh) {
+    assert_eq!(router.connect(method).unwrap().call(ADD, (2, 3)).unwrap(), 5);
+}
+
+fn fails(method: Ssh) -> ConnectError {
+    Router::new().unwrap().connect(method).unwrap_err()
+}
+
+fn a_password_is_given_to_the_client_that_asks_for_it() -> Result<(), Missing> {
+    payload("leaf")?;
+    let (sshd, user, router) = (Sshd::new("")?, user("typed")?, Router::new().unwrap());
+    for way in ["password", "keyboard-interactive"] {
+        let only = format!("PreferredAuthentications={way}");
+        adds(&router, by_password(&sshd, &user).password(PASSWORD).option(only));
+    }
+    // Where a key lets one in nothing is asked.
+    adds(&router, sshd.ssh().user(&user.name).payload(payload("leaf")?).password("not needed"));
+    Ok(())
+}
+
+fn a_wrong_password_is_tried_once() -> Result<(), Missing> {
+    payload("leaf")?;
+    let (sshd, user) = (Sshd::new("LogLevel VERBOSE\nMaxAuthTries 10")?, user("mistyped")?);
+    let error = fails(by_password(&sshd, &user).password(OTHER));
+    assert_eq!((error.code(), error.phase()), ("password_wrong", Phase::Shell), "{error}");
+    let error = fails(by_password(&sshd, &user).password(OTHER).option("PreferredAuthentications=password"));
+    assert_eq!(error.code(), "password_wrong", "{error}");
+    Ok(())
+}
+
+fn without_a_password_it_is_said_that_one_is_needed() -> Result<(), Missing> {
+    payload("leaf")?;
+    let (sshd, user) = (Sshd::new("")?, user("untyped")?);
+    let since = Instant::now();
+    let error = fails(by_password(&sshd, &user).ask());
+    assert_eq!(error.code(), "password_needed", "{error}");
+    assert!(error.last_words().contains(&format!("({}@far) Password:", user.name)), "{error}");
+    assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
+    // One that is for another user is not for this one.
+    let wrong =
+        by_password(&sshd, &user).user("root").password(PASSWORD).option(format!("User={}", user.name));
+    assert!(matches!(fails(wrong).code(), "password_wrong" | "authentication"));
+    assert_eq!(fails(by_password(&sshd, &user)).code(), "authentication");
+    Ok(())
+}
+
+/// A host that is reached by way of another: both are this machine.
+struct Deep {
+    near: Sshd,
+    jump: User,
+    user: User,
+    server: Child,
+}
+
+impl Deep {
+    fn new(name: &str) -> Result<Self, Missing> {
+        payload("leaf")?;
+        let near = Sshd::new("")?;
+        let (jump, user) = (user(&format!("{name}j"))?, user(&format!("{name}d"))?);
+        user.password(OTHER);
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Command::new(program("sshd")?)
+            .args(["-D", "-e", "-f", &near.file("sshd_config"), "-o", "ListenAddress=127.0.0.1", "-p"])
+            .arg(port.to_string())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        eventually("it listens", Duration::from_secs(5), || TcpStream::connect(("127.0.0.1", port)).ok());
+        // Both have one host key, and so go by one name.
+        let client = fs::read_to_string(near.file("client")).unwrap();
+        let deep = format!(
+            "Host deep\n  HostName 127.0.0.1\n  Port {port}\n  HostKeyAlias far\n  ProxyJump {}@far\n\
+             Host *\n  PubkeyAuthentication no\n{client}",
+            jump.name
+        );
+        fs::write(near.file("client"), deep).unwrap();
+        Ok(Self { near, jump, user, server })
+    }
+
+    fn ssh(&self) -> Ssh {
+        let deep = Ssh::new("deep").config(self.near.file("client"));
+        deep.user(&self.user.name).payload(payload("leaf").unwrap())
+    }
+
+    fn jump_account(&self) -> String {
+        format!("{}@far", self.jump.name)
+    }
+}
+
+impl Drop for Deep {
+    fn drop(&mut self) {
+        drop(self.server.kill());
+        drop(self.server.wait());
+    }
+}
+
+fn each_host_on_the_way_gets_its_own_password() -> Result<(), Missing> {
+    let deep = Deep::new("both")?;
+    adds(&Router::new().unwrap(), deep.ssh().password(OTHER).jump_password(deep.jump_account(), PASSWORD));
+    // The one for the place is not for the jump host, nor the other way round.
+    let error = fails(deep.ssh().password(OTHER));
+    assert_eq!(error.code(), "password_needed", "{error}");
+    assert!(error.last_words().contains(&deep.jump_account()), "{error}");
+    let error = fails(deep.ssh().jump_password(deep.jump_account(), PASSWORD));
+    assert_eq!(error.code(), "password_needed", "{error}");
+    assert!(error.last_words().contains(&format!("{}@far", deep.user.name)), "{error}");
+    Ok(())
+}
+
+/// A client of our own: a script that asks by the helper, and puts the answers into a file.
+struct Client {
+    folder: tempfile::TempDir,
+}
+
+impl Client {
+    fn new(script: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let client = Self { folder };
+        let answers = client.file("answers");
+        let text = format!(
+            "#!/bin/sh\nask() {{ \"$SSH_ASKPASS\" \"$1\" >>{answers}; }}\n{script}\nexec sleep 1000\n"
+        );
+        fs::write(client.file("ssh"), text).unwrap();
+        fs::set_permissions(client.file("ssh"), fs::Permissions::from_mode(0o700)).unwrap();
+        client
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn ssh(&self) -> Ssh {
+        let ssh = Ssh::new("web").user("me").payload(payload("leaf").unwrap());
+        ssh.program(self.file("ssh")).timeout(Duration::from_secs(10))
+    }
+
+    fn answers(&self) -> String {
+        fs::read_to_string(self.file("answers")).unwrap()
+    }
+}
+
+fn the_password_of_a_host_is_not_for_whoever_asks_on_the_way() -> Result<(), Missing> {
+    payload("leaf")?;
+    // Somebody below the client that was started uses the words of the place.
+    let client = Client::new("(ask \"me@web's password: \"; :)");
+    let error = fails(client.ssh().password(PASSWORD));
+    assert_eq!((error.code(), client.answers().as_str()), ("password_needed", ""), "{error}");
+    // A jump host's server puts them behind what the client says of itself.
+    let client = Client::new("(ask \"(me@jump) me@web's password: \"; :)");
+    let error = fails(client.ssh().password(PASSWORD));
+    assert_eq!((error.code(), client.answers().as_str()), ("password_needed", ""), "{error}");
+    Ok(())
+}
+
+fn what_is_asked_a_second_time_or_is_something_else_ends_the_connect() -> Result<(), Missing> {
+    payload("leaf")?;
+    let client = Client::new("ask '(me@web) Password: '; ask '(me@web) Password: '");
+    let error = fails(client.ssh().password(PASSWORD));
+    assert_eq!((error.code(), client.answers()), ("password_wrong", format!("{PASSWORD}\n")), "{error}");
+    let client = Client::new("ask '(me@web) Password: '; ask '(me@web) Verification code: '");
+    let error = fails(client.ssh().password(PASSWORD));
+    assert_eq!((error.code(), client.answers()), ("unanswered", format!("{PASSWORD}\n")), "{error}");
+    assert!(error.to_string().contains("it asks `(me@web) Verification code:`, and there is no"), "{error}");
+    let client = Client::new("ask '(me@web) New password: '");
+    let error = fails(client.ssh().password(PASSWORD));
+    assert_eq!((error.code(), client.answers().as_str()), ("unanswered", ""), "{error}");
+    // Without what opens a key the client goes on.
+    let client = Client::new("ask \"Enter passphrase for key 'k': \" || ask '(me@web) Password: '; exit 7");
+    let error = fails(client.ssh().password(PASSWORD));
+    assert_eq!((error.code(), client.answers()), ("exited", format!("{PASSWORD}\n")), "{error}");
+    Ok(())
+}
+
+fn an_unknown_host_key_is_shown_and_not_accepted() -> Result<(), Missing> {
+    payload("leaf")?;
+    let (sshd, user) = (Sshd::new("")?, user("stranger")?);
+    fs::write(sshd.file("known"), "").unwrap();
+    let client = fs::read_to_string(sshd.file("client")).unwrap();
+    fs::write(sshd.file("client"), client.replace("StrictHostKeyChecking yes", "StrictHostKeyChecking ask"))
+        .unwrap();
+    let error = fails(by_password(&sshd, &user).password(PASSWORD));
+    assert_eq!(error.code(), "host_key", "{error}");
+    assert!(error.last_words().contains("SHA256:"), "{error}");
+    assert_eq!(fs::read_to_string(sshd.file("known")).unwrap(), "");
+    Ok(())
+}
+
+fn a_prompter_sees_who_asks_and_what() -> Result<(), Missing> {
+    let deep = Deep::new("asked")?;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (theirs, jump) = (Arc::clone(&seen), deep.jump_account());
+    let prompter = move |query: &Query| {
+        let account = query.account.as_deref().unwrap_or_default().to_owned();
+        let answer = if account == jump { PASSWORD } else { OTHER };
+        theirs.lock().unwrap().push((account, query.is_of_place, query.echoes, query.attempt));
+        Some(answer.into())
+    };
+    let router = Router::builder().prompter(prompter).build().unwrap();
+    adds(&router, deep.ssh().ask());
+    let expected =
+        [(deep.jump_account(), false, false, 1), (format!("{}@far", deep.user.name), true, false, 1)];
+    assert_eq!(*seen.lock().unwrap(), expected);
+    Ok(())
+}
+
+fn an_ssh_password_is_nowhere_to_be_read() -> Result<(), Missing> {
+    payload("leaf")?;
+    let client = Client::new("ask \"me@web's password: \"; touch $0.asked");
+    let method = client.ssh().password(PASSWORD).timeout(Duration::from_secs(3));
+    assert!(!format!("{method:?} {method} {:?}", method.plan()).contains(PASSWORD));
+    let router = Router::new().unwrap();
+    let connecting = router.connect_async(method);
+    let asked = client.file("ssh.asked");
+    eventually("it has been asked", Duration::from_secs(5), || fs::exists(&asked).unwrap().then_some(()));
+    for process in fs::read_dir("/proc").unwrap().flatten() {
+        for name in ["cmdline", "environ"] {
+            let mut text = Vec::new();
+            drop(fs::File::open(process.path().join(name)).and_then(|mut file| file.read_to_end(&mut text)));
+            let is_there = text.windows(PASSWORD.len()).any(|window| window == PASSWORD.as_bytes());
+            assert!(!is_there, "{}", process.path().display());
+        }
+    }
+    let error = connecting.wait().unwrap_err();
+    assert!(!format!("{error} {error:?}").contains(PASSWORD), "{error}");
+    Ok(())
+}
