@@ -16,6 +16,7 @@ mod accounts;
 mod containers;
 mod far;
 mod hops;
+mod killed;
 mod life;
 mod passwords;
 mod shells;
@@ -27,12 +28,14 @@ use libtest_mimic::{Arguments, Trial};
 use offshoot_tests::real::{Watch, logs};
 
 fn main() -> ExitCode {
+    killed::be_root_if_asked();
     logs::keep();
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     let trials = [
         shells::tests(),
         life::tests(),
+        killed::tests(),
         hops::tests(),
         ssh::tests(),
         passwords::tests(),

@@ -1,0 +1,146 @@
+//! What is left when somebody on the way is killed, at every step of a connect and afterwards: nothing, on either side.
+//!
+//! The far side is this very machine, and orphans come to this process: what is left anywhere is seen here.
+
+use std::{
+    env, fs,
+    io::{self, BufRead as _, Write as _},
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use offshoot_parent::prelude::*;
+use offshoot_tests::real::{Signal, descendants, eventually, is_gone, kill};
+
+use crate::far::{ADD, Missing, Sshd, payload};
+
+crate::tests![
+    a_root_that_is_killed_while_a_program_is_put_somewhere_leaves_nothing,
+    a_root_that_is_killed_leaves_nothing_behind_ssh,
+    a_hop_that_is_killed_while_a_program_is_put_somewhere_leaves_nothing,
+    a_client_that_is_killed_before_it_has_a_word_fails_its_connect_at_once,
+];
+
+/// What the first argument of this program is when it is to be a root that is killed.
+const ROOT: &str = "--root";
+/// How long everything may take to be gone.
+const LIMIT: Duration = Duration::from_secs(5);
+/// Where the stream to the far side stops: before, within and behind the line that says where to put the program, and
+/// within the program.
+const STOPS: [u32; 7] = [0, 1, 700, 1_500, 2_500, 4_096, 100_000];
+
+/// A far side that gets so many bytes, makes a file, and gets no more though its line stays open.
+fn stalled(stop: u32, sign: &str, folder: &str, leaf: &Payload) -> Wrapped {
+    let script = "f=$1; shift; { dd bs=1 count=$0 2>/dev/null; touch $f; cat >/dev/null; } | \"$@\"";
+    Wrapped::new(["sh", "-c", script, &stop.to_string(), sign]).folder(folder).payload(leaf.clone())
+}
+
+/// If this program is to be a root: makes its child, says so, and stays.
+pub(crate) fn be_root_if_asked() {
+    let words: Vec<String> = env::args().collect();
+    let Some((ROOT, words)) = words.get(1).zip(words.get(2..)).map(|(first, rest)| (first.as_str(), rest))
+    else {
+        return;
+    };
+    let router = Router::new().unwrap();
+    let leaf = payload("leaf").unwrap();
+    let child = match words {
+        [stop, sign, folder, keep] => {
+            let method = stalled(stop.parse().unwrap(), sign, folder, &leaf);
+            router.connect(if keep == "keep" { method.keep_file() } else { method })
+        }
+        [config] => router.connect(Ssh::new("far").config(config).payload(leaf)),
+        _ => unreachable!("no such root: {words:?}"),
+    };
+    assert_eq!(child.unwrap().call(ADD, (2, 3)).unwrap(), 5);
+    println!("up");
+    io::stdout().flush().unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+fn root(words: &[&str]) -> Child {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.arg(ROOT).args(words).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+fn kill_root(mut root: Child) {
+    root.kill().unwrap();
+    root.wait().unwrap();
+}
+
+fn all_is_gone(folder: &Path) {
+    eventually("all of it is gone", LIMIT, || {
+        let is_empty = fs::read_dir(folder).unwrap().count() == 0;
+        (is_empty && descendants().into_iter().all(is_gone)).then_some(())
+    });
+}
+
+fn appears(file: &str) {
+    eventually("it has come so far", Duration::from_secs(20), || Path::new(file).exists().then_some(()));
+}
+
+fn a_root_that_is_killed_while_a_program_is_put_somewhere_leaves_nothing() -> Result<(), Missing> {
+    payload("leaf")?;
+    for stop in STOPS {
+        for keep in ["keep", "drop"] {
+            let (signs, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let sign = signs.path().join("stalled").display().to_string();
+            let root = root(&[&stop.to_string(), &sign, folder.path().to_str().unwrap(), keep]);
+            appears(&sign);
+            kill_root(root);
+            all_is_gone(folder.path());
+        }
+    }
+    Ok(())
+}
+
+fn a_root_that_is_killed_leaves_nothing_behind_ssh() -> Result<(), Missing> {
+    payload("leaf")?;
+    let (sshd, folder) = (Sshd::new("")?, tempfile::tempdir().unwrap());
+    let mut root = root(&[&sshd.file("client")]);
+    let mut line = String::new();
+    io::BufReader::new(root.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "up\n");
+    kill_root(root);
+    all_is_gone(folder.path());
+    Ok(())
+}
+
+fn a_hop_that_is_killed_while_a_program_is_put_somewhere_leaves_nothing() -> Result<(), Missing> {
+    let (hop, leaf) = (payload("hop")?, payload("leaf")?);
+    for stop in STOPS {
+        let (signs, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let sign = signs.path().join("stalled").display().to_string();
+        let router = Router::new().unwrap();
+        let there = router.connect(Local::new(hop.clone())).unwrap();
+        let connecting = there.connect_async(stalled(stop, &sign, folder.path().to_str().unwrap(), &leaf));
+        appears(&sign);
+        kill(router.tree().pid(there.id()).unwrap(), Signal::KILL);
+        let error = connecting.wait_timeout(LIMIT).unwrap_err();
+        assert_eq!(error.code(), "lost", "{error}");
+        all_is_gone(folder.path());
+    }
+    Ok(())
+}
+
+fn a_client_that_is_killed_before_it_has_a_word_fails_its_connect_at_once() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
+    // A server that takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let router = Router::new().unwrap();
+    let method = Ssh::new("127.0.0.1").port(port).config(sshd.file("client")).payload(leaf);
+    let connecting = router.connect_async(method);
+    let _taken = silent.accept().unwrap();
+    let is_client =
+        |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "ssh\n");
+    kill(descendants().into_iter().find(is_client).unwrap(), Signal::KILL);
+    let error = connecting.wait_timeout(Duration::from_secs(2)).unwrap_err();
+    assert_eq!(error.code(), "exited", "{error}");
+    assert!(error.to_string().contains("killed by signal 9"), "{error}");
+    Ok(())
+}
