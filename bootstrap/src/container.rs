@@ -39,6 +39,7 @@ enum Engine {
     Incus,
     Jail,
     Nsenter,
+    Machine,
 }
 
 impl Engine {
@@ -53,6 +54,7 @@ impl Engine {
             Self::Incus => "incus",
             Self::Jail => "jail",
             Self::Nsenter => "nsenter",
+            Self::Machine => "machine",
         }
     }
 
@@ -61,6 +63,7 @@ impl Engine {
             Self::Lxc => "lxc-attach",
             Self::Lxd => "lxc",
             Self::Jail => "jexec",
+            Self::Machine => "systemd-run",
             engine => engine.word(),
         }
     }
@@ -75,6 +78,7 @@ impl Engine {
             Self::Lxd | Self::Incus => (&["exec", "--mode=non-interactive"], &["--"]),
             Self::Jail => (&[], &[]),
             Self::Nsenter => (&["-a", "-t"], &["--"]),
+            Self::Machine => (&["--quiet", "--collect", "--pipe", "--wait", "-M"], &["--"]),
         }
     }
 
@@ -84,7 +88,7 @@ impl Engine {
             Self::Docker | Self::Podman => Some("-u"),
             Self::Buildah => Some("--user"),
             Self::Jail => Some("-U"),
-            Self::Kubectl | Self::Lxc | Self::Lxd | Self::Incus | Self::Nsenter => None,
+            Self::Kubectl | Self::Lxc | Self::Lxd | Self::Incus | Self::Nsenter | Self::Machine => None,
         }
     }
 }
@@ -133,6 +137,11 @@ impl Container {
     /// All the namespaces of a process on the same machine. Its root folder must have a shell.
     pub fn nsenter(pid: u32) -> Self {
         Self::of(Engine::Nsenter, pid.to_string())
+    }
+
+    /// A machine of systemd, as `machinectl list` shows it, by a unit in it: `machinectl shell` has always a terminal.
+    pub fn machine(machine: impl Into<String>) -> Self {
+        Self::of(Engine::Machine, machine.into())
     }
 
     fn of(engine: Engine, name: String) -> Self {
@@ -191,7 +200,7 @@ impl Container {
 
         let mut argv = vec![self.program.clone()];
         argv.extend(self.extra.iter().cloned());
-        // `-n` and `-t` of lxc-attach and nsenter stand right before what they name.
+        // `-n`, `-t` and `-M` stand right before what they name.
         argv.extend(owned(before));
         let at = argv.len();
         argv.push(self.name.clone());
@@ -244,6 +253,7 @@ mod tests {
             (Container::incus("c"), "incus exec --mode=non-interactive c --"),
             (Container::jail("c").user("u"), "jexec -U u c"),
             (Container::nsenter(7), "nsenter -a -t 7 --"),
+            (Container::machine("m"), "systemd-run --quiet --collect --pipe --wait -M m --"),
         ] {
             assert_eq!(container.leader().join(" "), words);
         }

@@ -70,6 +70,10 @@ const CONTAINER: &[Known] = &[
     ("failed to find pid", || ConnectErrorKind::NoContainer),
     ("stat of /proc/", || ConnectErrorKind::NoContainer),
     ("cannot open /proc/", || ConnectErrorKind::NoContainer),
+    ("cannot change root directory", || ConnectErrorKind::NoContainer),
+    ("doesn't look like it has an OS tree", || ConnectErrorKind::NoContainer),
+    ("Unable to find image", || ConnectErrorKind::NoContainer),
+    ("image not known", || ConnectErrorKind::NoContainer),
 ];
 
 /// What shells and accounts say, however they were reached.

@@ -3,7 +3,8 @@
 //! This is the part of offshoot that knows places and processes, and nothing of contexts, routes or calls:
 //! `offshoot-parent` makes children by it. By itself it is enough for a program that wants to start another
 //! somewhere and talk to it: on this machine by [`Local`], on a host by [`Ssh`], as another user by [`Sudo`], in a
-//! container by [`Container`], or at the end of any other command by [`Wrapped`].
+//! container by [`Container`] or [`Image`], with another root by [`Chroot`] or [`Nspawn`], as a step of a Slurm job by
+//! [`Srun`], or at the end of any other command by [`Wrapped`].
 //!
 //! ```
 //! use std::{io::{Read as _, Write as _}, net::Shutdown, os::unix::net::UnixStream, time::Duration};
@@ -43,17 +44,21 @@
 compile_error!("offshoot runs on Linux and other Unix systems, not on this one: use WSL on Windows");
 
 mod askpass;
+mod chroot;
 mod container;
 mod error;
 mod exit;
 mod explain;
+mod image;
 mod kind;
 mod launch;
 mod local;
 mod machine;
 mod method;
+mod nspawn;
 mod options;
 mod outgoing;
+mod outline;
 mod payload;
 mod place;
 mod process;
@@ -64,6 +69,7 @@ mod quote;
 mod raw;
 mod reap;
 mod spawn;
+mod srun;
 mod ssh;
 mod stage0;
 mod sudo;
@@ -73,13 +79,16 @@ mod text;
 mod transport;
 mod wrapped;
 
+pub use chroot::Chroot;
 pub use container::Container;
 pub use error::{ConnectError, Phase};
 pub use exit::{Escalation, Exit, ExitReport};
+pub use image::Image;
 pub use kind::ConnectErrorKind;
 pub use launch::{launch, launch_asking};
 pub use local::Local;
 pub use method::{DEFAULT_TIMEOUT, Method, Plan};
+pub use nspawn::Nspawn;
 pub use offshoot_wire::Secret;
 pub use payload::{Payload, PayloadError};
 pub use process::Process;
@@ -87,6 +96,7 @@ pub use prompter::{Prompter, Query};
 pub use questions::{Account, Login};
 pub use reap::Reaper;
 pub use spawn::{CHILD_ARG, Spawned, spawn};
+pub use srun::Srun;
 pub use ssh::Ssh;
 pub use sudo::Sudo;
 pub use text::Text;

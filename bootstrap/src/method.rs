@@ -27,6 +27,11 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 pub trait Method: Display + Debug + Send + Sync + 'static {
     /// What must be done.
     fn plan(&self) -> Plan;
+
+    /// What will run and what may be asked, for people, without connecting; see [`Plan::explain`].
+    fn explain(&self) -> String {
+        self.plan().explain()
+    }
 }
 
 impl<M: Method + ?Sized> Method for Box<M> {

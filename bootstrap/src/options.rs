@@ -59,6 +59,16 @@ pub(crate) fn check_word(what: &'static str, word: &str) -> Option<ConnectErrorK
     Some(ConnectErrorKind::BadPlace { what: what.into(), text: word.into(), why: why.into() })
 }
 
+/// Refuses what is no path from the root of the file system, and so might be taken for an option or another folder.
+pub(crate) fn check_folder(folder: &str) -> Option<ConnectErrorKind> {
+    let why = match folder {
+        _ if !folder.starts_with('/') => "is not an absolute path",
+        _ if folder.chars().any(char::is_control) => "has characters in it that no name has",
+        _ => return None,
+    };
+    Some(ConnectErrorKind::BadPlace { what: "folder".into(), text: folder.into(), why: why.into() })
+}
+
 /// The builder's methods for the options that all methods with a transport have.
 macro_rules! common_options {
     () => {

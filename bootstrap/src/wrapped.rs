@@ -7,7 +7,7 @@ use crate::{
     options::{Options, common_options},
 };
 
-/// What a command leads to that runs the program named by its last words: `srun -n1 -u`, `chroot /srv/root`,
+/// What a command leads to that runs the program named by its last words: `ssh-agent`, `nice -n 5`,
 /// `ip netns exec blue`, `nsenter -t 77 -a`. No words at all lead to a shell on this machine.
 ///
 /// ```

@@ -53,8 +53,8 @@ pub use connecting::Connecting;
 pub use context_ext::ContextExt;
 pub use hop::Hop;
 pub use offshoot_bootstrap::{
-    ConnectError, ConnectErrorKind, Container, ExitReport, Local, Method, Payload, PayloadError, Phase, Plan,
-    Prompter, Query, Secret, Ssh, Sudo, Transport, Wrapped,
+    Chroot, ConnectError, ConnectErrorKind, Container, ExitReport, Image, Local, Method, Nspawn, Payload,
+    PayloadError, Phase, Plan, Prompter, Query, Secret, Srun, Ssh, Sudo, Transport, Wrapped,
 };
 pub use offshoot_core::wire::Blob;
 pub use offshoot_core::{
@@ -70,9 +70,9 @@ pub use tree::Tree;
 /// Everything that programs name, to be imported at once.
 pub mod prelude {
     pub use crate::{
-        Blob, Call, CallError, Caller, ConnectError, ConnectErrorKind, Connecting, Container, Context,
-        ContextExt, ContextId, Function, Functions, Hop, Local, Lost, Message, Method, Outcome, Payload,
-        Pending, Policy, Progress, Prompter, Query, Receiver, RecvError, Router, Secret, Select, SendError,
-        Sender, Shutdown, Ssh, Sudo, Tree, Wrapped,
+        Blob, Call, CallError, Caller, Chroot, ConnectError, ConnectErrorKind, Connecting, Container,
+        Context, ContextExt, ContextId, Function, Functions, Hop, Image, Local, Lost, Message, Method,
+        Nspawn, Outcome, Payload, Pending, Policy, Progress, Prompter, Query, Receiver, RecvError, Router,
+        Secret, Select, SendError, Sender, Shutdown, Srun, Ssh, Sudo, Tree, Wrapped,
     };
 }

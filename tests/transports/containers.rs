@@ -17,6 +17,7 @@ use crate::far::{ADD, Missing, as_root, payload, program, run};
 crate::tests![
     a_root_with_busybox_alone_will_do,
     the_namespaces_of_a_process_are_entered,
+    a_folder_becomes_a_container_by_nspawn,
     a_container_of_podman_is_entered,
 ];
 
@@ -45,12 +46,12 @@ fn works(method: impl Method) {
 fn a_root_with_busybox_alone_will_do() -> Result<(), Missing> {
     let (root, leaf) = (busybox_root()?, payload("leaf")?);
     // Without /proc the file has a name until the end.
-    let there = ["chroot", root.path().to_str().unwrap()];
-    works(Wrapped::new(there).payload(leaf.clone()));
+    let there = root.path().to_str().unwrap();
+    works(Chroot::new(there).payload(leaf.clone()));
     assert_eq!(fs::read_dir(root.path().join("tmp")).unwrap().count(), 0);
 
     fs::remove_file(root.path().join("bin/sh")).unwrap();
-    let error = Router::new().unwrap().connect(Wrapped::new(there).payload(leaf)).unwrap_err();
+    let error = Router::new().unwrap().connect(Chroot::new(there).payload(leaf)).unwrap_err();
     assert_eq!(error.code(), "no_shell", "{error}");
     Ok(())
 }
@@ -91,6 +92,26 @@ fn the_namespaces_of_a_process_are_entered() -> Result<(), Missing> {
     Ok(())
 }
 
+fn a_folder_becomes_a_container_by_nspawn() -> Result<(), Missing> {
+    let (root, leaf) = (busybox_root()?, payload("leaf")?);
+    program("systemd-nspawn")?;
+    let there =
+        || Nspawn::new(root.path().to_str().unwrap()).option(["--private-network"]).payload(leaf.clone());
+    let error = Router::new().unwrap().connect(there()).unwrap_err();
+    assert_eq!(error.code(), "no_container", "{error}");
+    fs::create_dir(root.path().join("usr")).unwrap();
+    fs::write(root.path().join("etc/os-release"), "ID=far\n").unwrap();
+    let router = Router::new().unwrap();
+    // Whether this machine lets one be made is not for us to say.
+    let inside = router.connect(there()).map_err(|error| Missing::because(error.to_string()))?;
+    assert_eq!(inside.call(ADD, (2, 3)).unwrap(), 5);
+    Ok(())
+}
+
+/// What is said of each container: neither a network nor more than this machine has.
+const RUN: [&str; 8] =
+    ["--network", "none", "--pull", "never", "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"];
+
 /// An engine of our own, with one image and one container.
 struct Podman {
     folder: TempDir,
@@ -114,9 +135,7 @@ impl Podman {
         let engine = Self { folder, words };
         run(&["tar", "-C", root.to_str().unwrap(), "-cf", &engine.file("image.tar"), "."]);
         engine.run(&["import", "-q", &engine.file("image.tar"), "far:1"])?;
-        let limits = ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"];
-        let start = ["run", "-d", "--name", "c", "--network", "none", "--pull", "never"];
-        engine.run(&[&start[..], &limits[..], &["far:1", "/bin/sleep", "1000"]].concat())?;
+        engine.run(&[&["run", "-d", "--name", "c"][..], &RUN, &["far:1", "/bin/sleep", "1000"]].concat())?;
         Ok(engine)
     }
 
@@ -150,6 +169,7 @@ fn a_container_of_podman_is_entered() -> Result<(), Missing> {
     };
     works(by("c"));
     works(by("c").user("1000"));
+    works(Image::podman("far:1").program(&engine.words).option(RUN).payload(leaf.clone()));
     let error = |method| Router::new().unwrap().connect(method).unwrap_err();
     assert_eq!(error(by("nosuch")).code(), "no_container");
     engine.run(&["stop", "-t", "0", "c"])?;

@@ -13,6 +13,7 @@
 )]
 
 mod accounts;
+mod argv;
 mod containers;
 mod far;
 mod hops;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     arguments.test_threads = Some(1);
     let trials = [
         shells::tests(),
+        argv::tests(),
         life::tests(),
         killed::tests(),
         hops::tests(),

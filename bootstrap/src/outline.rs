@@ -1,0 +1,126 @@
+//! What a plan comes down to, for people, before anything of it is done.
+
+use std::fmt::Write as _;
+
+use crate::{Account, Dialect, Plan, Text, Transport, quote::quoted};
+
+impl Plan {
+    /// What will run, what may be asked, what is written where, and who may record it: for whoever must allow it, and
+    /// without connecting. Passwords are not in it.
+    ///
+    /// ```
+    /// use offshoot_bootstrap::{Method as _, Sudo};
+    ///
+    /// let text = Sudo::new().user("www").explain();
+    /// assert!(text.starts_with("sudo: www\n  runs here: LC_MESSAGES=C sudo -n -u www -- sh -c '"));
+    /// assert!(text.contains("\n  may be asked: nothing\n"));
+    /// ```
+    #[must_use]
+    pub fn explain(&self) -> String {
+        let Self { method, place, payload, timeout, .. } = self;
+        let mut text = format!("{method}: {place}\n");
+        let mut say = |what: &str, how: &str| {
+            let _ = writeln!(text, "  {what}: {how}");
+        };
+        match &self.transport {
+            None => say("runs here", &payload.to_string()),
+            Some(transport) => {
+                say("runs here", &command(transport));
+                say("may be asked", &questions(transport));
+                say("is sent", &payload.to_string());
+                say("is written there", &placement(transport));
+                say("may be recorded", recorders(transport.dialect));
+            }
+        }
+        say("time", &format!("{} s at most", timeout.as_secs_f64()));
+        text
+    }
+}
+
+/// The command, to be pasted into a shell.
+fn command(transport: &Transport) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    let shown = |word: &String| {
+        let needs_quotes = word.is_empty() || !word.chars().all(is_plain);
+        if needs_quotes { quoted(word) } else { word.clone() }
+    };
+    let variables = transport.env.iter().map(|(name, value)| format!("{name}={}", shown(value)));
+    let words: Vec<_> = variables.chain(transport.argv().iter().map(shown)).collect();
+    Text::from(words.join(" ")).to_string()
+}
+
+fn questions(transport: &Transport) -> String {
+    let known = |is_known: bool| if is_known { "answered once" } else { "refused" };
+    let mut all = Vec::new();
+    let is_silent = transport.leader.iter().any(|word| word == "-n");
+    if let Some(question) = transport.question.as_ref().filter(|_| !is_silent) {
+        let words = Text::from(question.words.trim());
+        all.push(format!("`{words}` on its stderr, {} on its stdin", known(question.answer.is_some())));
+    }
+    for login in transport.logins.iter().flatten() {
+        all.push(match &login.account {
+            Account::Place(None) => "the password of the place, answered once by a helper".to_owned(),
+            Account::Place(Some(user)) => {
+                format!(
+                    "the password of {} at the place, answered once by a helper",
+                    Text::from(user.as_str())
+                )
+            }
+            Account::Jump(account) => {
+                format!(
+                    "the password of {} on the way, answered once by a helper",
+                    Text::from(account.as_str())
+                )
+            }
+        });
+    }
+    if all.is_empty() { "nothing".to_owned() } else { all.join("; ") }
+}
+
+fn placement(transport: &Transport) -> String {
+    let folders = match &transport.folders[..] {
+        [] => "$XDG_RUNTIME_DIR, $TMPDIR, /tmp, /var/tmp, $HOME or /dev/shm, else in memory".to_owned(),
+        named => Text::from(named.join(", ")).to_string(),
+    };
+    let until = if transport.keep { "it is removed at the end" } else { "it is removed as soon as it runs" };
+    format!("the program, in a private folder in the first of {folders} where it can be run; {until}")
+}
+
+const fn recorders(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sudo => {
+            "all of the link by sudo, where log_input or log_output is set (`sudo -n -l` shows it)"
+        }
+        Dialect::Ssh => "the command by sshd and by audit; the link is not readable on its way",
+        Dialect::Container => "the command by the engine and by audit",
+        Dialect::Other => "the command by audit",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Local, Method as _, Payload, Ssh, Sudo};
+
+    #[test]
+    fn it_says_what_is_asked_and_holds_no_password() {
+        let ssh = Ssh::new("web").user("me").password("geheim").jump_password("me@jump", "geheim");
+        let text = ssh.keep_file().folder("/opt/run").explain();
+        for part in [
+            "ssh: web\n  runs here: ssh -T ",
+            "-l me -- web 'sh -c '\\''",
+            "the password of me at the place, answered once by a helper; the password of me@jump on the way",
+            "in the first of /opt/run where it can be run; it is removed at the end",
+            "time: 30 s at most",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        let sudo = Sudo::new().password("geheim").explain();
+        assert!(sudo.contains("`[offshoot] password:` on its stderr, answered once on its stdin"), "{sudo}");
+        assert!(sudo.contains("log_input"), "{sudo}");
+        assert!(!text.contains("geheim") && !sudo.contains("geheim"));
+        assert_eq!(
+            Local::new(Payload::this_program()).explain(),
+            "local: self\n  runs here: this program\n  time: 30 s at most\n"
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! The words by which each method runs its tool, seen by a stand-in for the tool, which then does what the tool would:
+//! runs the command that they end in.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use offshoot_parent::prelude::*;
+
+use crate::far::{ADD, Missing, payload};
+
+crate::tests![each_tool_is_run_by_the_words_that_it_knows, what_is_no_name_is_refused_before_anything_is_run];
+
+/// A program that writes down its arguments and runs the `sh -c` at their end, or the line that is the last of them.
+struct Tool {
+    folder: tempfile::TempDir,
+}
+
+impl Tool {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let tool = Self { folder };
+        let script = format!(
+            "#!/bin/sh\nfor word do printf '%s\\n' \"$word\"; done >{}\n\
+             while [ $# -gt 1 ] && ! {{ [ \"$1\" = sh ] && [ \"$2\" = -c ]; }}; do shift; done\n\
+             [ $# -gt 1 ] && exec \"$@\"\nexec sh -c \"$1\"\n",
+            tool.file("words")
+        );
+        fs::write(tool.file("tool"), script).unwrap();
+        fs::set_permissions(tool.file("tool"), fs::Permissions::from_mode(0o700)).unwrap();
+        tool
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// What the method had it run, without stage 0.
+    fn words(&self, method: &dyn Method) -> String {
+        let router = Router::new().unwrap();
+        let plan = Planned(method.plan());
+        assert_eq!(router.connect(plan).unwrap().call(ADD, (2, 3)).unwrap(), 5);
+        let words = fs::read_to_string(self.file("words")).unwrap();
+        let words: Vec<&str> = words.lines().collect();
+        let stage0 = words.iter().position(|word| *word == "sh" || word.starts_with("sh -c '")).unwrap();
+        words[..stage0].join(" ")
+    }
+}
+
+/// A plan as a method.
+#[derive(Debug)]
+struct Planned(offshoot_parent::Plan);
+
+impl std::fmt::Display for Planned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.0.method, self.0.place)
+    }
+}
+
+impl Method for Planned {
+    fn plan(&self) -> offshoot_parent::Plan {
+        self.0.clone()
+    }
+}
+
+fn each_tool_is_run_by_the_words_that_it_knows() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let tool = Tool::new();
+    let (at, leaf) = (|| tool.file("tool"), || leaf.clone());
+    let always = "-T -o RequestTTY=no -o RemoteCommand=none -o ClearAllForwardings=yes -o ForwardAgent=no -o ForwardX11=no \
+         -o PermitLocalCommand=no -o Tunnel=no -o LogLevel=ERROR -o EscapeChar=none";
+    let silent = format!("{always} -o BatchMode=yes -o ConnectTimeout=30");
+    let asking = format!(
+        "{always} -o BatchMode=no -o NumberOfPasswordPrompts=1 -o UpdateHostKeys=no -o ConnectTimeout=30"
+    );
+    let ssh = || Ssh::new("web").program(at()).payload(leaf());
+    let container = |container: Container| container.program(at()).payload(leaf());
+    let known: [(Box<dyn Method>, String); 24] = [
+        (Box::new(ssh()), format!("{silent} -- web")),
+        (
+            Box::new(ssh().user("u").port(22).identity("/k").option("A=b").config("/c")),
+            format!("{silent} -p 22 -l u -i /k -o IdentitiesOnly=yes -o A=b -F /c -- web"),
+        ),
+        (Box::new(ssh().password("x")), format!("{asking} -- web")),
+        (Box::new(ssh().ask()), format!("{asking} -- web")),
+        (Box::new(Sudo::new().program(at()).payload(leaf())), "-n -u root --".into()),
+        (
+            Box::new(Sudo::new().user("u").password("x").program(at()).payload(leaf())),
+            "-S -p [offshoot] password:  -u u --".into(),
+        ),
+        (Box::new(Sudo::by_su().user("u").program(at()).payload(leaf())), "u -c".into()),
+        (Box::new(Sudo::by_doas().user("u").program(at()).payload(leaf())), "-n -u u --".into()),
+        (Box::new(container(Container::docker("c").user("u"))), "exec -i -u u c".into()),
+        (Box::new(container(Container::podman("c"))), "exec -i c".into()),
+        (Box::new(container(Container::buildah("c"))), "run c --".into()),
+        (
+            Box::new(container(
+                Container::kubectl("p").namespace("n").container("c").option(["--context", "x"]),
+            )),
+            "--context x exec -i -n n -c c p --".into(),
+        ),
+        (Box::new(container(Container::lxc("c"))), "--clear-env -n c --".into()),
+        (Box::new(container(Container::lxd("c"))), "exec --mode=non-interactive c --".into()),
+        (Box::new(container(Container::incus("c"))), "exec --mode=non-interactive c --".into()),
+        (Box::new(container(Container::jail("c").user("u"))), "-U u c".into()),
+        (Box::new(container(Container::nsenter(7))), "-a -t 7 --".into()),
+        (Box::new(container(Container::machine("m"))), "--quiet --collect --pipe --wait -M m --".into()),
+        (
+            Box::new(
+                Image::docker("alpine:3")
+                    .user("u")
+                    .option(["--network", "none"])
+                    .program([at()])
+                    .payload(leaf()),
+            ),
+            "run --rm --interactive --entrypoint= --user=u --network none alpine:3".into(),
+        ),
+        (
+            Box::new(Image::podman("far:1").program([at(), "--log-level=error".into()]).payload(leaf())),
+            "--log-level=error run --rm --interactive --entrypoint= far:1".into(),
+        ),
+        (Box::new(Chroot::new("/r").user("u:g").program(at()).payload(leaf())), "--userspec=u:g /r".into()),
+        (
+            Box::new(Nspawn::new("/r").user("u").option(["--private-network"]).program(at()).payload(leaf())),
+            "--quiet --register=no --keep-unit --pipe --user=u --private-network --directory=/r --".into(),
+        ),
+        (
+            Box::new(Srun::new().node("n").option(["--overlap"]).program(at()).payload(leaf())),
+            "--quiet --unbuffered --nodes=1 --ntasks=1 --nodelist=n --overlap --".into(),
+        ),
+        (Box::new(Wrapped::new([at(), "a b".into()]).payload(leaf())), "a b".into()),
+    ];
+    for (method, words) in known {
+        assert_eq!(tool.words(&*method), words, "{method}");
+        // What is said beforehand is what is run.
+        assert!(method.explain().contains(&tool.file("tool")), "{}", method.explain());
+    }
+    Ok(())
+}
+
+fn what_is_no_name_is_refused_before_anything_is_run() -> Result<(), Missing> {
+    let bad: [Box<dyn Method>; 10] = [
+        Box::new(Image::docker("--privileged")),
+        Box::new(Image::podman("a b")),
+        Box::new(Image::docker("i").user("-x")),
+        Box::new(Chroot::new("r")),
+        Box::new(Chroot::new("/r\n")),
+        Box::new(Chroot::new("/r").user("")),
+        Box::new(Nspawn::new("--bind=/")),
+        Box::new(Nspawn::new("/r").user("-x")),
+        Box::new(Srun::new().node("-x")),
+        Box::new(Container::machine(".host shell")),
+    ];
+    for method in bad {
+        let error = method.plan().check().unwrap_err();
+        assert_eq!(error.code(), "bad_place", "{error}");
+    }
+    Ok(())
+}
