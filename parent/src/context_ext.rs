@@ -3,7 +3,7 @@
 use offshoot_bootstrap::{ConnectError, Method};
 use offshoot_core::Context;
 
-use crate::Connecting;
+use crate::{ConnectAll, Connecting};
 
 /// Children for any context that can have some: the root, a hop, or in a handler `call.here()`.
 ///
@@ -27,6 +27,9 @@ pub trait ContextExt: Sealed {
 
     /// As [`connect`](Self::connect) without waiting: many can be made at once.
     fn connect_async(&self, method: impl Method) -> Connecting;
+
+    /// Has this context make many children, some at a time; see [`ConnectAll`].
+    fn connect_all<M: Method>(&self, methods: impl IntoIterator<Item = M>) -> ConnectAll;
 }
 
 /// Implemented by [`Context`] alone.
@@ -41,5 +44,9 @@ impl ContextExt for Context {
 
     fn connect_async(&self, method: impl Method) -> Connecting {
         Connecting::new(self, method.plan())
+    }
+
+    fn connect_all<M: Method>(&self, methods: impl IntoIterator<Item = M>) -> ConnectAll {
+        ConnectAll::new(self.clone(), methods.into_iter().map(|method| method.plan()).collect())
     }
 }

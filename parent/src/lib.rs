@@ -31,6 +31,7 @@
 //! It does not restart what has ended, and keeps no list of what should run: a context that is lost stays lost.
 #![forbid(unsafe_code)]
 
+mod connect_all;
 mod connecting;
 mod context_ext;
 mod create;
@@ -49,6 +50,7 @@ pub mod table;
 mod text;
 pub mod tree;
 
+pub use connect_all::{Arrivals, ConnectAll};
 pub use connecting::Connecting;
 pub use context_ext::ContextExt;
 pub use hop::Hop;

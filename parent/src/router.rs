@@ -17,7 +17,7 @@ use offshoot_core::{
 };
 
 use crate::{
-    Connecting, ContextExt as _, Tree,
+    ConnectAll, Connecting, ContextExt as _, Tree,
     nursery::{Inherited, Nursery},
     record::Recorder,
     table::{Table, TableSizes},
@@ -86,6 +86,11 @@ impl Router {
     /// As [`connect`](Self::connect) without waiting: many can be made at once.
     pub fn connect_async(&self, method: impl Method) -> Connecting {
         self.here.connect_async(method)
+    }
+
+    /// Makes many children of the root, some at a time; see [`ConnectAll`].
+    pub fn connect_all<M: Method>(&self, methods: impl IntoIterator<Item = M>) -> ConnectAll {
+        self.here.connect_all(methods)
     }
 
     /// A new channel of the root, whose ends can be sent in calls.

@@ -2,12 +2,15 @@
 
 use std::{
     env, fmt, fs,
+    net::{TcpListener, TcpStream},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use offshoot_parent::prelude::*;
+use offshoot_tests::real::eventually;
 use tempfile::TempDir;
 
 /// Served by the reference leaf.
@@ -121,6 +124,34 @@ impl Sshd {
     /// The way to it.
     pub(crate) fn ssh(&self) -> Ssh {
         Ssh::new("far").config(self.file("client"))
+    }
+}
+
+/// The same sshd at a port of its own, while the value lives.
+pub(crate) struct Listening {
+    process: Child,
+    pub(crate) port: u16,
+}
+
+impl Listening {
+    pub(crate) fn new(sshd: &Sshd) -> Result<Self, Missing> {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = Command::new(program("sshd")?)
+            .args(["-D", "-e", "-f", &sshd.file("sshd_config"), "-o", "ListenAddress=127.0.0.1", "-p"])
+            .arg(port.to_string())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Self { process, port };
+        eventually("it listens", Duration::from_secs(5), || TcpStream::connect(("127.0.0.1", port)).ok());
+        Ok(server)
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
     }
 }
 

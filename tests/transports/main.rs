@@ -16,6 +16,7 @@ mod accounts;
 mod argv;
 mod containers;
 mod far;
+mod fleet;
 mod hops;
 mod killed;
 mod life;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         life::tests(),
         killed::tests(),
         hops::tests(),
+        fleet::tests(),
         ssh::tests(),
         passwords::tests(),
         accounts::tests(),

@@ -3,9 +3,7 @@
 use std::{
     fs,
     io::Read as _,
-    net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
-    process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -13,7 +11,7 @@ use std::{
 use offshoot_parent::{Phase, prelude::*};
 use offshoot_tests::real::eventually;
 
-use crate::far::{ADD, Missing, Sshd, User, payload, program};
+use crate::far::{ADD, Listening, Missing, Sshd, User, payload, program};
 
 crate::tests![
     a_password_is_given_to_the_client_that_asks_for_it,
@@ -92,7 +90,7 @@ struct Deep {
     near: Sshd,
     jump: User,
     user: User,
-    server: Child,
+    _server: Listening,
 }
 
 impl Deep {
@@ -101,14 +99,8 @@ impl Deep {
         let near = Sshd::new("")?;
         let (jump, user) = (user(&format!("{name}j"))?, user(&format!("{name}d"))?);
         user.password(OTHER);
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = Command::new(program("sshd")?)
-            .args(["-D", "-e", "-f", &near.file("sshd_config"), "-o", "ListenAddress=127.0.0.1", "-p"])
-            .arg(port.to_string())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        eventually("it listens", Duration::from_secs(5), || TcpStream::connect(("127.0.0.1", port)).ok());
+        let server = Listening::new(&near)?;
+        let port = server.port;
         // Both have one host key, and so go by one name.
         let client = fs::read_to_string(near.file("client")).unwrap();
         let deep = format!(
@@ -117,7 +109,7 @@ impl Deep {
             jump.name
         );
         fs::write(near.file("client"), deep).unwrap();
-        Ok(Self { near, jump, user, server })
+        Ok(Self { near, jump, user, _server: server })
     }
 
     fn ssh(&self) -> Ssh {
@@ -127,13 +119,6 @@ impl Deep {
 
     fn jump_account(&self) -> String {
         format!("{}@far", self.jump.name)
-    }
-}
-
-impl Drop for Deep {
-    fn drop(&mut self) {
-        drop(self.server.kill());
-        drop(self.server.wait());
     }
 }
 
