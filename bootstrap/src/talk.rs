@@ -194,7 +194,11 @@ impl Talk {
                 None => {}
                 Some(Reply::Running) => return Ok(Heard::Running(rest.to_vec())),
                 Some(Reply::Line(line)) => self.say(Piece::Line(line)),
-                Some(Reply::Program { is_packed }) => {
+                Some(Reply::Program) => {
+                    self.say(Piece::Program { program: program.clone(), is_packed: false });
+                }
+                Some(Reply::Place { line, is_packed }) => {
+                    self.say(Piece::Line(line));
                     self.say(Piece::Program { program: program.clone(), is_packed });
                 }
             }

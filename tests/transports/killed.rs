@@ -8,7 +8,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use offshoot_parent::prelude::*;
@@ -73,10 +73,18 @@ fn kill_root(mut root: Child) {
 }
 
 fn all_is_gone(folder: &Path) {
-    eventually("all of it is gone", LIMIT, || {
-        let is_empty = fs::read_dir(folder).unwrap().count() == 0;
-        (is_empty && descendants().into_iter().all(is_gone)).then_some(())
-    });
+    let left = || {
+        let files = fs::read_dir(folder).unwrap().flatten().map(|file| file.path().display().to_string());
+        let processes = descendants().into_iter().filter(|pid| !is_gone(*pid));
+        let named =
+            processes.map(|pid| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default());
+        files.chain(named).collect::<Vec<_>>()
+    };
+    let until = Instant::now() + LIMIT;
+    while !left().is_empty() {
+        assert!(Instant::now() < until, "left: {:?}", left());
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
 }
 
 fn appears(file: &str) {

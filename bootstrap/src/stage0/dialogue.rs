@@ -11,8 +11,10 @@ use crate::{ConnectErrorKind, Phase, machine::Build, payload::Program};
 pub(crate) enum Reply {
     /// A line.
     Line(String),
-    /// The program, as it is or packed.
-    Program { is_packed: bool },
+    /// The program as it is.
+    Program,
+    /// A line and the program right behind it, as it is or packed.
+    Place { line: String, is_packed: bool },
     /// Nothing: from here on the program itself reads and writes.
     Running,
 }
@@ -34,11 +36,9 @@ pub(crate) struct Dialogue {
 enum State {
     /// Nothing has come.
     Silent,
-    /// It looks for a place.
-    Placing {
-        is_packed: bool,
-    },
-    /// It has been sent the program.
+    /// It looks for a place; the program is on its way.
+    Placing,
+    /// It receives the program.
     Sent {
         in_memory: bool,
     },
@@ -65,7 +65,7 @@ impl Dialogue {
     pub(crate) fn phase(&self) -> Phase {
         match self.state {
             State::Silent => Phase::Shell,
-            State::Placing { .. } | State::InMemory => Phase::Place,
+            State::Placing | State::InMemory => Phase::Place,
             State::Sent { .. } | State::Over => Phase::Send,
         }
     }
@@ -92,15 +92,15 @@ impl Dialogue {
         }
         let (word, rest) = answer.words.split_once(' ').unwrap_or((&answer.words, ""));
         match (self.state, word) {
-            (State::Placing { is_packed }, "at") => {
+            (State::Placing, "at") => {
                 self.state = State::Sent { in_memory: false };
-                Ok(Some(Reply::Program { is_packed }))
+                Ok(None)
             }
             (State::InMemory, "at") => {
                 self.state = State::Sent { in_memory: true };
-                Ok(Some(Reply::Program { is_packed: false }))
+                Ok(Some(Reply::Program))
             }
-            (State::Placing { .. }, "none") => {
+            (State::Placing, "none") => {
                 self.reasons.push(rest.trim_end_matches([',', ' ']).to_owned());
                 self.try_memory().map(Some)
             }
@@ -126,11 +126,13 @@ impl Dialogue {
         Ok(self.place())
     }
 
+    /// The program does not wait for the answer: that would be a journey there and back. Where there is no place the far
+    /// side reads it all the same, so that it is not taken for lines.
     fn place(&mut self) -> Reply {
         let is_packed = self.host.as_ref().is_some_and(|host| host.has("gunzip"));
-        self.state = State::Placing { is_packed };
+        self.state = State::Placing;
         let size = self.program.sent(is_packed).len();
-        Reply::Line(self.errand.place(size, is_packed, &self.failed))
+        Reply::Place { line: self.errand.place(size, is_packed, &self.failed), is_packed }
     }
 
     /// It could not be put where it was tried: there may be other folders.
@@ -195,16 +197,20 @@ mod tests {
         matches!(reply, Some(Reply::Line(line)) if line.starts_with(beginning))
     }
 
+    fn is_place(reply: Option<Reply>, part: &str) -> bool {
+        matches!(reply, Some(Reply::Place { line, .. }) if line.contains(part))
+    }
+
     #[test]
     fn it_goes_from_hello_to_a_place_to_the_program() {
         let mut talk = dialogue();
         assert_eq!(talk.phase(), Phase::Shell);
-        assert!(is_line(
+        assert!(is_place(
             say(&mut talk, &format!("offshoot0 hello {} /bin/gunzip", here())),
             "n=ab t='Linux "
         ));
         assert_eq!(talk.phase(), Phase::Place);
-        assert_eq!(say(&mut talk, "offshoot0 ab at /tmp"), Some(Reply::Program { is_packed: true }));
+        assert_eq!(say(&mut talk, "offshoot0 ab at /tmp"), None);
         assert_eq!(talk.phase(), Phase::Send);
         assert_eq!(talk.hear(b"offshoot0 ab run\nits own"), Ok((17, Some(Reply::Running))));
     }
@@ -225,11 +231,10 @@ mod tests {
     fn a_folder_that_failed_is_left_out_and_memory_is_the_last_resort() {
         let mut talk = dialogue();
         assert!(say(&mut talk, &format!("offshoot0 hello {} perl", here())).is_some());
-        assert!(say(&mut talk, "offshoot0 ab at /tmp").is_some());
-        let again = say(&mut talk, "offshoot0 ab failed /tmp: no space left");
-        assert!(matches!(again, Some(Reply::Line(line)) if line.contains(" x=':/tmp:';")));
+        assert!(say(&mut talk, "offshoot0 ab at /tmp").is_none());
+        assert!(is_place(say(&mut talk, "offshoot0 ab failed /tmp: no space left"), " x=':/tmp:';"));
         assert!(is_line(say(&mut talk, "offshoot0 ab none /var/tmp: noexec, "), "n=ab s="));
-        assert_eq!(say(&mut talk, "offshoot0 ab at memory"), Some(Reply::Program { is_packed: false }));
+        assert_eq!(say(&mut talk, "offshoot0 ab at memory"), Some(Reply::Program));
         let error = talk.hear(b"offshoot0 ab failed memory: sealed\n").unwrap_err().to_string();
         assert!(error.contains("(/tmp: no space left, /var/tmp: noexec, memory: sealed)"), "{error}");
     }
