@@ -98,6 +98,7 @@ fn errand(plan: &Plan, program: &Program, transport: &Transport) -> io::Result<E
         args: child.into_iter().chain(transport.args.iter().cloned()).collect(),
         folders: transport.folders.clone(),
         keep: transport.keep,
+        cache: transport.cache,
     })
 }
 

@@ -16,6 +16,7 @@ pub(crate) struct Options {
     pub(crate) folders: Vec<String>,
     pub(crate) args: Vec<String>,
     pub(crate) keep: bool,
+    pub(crate) cache: bool,
 }
 
 impl Default for Options {
@@ -28,6 +29,7 @@ impl Default for Options {
             folders: Vec::new(),
             args: Vec::new(),
             keep: false,
+            cache: false,
         }
     }
 }
@@ -37,9 +39,10 @@ impl Options {
     pub(crate) fn plan(&self, method: &'static str, place: &str, transport: Transport) -> Plan {
         let name = self.name.clone().unwrap_or_else(|| clean_name(place));
         let payload = self.payload.clone().unwrap_or_else(Payload::this_program);
-        let (folders, args, keep) = (self.folders.clone(), self.args.clone(), self.keep);
+        let (folders, args) = (self.folders.clone(), self.args.clone());
+        let (keep, cache) = (self.keep, self.cache);
         Plan {
-            transport: Some(Transport { folders, args, keep, ..transport }),
+            transport: Some(Transport { folders, args, keep, cache, ..transport }),
             timeout: self.timeout,
             stamped: self.stamped,
             ..Plan::new(Text::from(place), Text::from(method), name, payload)
@@ -109,6 +112,14 @@ macro_rules! common_options {
         /// more than once: the first in which a file can be made and run is taken.
         pub fn folder(mut self, folder: impl Into<String>) -> Self {
             self.options.folders.push(folder.into());
+            self
+        }
+
+        /// Leaves the program there for the next connect, which sends nothing then: in `$XDG_CACHE_HOME/offshoot` or
+        /// `~/.cache/offshoot`, under its hash, which is checked before it is run. The folder is used only if it is the
+        /// user's own and nobody else may enter it.
+        pub fn cache(mut self, cache: bool) -> Self {
+            self.options.cache = cache;
             self
         }
 

@@ -83,7 +83,8 @@ fn placement(transport: &Transport) -> String {
         named => Text::from(named.join(", ")).to_string(),
     };
     let until = if transport.keep { "it is removed at the end" } else { "it is removed as soon as it runs" };
-    format!("the program, in a private folder in the first of {folders} where it can be run; {until}")
+    let cache = if transport.cache { "; a copy stays in ~/.cache/offshoot for the next connect" } else { "" };
+    format!("the program, in a private folder in the first of {folders} where it can be run; {until}{cache}")
 }
 
 const fn recorders(dialect: Dialect) -> &'static str {

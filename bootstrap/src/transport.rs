@@ -23,6 +23,8 @@ pub struct Transport {
     pub args: Vec<String>,
     /// Whether the file of the program stays while it runs; else nothing has a name as soon as it does.
     pub keep: bool,
+    /// Whether the program stays there for the next connect, in a folder of the user's own.
+    pub cache: bool,
     /// Whose words are to be understood when it fails.
     pub dialect: Dialect,
     /// What may be asked on stderr before the shell speaks, and the answer.
@@ -76,6 +78,7 @@ impl Transport {
             folders: Vec::new(),
             args: Vec::new(),
             keep: false,
+            cache: false,
             dialect: Dialect::Other,
             question: None,
             logins: None,

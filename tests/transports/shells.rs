@@ -18,6 +18,8 @@ crate::tests![
     where_no_folder_lets_a_program_run_memory_does,
     where_nothing_does_each_place_is_named_with_its_reason,
     a_full_folder_is_passed_over,
+    a_program_that_may_stay_is_sent_once,
+    a_cache_that_others_could_have_changed_is_not_trusted,
     nothing_is_left_wherever_the_stream_is_cut,
     what_comes_before_and_between_is_no_obstacle,
     a_program_for_another_machine_is_not_sent,
@@ -131,6 +133,57 @@ fn a_full_folder_is_passed_over() -> Result<(), Missing> {
     let error = fails(by(&leader, &leaf).keep_file().folder("/var/tmp"));
     assert_eq!(error.code(), "no_place", "{error}");
     assert!(error.to_string().contains("No space left"), "{error}");
+    Ok(())
+}
+
+/// How many bytes are sent by a connect that works, with a cache below `home`.
+fn sent_with_cache(home: &Path, leaf: &Payload) -> u64 {
+    let wire = home.join("wire").display().to_string();
+    let variable = format!("HOME={}", home.display());
+    let leader = ["env", "-u", "XDG_CACHE_HOME", &variable, "sh", "-c", "tee \"$0\" | \"$@\"", &wire];
+    works(by(&leader, leaf).cache(true));
+    fs::metadata(wire).unwrap().len()
+}
+
+fn a_program_that_may_stay_is_sent_once() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    program("sha256sum")?;
+    for shell in ["dash", "bash", "busybox", "mksh", "zsh"] {
+        let (tools, home) = (shell_named_sh(&program(shell)?), tempfile::tempdir().unwrap());
+        let path = format!("PATH={}:/usr/bin:/bin", tools.path().display());
+        let variable = format!("HOME={}", home.path().display());
+        works(by(&["env", "-u", "XDG_CACHE_HOME", &path, &variable], &leaf).cache(true));
+        let kept: Vec<_> = fs::read_dir(home.path().join(".cache/offshoot")).unwrap().flatten().collect();
+        assert_eq!(kept.len(), 1, "{shell}");
+        assert!(sent_with_cache(home.path(), &leaf) < 8_000, "{shell}");
+        // One that was damaged is sent anew.
+        fs::write(kept[0].path(), "damaged").unwrap();
+        assert!(sent_with_cache(home.path(), &leaf) > 100_000, "{shell}");
+        assert!(sent_with_cache(home.path(), &leaf) < 8_000, "{shell}");
+    }
+    Ok(())
+}
+
+fn a_cache_that_others_could_have_changed_is_not_trusted() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".cache/offshoot");
+    sent_with_cache(home.path(), &leaf);
+    crate::far::run(&["chmod", "755", folder.to_str().unwrap()]);
+    assert!(sent_with_cache(home.path(), &leaf) > 100_000);
+    // A link that leads to a good one is none.
+    crate::far::run(&["chmod", "700", folder.to_str().unwrap()]);
+    let aside = home.path().join("aside");
+    fs::rename(&folder, &aside).unwrap();
+    std::os::unix::fs::symlink(&aside, &folder).unwrap();
+    assert!(sent_with_cache(home.path(), &leaf) > 100_000);
+    // Neither is one of somebody else.
+    as_root()?;
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    assert!(sent_with_cache(home.path(), &leaf) < 8_000);
+    crate::far::run(&["chown", "nobody", folder.to_str().unwrap()]);
+    assert!(sent_with_cache(home.path(), &leaf) > 100_000);
     Ok(())
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Dialogue {
 enum State {
     /// Nothing has come.
     Silent,
+    /// It looks whether it has the program.
+    Cached,
     /// It looks for a place; the program is on its way.
     Placing,
     /// It receives the program.
@@ -65,7 +67,7 @@ impl Dialogue {
     pub(crate) fn phase(&self) -> Phase {
         match self.state {
             State::Silent => Phase::Shell,
-            State::Placing | State::InMemory => Phase::Place,
+            State::Cached | State::Placing | State::InMemory => Phase::Place,
             State::Sent { .. } | State::Over => Phase::Send,
         }
     }
@@ -104,7 +106,8 @@ impl Dialogue {
                 self.reasons.push(rest.trim_end_matches([',', ' ']).to_owned());
                 self.try_memory().map(Some)
             }
-            (State::Sent { .. }, "run") => {
+            (State::Cached, "missing") => Ok(Some(self.place())),
+            (State::Sent { .. } | State::Cached, "run") => {
                 self.state = State::Over;
                 Ok(Some(Reply::Running))
             }
@@ -122,7 +125,14 @@ impl Dialogue {
             return Err(ConnectErrorKind::WrongMachine { host: host.uname.into(), program: program.into() });
         }
         self.errand.host.clone_from(&host.uname);
+        // What has stayed somewhere is not believed without its hash.
+        let may_have_it = self.errand.cache && host.has("sha256sum");
+        self.errand.cache = may_have_it;
         self.host = Some(host);
+        if may_have_it {
+            self.state = State::Cached;
+            return Ok(Reply::Line(self.errand.cached()));
+        }
         Ok(self.place())
     }
 
@@ -177,6 +187,7 @@ mod tests {
             args: Vec::new(),
             folders: Vec::new(),
             keep: false,
+            cache: false,
         };
         Dialogue::new(program, errand)
     }
@@ -232,7 +243,7 @@ mod tests {
         let mut talk = dialogue();
         assert!(say(&mut talk, &format!("offshoot0 hello {} perl", here())).is_some());
         assert!(say(&mut talk, "offshoot0 ab at /tmp").is_none());
-        assert!(is_place(say(&mut talk, "offshoot0 ab failed /tmp: no space left"), " x=':/tmp:';"));
+        assert!(is_place(say(&mut talk, "offshoot0 ab failed /tmp: no space left"), " x=':/tmp:' "));
         assert!(is_line(say(&mut talk, "offshoot0 ab none /var/tmp: noexec, "), "n=ab s="));
         assert_eq!(say(&mut talk, "offshoot0 ab at memory"), Some(Reply::Program));
         let error = talk.hear(b"offshoot0 ab failed memory: sealed\n").unwrap_err().to_string();

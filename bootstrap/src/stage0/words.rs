@@ -8,6 +8,7 @@ const COMMAND: &str = "o() { echo \"offsh\"\"oot0 $*\"; }; \
      o hello $(uname -sm) $(for t in gunzip sha256sum perl python3; do command -v $t; done); \
      while IFS= read -r l; do eval \"$l\"; done";
 
+const CACHE: &str = include_str!("cache.sh");
 const PLACE: &str = include_str!("place.sh");
 const MEMORY: &str = include_str!("memory.sh");
 const PERL: &str = include_str!("memory.pl");
@@ -42,9 +43,17 @@ pub(crate) struct Errand {
     pub(crate) folders: Vec<String>,
     /// Whether its file stays while it runs.
     pub(crate) keep: bool,
+    /// Whether it stays there for the next connect.
+    pub(crate) cache: bool,
 }
 
 impl Errand {
+    /// The line that runs the program if it has stayed there.
+    pub(crate) fn cached(&self) -> String {
+        let Self { nonce, host, hash, .. } = self;
+        format!("n={nonce} t={} h={hash}; {}; {}\n", quoted(host), self.runner(), one_line(CACHE))
+    }
+
     /// The line after which `size` bytes of the program are read, packed by gzip or as they are. The folders in
     /// `failed` are not tried again.
     pub(crate) fn place(&self, size: usize, is_packed: bool, failed: &[String]) -> String {
@@ -54,9 +63,11 @@ impl Errand {
         let folders = if self.folders.is_empty() { FOLDERS.to_owned() } else { words(&self.folders) };
         let failed: String = failed.iter().map(|folder| format!(":{folder}:")).collect();
         format!(
-            "n={nonce} t={} s={size} h={hash} z={unpacker} k={keep} x={}; {}; set -- {folders}; {}\n",
+            "n={nonce} t={} s={size} h={hash} z={unpacker} k={keep} x={} {}; {}; set -- {folders}; {}\n",
             quoted(host),
             quoted(&failed),
+            // What the line for the cache has left in it.
+            if self.cache { "" } else { "c=" },
             self.runner(),
             one_line(PLACE)
         )
@@ -130,14 +141,16 @@ mod tests {
             args: vec!["it's".into(), "$(id)".into()],
             folders: vec!["/a b".into()],
             keep: false,
+            cache: false,
         };
         for line in [
+            errand.cached(),
             errand.place(7, true, &["/c d".into()]),
             errand.memory(7, Machine::X86_64, Interpreter::Perl),
             errand.memory(7, Machine::X86_64, Interpreter::Python),
         ] {
             assert_eq!(line.matches('\n').count(), 1);
-            assert!(line.contains("'it'\\''s' '$(id)'") && line.contains("s=7 "), "{line}");
+            assert!(line.contains("'it'\\''s' '$(id)'"), "{line}");
         }
     }
 }
