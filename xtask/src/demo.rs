@@ -39,6 +39,12 @@ pub(crate) struct Flags {
     /// Print one JSON object a line instead of text
     #[arg(long)]
     json: bool,
+    /// Reach this host by ssh too, and put a hop and a leaf there
+    #[arg(long, value_name = "HOST")]
+    ssh: Option<String>,
+    /// Go there from this host, which is reached first
+    #[arg(long, value_name = "HOST", requires = "ssh")]
+    via: Option<String>,
     /// What else the demo program is given
     #[arg(last = true)]
     rest: Vec<String>,
@@ -46,7 +52,11 @@ pub(crate) struct Flags {
 
 pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
     let mut demo = prepare(workspace, run::pass_through)?;
-    demo.args(flags.json.then_some("--json")).args(&flags.rest);
+    demo.args(flags.json.then_some("--json"));
+    for (flag, host) in [("--ssh", &flags.ssh), ("--via", &flags.via)] {
+        demo.args(host.iter().flat_map(|host| [flag, host]));
+    }
+    demo.args(&flags.rest);
     run::pass_through(&mut demo)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::indexing_slicing, reason = "a program that shows something")]
 
 mod grow;
+mod host;
 mod say;
 mod stages;
 
@@ -12,6 +13,7 @@ mod functions;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use host::Host;
 use say::Say;
 
 /// Where the payloads are, and how to talk.
@@ -19,6 +21,7 @@ struct Options {
     leaf: PathBuf,
     hop: PathBuf,
     json: bool,
+    host: Option<Host>,
 }
 
 fn main() -> ExitCode {
@@ -26,7 +29,8 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(text) => {
             println!(
-                "{text}\nusage: demo --leaf FILE --hop FILE [--json]; `cargo xtask demo` builds both files"
+                "{text}\nusage: demo --leaf FILE --hop FILE [--json] [--ssh HOST [--via HOST] [--ssh-config FILE]]; \
+                 `cargo xtask demo` builds both files"
             );
             return ExitCode::from(2);
         }
@@ -43,16 +47,21 @@ fn main() -> ExitCode {
 
 fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
     let (mut leaf, mut hop, mut json) = (None, None, false);
+    let (mut ssh, mut via, mut config) = (None, None, None);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--leaf" => leaf = args.next(),
             "--hop" => hop = args.next(),
             "--json" => json = true,
+            "--ssh" => ssh = args.next(),
+            "--via" => via = args.next(),
+            "--ssh-config" => config = args.next(),
             other => return Err(format!("unknown argument {other}")),
         }
     }
+    let host = ssh.map(|name| Host { name, via, config });
     match (leaf, hop) {
-        (Some(leaf), Some(hop)) => Ok(Options { leaf: leaf.into(), hop: hop.into(), json }),
+        (Some(leaf), Some(hop)) => Ok(Options { leaf: leaf.into(), hop: hop.into(), json, host }),
         _ => Err("both payloads must be named".into()),
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     Options,
     functions::{ADD, ASK, COUNT, NAME, WORK, functions},
     grow::{Grown, grow, ms},
+    host::visit,
     say::Say,
 };
 
@@ -34,6 +35,11 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<()> {
     let pids = pids(&router);
     kill(&router, &grown, say)?;
     tree(&router, &grown, say)?;
+
+    if let Some(host) = &options.host {
+        say.stage("A host by ssh, and a leaf on it");
+        visit(&router, host, options, say)?;
+    }
 
     say.stage("The end");
     end(router, &pids, say)
