@@ -105,7 +105,7 @@ mod tests {
             ("(me@web) Verification code: ", Question::Other { account: Some("me@web") }),
             ("(me@jump) root@web's password: ", password("me@jump")),
             ("(me@jump) hm) root@web's password: ", password("me@jump")),
-            ("Enter passphrase for key '/home/me/.ssh/id_ed25519': ", Question::Passphrase),
+            ("Enter passphrase for key '/etc/keys/id': ", Question::Passphrase),
             ("The authenticity of host 'web' ...\n(yes/no/[fingerprint])? ", Question::HostKey),
             ("Enter PIN for ED25519-SK key: ", Question::Other { account: None }),
             ("Banner\nroot@web's password: ", Question::Other { account: None }),
