@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use offshoot_parent::prelude::*;
 
-use crate::far::{ADD, Missing, payload};
+use crate::far::{ADD, Missing, Planned, payload};
 
 crate::tests![each_tool_is_run_by_the_words_that_it_knows, what_is_no_name_is_refused_before_anything_is_run];
 
@@ -42,22 +42,6 @@ impl Tool {
         let words: Vec<&str> = words.lines().collect();
         let stage0 = words.iter().position(|word| *word == "sh" || word.starts_with("sh -c '")).unwrap();
         words[..stage0].join(" ")
-    }
-}
-
-/// A plan as a method.
-#[derive(Debug)]
-struct Planned(offshoot_parent::Plan);
-
-impl std::fmt::Display for Planned {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.0.method, self.0.place)
-    }
-}
-
-impl Method for Planned {
-    fn plan(&self) -> offshoot_parent::Plan {
-        self.0.clone()
     }
 }
 

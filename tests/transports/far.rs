@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use offshoot_parent::prelude::*;
+use offshoot_parent::{Plan, prelude::*};
 use offshoot_tests::real::eventually;
 use tempfile::TempDir;
 
@@ -46,6 +46,22 @@ pub(crate) fn static_program(name: &str) -> Result<Vec<u8>, Missing> {
 
 fn payload_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("payloads").join(name)
+}
+
+/// A plan as a method.
+#[derive(Debug)]
+pub(crate) struct Planned(pub(crate) Plan);
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.0.method, self.0.place)
+    }
+}
+
+impl Method for Planned {
+    fn plan(&self) -> Plan {
+        self.0.clone()
+    }
 }
 
 /// Where a program is.

@@ -14,6 +14,7 @@
 
 mod accounts;
 mod argv;
+mod cluster;
 mod containers;
 mod far;
 mod fleet;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         passwords::tests(),
         accounts::tests(),
         containers::tests(),
+        cluster::tests(),
     ]
     .into_iter()
     .flatten()

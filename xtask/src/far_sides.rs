@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use crate::run;
 
 /// A program of each package, by which it is seen whether that is there, and the package in Debian.
-const NEEDED: [(&str, &str); 14] = [
+const NEEDED: [(&str, &str); 17] = [
     ("/usr/sbin/sshd", "openssh-server"),
     ("/usr/bin/ssh", "openssh-client"),
     ("/usr/bin/sudo", "sudo"),
@@ -18,6 +18,9 @@ const NEEDED: [(&str, &str); 14] = [
     ("/usr/bin/podman", "podman"),
     ("/usr/bin/systemd-nspawn", "systemd-container"),
     ("/usr/bin/openssl", "openssl"),
+    ("/usr/sbin/slurmctld", "slurmctld"),
+    ("/usr/sbin/slurmd", "slurmd"),
+    ("/usr/bin/srun", "slurm-client"),
     ("/usr/bin/python3", "python3-minimal"),
     ("/usr/bin/unshare", "util-linux"),
 ];
