@@ -16,13 +16,13 @@ use rustix::{
 };
 
 use crate::{
-    ConnectError, ConnectErrorKind, Phase, Plan, Process, Prompter, Spawned, Transport,
+    ConnectError, ConnectErrorKind, Dialect, Phase, Plan, Process, Prompter, Spawned, Transport,
     askpass::Askpass,
     explain,
     outgoing::{Outgoing, Piece},
     payload::Program,
     prompt::Prompt,
-    stage0::{Dialogue, Reply},
+    stage0::{Dialogue, Reply, known},
 };
 
 /// Bytes read in one call.
@@ -99,7 +99,9 @@ impl Talk {
 
     /// Talks until the program runs.
     pub(crate) fn hold(mut self, rules: &Rules<'_>) -> Result<Spawned, ConnectError> {
-        let kind = match self.talk(rules) {
+        let outcome = self.talk(rules);
+        self.learn(rules, matches!(outcome, Ok(Some(_))));
+        let kind = match outcome {
             Ok(Some(said)) => match self.link.set_nonblocking(false) {
                 Ok(()) => {
                     return self
@@ -114,9 +116,19 @@ impl Talk {
         Err(self.fail(rules.plan, kind))
     }
 
+    /// Remembers what the far side is, unless something went wrong with it.
+    fn learn(&self, rules: &Rules<'_>, is_running: bool) {
+        let Some(transport) = &rules.plan.transport else { return };
+        match self.dialogue.host().filter(|_| is_running) {
+            Some(host) => known::remember(&transport.leader, host),
+            None => known::forget(&transport.leader),
+        }
+    }
+
     /// Until the program runs, with what it has said then, or the link has ended.
     fn talk(&mut self, rules: &Rules<'_>) -> Result<Option<Vec<u8>>, ConnectErrorKind> {
         self.link.set_nonblocking(true).map_err(|error| ConnectErrorKind::from_system(&error))?;
+        self.begin(rules);
         loop {
             let ready = self.wait(rules)?;
             if ready.cancelled {
@@ -142,6 +154,17 @@ impl Talk {
             if rules.deadline <= Instant::now() {
                 return Err(ConnectErrorKind::NoAnswer { limit: rules.limit });
             }
+        }
+    }
+
+    /// A far side that is known is told what to do before it has spoken, where nobody on the way can take that for the
+    /// answer to a question, as sudo would in a command of the user's.
+    fn begin(&mut self, rules: &Rules<'_>) {
+        let is_deaf = |transport: &&Transport| matches!(transport.dialect, Dialect::Ssh | Dialect::Container);
+        let transport = rules.plan.transport.as_ref().filter(is_deaf);
+        let known = transport.and_then(|transport| known::recall(&transport.leader));
+        if let Some(reply) = known.and_then(|host| self.dialogue.begin_with(host)) {
+            self.obey(reply, rules.program);
         }
     }
 
@@ -193,17 +216,23 @@ impl Talk {
             match reply {
                 None => {}
                 Some(Reply::Running) => return Ok(Heard::Running(rest.to_vec())),
-                Some(Reply::Line(line)) => self.say(Piece::Line(line)),
-                Some(Reply::Program) => {
-                    self.say(Piece::Program { program: program.clone(), is_packed: false });
-                }
-                Some(Reply::Place { line, is_packed }) => {
-                    self.say(Piece::Line(line));
-                    self.say(Piece::Program { program: program.clone(), is_packed });
-                }
+                Some(reply) => self.obey(reply, program),
             }
         }
         Ok(Heard::More)
+    }
+
+    fn obey(&mut self, reply: Reply, program: &Program) {
+        let program = |is_packed| Piece::Program { program: program.clone(), is_packed };
+        match reply {
+            Reply::Running => {}
+            Reply::Line(line) => self.say(Piece::Line(line)),
+            Reply::Program => self.say(program(false)),
+            Reply::Place { line, is_packed } => {
+                self.say(Piece::Line(line));
+                self.say(program(is_packed));
+            }
+        }
     }
 
     fn say(&mut self, piece: Piece) {

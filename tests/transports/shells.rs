@@ -18,6 +18,8 @@ crate::tests![
     where_no_folder_lets_a_program_run_memory_does,
     where_nothing_does_each_place_is_named_with_its_reason,
     a_full_folder_is_passed_over,
+    a_far_side_that_is_known_is_sent_the_program_before_it_has_spoken,
+    a_far_side_that_has_changed_is_told_anew,
     a_program_that_may_stay_is_sent_once,
     a_cache_that_others_could_have_changed_is_not_trusted,
     nothing_is_left_wherever_the_stream_is_cut,
@@ -133,6 +135,52 @@ fn a_full_folder_is_passed_over() -> Result<(), Missing> {
     let error = fails(by(&leader, &leaf).keep_file().folder("/var/tmp"));
     assert_eq!(error.code(), "no_place", "{error}");
     assert!(error.to_string().contains("No space left"), "{error}");
+    Ok(())
+}
+
+/// A container engine that runs a script, in which `"$@"` is the command for the container.
+fn engine(folder: &Path, script: &str, leaf: &Payload) -> Container {
+    let program = folder.join("engine");
+    let text = format!("#!/bin/sh\nuntil [ \"$1\" = sh ]; do shift; done\n{script}\n");
+    fs::write(&program, text).unwrap();
+    crate::far::run(&["chmod", "+x", program.to_str().unwrap()]);
+    let engine = Container::docker("c").program(program.display().to_string());
+    engine.payload(leaf.clone()).timeout(Duration::from_secs(10))
+}
+
+fn enters(engine: &Container) -> Result<(), ConnectError> {
+    let router = Router::new().unwrap();
+    router.connect(engine.clone()).map(|child| assert_eq!(child.call(ADD, (2, 3)).unwrap(), 5))
+}
+
+fn a_far_side_that_is_known_is_sent_the_program_before_it_has_spoken() -> Result<(), Missing> {
+    let (leaf, folder) = (payload("leaf")?, tempfile::tempdir().unwrap());
+    // The second time no shell is started before a part of the program has come.
+    let script = "if [ -e $0.part ]; then dd bs=1000 count=100 iflag=fullblock >$0.part; cat $0.part - | \"$@\"; \
+         else touch $0.part; exec \"$@\"; fi";
+    let engine = engine(folder.path(), script, &leaf);
+    enters(&engine).unwrap();
+    enters(&engine).unwrap();
+    assert_eq!(fs::metadata(folder.path().join("engine.part")).unwrap().len(), 100_000);
+    Ok(())
+}
+
+fn a_far_side_that_has_changed_is_told_anew() -> Result<(), Missing> {
+    let (leaf, folder) = (payload("leaf")?, tempfile::tempdir().unwrap());
+    let tools = folder.path().join("tools");
+    fs::create_dir(&tools).unwrap();
+    for tool in ["sh", "uname", "mkdir", "chmod", "rm", "dd", "cat", "gunzip", "gzip"] {
+        std::os::unix::fs::symlink(program(tool)?, tools.join(tool)).unwrap();
+    }
+    let engine = engine(folder.path(), &format!("PATH={} exec \"$@\"", tools.display()), &leaf);
+    enters(&engine).unwrap();
+    fs::remove_file(tools.join("gunzip")).unwrap();
+    enters(&engine).unwrap();
+    // Another machine reads away what is not for it.
+    fs::remove_file(tools.join("uname")).unwrap();
+    fs::write(tools.join("uname"), "#!/bin/sh\necho Linux s390x\n").unwrap();
+    crate::far::run(&["chmod", "+x", tools.join("uname").to_str().unwrap()]);
+    assert_eq!(enters(&engine).unwrap_err().code(), "wrong_machine");
     Ok(())
 }
 

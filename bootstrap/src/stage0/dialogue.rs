@@ -26,6 +26,10 @@ pub(crate) struct Dialogue {
     errand: Errand,
     answers: Answers,
     host: Option<Host>,
+    /// It has said what it is.
+    has_spoken: bool,
+    /// It is not what it was when something was begun for it.
+    is_other: bool,
     state: State,
     /// Folders in which it could not be put, with the reasons.
     failed: Vec<String>,
@@ -57,6 +61,8 @@ impl Dialogue {
             errand,
             answers: Answers::default(),
             host: None,
+            has_spoken: false,
+            is_other: false,
             state: State::Silent,
             failed: Vec::new(),
             reasons: Vec::new(),
@@ -66,6 +72,7 @@ impl Dialogue {
     /// How far it has come.
     pub(crate) fn phase(&self) -> Phase {
         match self.state {
+            _ if !self.has_spoken => Phase::Shell,
             State::Silent => Phase::Shell,
             State::Cached | State::Placing | State::InMemory => Phase::Place,
             State::Sent { .. } | State::Over => Phase::Send,
@@ -85,8 +92,9 @@ impl Dialogue {
     }
 
     fn answer(&mut self, answer: &Answer) -> Result<Option<Reply>, ConnectErrorKind> {
-        if answer.to == "hello" && self.state == State::Silent {
-            return self.greet(Host::parse(&answer.words)).map(Some);
+        if answer.to == "hello" && !self.has_spoken {
+            self.has_spoken = true;
+            return self.greet(Host::parse(&answer.words));
         }
         // Anybody can say something; only who has read the errand knows its nonce.
         if answer.to != self.errand.nonce {
@@ -102,6 +110,11 @@ impl Dialogue {
                 self.state = State::Sent { in_memory: true };
                 Ok(Some(Reply::Program))
             }
+            // That was for what it had been the last time.
+            (State::Placing, "none") | (State::Sent { .. }, "failed") if self.is_other => {
+                self.is_other = false;
+                Ok(Some(self.place()))
+            }
             (State::Placing, "none") => {
                 self.reasons.push(rest.trim_end_matches([',', ' ']).to_owned());
                 self.try_memory().map(Some)
@@ -116,7 +129,18 @@ impl Dialogue {
         }
     }
 
-    fn greet(&mut self, host: Host) -> Result<Reply, ConnectErrorKind> {
+    /// Begins before the far side has spoken, if it was this the last time: what it is sent is of no harm to another, which
+    /// reads it away and says so.
+    pub(crate) fn begin_with(&mut self, host: Host) -> Option<Reply> {
+        self.greet(host).ok().flatten()
+    }
+
+    /// What the far side is, if it has said so.
+    pub(crate) fn host(&self) -> Option<&Host> {
+        self.host.as_ref().filter(|_| self.has_spoken)
+    }
+
+    fn greet(&mut self, host: Host) -> Result<Option<Reply>, ConnectErrorKind> {
         let build = Build::of(self.program.bytes()).and_then(|build| build.machine);
         let fits = matches!((host.machine, build), (Some(host), Some(program)) if host.may_run(program));
         if !fits {
@@ -124,16 +148,24 @@ impl Dialogue {
                 build.map_or_else(|| "another machine".to_owned(), |machine| format!("Linux {machine}"));
             return Err(ConnectErrorKind::WrongMachine { host: host.uname.into(), program: program.into() });
         }
+        let is_begun = self.state != State::Silent;
+        if is_begun && self.host.as_ref() == Some(&host) {
+            return Ok(None);
+        }
         self.errand.host.clone_from(&host.uname);
         // What has stayed somewhere is not believed without its hash.
         let may_have_it = self.errand.cache && host.has("sha256sum");
         self.errand.cache = may_have_it;
         self.host = Some(host);
+        if is_begun {
+            self.is_other = true;
+            return Ok(None);
+        }
         if may_have_it {
             self.state = State::Cached;
-            return Ok(Reply::Line(self.errand.cached()));
+            return Ok(Some(Reply::Line(self.errand.cached())));
         }
-        Ok(self.place())
+        Ok(Some(self.place()))
     }
 
     /// The program does not wait for the answer: that would be a journey there and back. Where there is no place the far

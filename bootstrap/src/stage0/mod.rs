@@ -7,6 +7,7 @@
 
 mod answer;
 mod dialogue;
+pub(crate) mod known;
 mod words;
 
 pub(crate) use dialogue::{Dialogue, Reply};
