@@ -17,8 +17,6 @@ use rustix::{
 
 use crate::{
     CHILD_ARG, ConnectError, ConnectErrorKind, Phase, Plan, Process, Spawned, Transport, explain,
-    machine::Build,
-    payload::Program,
     prompt::Prompt,
     spawn,
     stage0::{Dialogue, Errand, Reply},
@@ -66,34 +64,33 @@ pub fn launch(
     let Some(transport) = &plan.transport else { return spawn(plan) };
     plan.check()?;
     let fail = |kind| ConnectError::new(plan, Phase::Spawn, kind);
-    let program = plan.payload.program().map_err(fail)?;
-    if Build::of(program.bytes()).is_some_and(|build| build.needs_loader) {
+    let offer = plan.payload.offer().map_err(fail)?;
+    if offer.needs_loader() {
         return Err(fail(ConnectErrorKind::NotStatic { program: plan.payload.to_string().into() }));
     }
-    let errand =
-        errand(plan, &program, transport).map_err(|error| fail(ConnectErrorKind::from_system(&error)))?;
+    let errand = errand(plan, transport).map_err(|error| fail(ConnectErrorKind::from_system(&error)))?;
     let spawned = spawn(plan)?;
     let talk = Talk {
         link: UnixStream::from(spawned.link),
         stderr: Some(spawned.stderr),
         process: spawned.process,
         words: Vec::new(),
-        dialogue: Dialogue::new(program.clone(), errand),
+        dialogue: Dialogue::new(offer, errand),
         prompt: transport.question.clone().map(Prompt::new),
         unsent: Vec::new(),
         sent: 0,
     };
-    talk.hold(plan, &program, deadline, cancel)
+    talk.hold(plan, deadline, cancel)
 }
 
-fn errand(plan: &Plan, program: &Program, transport: &Transport) -> io::Result<Errand> {
+fn errand(plan: &Plan, transport: &Transport) -> io::Result<Errand> {
     let mut bytes = [0; 16];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     let child = plan.payload.is_this_program().then(|| CHILD_ARG.to_owned());
     Ok(Errand {
         nonce: bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
         host: String::new(),
-        hash: program.hash().to_owned(),
+        hash: String::new(),
         args: child.into_iter().chain(transport.args.iter().cloned()).collect(),
         folders: transport.folders.clone(),
         keep: transport.keep,
@@ -130,11 +127,10 @@ impl Talk {
     fn hold(
         mut self,
         plan: &Plan,
-        program: &Program,
         deadline: Instant,
         cancel: Option<BorrowedFd<'_>>,
     ) -> Result<Spawned, ConnectError> {
-        let kind = match self.talk(plan, program, deadline, cancel) {
+        let kind = match self.talk(plan, deadline, cancel) {
             Ok(Some(said)) => match self.link.set_nonblocking(false) {
                 Ok(()) => {
                     return self.spawned(said).map_err(|kind| ConnectError::new(plan, Phase::Send, kind));
@@ -151,7 +147,6 @@ impl Talk {
     fn talk(
         &mut self,
         plan: &Plan,
-        program: &Program,
         deadline: Instant,
         cancel: Option<BorrowedFd<'_>>,
     ) -> Result<Option<Vec<u8>>, ConnectErrorKind> {
@@ -169,7 +164,7 @@ impl Talk {
                 self.write();
             }
             if link.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-                match self.read(program)? {
+                match self.read()? {
                     Heard::More => {}
                     Heard::Running(said) => return Ok(Some(said)),
                     Heard::Closed => return Ok(None),
@@ -202,7 +197,7 @@ impl Talk {
         Ok((at(0), is_heard, !at(cancel_at).is_empty()))
     }
 
-    fn read(&mut self, program: &Program) -> Result<Heard, ConnectErrorKind> {
+    fn read(&mut self) -> Result<Heard, ConnectErrorKind> {
         let mut piece = [0; PIECE];
         let read = match (&self.link).read(&mut piece) {
             Ok(0) => return Ok(Heard::Closed),
@@ -218,7 +213,10 @@ impl Talk {
                 None => {}
                 Some(Reply::Running) => return Ok(Heard::Running(rest.to_vec())),
                 Some(Reply::Line(line)) => self.say(line.into_bytes()),
-                Some(Reply::Program { is_packed }) => self.say(program.sent(is_packed).to_vec()),
+                Some(Reply::Program { is_packed }) => {
+                    let program = self.dialogue.sent(is_packed).to_vec();
+                    self.say(program);
+                }
             }
         }
         Ok(Heard::More)

@@ -42,6 +42,7 @@
 #[cfg(not(unix))]
 compile_error!("offshoot runs on Linux and other Unix systems, not on this one: use WSL on Windows");
 
+mod build;
 mod container;
 mod error;
 mod exit;
@@ -59,6 +60,7 @@ mod prompt;
 mod quote;
 mod raw;
 mod reap;
+mod set;
 mod spawn;
 mod ssh;
 mod stage0;
@@ -68,17 +70,20 @@ mod text;
 mod transport;
 mod wrapped;
 
+pub use build::{BuildError, Profile, Recipe, UnknownProfile};
 pub use container::Container;
 pub use error::{ConnectError, Phase};
 pub use exit::{Escalation, Exit, ExitReport};
 pub use kind::ConnectErrorKind;
 pub use launch::launch;
 pub use local::Local;
+pub use machine::{Machine, UnknownMachine};
 pub use method::{DEFAULT_TIMEOUT, Method, Plan};
-pub use offshoot_wire::Secret;
+pub use offshoot_wire::{Role, Secret};
 pub use payload::{Payload, PayloadError};
 pub use process::Process;
 pub use reap::Reaper;
+pub use set::{Entry, PayloadSet};
 pub use spawn::{CHILD_ARG, Spawned, spawn};
 pub use ssh::Ssh;
 pub use sudo::Sudo;

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{ConnectError, ConnectErrorKind, Phase, Plan, Process, payload::Source, place, sys};
+use crate::{ConnectError, ConnectErrorKind, Machine, Phase, Plan, Process, payload::Source, place, sys};
 
 /// The first argument of a program that was started by [`Payload::this_program`](crate::Payload::this_program): it
 /// tells the child not to be a second root.
@@ -81,6 +81,10 @@ fn start(plan: &Plan) -> Result<Spawned, ConnectErrorKind> {
             theirs.run(path, |command| command).map_err(|error| ConnectErrorKind::from_exec(&error, path))?
         }
         (None, Source::Bytes(program)) => {
+            place::run(program, |path| theirs.run(path, |command| command.arg0(&shown)))?
+        }
+        (None, Source::Set(set)) => {
+            let program = set.choose("this machine", Machine::here())?;
             place::run(program, |path| theirs.run(path, |command| command.arg0(&shown)))?
         }
     };

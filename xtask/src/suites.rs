@@ -12,7 +12,7 @@ use crate::{
     instructions::{self, Verdict},
     layers,
     libtest::{Skip, Tally},
-    payload::{self, Profile},
+    payload::{self, Progress},
     run, tidy,
     workspace::{Package, Workspace},
 };
@@ -76,10 +76,8 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Suite<'_>> {
         msrv(workspace)
     }));
     if payload::exist(workspace) {
-        suites.push(suite("payload", "the payload programs build", move || {
-            let built = payload::build(workspace, Profile::Static, &payload::REFERENCE, run::quietly)?;
-            let sizes: Vec<String> = built.iter().map(payload::Built::in_short).collect();
-            Ok(Outcome { output: payload::table(&built), ..Outcome::success() }.noting(sizes.join(", ")))
+        suites.push(suite("payload", "the payload programs build, run, and have not grown", move || {
+            sized(workspace)
         }));
     }
     if instructions::are_kept(workspace) {
@@ -134,7 +132,7 @@ fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
         suite(&target.name, about, || {
             if target.name == TRANSPORTS {
                 far_sides::install();
-                payload::build(workspace, Profile::Static, &payload::REFERENCE, run::quietly)?;
+                payload::build(workspace, &payload::REFERENCE, Progress::Silent)?;
             }
             tests([workspace_test(workspace.root(), &format!("--test {}", target.name))])
         })
@@ -193,6 +191,18 @@ fn msrv(workspace: &Workspace) -> Result<Outcome> {
         command.args(["--package", &member.name]);
     }
     programs([command])
+}
+
+/// Builds payloads in every profile that can be had, and compares their sizes with those that are kept.
+fn sized(workspace: &Workspace) -> Result<Outcome> {
+    let report = payload::check(workspace)?;
+    let skip = |reason: &String| Skip { name: "a profile of payloads".to_owned(), reason: reason.clone() };
+    let tally = Tally {
+        passed: usize::from(!report.has_grown),
+        failed: usize::from(report.has_grown),
+        skipped: report.skipped.iter().map(skip).collect(),
+    };
+    Ok(Outcome { tally, output: report.text, note: Some(report.note) })
 }
 
 /// Compares instruction counts with those that are kept.
