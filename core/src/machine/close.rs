@@ -129,7 +129,7 @@ impl<R: Routes> Machine<R> {
                 None => {}
             }
         }
-        for dst in std::mem::take(&mut self.waiting_room) {
+        for dst in std::mem::take(&mut self.waiting_room).iter() {
             out.push(Action::Room(dst));
         }
         out.push(Action::Ids);

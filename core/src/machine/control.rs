@@ -1,7 +1,5 @@
 //! Control frames: between neighbours, and those that travel from end to end.
 
-use std::collections::BTreeSet;
-
 use offshoot_wire::{
     AddRoute, AllocateId, ContextId, Credit, DeadCode, DelRoute, Frame, Handle, Hello, Rebind, ReplyTo, Role,
     Shutdown, VERSION, Window, codec,
@@ -10,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Action, Actions, DropKind, FlowKey, LinkEnd, LinkKey, Machine, RouteFrame, Routes, Side, Step, Timer,
-    credit::Earned, deliver::window_of, parts::CONTROL_BUDGET,
+    credit::Earned, deliver::window_of, map::Set, parts::CONTROL_BUDGET,
 };
 
 impl<R: Routes> Machine<R> {
@@ -84,7 +82,7 @@ impl<R: Routes> Machine<R> {
 
     /// Does what the routing table wants done.
     pub(super) fn carry_out(&mut self, steps: Vec<Step>, out: &mut Actions) {
-        let lost: BTreeSet<ContextId> = steps.iter().flat_map(lost_by).copied().collect();
+        let lost: Set<ContextId> = steps.iter().flat_map(lost_by).copied().collect();
         // What a loss ends here may still send something, and the news of the loss leaves behind that.
         let (losses, rest): (Vec<Step>, Vec<Step>) =
             steps.into_iter().partition(|step| matches!(step, Step::Lost(_)));
@@ -105,13 +103,7 @@ impl<R: Routes> Machine<R> {
     }
 
     /// Rule 10: news of a loss leaves behind the frames of the lost that were queued before it.
-    fn send_route(
-        &mut self,
-        link: LinkKey,
-        frame: &RouteFrame,
-        lost: &BTreeSet<ContextId>,
-        out: &mut Actions,
-    ) {
+    fn send_route(&mut self, link: LinkKey, frame: &RouteFrame, lost: &Set<ContextId>, out: &mut Actions) {
         match frame {
             RouteFrame::Add(body) => self.send_control(link, Handle::ADD_ROUTE, body, out),
             RouteFrame::Ids(body) => self.send_control(link, Handle::ALLOCATE_ID, body, out),

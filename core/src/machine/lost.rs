@@ -1,11 +1,10 @@
 //! What a loss ends (rule 6): calls, streams, bodies in the making, grants, windows; nothing about the dead stays.
 
-use std::collections::BTreeSet;
-
 use offshoot_wire::{ContextId, DelRoute};
 
 use super::{
     Action, Actions, Ended, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes, handles::Entry,
+    map::Set,
 };
 
 impl<R: Routes> Machine<R> {
@@ -66,7 +65,7 @@ impl<R: Routes> Machine<R> {
 
     /// The contexts of `del` are gone: everything here that waits for one of them ends.
     pub(super) fn lose(&mut self, del: DelRoute, out: &mut Actions) {
-        let lost: BTreeSet<ContextId> = del.ids.iter().copied().collect();
+        let lost: Set<ContextId> = del.ids.iter().copied().collect();
         self.lose_all(|id| lost.contains(&id), &del, out);
         out.push(Action::Lost { ids: del.ids, name: del.name, reason: del.reason });
     }
@@ -74,16 +73,16 @@ impl<R: Routes> Machine<R> {
     /// The parent is gone, and with it all that is not below this context.
     fn lose_everything_above(&mut self, parent: ContextId, reason: &str, out: &mut Actions) {
         let del = DelRoute { ids: vec![parent], top: parent, name: String::new(), reason: reason.to_owned() };
-        let above: BTreeSet<ContextId> = self
+        let above: Set<ContextId> = self
             .correspondents()
-            .into_iter()
+            .iter()
             .filter(|id| !matches!(self.routes.owner(*id), Owner::Me | Owner::Child(_)))
             .collect();
         self.lose_all(|id| id == parent || above.contains(&id), &del, out);
     }
 
     /// Every context that some state here is about.
-    pub(super) fn correspondents(&self) -> BTreeSet<ContextId> {
+    pub(super) fn correspondents(&self) -> Set<ContextId> {
         let mut ids = self.desk.callers();
         ids.extend(self.grants.holders());
         ids.extend(self.parts.sources());
@@ -112,9 +111,9 @@ impl<R: Routes> Machine<R> {
         self.lose_callers(gone, out);
         self.grants.forget(gone);
         self.waiting_room.retain(|id| {
-            let keep = !gone(*id);
+            let keep = !gone(id);
             if !keep {
-                out.push(Action::Room(*id));
+                out.push(Action::Room(id));
             }
             keep
         });
