@@ -168,7 +168,7 @@ impl Credits {
     }
 
     /// Contexts are gone: their windows go.
-    pub(super) fn forget(&mut self, gone: impl Fn(ContextId) -> bool) {
+    pub(super) fn forget(&mut self, gone: &dyn Fn(ContextId) -> bool) {
         self.sending.retain(|(dst, _), _| !gone(dst));
         let (start, mut back) = (self.start, 0);
         self.receiving.retain(|(src, _), account| {

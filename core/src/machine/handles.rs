@@ -113,7 +113,7 @@ impl Handles {
     }
 
     /// All handles that `pick` wants.
-    pub(super) fn all(&self, pick: impl Fn(&Entry) -> bool) -> Vec<Handle> {
+    pub(super) fn all(&self, pick: &dyn Fn(&Entry) -> bool) -> Vec<Handle> {
         self.entries
             .iter()
             .filter(|(_, entry)| pick(entry))

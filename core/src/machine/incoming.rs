@@ -116,7 +116,7 @@ impl Desk {
     }
 
     /// Forgets the chains of contexts that are gone.
-    pub(super) fn forget_chains(&mut self, gone: impl Fn(ContextId) -> bool) {
+    pub(super) fn forget_chains(&mut self, gone: &dyn Fn(ContextId) -> bool) {
         self.chains.retain(|(src, _), _| !gone(src));
     }
 
@@ -520,7 +520,7 @@ impl<R: Routes> Machine<R> {
     }
 
     /// The callers in `gone` are lost: their calls are called off, and nobody is answered.
-    pub(super) fn lose_callers(&mut self, gone: impl Fn(ContextId) -> bool, out: &mut Actions) {
+    pub(super) fn lose_callers(&mut self, gone: &dyn Fn(ContextId) -> bool, out: &mut Actions) {
         let slots: Vec<usize> =
             self.desk.calls.iter().filter(|(_, call)| gone(call.src)).map(|(slot, _)| slot).collect();
         for slot in slots {

@@ -230,7 +230,7 @@ impl Outbox {
 
     /// Queues a control frame. It leaves in front of all data but what is queued now in flows that `behind` picks. News
     /// of a loss leave behind earlier ones too: a later loss can take with it what these are about.
-    pub(super) fn push_control(&mut self, frame: Frame, behind: impl Fn(&FlowKey) -> bool) {
+    pub(super) fn push_control(&mut self, frame: Frame, behind: &dyn Fn(&FlowKey) -> bool) {
         let mut behind: Map<_, _> = self
             .flows
             .iter()
@@ -379,21 +379,29 @@ impl Outbox {
     /// Takes out of the flows that `flows` names all frames that `pick` wants, wherever they stand.
     pub(super) fn take_out(
         &mut self,
-        flows: impl Fn(&FlowKey) -> bool,
-        pick: impl Fn(&Queued) -> bool,
+        flows: &dyn Fn(&FlowKey) -> bool,
+        pick: &dyn Fn(&Queued) -> bool,
     ) -> Vec<Queued> {
         let keys: Vec<FlowKey> = self.flows.keys().filter(|key| flows(key)).collect();
-        keys.into_iter().flat_map(|key| self.take_out_of(key, &pick)).collect()
+        self.take_out_of_all(&keys, pick)
     }
 
     /// Takes out the flows that `flows` names among those that wait for credit.
-    pub(super) fn take_starved(&mut self, flows: impl Fn(&FlowKey) -> bool) -> Vec<Queued> {
+    pub(super) fn take_starved(&mut self, flows: &dyn Fn(&FlowKey) -> bool) -> Vec<Queued> {
         let keys: Vec<FlowKey> = self.starved.values().flatten().filter(|key| flows(key)).copied().collect();
-        keys.into_iter().flat_map(|key| self.take_out_of(key, |_| true)).collect()
+        self.take_out_of_all(&keys, &|_| true)
+    }
+
+    fn take_out_of_all(&mut self, keys: &[FlowKey], pick: &dyn Fn(&Queued) -> bool) -> Vec<Queued> {
+        let mut out = Vec::new();
+        for key in keys {
+            out.append(&mut self.take_out_of(*key, pick));
+        }
+        out
     }
 
     /// Takes out of one flow all frames that `pick` wants.
-    pub(super) fn take_out_of(&mut self, key: FlowKey, pick: impl Fn(&Queued) -> bool) -> Vec<Queued> {
+    pub(super) fn take_out_of(&mut self, key: FlowKey, pick: &dyn Fn(&Queued) -> bool) -> Vec<Queued> {
         let Some(flow) = self.flows.get_mut(&key) else { return Vec::new() };
         let (mut places, mut out, mut keep) = (Vec::new(), Vec::new(), VecDeque::new());
         for (place, queued) in flow.queue.drain(..).enumerate() {
@@ -428,7 +436,7 @@ impl Outbox {
         let first =
             self.flows.get(&key).and_then(|flow| flow.queue.iter().find(|queued| queued.window.is_some()));
         if first.is_some_and(|queued| queued.sent > 0 && queued.frame.reply_to == reply_to) {
-            self.take_out_of(key, |queued| queued.sent > 0);
+            self.take_out_of(key, &|queued| queued.sent > 0);
         }
     }
 

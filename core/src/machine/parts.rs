@@ -108,7 +108,7 @@ impl Parts {
     }
 
     /// Drops the bodies of contexts that are gone.
-    pub(super) fn forget_all(&mut self, gone: impl Fn(ContextId) -> bool) {
+    pub(super) fn forget_all(&mut self, gone: &dyn Fn(ContextId) -> bool) {
         self.map.retain(|(src, _), _| !gone(src));
     }
 

@@ -28,7 +28,7 @@ impl Grants {
         self.set.iter().map(|(to, _)| *to)
     }
 
-    pub(super) fn forget(&mut self, gone: impl Fn(ContextId) -> bool) {
+    pub(super) fn forget(&mut self, gone: &dyn Fn(ContextId) -> bool) {
         self.set.retain(|(to, _)| !gone(*to));
     }
 
