@@ -45,6 +45,9 @@ impl<R: Routes> Machine<R> {
             return self.cut(link, "it said HELLO twice", out);
         };
         *role = Some(hello.role);
+        if let Some(entry) = self.link_mut(link) {
+            entry.build = Some(hello.build);
+        }
         self.routes.set_role(link, hello.role);
         self.watch_silence(link);
         out.push(Action::Up(link, hello));

@@ -10,6 +10,8 @@ pub(super) struct Link {
     pub(super) peer: ContextId,
     pub(super) end: LinkEnd,
     pub(super) outbox: Outbox,
+    /// The build id that it said in its HELLO.
+    pub(super) build: Option<u64>,
     pub(super) drops: Vec<(DropKind, u64)>,
     /// Bytes of frames that came by this link and wait for the uplink.
     pub(super) booked: u64,
@@ -45,6 +47,7 @@ impl Link {
             peer,
             end,
             outbox: Outbox::default(),
+            build: None,
             drops: Vec::new(),
             booked: 0,
             paused: false,

@@ -209,6 +209,15 @@ impl<R: Routes> Machine<R> {
             .collect()
     }
 
+    /// The build id of a context, if it is a child of this one that has said it, or this one itself.
+    #[must_use]
+    pub fn build_of(&self, id: ContextId) -> Option<u64> {
+        if id == self.config.me {
+            return Some(self.config.build);
+        }
+        self.links.iter().find(|(_, link)| link.peer == id).and_then(|(_, link)| link.build)
+    }
+
     fn link(&self, key: LinkKey) -> Option<&Link> {
         self.links.get(key.slot).filter(|link| link.peer == key.peer)
     }
