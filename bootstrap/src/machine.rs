@@ -3,9 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use elf::{ElfBytes, abi, endian::AnyEndian, file::Class};
+use serde::{Deserialize, Serialize};
 
 /// A kind of machine that programs are built for: a processor, with Linux on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Machine {
     /// 64-bit x86.

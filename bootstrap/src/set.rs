@@ -46,10 +46,8 @@ pub struct PayloadSet {
 /// The program for one machine, and what is known of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Entry {
-    #[serde(with = "word")]
     machine: Machine,
-    #[serde(with = "word")]
-    profile: Profile,
+    profile: Option<Profile>,
     identity: Option<Identity>,
     program: Program,
 }
@@ -62,8 +60,20 @@ pub(crate) struct Identity {
 }
 
 impl PayloadSet {
-    pub(crate) const fn of(name: String) -> Self {
-        Self { name, hint: String::new(), entries: Vec::new() }
+    /// A set without programs; `name` is what people read in lists of processes.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), hint: "build it for that machine too".to_owned(), entries: Vec::new() }
+    }
+
+    /// The same set with one program more, which takes the place of the one that is there for its machine. The head of
+    /// the program says which that is.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no program in the ELF format, or one for a machine that is not known.
+    pub fn with(mut self, bytes: Vec<u8>) -> Result<Self, PayloadError> {
+        self.add(Entry::new(&self.name, None, None, bytes)?);
+        Ok(self)
     }
 
     /// A set that a [`Recipe`](crate::Recipe) has left in `folder`. Each program is checked against its hash.
@@ -175,7 +185,8 @@ impl PayloadSet {
                 Some(Identity { role: Role::Parent, build }) => ("parent", build),
                 None => ("unknown", 0),
             };
-            let (machine, profile, size, hash) = (entry.machine, entry.profile, entry.size(), entry.hash());
+            let (machine, size, hash) = (entry.machine, entry.size(), entry.hash());
+            let profile = entry.profile.map_or("unknown", Profile::word);
             let _ = writeln!(list, "{machine} {profile} {role} {build:016x} {size} {hash}");
         }
         list
@@ -201,7 +212,7 @@ impl PayloadSet {
 impl Entry {
     pub(crate) fn new(
         name: &str,
-        profile: Profile,
+        profile: Option<Profile>,
         identity: Option<Identity>,
         bytes: Vec<u8>,
     ) -> Result<Self, PayloadError> {
@@ -217,9 +228,9 @@ impl Entry {
         self.machine
     }
 
-    /// How it was built.
+    /// How it was built, if a [`Recipe`](crate::Recipe) did it.
     #[must_use]
-    pub const fn profile(&self) -> Profile {
+    pub const fn profile(&self) -> Option<Profile> {
         self.profile
     }
 
@@ -255,7 +266,8 @@ impl Entry {
     ) -> Result<Option<Self>, PayloadError> {
         let words: Vec<&str> = line.split(' ').collect();
         let [file, profile, role, build, size, hash] = words[..] else { return Ok(None) };
-        let (Ok(machine), Ok(profile)) = (file.parse::<Machine>(), profile.parse()) else { return Ok(None) };
+        let Ok(machine) = file.parse::<Machine>() else { return Ok(None) };
+        let profile = profile.parse().ok();
         let (Ok(build), Ok(size)) = (u64::from_str_radix(build, 16), size.parse::<usize>()) else {
             return Ok(None);
         };
@@ -300,20 +312,84 @@ macro_rules! embed {
     };
 }
 
-/// What has a name travels by it.
-mod word {
-    use std::{fmt::Display, str::FromStr};
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    use serde::{Deserialize as _, Deserializer, Serializer, de};
-
-    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
+    /// A program of this machine, as if it were for others.
+    fn for_machine(elf: u8) -> Vec<u8> {
+        let mut bytes = fs::read("/proc/self/exe").unwrap();
+        bytes.truncate(64 * 1024);
+        // The machine is in the bytes 18 and 19; where the tables are that were cut off, does not matter here.
+        bytes[18..20].copy_from_slice(&[elf, 0]);
+        bytes[32..64].fill(0);
+        bytes
     }
 
-    pub(super) fn deserialize<'de, T, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error>
-    where
-        T: FromStr<Err: Display>,
-    {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    const X86_64: u8 = 62;
+    const AARCH64: u8 = 183;
+
+    fn set() -> PayloadSet {
+        let set = PayloadSet::new("leaf").with(for_machine(X86_64)).unwrap();
+        set.with(for_machine(AARCH64)).unwrap()
+    }
+
+    #[test]
+    fn a_machine_gets_the_program_that_it_can_run() {
+        let set = set();
+        let machine_of = |machine| set.choose("Linux x", machine).unwrap().bytes()[18];
+        assert_eq!(machine_of(Some(Machine::X86_64)), X86_64);
+        assert_eq!(machine_of(Some(Machine::Aarch64)), AARCH64);
+        assert_eq!(set.entry(Machine::Aarch64).unwrap().machine(), Machine::Aarch64);
+        assert!(set.entry(Machine::I686).is_none(), "a 32-bit machine runs no 64-bit program");
+    }
+
+    #[test]
+    fn a_missing_machine_is_named_with_what_there_is_and_what_to_do() {
+        let mut set = set();
+        set.advise("build it by `make MACHINE`".to_owned());
+        assert_eq!(
+            set.choose("Linux armv7l", Some(Machine::Armv7)).unwrap_err().to_string(),
+            "it is a Linux armv7l, and the payload set has x86_64, aarch64; build it by `make armv7l`"
+        );
+        assert_eq!(
+            PayloadSet::new("none").choose("Linux s390x", None).unwrap_err().to_string(),
+            "it is a Linux s390x, and the payload set has no machine; no payload is built for that kind of machine"
+        );
+    }
+
+    #[test]
+    fn a_set_is_kept_in_a_folder_and_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut set = set();
+        let identity = Some(Identity { role: Role::Parent, build: 0xb1d });
+        set.add(Entry::new("leaf", Some(Profile::Tiny), identity, for_machine(X86_64)).unwrap());
+        set.store(folder.path()).unwrap();
+        let found = PayloadSet::load(folder.path()).unwrap();
+        assert_eq!(found.list(), set.list());
+        let entry = found.entry(Machine::X86_64).unwrap();
+        assert_eq!((entry.profile(), entry.role()), (Some(Profile::Tiny), Some(Role::Parent)));
+        assert_eq!((entry.build_id(), entry.size()), (Some(0xb1d), 64 * 1024));
+    }
+
+    #[test]
+    fn a_program_that_was_changed_is_not_taken_for_what_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        set().store(folder.path()).unwrap();
+        let file = folder.path().join("x86_64");
+        let mut bytes = fs::read(&file).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&file, bytes).unwrap();
+        let error = PayloadSet::load(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                "the program for x86_64 is not what it was: not a payload set, or damaged; build it anew"
+            ),
+            "{error}"
+        );
+        fs::remove_file(&file).unwrap();
+        assert!(matches!(PayloadSet::load(folder.path()), Err(PayloadError::NotFound { .. })));
+        fs::write(folder.path().join(LIST), "something else").unwrap();
+        assert!(matches!(PayloadSet::load(folder.path()), Err(PayloadError::BadSet { .. })));
     }
 }

@@ -52,8 +52,8 @@ pub use connecting::Connecting;
 pub use context_ext::ContextExt;
 pub use hop::Hop;
 pub use offshoot_bootstrap::{
-    ConnectError, ConnectErrorKind, Container, ExitReport, Local, Method, Payload, PayloadError, Phase, Plan,
-    Secret, Ssh, Sudo, Transport, Wrapped,
+    ConnectError, ConnectErrorKind, Container, ExitReport, Local, Machine, Method, Payload, PayloadError,
+    PayloadSet, Phase, Plan, Secret, Ssh, Sudo, Transport, Wrapped, embed,
 };
 pub use offshoot_core::wire::Blob;
 pub use offshoot_core::{
@@ -71,7 +71,7 @@ pub mod prelude {
     pub use crate::{
         Blob, Call, CallError, Caller, ConnectError, ConnectErrorKind, Connecting, Container, Context,
         ContextExt, ContextId, Function, Functions, Hop, Local, Lost, Message, Method, Outcome, Payload,
-        Pending, Policy, Progress, Receiver, RecvError, Router, Secret, Select, SendError, Sender, Shutdown,
-        Ssh, Sudo, Tree, Wrapped,
+        PayloadSet, Pending, Policy, Progress, Receiver, RecvError, Router, Secret, Select, SendError,
+        Sender, Shutdown, Ssh, Sudo, Tree, Wrapped,
     };
 }

@@ -11,12 +11,14 @@ use std::{
     str::FromStr,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Machine, PayloadError, PayloadSet, Text, set::Entry};
 use cargo::Cargo;
 use toolchain::Toolchain;
 
 /// What a payload gives up for its size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Profile {
     /// Stable Rust as installed, for this kind of machine: musl where its std is installed, else glibc. A panic is an
     /// error of the call.
@@ -31,7 +33,7 @@ impl Profile {
     /// All of them, largest payloads first.
     pub const ALL: [Self; 3] = [Self::Static, Self::Small, Self::Tiny];
 
-    const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Static => "static",
             Self::Small => "small",
@@ -189,13 +191,13 @@ impl Recipe {
     /// A compiler, linker or library for one of the machines is not there, or cargo failed.
     pub fn build(&self, folder: impl AsRef<Path>) -> Result<PayloadSet, BuildError> {
         let folder = folder.as_ref();
-        let mut set = PayloadSet::load(folder).unwrap_or_else(|_| PayloadSet::of(self.name.clone()));
+        let mut set = PayloadSet::load(folder).unwrap_or_else(|_| PayloadSet::new(self.name.as_str()));
         set.advise(self.hint());
         for machine in self.wanted()? {
             let file = self.compile(machine)?;
             let bytes = fs::read(&file).map_err(|error| BuildError::at(&file, &error))?;
             let identity = identify::ask(&file, machine);
-            set.add(Entry::new(&self.name, self.profile, identity, bytes)?);
+            set.add(Entry::new(&self.name, Some(self.profile), identity, bytes)?);
         }
         set.store(folder).map_err(|error| BuildError::at(folder, &error))?;
         Ok(set)

@@ -64,6 +64,7 @@ const USUAL: [&str; 3] = ["smallest", "leaf", "hop"];
 /// A program that has been built.
 pub(crate) struct Built {
     pub(crate) name: &'static str,
+    pub(crate) profile: Profile,
     pub(crate) entry: Entry,
     /// Its size as gzip packs it best, in bytes.
     pub(crate) gzip: usize,
@@ -116,11 +117,11 @@ pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
         println!("skipped: {reason}");
     }
     if flags.bloat {
-        for Built { name, entry, .. } in &haul.built {
-            let recipe = recipe(workspace, name, entry.profile()).symbols().verbose();
+        for Built { name, profile, entry, .. } in &haul.built {
+            let recipe = recipe(workspace, name, *profile).symbols().verbose();
             let file =
                 recipe.work(workspace.target_dir().join("payload-symbols")).compile(entry.machine())?;
-            println!("\n{}", bloat::report(&format!("{name}, {}", entry.profile()), &file)?);
+            println!("\n{}", bloat::report(&format!("{name}, {profile}"), &file)?);
         }
     }
     // Whoever asked for something in particular has not got it.
@@ -159,8 +160,11 @@ impl Haul {
             let file = folder(workspace, profile, program.name).join(machine.to_string());
             let gzip =
                 gzip_len(&fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?)?;
+            if profile == Profile::Static && Machine::here() == Some(machine) {
+                install(&file, &path(workspace, program.name))?;
+            }
             let compiler = recipe.compiler(machine)?;
-            self.built.push(Built { name: program.name, entry, gzip, compiler });
+            self.built.push(Built { name: program.name, profile, entry, gzip, compiler });
         }
         Ok(())
     }
@@ -171,7 +175,7 @@ pub(crate) fn exist(workspace: &Workspace) -> bool {
     PROGRAMS.iter().any(|program| program.is_in(workspace))
 }
 
-/// Where [`build`] leaves the program of this name.
+/// Where the program of this name is, in the profile `static` for this machine.
 pub(crate) fn path(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.target_dir().join("payloads").join(name)
 }
@@ -184,10 +188,6 @@ pub(crate) fn build(workspace: &Workspace, names: &[&str], progress: Progress) -
     if let Some(reason) = haul.skipped.first() {
         bail!("{reason}");
     }
-    for Built { name, .. } in &haul.built {
-        let file = folder(workspace, Profile::Static, name).join(here.to_string());
-        install(&file, &path(workspace, name))?;
-    }
     Ok(haul.built)
 }
 
@@ -197,14 +197,14 @@ pub(crate) fn table(built: &[Built]) -> String {
         "{:9} {:7} {:8} {:8} {:16} {:>9} {:>9}  sha256\n",
         "name", "role", "profile", "machine", "build id", "bytes", "gzip -9"
     );
-    for Built { name, entry, gzip, .. } in built {
+    for Built { name, profile, entry, gzip, .. } in built {
         let role = match entry.role() {
             Some(Role::Leaf) => "leaf",
             Some(Role::Parent) => "parent",
             None => "not run",
         };
         let build = entry.build_id().map(|id| format!("{id:016x}")).unwrap_or_default();
-        let (profile, machine, raw, hash) = (entry.profile(), entry.machine(), entry.size(), entry.hash());
+        let (machine, raw, hash) = (entry.machine(), entry.size(), entry.hash());
         let _ =
             writeln!(out, "{name:9} {role:7} {profile:8} {machine:8} {build:16} {raw:9} {gzip:9}  {hash}");
     }

@@ -59,8 +59,8 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Report> {
     let mut said = Vec::new();
     for built in &haul.built {
         let (word, has_grown) = compare(built.gzip, kept.get(&key(built)).copied());
-        let (name, entry) = (built.name, &built.entry);
-        said.push(format!("{name} {} {} {} ({word})", entry.profile(), entry.machine(), built.gzip));
+        let (name, profile, machine) = (built.name, built.profile, built.entry.machine());
+        said.push(format!("{name} {profile} {machine} {} ({word})", built.gzip));
         report.has_grown |= has_grown;
     }
     report.note = said.join(", ");
@@ -94,7 +94,7 @@ fn compare(size: usize, kept: Option<usize>) -> (String, bool) {
 
 /// By what a size is kept. Another compiler makes other code, so it is part of it.
 fn key(built: &Built) -> String {
-    let (name, profile, machine) = (built.name, built.entry.profile(), built.entry.machine());
+    let (name, profile, machine) = (built.name, built.profile, built.entry.machine());
     format!("{}, {name}, {profile}, {machine}", built.compiler)
 }
 
