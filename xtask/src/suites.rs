@@ -46,9 +46,10 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Suite<'_>> {
     let root = workspace.root();
     let mut suites = vec![
         suite("fmt", "every file is formatted", move || {
-            // The bench is no member: `--all` does not see it.
-            let bench = format!("fmt --check --manifest-path {}/Cargo.toml", bench::FOLDER);
-            programs([cargo(root, "fmt --all --check"), cargo(root, &bench)])
+            // What is no member is not seen by `--all`.
+            let others = [bench::FOLDER, payload::EMBED]
+                .map(|folder| cargo(root, &format!("fmt --check --manifest-path {folder}/Cargo.toml")));
+            programs([cargo(root, "fmt --all --check")].into_iter().chain(others))
         }),
         suite("layers", "our crates depend on each other as designed, and a leaf stays a leaf", move || {
             Ok(Outcome::of_problems(&layers::check(workspace)?))
@@ -195,14 +196,15 @@ fn msrv(workspace: &Workspace) -> Result<Outcome> {
 
 /// Builds payloads in every profile that can be had, and compares their sizes with those that are kept.
 fn sized(workspace: &Workspace) -> Result<Outcome> {
+    let embedded = payload::embedded(workspace)?;
     let report = payload::check(workspace)?;
     let skip = |reason: &String| Skip { name: "a profile of payloads".to_owned(), reason: reason.clone() };
     let tally = Tally {
-        passed: usize::from(!report.has_grown),
-        failed: usize::from(report.has_grown),
+        passed: usize::from(embedded.success) + usize::from(!report.has_grown),
+        failed: usize::from(!embedded.success) + usize::from(report.has_grown),
         skipped: report.skipped.iter().map(skip).collect(),
     };
-    Ok(Outcome { tally, output: report.text, note: Some(report.note) })
+    Ok(Outcome { tally, output: embedded.text + &report.text, note: Some(report.note) })
 }
 
 /// Compares instruction counts with those that are kept.

@@ -223,7 +223,9 @@ impl Recipe {
             _ => {}
         }
         let set = recipe.build(&folder)?;
-        announce(&self.folder);
+        for machine in recipe.wanted()? {
+            announce(&recipe.folder.join("Cargo.toml"), &recipe.built(recipe.toolchain(machine)?.triple())?);
+        }
         Ok(set)
     }
 
@@ -233,20 +235,29 @@ impl Recipe {
     ///
     /// As [`build`](Self::build).
     pub fn compile(&self, machine: Machine) -> Result<PathBuf, BuildError> {
-        let work = self.work.clone().unwrap_or_else(|| self.folder.join("target").join("payload-build"));
-        let work = std::path::absolute(&work).map_err(|error| BuildError::at(&work, &error))?;
-        let toolchain = self.toolchain(machine)?;
-        // Two profiles share neither flags nor std: each would throw away what the other has built.
-        let work = work.join(self.profile.word());
+        let (toolchain, work) = (self.toolchain(machine)?, self.place()?);
         let mut cargo = Cargo::new(&self.folder, &toolchain, &work)?;
         cargo.select(self.package.as_deref(), matches!(self.kind, Kind::Example), &self.name);
         cargo.symbols(self.symbols);
         cargo.args(&self.args);
         cargo.run(self.verbose)?;
-        let built = work.join(toolchain.triple()).join("payload");
+        self.built(toolchain.triple())
+    }
+
+    /// The target folder of cargo. Two profiles share neither flags nor std: each would throw away what the other has
+    /// built.
+    fn place(&self) -> Result<PathBuf, BuildError> {
+        let work = self.work.clone().unwrap_or_else(|| self.folder.join("target").join("payload-build"));
+        let work = std::path::absolute(&work).map_err(|error| BuildError::at(&work, &error))?;
+        Ok(work.join(self.profile.word()))
+    }
+
+    /// Where cargo leaves the program.
+    fn built(&self, triple: &str) -> Result<PathBuf, BuildError> {
+        let folder = self.place()?.join(triple).join("payload");
         Ok(match self.kind {
-            Kind::Binary => built.join(&self.name),
-            Kind::Example => built.join("examples").join(&self.name),
+            Kind::Binary => folder.join(&self.name),
+            Kind::Example => folder.join("examples").join(&self.name),
         })
     }
 
@@ -278,14 +289,15 @@ impl Recipe {
     }
 }
 
-/// Tells cargo what the payload is made of.
+/// Tells cargo what the payload is made of: every file that the compiler has read, of packages beside it too.
 #[allow(clippy::print_stdout, reason = "that is how a build script speaks with cargo")]
-fn announce(folder: &Path) {
-    for name in ["src", "Cargo.toml", "examples"] {
-        let path = folder.join(name);
-        if path.exists() {
-            println!("cargo::rerun-if-changed={}", path.display());
-        }
+fn announce(manifest: &Path, program: &Path) {
+    println!("cargo::rerun-if-changed={}", manifest.display());
+    // Cargo leaves one rule of make beside the program; a space in a name has a backslash in front.
+    let rule = fs::read_to_string(program.with_extension("d")).unwrap_or_default();
+    let (_, files) = rule.split_once(": ").unwrap_or_default();
+    for file in files.trim().replace("\\ ", "\0").split(' ').filter(|file| !file.is_empty()) {
+        println!("cargo::rerun-if-changed={}", file.replace('\0', " "));
     }
 }
 

@@ -15,7 +15,10 @@ use std::{
 use anyhow::{Context, Result, bail};
 use offshoot_bootstrap::{BuildError, Entry, Machine, Profile, Recipe, Role};
 
-use crate::{run, workspace::Workspace};
+use crate::{
+    run::{self, Captured},
+    workspace::Workspace,
+};
 pub(crate) use sizes::check;
 
 /// Build the payload programs and list role, profile, machine, size and hash of each.
@@ -250,6 +253,20 @@ pub(crate) fn build_children(workspace: &Workspace, children: &Children<'_>) -> 
         recipe.work(workspace.target_dir().join("bench")).compile(here).context("cannot build the children")
     };
     children.names.iter().map(build).collect()
+}
+
+/// A package whose build script builds the payload that it carries.
+pub(crate) const EMBED: &str = "tests/embed";
+
+/// Runs that package: it is well if the call into its payload returns what it should.
+pub(crate) fn embedded(workspace: &Workspace) -> Result<Captured> {
+    let mut command = run::cargo(&workspace.root().join(EMBED));
+    command.args(["run", "--locked", "--target-dir"]).arg(workspace.target_dir().join("embed"));
+    // They are for the program; the payload is not to change by them.
+    command.env("RUSTFLAGS", "-C opt-level=1 -C target-cpu=native").env("RUSTC_WORKSPACE_WRAPPER", "");
+    let mut captured = run::capture(&mut command)?;
+    captured.success &= captured.text.lines().any(|line| line == "5");
+    Ok(captured)
 }
 
 /// Puts a copy of `file` at `path` in one step: the old one may be running.
