@@ -13,6 +13,7 @@ mod payload;
 mod readme;
 mod run;
 mod suites;
+mod systems;
 mod test;
 mod tidy;
 mod workspace;

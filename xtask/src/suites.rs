@@ -13,7 +13,7 @@ use crate::{
     layers,
     libtest::{Skip, Tally},
     payload::{self, Progress},
-    run, tidy,
+    run, systems, tidy,
     workspace::{Package, Workspace},
 };
 
@@ -75,6 +75,12 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Suite<'_>> {
     suites.extend(models(workspace));
     suites.push(suite("msrv", "the oldest supported compiler takes the crates for others", move || {
         msrv(workspace)
+    }));
+    suites.push(suite("systems", "the crates for others compile for macOS and FreeBSD", move || {
+        match systems::checks(workspace) {
+            Ok(checks) => programs(checks),
+            Err(reason) => Ok(Outcome::skipped("macOS and FreeBSD", reason)),
+        }
     }));
     if payload::exist(workspace) {
         suites.push(suite("payload", "the payload programs build, run, and have not grown", move || {
@@ -196,15 +202,15 @@ fn msrv(workspace: &Workspace) -> Result<Outcome> {
 
 /// Builds payloads in every profile that can be had, and compares their sizes with those that are kept.
 fn sized(workspace: &Workspace) -> Result<Outcome> {
-    let embedded = payload::embedded(workspace)?;
     let report = payload::check(workspace)?;
+    let embedded = payload::embedded(workspace)?;
     let skip = |reason: &String| Skip { name: "a profile of payloads".to_owned(), reason: reason.clone() };
     let tally = Tally {
         passed: usize::from(embedded.success) + usize::from(!report.has_grown),
         failed: usize::from(!embedded.success) + usize::from(report.has_grown),
         skipped: report.skipped.iter().map(skip).collect(),
     };
-    Ok(Outcome { tally, output: embedded.text + &report.text, note: Some(report.note) })
+    Ok(Outcome { tally, output: report.text + &embedded.text, note: Some(report.note) })
 }
 
 /// Compares instruction counts with those that are kept.

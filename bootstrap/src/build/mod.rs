@@ -345,3 +345,38 @@ impl BuildError {
         Self::File { path: path.into(), error: error.to_string().into() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named_with_what_to_do() {
+        let recipe = Recipe::binary(".", "leaf");
+        assert_eq!(
+            recipe.embed().unwrap_err().to_string(),
+            "OUT_DIR is not set: `embed` is for a build script; elsewhere use `build` with a folder"
+        );
+        let elsewhere = Machine::ALL.into_iter().find(|machine| Machine::here() != Some(*machine)).unwrap();
+        // No rustup has it unless somebody has asked for it.
+        if let Err(error) = recipe.compiler(elsewhere) {
+            let error = error.to_string();
+            assert!(
+                error.starts_with(&format!("no static payload for {elsewhere} can be built here: ")),
+                "{error}"
+            );
+            assert!(error.contains("`rustup target add "), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_profile_is_known_by_its_name() {
+        for profile in Profile::ALL {
+            assert_eq!(profile.to_string().parse(), Ok(profile));
+        }
+        assert_eq!(
+            "large".parse::<Profile>().unwrap_err().to_string(),
+            "a profile is `static`, `small` or `tiny`"
+        );
+    }
+}
