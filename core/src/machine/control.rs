@@ -18,6 +18,10 @@ impl<R: Routes> Machine<R> {
             return self.drop_frame(Some(link), DropKind::Control, &frame, out);
         }
         match frame.handle {
+            Handle::HELLO if !R::HAS_CHILDREN => self.cut(link, "it said HELLO to a leaf", out),
+            Handle::ADD_ROUTE | Handle::ALLOCATE_ID if !R::HAS_CHILDREN => {
+                self.drop_frame(Some(link), DropKind::Route, &frame, out);
+            }
             Handle::HELLO => self.on_hello(link, &frame, out),
             Handle::SETUP => self.cut(link, "it sent SETUP to a context that is up", out),
             Handle::PING => self.on_ping(link, out),
@@ -91,6 +95,8 @@ impl<R: Routes> Machine<R> {
             steps.into_iter().partition(|step| matches!(step, Step::Lost(_)));
         for step in losses.into_iter().chain(rest) {
             match step {
+                // A leaf has nothing to tell and nobody below.
+                Step::Up(_) | Step::Down(..) | Step::Ids | Step::Cut(..) if !R::HAS_CHILDREN => {}
                 Step::Up(frame) => {
                     if let Some(up) = self.up {
                         self.send_route(up, &frame, &lost, out);
