@@ -47,6 +47,11 @@ impl Order {
         self.0.remove(&key)
     }
 
+    #[inline(never)]
+    fn first(&self) -> Option<(u128, usize)> {
+        self.0.first_key_value().map(|(key, at)| (*key, *at))
+    }
+
     /// The first key from `from` on.
     #[inline(never)]
     fn next(&self, from: u128) -> Option<(u128, usize)> {
@@ -114,7 +119,7 @@ impl<K: Key, V> Map<K, V> {
 
     /// Every entry, in the order of the keys.
     pub(super) fn iter(&self) -> impl Iterator<Item = (K, &V)> {
-        self.from(Some(0))
+        self.from(self.order.first().map(|(first, _)| first))
     }
 
     /// Every entry from `key` on.
@@ -223,7 +228,7 @@ impl<K: Key> Set<K> {
     }
 
     pub(super) fn first(&self) -> Option<K> {
-        self.iter().next()
+        self.0.order.first().map(|(bits, _)| K::unpack(bits))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = K> {
