@@ -246,10 +246,6 @@ impl Open {
         }
     }
 
-    fn name(&self) -> String {
-        self.to.name().to_owned()
-    }
-
     /// What an outcome of the machine means to the caller.
     fn judge(&self, outcome: Outcome) -> Result<Answer, CallError> {
         match outcome {
