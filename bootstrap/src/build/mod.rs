@@ -191,14 +191,12 @@ impl Recipe {
     /// A compiler, linker or library for one of the machines is not there, or cargo failed.
     pub fn build(&self, folder: impl AsRef<Path>) -> Result<PayloadSet, BuildError> {
         let folder = folder.as_ref();
+        let entries = self.wanted()?.into_iter().map(|machine| self.entry(machine));
+        let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
+        // Not before all is built: somebody else may add machines to it meanwhile.
         let mut set = PayloadSet::load(folder).unwrap_or_else(|_| PayloadSet::new(self.name.as_str()));
         set.advise(self.hint());
-        for machine in self.wanted()? {
-            let file = self.compile(machine)?;
-            let bytes = fs::read(&file).map_err(|error| BuildError::at(&file, &error))?;
-            let identity = identify::ask(&file, machine);
-            set.add(Entry::new(&self.name, Some(self.profile), identity, bytes)?);
-        }
+        entries.into_iter().for_each(|entry| set.add(entry));
         set.store(folder).map_err(|error| BuildError::at(folder, &error))?;
         Ok(set)
     }
@@ -273,6 +271,13 @@ impl Recipe {
     fn toolchain(&self, machine: Machine) -> Result<Toolchain, BuildError> {
         let impossible = |reason| BuildError::Impossible { profile: self.profile, machine, reason };
         Toolchain::find(self.profile, machine, &self.sysroots).map_err(impossible)
+    }
+
+    fn entry(&self, machine: Machine) -> Result<Entry, BuildError> {
+        let file = self.compile(machine)?;
+        let bytes = fs::read(&file).map_err(|error| BuildError::at(&file, &error))?;
+        let identity = identify::ask(&file, machine);
+        Ok(Entry::new(&self.name, Some(self.profile), identity, bytes)?)
     }
 
     fn wanted(&self) -> Result<Vec<Machine>, BuildError> {
