@@ -70,6 +70,16 @@ pub enum ConnectErrorKind {
         /// What the program was built for.
         program: Text,
     },
+    /// The set has no program for the far side.
+    #[error("it is a {host}, and the payload set has {has}; {hint}")]
+    NoPayload {
+        /// The system and the machine of the far side.
+        host: Text,
+        /// The machines that the set is for.
+        has: Text,
+        /// What the reader can do.
+        hint: Text,
+    },
     /// The far side may lack what must load the program.
     #[error(
         "{program} needs a loader and libraries of its own machine, and so runs there alone; build it static (`--target x86_64-unknown-linux-musl`, or RUSTFLAGS `-C target-feature=+crt-static`)"
@@ -239,6 +249,7 @@ impl ConnectErrorKind {
             Self::NotExecutable { .. } => "not_executable",
             Self::WrongFormat { .. } => "wrong_format",
             Self::WrongMachine { .. } => "wrong_machine",
+            Self::NoPayload { .. } => "no_payload",
             Self::NotStatic { .. } => "not_static",
             Self::NoLoader { .. } => "no_loader",
             Self::NoPlace { .. } => "no_place",
@@ -373,6 +384,10 @@ mod tests {
             (
                 ConnectErrorKind::WrongMachine { host: text(), program: text() },
                 "it is a TEXT, and the program is for TEXT; build it for that machine too",
+            ),
+            (
+                ConnectErrorKind::NoPayload { host: text(), has: text(), hint: text() },
+                "it is a TEXT, and the payload set has TEXT; TEXT",
             ),
             (
                 ConnectErrorKind::NotStatic { program: text() },

@@ -9,8 +9,6 @@ use std::{
 use crate::{
     CHILD_ARG, ConnectError, ConnectErrorKind, Phase, Plan, Prompter, Spawned, Transport,
     askpass::Askpass,
-    machine::Build,
-    payload::Program,
     spawn::{self, spawn},
     stage0::{Dialogue, Errand},
     talk::{Rules, Talk},
@@ -66,16 +64,16 @@ pub fn launch_asking(
     plan.check()?;
     let fail = |kind| ConnectError::new(plan, Phase::Spawn, kind);
     let from_system = |error: io::Error| fail(ConnectErrorKind::from_system(&error));
-    let program = plan.payload.program().map_err(fail)?;
-    if Build::of(program.bytes()).is_some_and(|build| build.needs_loader) {
+    let offer = plan.payload.offer().map_err(fail)?;
+    if offer.needs_loader() {
         return Err(fail(ConnectErrorKind::NotStatic { program: plan.payload.to_string().into() }));
     }
-    let errand = errand(plan, &program, transport).map_err(from_system)?;
+    let errand = errand(plan, transport).map_err(from_system)?;
     let askpass = askpass(transport, prompter).map_err(from_system)?;
     let env = askpass.as_ref().map(Askpass::env).unwrap_or_default();
     let spawned = spawn::start(plan, &env).map_err(fail)?;
-    let talk = Talk::new(spawned, Dialogue::new(program.clone(), errand), transport, askpass);
-    talk.hold(&Rules { plan, program: &program, deadline, limit, cancel, prompter })
+    let talk = Talk::new(spawned, Dialogue::new(offer, errand), transport, askpass);
+    talk.hold(&Rules { plan, deadline, limit, cancel, prompter })
 }
 
 /// The helper of an ssh client, without which nothing can be asked of us. If nothing is to be asked it may be missing.
@@ -87,14 +85,14 @@ fn askpass(transport: &Transport, prompter: Option<&dyn Prompter>) -> io::Result
     }
 }
 
-fn errand(plan: &Plan, program: &Program, transport: &Transport) -> io::Result<Errand> {
+fn errand(plan: &Plan, transport: &Transport) -> io::Result<Errand> {
     let mut bytes = [0; 16];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     let child = plan.payload.is_this_program().then(|| CHILD_ARG.to_owned());
     Ok(Errand {
         nonce: bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
         host: String::new(),
-        hash: program.hash().to_owned(),
+        hash: String::new(),
         args: child.into_iter().chain(transport.args.iter().cloned()).collect(),
         folders: transport.folders.clone(),
         keep: transport.keep,

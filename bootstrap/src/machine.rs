@@ -1,21 +1,42 @@
 //! Which machines there are: what a program is built for, and what a far side says that it is.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use elf::{ElfBytes, abi, endian::AnyEndian, file::Class};
+use serde::{Deserialize, Serialize};
 
-/// A kind of machine that programs are built for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Machine {
+/// A kind of machine that programs are built for: a processor, with Linux on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Machine {
+    /// 64-bit x86.
     X86_64,
+    /// 64-bit ARM.
     Aarch64,
-    Arm,
+    /// 32-bit ARM from version 7, with floating point.
+    Armv7,
+    /// 32-bit x86.
     I686,
+    /// 64-bit RISC-V.
     Riscv64,
 }
 
 impl Machine {
-    const ALL: [Self; 5] = [Self::X86_64, Self::Aarch64, Self::Arm, Self::I686, Self::Riscv64];
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::X86_64, Self::Aarch64, Self::Armv7, Self::I686, Self::Riscv64];
+
+    /// The machine that this program was built for; `None` if it is none of these.
+    #[must_use]
+    pub fn here() -> Option<Self> {
+        match std::env::consts::ARCH {
+            "x86_64" => Some(Self::X86_64),
+            "aarch64" => Some(Self::Aarch64),
+            "arm" => Some(Self::Armv7),
+            "x86" => Some(Self::I686),
+            "riscv64" => Some(Self::Riscv64),
+            _ => None,
+        }
+    }
 
     /// What `uname -m` calls it: a closed list, and exact, since it comes from the far side.
     pub(crate) fn of_uname(word: &str) -> Option<Self> {
@@ -26,16 +47,60 @@ impl Machine {
         match self {
             Self::X86_64 => &["x86_64", "amd64"],
             Self::Aarch64 => &["aarch64", "arm64"],
-            Self::Arm => &["armv7l", "armv8l"],
+            Self::Armv7 => &["armv7l", "armv8l"],
             Self::I686 => &["i686", "i586", "i486", "i386"],
             Self::Riscv64 => &["riscv64"],
+        }
+    }
+
+    /// The target of rustc for programs of musl.
+    pub(crate) const fn musl(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-unknown-linux-musl",
+            Self::Aarch64 => "aarch64-unknown-linux-musl",
+            Self::Armv7 => "armv7-unknown-linux-musleabihf",
+            Self::I686 => "i686-unknown-linux-musl",
+            Self::Riscv64 => "riscv64gc-unknown-linux-musl",
+        }
+    }
+
+    /// The folder in which Debian keeps the files of musl.
+    pub(crate) const fn musl_folder(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-linux-musl",
+            Self::Aarch64 => "aarch64-linux-musl",
+            Self::Armv7 => "arm-linux-musleabihf",
+            Self::I686 => "i386-linux-musl",
+            Self::Riscv64 => "riscv64-linux-musl",
+        }
+    }
+
+    /// The C compiler for it, by Debian's name.
+    pub(crate) const fn gcc(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-linux-gnu-gcc",
+            Self::Aarch64 => "aarch64-linux-gnu-gcc",
+            Self::Armv7 => "arm-linux-gnueabihf-gcc",
+            Self::I686 => "i686-linux-gnu-gcc",
+            Self::Riscv64 => "riscv64-linux-gnu-gcc",
+        }
+    }
+
+    /// What qemu calls it.
+    pub(crate) const fn emulator(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+            Self::Armv7 => "arm",
+            Self::I686 => "i386",
+            Self::Riscv64 => "riscv64",
         }
     }
 
     /// Whether a program for `other` may run there: a 64-bit kernel mostly runs 32-bit programs too, and has the
     /// last word.
     pub(crate) fn may_run(self, other: Self) -> bool {
-        self == other || matches!((self, other), (Self::X86_64, Self::I686) | (Self::Aarch64, Self::Arm))
+        self == other || matches!((self, other), (Self::X86_64, Self::I686) | (Self::Aarch64, Self::Armv7))
     }
 
     /// The number that memfd_create has there.
@@ -43,7 +108,7 @@ impl Machine {
         match self {
             Self::X86_64 => 319,
             Self::Aarch64 | Self::Riscv64 => 279,
-            Self::Arm => 385,
+            Self::Armv7 => 385,
             Self::I686 => 356,
         }
     }
@@ -51,9 +116,23 @@ impl Machine {
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.words().first().copied().unwrap_or_default())
+        f.pad(self.words().first().copied().unwrap_or_default())
     }
 }
+
+impl FromStr for Machine {
+    type Err = UnknownMachine;
+
+    /// Any name that `uname -m` has for it.
+    fn from_str(word: &str) -> Result<Self, UnknownMachine> {
+        Self::of_uname(word).ok_or(UnknownMachine)
+    }
+}
+
+/// No machine has this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a machine is `x86_64`, `aarch64`, `armv7l`, `i686` or `riscv64`, as `uname -m` says")]
+pub struct UnknownMachine;
 
 /// What the head of a program says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +150,7 @@ impl Build {
         let machine = match (file.ehdr.e_machine, file.ehdr.class) {
             (abi::EM_X86_64, Class::ELF64) => Some(Machine::X86_64),
             (abi::EM_AARCH64, Class::ELF64) => Some(Machine::Aarch64),
-            (abi::EM_ARM, Class::ELF32) => Some(Machine::Arm),
+            (abi::EM_ARM, Class::ELF32) => Some(Machine::Armv7),
             (abi::EM_386, Class::ELF32) => Some(Machine::I686),
             (abi::EM_RISCV, Class::ELF64) => Some(Machine::Riscv64),
             _ => None,

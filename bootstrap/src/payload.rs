@@ -15,7 +15,7 @@ use rustix::fs::{Access, access};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
-use crate::{ConnectErrorKind, Text, raw::Raw, sys};
+use crate::{ConnectErrorKind, Machine, PayloadSet, Text, machine::Build, raw::Raw, sys};
 
 /// The program that becomes the child. Cloning shares its bytes.
 ///
@@ -48,6 +48,41 @@ pub(crate) enum Source {
         name: String,
         hash: String,
     },
+    /// Whichever of them is for the machine where it is to run.
+    Set(PayloadSet),
+}
+
+/// What there is to send, before the far side has said what it is.
+#[derive(Clone, Debug)]
+pub(crate) enum Offer {
+    Program(Program),
+    Set(PayloadSet),
+}
+
+impl Offer {
+    /// What such a machine can run.
+    pub(crate) fn choose(&self, host: &str, machine: Option<Machine>) -> Result<Program, ConnectErrorKind> {
+        let program = match self {
+            Self::Set(set) => return set.choose(host, machine).cloned().map(Program::kept),
+            Self::Program(program) => program,
+        };
+        let build = Build::of(program.bytes()).and_then(|build| build.machine);
+        if matches!((machine, build), (Some(host), Some(program)) if host.may_run(program)) {
+            return Ok(program.clone());
+        }
+        let program =
+            build.map_or_else(|| "another machine".to_owned(), |machine| format!("Linux {machine}"));
+        Err(ConnectErrorKind::WrongMachine { host: host.into(), program: program.into() })
+    }
+
+    /// Whether one of them needs a loader, and so is for its own machine alone.
+    pub(crate) fn needs_loader(&self) -> bool {
+        let needs = |program: &Program| Build::of(program.bytes()).is_some_and(|build| build.needs_loader);
+        match self {
+            Self::Program(program) => needs(program),
+            Self::Set(set) => set.programs().any(needs),
+        }
+    }
 }
 
 impl Payload {
@@ -112,7 +147,7 @@ impl Payload {
         match &self.0 {
             Source::Bytes(program) => Some(program.hash()),
             Source::Sent { hash, .. } => Some(hash),
-            Source::ThisProgram | Source::File(_) => None,
+            Source::ThisProgram | Source::File(_) | Source::Set(_) => None,
         }
     }
 
@@ -136,7 +171,7 @@ impl Payload {
     pub fn size(&self) -> usize {
         match &self.0 {
             Source::Bytes(program) => program.bytes().len(),
-            Source::ThisProgram | Source::File(_) | Source::Sent { .. } => 0,
+            Source::ThisProgram | Source::File(_) | Source::Sent { .. } | Source::Set(_) => 0,
         }
     }
 
@@ -144,27 +179,25 @@ impl Payload {
         matches!(self.0, Source::ThisProgram)
     }
 
-    /// Its bytes, to be sent elsewhere; hashed and packed once for all connects that follow each other.
-    pub(crate) fn program(&self) -> Result<Program, ConnectErrorKind> {
-        self.read().map(Program::kept)
-    }
-
-    fn read(&self) -> Result<Program, ConnectErrorKind> {
+    /// What is sent elsewhere; hashed and packed once for all connects that follow each other.
+    pub(crate) fn offer(&self) -> Result<Offer, ConnectErrorKind> {
         let from = |path: &Path| {
             let bytes = fs::read(path).map_err(|error| ConnectErrorKind::from_exec(&error, path))?;
             let broken = |error: PayloadError| ConnectErrorKind::WrongFormat {
                 path: path.into(),
                 what: error.what().into(),
             };
-            Program::new(self.name().into_owned(), bytes.into()).map_err(broken)
+            let program = Program::new(self.name().into_owned(), bytes.into()).map_err(broken)?;
+            Ok(Offer::Program(program.kept()))
         };
         match &self.0 {
             Source::ThisProgram => {
                 from(&sys::this_program().map_err(|error| ConnectErrorKind::from_system(&error))?)
             }
             Source::File(path) => from(path),
-            Source::Bytes(program) => Ok(program.clone()),
+            Source::Bytes(program) => Ok(Offer::Program(program.clone().kept())),
             Source::Sent { .. } => Err(self.not_here()),
+            Source::Set(set) => Ok(Offer::Set(set.clone())),
         }
     }
 
@@ -180,6 +213,7 @@ impl Payload {
             Source::File(path) => path.file_name().unwrap_or_default().to_string_lossy(),
             Source::Bytes(program) => Cow::Borrowed(&program.0.name),
             Source::Sent { name, .. } => Cow::Borrowed(name),
+            Source::Set(set) => Cow::Borrowed(set.name()),
         }
     }
 }
@@ -195,6 +229,7 @@ impl fmt::Display for Payload {
             Source::Sent { name, hash } => {
                 write!(f, "{} (SHA-256 {})", Text::from(name.as_str()), Text::from(hash.as_str()))
             }
+            Source::Set(set) => set.fmt(f),
         }
     }
 }
@@ -371,9 +406,23 @@ pub enum PayloadError {
         /// What they look like.
         what: Text,
     },
+    /// A set is not one, or not whole.
+    #[error("{what}: not a payload set, or damaged; build it anew")]
+    BadSet {
+        /// Where it is, or what of it is wrong.
+        what: Text,
+    },
 }
 
 impl PayloadError {
+    /// The same of a set in this folder.
+    pub(crate) fn in_set(self, folder: &Path) -> Self {
+        match self {
+            Self::BadSet { what } => Self::BadSet { what: format!("{}: {what}", folder.display()).into() },
+            other => other,
+        }
+    }
+
     /// What the bytes are instead of a program.
     fn what(&self) -> &str {
         match self {
@@ -433,7 +482,7 @@ mod tests {
         let stand_in = payload.stand_in().unwrap();
         assert_eq!((stand_in.hash(), stand_in.size()), (payload.hash(), 0));
         assert!(stand_in.is_stand_in() && !payload.is_stand_in());
-        assert_eq!(stand_in.program().unwrap_err().code(), "not_found");
+        assert_eq!(stand_in.offer().unwrap_err().code(), "not_found");
         assert!(stand_in.stand_in().is_none() && Payload::this_program().stand_in().is_none());
     }
 }

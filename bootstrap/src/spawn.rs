@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{ConnectError, ConnectErrorKind, Phase, Plan, Process, payload::Source, place, sys};
+use crate::{ConnectError, ConnectErrorKind, Machine, Phase, Plan, Process, payload::Source, place, sys};
 
 /// The first argument of a program that was started by [`Payload::this_program`](crate::Payload::this_program): it
 /// tells the child not to be a second root.
@@ -85,6 +85,10 @@ pub(crate) fn start(plan: &Plan, env: &[(String, String)]) -> Result<Spawned, Co
         }
         (None, Source::Sent { .. }) => return Err(plan.payload.not_here()),
         (None, Source::Bytes(program)) => {
+            place::run(program, |path| theirs.run(path, |command| command.arg0(&shown)))?
+        }
+        (None, Source::Set(set)) => {
+            let program = set.choose("this machine", Machine::here())?;
             place::run(program, |path| theirs.run(path, |command| command.arg0(&shown)))?
         }
     };

@@ -20,7 +20,6 @@ use crate::{
     askpass::Askpass,
     explain,
     outgoing::{Outgoing, Piece},
-    payload::Program,
     prompt::Prompt,
     stage0::{Dialogue, Reply, known},
 };
@@ -51,7 +50,6 @@ pub(crate) struct Talk {
 /// What holds for all of a talk.
 pub(crate) struct Rules<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) program: &'a Program,
     pub(crate) deadline: Instant,
     /// How long that was at the beginning.
     pub(crate) limit: Duration,
@@ -145,7 +143,7 @@ impl Talk {
                 self.outgoing.write(&self.link);
             }
             if ready.link.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-                match self.read(rules.program)? {
+                match self.read()? {
                     Heard::More => {}
                     Heard::Running(said) => return Ok(Some(said)),
                     Heard::Closed => return Ok(None),
@@ -164,7 +162,7 @@ impl Talk {
         let transport = rules.plan.transport.as_ref().filter(is_deaf);
         let known = transport.and_then(|transport| known::recall(&transport.leader));
         if let Some(reply) = known.and_then(|host| self.dialogue.begin_with(host)) {
-            self.obey(reply, rules.program);
+            self.obey(reply);
         }
     }
 
@@ -201,7 +199,7 @@ impl Talk {
         outcome
     }
 
-    fn read(&mut self, program: &Program) -> Result<Heard, ConnectErrorKind> {
+    fn read(&mut self) -> Result<Heard, ConnectErrorKind> {
         let mut piece = [0; PIECE];
         let read = match (&self.link).read(&mut piece) {
             Ok(0) => return Ok(Heard::Closed),
@@ -216,22 +214,27 @@ impl Talk {
             match reply {
                 None => {}
                 Some(Reply::Running) => return Ok(Heard::Running(rest.to_vec())),
-                Some(reply) => self.obey(reply, program),
+                Some(reply) => self.obey(reply),
             }
         }
         Ok(Heard::More)
     }
 
-    fn obey(&mut self, reply: Reply, program: &Program) {
-        let program = |is_packed| Piece::Program { program: program.clone(), is_packed };
+    fn obey(&mut self, reply: Reply) {
         match reply {
             Reply::Running => {}
             Reply::Line(line) => self.say(Piece::Line(line)),
-            Reply::Program => self.say(program(false)),
+            Reply::Program => self.send_program(false),
             Reply::Place { line, is_packed } => {
                 self.say(Piece::Line(line));
-                self.say(program(is_packed));
+                self.send_program(is_packed);
             }
+        }
+    }
+
+    fn send_program(&mut self, is_packed: bool) {
+        if let Some(program) = self.dialogue.program().cloned() {
+            self.say(Piece::Program { program, is_packed });
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
     link::{Channel, Found, Link, LinkEnd, Ready},
     machine::{Event, Routes},
     shared::{Effects, Shared, Way},
-    sync::lock,
+    sync::{self, lock},
 };
 
 /// Bytes that are read from one link before the others have their turn, in bytes.
@@ -53,7 +53,7 @@ pub fn spawn<R: Routes + Send + 'static>(shared: &Arc<Shared<R>>) -> io::Result<
     let rounds = Rounds { shared: Arc::clone(shared) };
     // An error is one of the poller, which ends the broker and with it everything that waits.
     let body = move || drop(rounds.run());
-    let thread = thread::Builder::new().name("offshoot-broker".to_owned()).spawn(body)?;
+    let thread = sync::spawn("offshoot-broker", Box::new(body))?;
     Ok(Broker { thread })
 }
 

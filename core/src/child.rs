@@ -198,7 +198,7 @@ impl Boot {
             features: 0,
             role: self.role,
             pid: std::process::id(),
-            build: digest(entries.iter().map(|(name, _)| name)),
+            build: self.functions.build_id(),
         };
         let config = Config {
             me: setup.id,
@@ -206,6 +206,7 @@ impl Boot {
             role: self.role,
             one_way: setup.one_way,
             functions: entries,
+            build: self.functions.build_id(),
             limits: Limits {
                 body: setup.body_limit,
                 ping_ms: setup.ping_ms,
@@ -273,12 +274,6 @@ fn say(to: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
         bytes = bytes.get(written..).unwrap_or_default();
     }
     Ok(())
-}
-
-/// FNV-1a over the names, in the order of the table: two payloads with one digest serve the same functions.
-fn digest<'a>(names: impl Iterator<Item = &'a String>) -> u64 {
-    let bytes = names.flat_map(|name| name.bytes().chain([0]));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn refuse(refusal: &Refusal) -> ! {

@@ -5,7 +5,6 @@ use std::{
     io::Write as _,
     process,
     sync::{Arc, Condvar, Mutex},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -14,7 +13,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use crate::{
     machine::Routes,
     shared::Shared,
-    sync::{later, lock, rest},
+    sync::{self, later, lock, rest},
 };
 
 /// What a context that has lost its parent may take to end, with all that is below it.
@@ -125,7 +124,7 @@ impl Life {
             (hook.run)();
         };
         // Where no thread can be had, dropping the closure says that it is done.
-        drop(thread::Builder::new().name("offshoot-orphan".to_owned()).spawn(body));
+        drop(sync::spawn("offshoot-orphan", Box::new(body)));
     }
 
     /// When [`judge`](Self::judge) has something to do.

@@ -15,12 +15,16 @@ use crate::{
         ambient,
         carry::{self, Draft, Sealed},
     },
+    error::hex,
     machine::{CallKey, Incoming},
     node::Node,
     open::Open,
     sync::lock,
     wake::{Listener, Run},
 };
+
+/// What stands between a text and a build id.
+pub(crate) const BUILD: &str = "; build ";
 
 /// The arguments of a call, not read yet.
 pub(crate) struct Arguments<'a> {
@@ -62,14 +66,24 @@ pub(crate) fn run(node: &Arc<dyn Node>, functions: &Functions, incoming: Incomin
     };
     let Some(handler) = incoming.function.and_then(|index| functions.handler(index)) else {
         arguments.refuse();
-        return caller.answer(Reply::Failed(Failed::NoSuchFunction, incoming.name), answering);
+        let text = signed(incoming.name, functions);
+        return caller.answer(Reply::Failed(Failed::NoSuchFunction, text), answering);
     };
     let call = Call::new(node, incoming);
     let entered = call.enter();
     let reply = catch_unwind(AssertUnwindSafe(|| handler(&call, arguments)));
     drop(entered);
     let failed = |panic: Box<dyn Any + Send>| Reply::Failed(Failed::Panic, panic_text(&*panic));
-    caller.answer(reply.unwrap_or_else(failed), answering);
+    let reply = match reply.unwrap_or_else(failed) {
+        Reply::Failed(how @ Failed::Arguments, text) => Reply::Failed(how, signed(text, functions)),
+        reply => reply,
+    };
+    caller.answer(reply, answering);
+}
+
+/// The text of a failure that another build may explain, with ours behind it (protocol 6.2).
+fn signed(text: String, functions: &Functions) -> String {
+    text + BUILD + &hex(functions.build_id())
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {

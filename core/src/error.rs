@@ -1,6 +1,6 @@
 //! How calls and streams fail: who is to blame, where, and what the reader can do.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use offshoot_wire::ContextId;
 
@@ -35,13 +35,17 @@ pub enum CallError {
         message: String,
     },
     /// The program over there has no such function in its table.
-    #[error("{context} serves no function `{function}`; add it to the table of its program with `serve`")]
+    #[error(
+        "{context} serves no function `{function}` ({builds}); add it to the table of its program with `serve`"
+    )]
     #[non_exhaustive]
     NoSuchFunction {
         /// The function.
         function: &'static str,
         /// The name of the context that was asked.
         context: String,
+        /// The build ids of both programs: digests of their tables of functions.
+        builds: String,
     },
     /// The arguments cannot travel; nothing was sent.
     #[error("the arguments of {function} cannot be sent: {message}")]
@@ -62,7 +66,7 @@ pub enum CallError {
         function: &'static str,
         /// The name of the context that was called.
         context: String,
-        /// Why not.
+        /// Why not, and the build ids of both programs.
         message: String,
     },
     /// The function ran, and its result cannot travel.
@@ -86,7 +90,7 @@ pub enum CallError {
         function: &'static str,
         /// The name of the context that ran it.
         context: String,
-        /// Why not.
+        /// Why not, and the build ids of both programs.
         message: String,
     },
     /// A policy refused the call; it did not run.
@@ -219,6 +223,27 @@ impl CallError {
     }
 }
 
+/// The build ids of two programs that do not fit: each is a digest of the functions that the program serves, and of
+/// their types. They may differ, and mostly do; here they say which programs to look at.
+#[derive(Clone, Copy)]
+pub(crate) struct Builds {
+    pub(crate) ours: u64,
+    /// Nothing where it was not said, and the other is no child of this context.
+    pub(crate) theirs: Option<u64>,
+}
+
+impl fmt::Display for Builds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let theirs = self.theirs.map_or_else(|| "unknown".to_owned(), hex);
+        write!(f, "its build is {theirs}, ours {}", hex(self.ours))
+    }
+}
+
+/// A build id as people see it.
+pub(crate) fn hex(id: u64) -> String {
+    format!("{id:016x}")
+}
+
 /// What a reader wants to know of a call that did not end in a value.
 fn fate(progress: &Progress) -> &'static str {
     match progress {
@@ -349,8 +374,12 @@ mod tests {
                 "free in web1 panicked: why",
             ),
             (
-                CallError::NoSuchFunction { function, context: context() },
-                "web1 serves no function `free`; add it to the table of its program with `serve`",
+                CallError::NoSuchFunction {
+                    function,
+                    context: context(),
+                    builds: Builds { ours: 1, theirs: Some(2) }.to_string(),
+                },
+                "web1 serves no function `free` (its build is 0000000000000002, ours 0000000000000001); add it to the table of its program with `serve`",
             ),
             (
                 CallError::EncodeArguments { function, message: message() },

@@ -1,7 +1,7 @@
 //! The table of the functions that a program serves: what a peer may call is what is written there.
 
 use std::{
-    fmt,
+    any, fmt,
     panic::{RefUnwindSafe, UnwindSafe},
     sync::Arc,
 };
@@ -38,6 +38,8 @@ pub struct Functions {
 struct Entry {
     name: &'static str,
     policy: Policy,
+    /// The types of its argument and result, as the compiler writes them.
+    types: [&'static str; 2],
     handler: Handler,
 }
 
@@ -71,7 +73,8 @@ impl Functions {
             Ok(value) => handler(call, value).into_reply(call.node()),
             Err(message) => Reply::Failed(Failed::Arguments, message),
         };
-        self.with(Entry { name: function.name(), policy: who, handler: Arc::new(erased) })
+        let types = [any::type_name::<A>(), any::type_name::<R>()];
+        self.with(Entry { name: function.name(), policy: who, types, handler: Arc::new(erased) })
     }
 
     /// Both tables in one; of two entries of one name that of `other` holds.
@@ -89,6 +92,15 @@ impl Functions {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// A digest of the names and types, in the order of the table (FNV-1a): two programs with one digest serve the same.
+    #[must_use]
+    pub fn build_id(&self) -> u64 {
+        let words = self.entries.iter().flat_map(|entry| [entry.name, entry.types[0], entry.types[1]]);
+        let bytes = words.flat_map(|word| word.bytes().chain([0]));
+        bytes
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
     }
 
     fn with(mut self, entry: Entry) -> Self {

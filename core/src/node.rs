@@ -57,6 +57,8 @@ pub(crate) trait Node: Any + Send + Sync {
     fn ancestors(&self) -> &[ContextId];
     /// The name of a context as this one knows it, else its id in digits.
     fn name_of(&self, id: ContextId) -> String;
+    /// The build id of this context or a child of it.
+    fn build_of(&self, id: ContextId) -> Option<u64>;
     fn is_alive(&self, id: ContextId) -> bool;
     fn tick(&self, at: Instant) -> Tick;
     fn instant(&self, at: Tick) -> Instant;

@@ -12,6 +12,8 @@ use crate::{
     CallError, Context,
     caller::Chain,
     channel::{carry, half::Half},
+    dispatch,
+    error::Builds,
     lease::{self, Lease, wait_reading},
     machine::{Outcome, Outgoing, Progress, Unsent},
     node::{CallSink, Held, Then},
@@ -169,8 +171,7 @@ impl Open {
 
     /// The value of an answer did not decode.
     pub(crate) fn unreadable(&self, message: String) -> CallError {
-        let error = CallError::DecodeResult { function: self.function, context: self.name(), message };
-        self.about().noted(error)
+        self.about().noted(self.about().unreadable(message))
     }
 
     pub(crate) fn slot(&self) -> Option<Arc<Slot>> {
@@ -245,10 +246,6 @@ impl Open {
         }
     }
 
-    fn name(&self) -> String {
-        self.to.name().to_owned()
-    }
-
     /// What an outcome of the machine means to the caller.
     fn judge(&self, outcome: Outcome) -> Result<Answer, CallError> {
         match outcome {
@@ -263,8 +260,7 @@ impl Open {
     }
 
     fn read(&self, body: &Body) -> Result<Answer, CallError> {
-        let function = self.function;
-        let unreadable = |message| CallError::DecodeResult { function, context: self.name(), message };
+        let unreadable = |message| self.about().unreadable(message);
         let node = self.to.node();
         match codec::decode_prefix(body, node.body_limit()).map_err(|error| unreadable(error.to_string()))? {
             (ReplyHead::Value(ends), value_at) => {
@@ -299,6 +295,30 @@ impl About<'_> {
         }
     }
 
+    /// The text of a failure without the build id behind it, and both builds.
+    fn builds<'a>(&self, text: &'a str) -> (&'a str, Builds) {
+        let node = self.to.node();
+        let said = text
+            .rsplit_once(dispatch::BUILD)
+            .and_then(|(text, id)| Some((text, u64::from_str_radix(id, 16).ok()?)));
+        let ours = node.build_of(node.me()).unwrap_or_default();
+        let (text, theirs) =
+            said.map_or_else(|| (text, node.build_of(self.to.id())), |(text, id)| (text, Some(id)));
+        (text, Builds { ours, theirs })
+    }
+
+    fn unreadable(&self, message: String) -> CallError {
+        let (_, builds) = self.builds("");
+        let message = format!("{message} ({builds})");
+        CallError::DecodeResult { function: self.function, context: self.name(), message }
+    }
+
+    fn misread(&self, text: &str) -> CallError {
+        let (message, builds) = self.builds(text);
+        let message = format!("{message} ({builds})");
+        CallError::DecodeArguments { function: self.function, context: self.name(), message }
+    }
+
     fn timed_out(&self, progress: Progress) -> CallError {
         let after = self.deadline.map(|at| at.saturating_duration_since(self.since)).unwrap_or_default();
         // What lies between two looks at the clock is not worth telling.
@@ -322,7 +342,7 @@ impl About<'_> {
             DeadCode::Cancelled => CallError::Cancelled { function, context, progress },
             DeadCode::WouldWait => CallError::WouldWait { function, context },
             DeadCode::TooLate => self.timed_out(progress),
-            DeadCode::Malformed => CallError::DecodeArguments { function, context, message },
+            DeadCode::Malformed => self.misread(&message),
         }
     }
 
@@ -332,8 +352,11 @@ impl About<'_> {
         match how {
             Failed::Error => CallError::Failed { function, context, message },
             Failed::Panic => CallError::Panicked { function, context, message },
-            Failed::NoSuchFunction => CallError::NoSuchFunction { function, context },
-            Failed::Arguments => CallError::DecodeArguments { function, context, message },
+            Failed::NoSuchFunction => {
+                let (_, builds) = self.builds(&message);
+                CallError::NoSuchFunction { function, context, builds: builds.to_string() }
+            }
+            Failed::Arguments => self.misread(&message),
             Failed::Result => CallError::EncodeResult { function, context, message },
             Failed::Chain => self.after_failure(message),
         }

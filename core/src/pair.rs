@@ -145,6 +145,7 @@ impl Pair {
                     role: Role::Parent,
                     one_way: false,
                     functions: functions.entries().map(|(name, policy)| (name.to_owned(), policy)).collect(),
+                    build: functions.build_id(),
                     limits: limits.clone(),
                 },
                 Two { me, child: None },
@@ -381,6 +382,10 @@ impl Node for Place {
             CHILD => "child".to_owned(),
             id => id.to_string(),
         }
+    }
+
+    fn build_of(&self, id: ContextId) -> Option<u64> {
+        self.with(|party, _| party.machine.build_of(id))
     }
 
     fn is_alive(&self, id: ContextId) -> bool {

@@ -4,7 +4,6 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, OnceLock, Weak},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -14,7 +13,7 @@ use crate::{
     forward::{BUDGET, Record},
     machine::Unsent,
     node::Node,
-    sync::{lock, rest},
+    sync::{self, lock, rest},
     wake::Wake,
 };
 
@@ -151,7 +150,7 @@ impl Sink {
         self.changed.notify_all();
         if is_first {
             let sink = Arc::clone(self);
-            let started = thread::Builder::new().name("offshoot-sink".to_owned()).spawn(move || sink.run());
+            let started = sync::spawn("offshoot-sink", Box::new(move || sink.run()));
             if started.is_err() {
                 // The next entry tries again.
                 lock(&self.queue).is_started = false;

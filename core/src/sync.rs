@@ -2,7 +2,9 @@
 
 pub(crate) use std::sync::{Mutex, MutexGuard};
 use std::{
+    io,
     sync::{Condvar, PoisonError},
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -25,6 +27,11 @@ pub(crate) fn rest<'a, T>(
             condvar.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0
         }
     }
+}
+
+/// Starts a thread. Boxed, so that what a thread is started by is compiled once.
+pub(crate) fn spawn(name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(body)
 }
 
 /// The moment `wait` from now; a wait beyond what the clock can say is cut to a century.

@@ -1,8 +1,8 @@
 //! Worker threads: each takes the next call, in order of arrival, and runs it.
 
-use std::{io, sync::Arc, thread};
+use std::{io, sync::Arc};
 
-use crate::{Functions, dispatch, machine::Routes, shared::Shared};
+use crate::{Functions, dispatch, machine::Routes, shared::Shared, sync};
 
 /// Runs calls on this thread until the context ends.
 ///
@@ -36,7 +36,7 @@ pub fn spawn<R: Routes + Send + 'static>(
         let (shared, functions) = (Arc::clone(shared), functions.clone());
         // It ends by itself once the context does; a handler that never returns cannot be made to.
         let body = move || serve(&shared, &functions, worker);
-        drop(thread::Builder::new().name(format!("offshoot-worker-{worker}")).spawn(body)?);
+        drop(sync::spawn(&format!("offshoot-worker-{worker}"), Box::new(body))?);
     }
     Ok(())
 }

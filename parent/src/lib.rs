@@ -55,8 +55,9 @@ pub use connecting::Connecting;
 pub use context_ext::ContextExt;
 pub use hop::Hop;
 pub use offshoot_bootstrap::{
-    Chroot, ConnectError, ConnectErrorKind, Container, ExitReport, Image, Local, Method, Nspawn, Payload,
-    PayloadError, Phase, Plan, Prompter, Query, Secret, Srun, Ssh, Sudo, Transport, Wrapped,
+    Chroot, ConnectError, ConnectErrorKind, Container, ExitReport, Image, Local, Machine, Method, Nspawn,
+    Payload, PayloadError, PayloadSet, Phase, Plan, Prompter, Query, Secret, Srun, Ssh, Sudo, Transport,
+    Wrapped, embed,
 };
 pub use offshoot_core::wire::Blob;
 pub use offshoot_core::{
@@ -74,7 +75,7 @@ pub mod prelude {
     pub use crate::{
         Blob, Call, CallError, Caller, Chroot, ConnectError, ConnectErrorKind, Connecting, Container,
         Context, ContextExt, ContextId, Function, Functions, Hop, Image, Local, Lost, Message, Method,
-        Nspawn, Outcome, Payload, Pending, Policy, Progress, Prompter, Query, Receiver, RecvError, Router,
-        Secret, Select, SendError, Sender, Shutdown, Srun, Ssh, Sudo, Tree, Wrapped,
+        Nspawn, Outcome, Payload, PayloadSet, Pending, Policy, Progress, Prompter, Query, Receiver,
+        RecvError, Router, Secret, Select, SendError, Sender, Shutdown, Srun, Ssh, Sudo, Tree, Wrapped,
     };
 }

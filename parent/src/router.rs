@@ -274,6 +274,7 @@ impl RouterBuilder {
             role: Role::Parent,
             one_way: self.one_way,
             functions: internal::policies(&self.functions),
+            build: self.functions.build_id(),
             limits: self.limits,
         };
         let nursery = Arc::new(Nursery::new(inherited, recorder, self.prompter));

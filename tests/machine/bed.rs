@@ -217,7 +217,8 @@ impl Bed {
 
 fn context(id: ContextId, ancestors: Vec<ContextId>, limits: Limits, table: Table) -> Context {
     let functions = vec![("any".into(), Policy::Anyone), ("ours".into(), Policy::Parents)];
-    let config = Config { me: id, ancestors, role: Role::Parent, one_way: false, functions, limits };
+    let config =
+        Config { me: id, ancestors, role: Role::Parent, one_way: false, functions, build: 0, limits };
     let mut machine = Machine::new(config, table);
     machine.set_workers(1);
     Context { machine, out: Actions::new(), done: Vec::new() }

@@ -257,10 +257,12 @@ fn input_a_function_that_is_not_served_is_named_with_its_context() {
     const MISSING: Function<(), ()> = Function::new("missing");
     let router = root();
     let leaf = router.connect(leaf("leaf")).unwrap();
-    assert_eq!(
-        text(leaf.call(MISSING, ())),
-        "leaf serves no function `missing`; add it to the table of its program with `serve`"
-    );
+    let error = text(leaf.call(MISSING, ()));
+    let (before, rest) = error.split_once(" (").unwrap();
+    assert_eq!(before, "leaf serves no function `missing`");
+    let (builds, rest) = rest.split_once("); ").unwrap();
+    assert_eq!(rest, "add it to the table of its program with `serve`");
+    assert_eq!(builds_in(&error).map(str::len), [16; 2], "{builds}");
     // To grant what is not there says so too.
     let error = text(leaf.grant(MISSING, &router.here()));
     assert!(error.contains("missing"), "{error}");
@@ -275,12 +277,21 @@ fn input_arguments_of_another_type_are_told_apart_from_a_failure() {
     assert!(matches!(error, CallError::DecodeArguments { .. }));
     let error = error.to_string();
     assert!(error.starts_with("leaf cannot read the arguments of add: "), "{error}");
+    let builds = builds_in(&error);
     assert!(error.ends_with("; build both programs against the same constant"), "{error}");
     let error = leaf.call(ADD_TO_TEXT, (1, 2)).unwrap_err();
     assert!(matches!(error, CallError::DecodeResult { .. }));
     let error = error.to_string();
     assert!(error.starts_with("the result of add from leaf cannot be read: "), "{error}");
     assert!(error.ends_with("; build both programs against the same constant"), "{error}");
+    assert_eq!(builds_in(&error), builds, "whichever side could not read");
+}
+
+/// The build ids of the other side and of ours.
+fn builds_in(error: &str) -> [&str; 2] {
+    let (_, builds) = error.split_once("(its build is ").unwrap();
+    let (theirs, rest) = builds.split_once(", ours ").unwrap();
+    [theirs, rest.split_once(')').unwrap().0]
 }
 
 fn input_what_cannot_be_encoded_says_how_it_could() {

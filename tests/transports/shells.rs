@@ -9,7 +9,7 @@ use std::{
 use offshoot_parent::{Phase, prelude::*};
 use offshoot_tests::real::eventually;
 
-use crate::far::{ADD, Missing, as_root, payload, program, shell_named_sh};
+use crate::far::{ADD, Missing, as_root, payload, program, shell_named_sh, static_program};
 
 crate::tests![
     a_program_runs_by_every_shell_that_may_be_called_sh,
@@ -25,6 +25,7 @@ crate::tests![
     nothing_is_left_wherever_the_stream_is_cut,
     what_comes_before_and_between_is_no_obstacle,
     a_program_for_another_machine_is_not_sent,
+    of_a_set_the_program_for_the_far_machine_is_sent,
     a_far_side_that_says_nothing_is_given_up_at_the_deadline,
     a_connect_that_is_under_way_ends_with_the_tree,
     many_connects_go_on_side_by_side,
@@ -275,6 +276,32 @@ fn a_program_for_another_machine_is_not_sent() -> Result<(), Missing> {
     // One that must be loaded there is not even tried.
     let error = fails(by(&["env", &path], &Payload::file("/bin/ls").unwrap()));
     assert_eq!(error.code(), "not_static", "{error}");
+    Ok(())
+}
+
+fn of_a_set_the_program_for_the_far_machine_is_sent() -> Result<(), Missing> {
+    let here = static_program("leaf")?;
+    // The same for a machine that it is not for: its head says so.
+    let mut elsewhere = here.clone();
+    elsewhere[18..20].copy_from_slice(if here[18] == 183 { &[62, 0] } else { &[183, 0] });
+    let set = PayloadSet::new("leaf").with(elsewhere).and_then(|set| set.with(here)).unwrap();
+    assert_eq!(set.entries().len(), 2);
+    works(sh(&set.clone().into()));
+    let router = Router::new().unwrap();
+    let child = router.connect(Local::new(set.clone().into())).unwrap();
+    assert_eq!(child.call(ADD, (2, 3)).unwrap(), 5);
+
+    let tools = tempfile::tempdir().unwrap();
+    let uname = tools.path().join("uname");
+    fs::write(&uname, "#!/bin/sh\necho Linux riscv64\n").unwrap();
+    crate::far::run(&["chmod", "+x", uname.to_str().unwrap()]);
+    let path = format!("PATH={}:/usr/bin:/bin", tools.path().display());
+    let error = fails(by(&["env", &path], &set.into()));
+    assert_eq!(error.code(), "no_payload", "{error}");
+    assert!(
+        error.to_string().contains("it is a Linux riscv64, and the payload set has x86_64, aarch64; "),
+        "{error}"
+    );
     Ok(())
 }
 

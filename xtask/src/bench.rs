@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     instructions,
-    payload::{self, Children, Profile},
+    payload::{self, Children, Progress},
     run,
     workspace::Workspace,
 };
@@ -60,7 +60,7 @@ pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
     for (flag, file) in ["--leaf", "--hop"].into_iter().zip(payload::build_children(workspace, &children)?) {
         bench.arg(flag).arg(file);
     }
-    let built = payload::build(workspace, Profile::Static, &["leaf"], run::pass_through)?;
+    let built = payload::build(workspace, &["leaf"], Progress::Shown)?;
     let leaf = built.first().context("there is no reference leaf")?;
     bench.arg("--reference").arg(payload::path(workspace, leaf.name));
     bench.args(["--gzip", &leaf.gzip.to_string()]);

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::{
-    payload::{self, Profile},
+    payload::{self, Progress},
     run,
     workspace::Workspace,
 };
@@ -51,7 +51,7 @@ pub(crate) struct Flags {
 }
 
 pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
-    let mut demo = prepare(workspace, run::pass_through)?;
+    let mut demo = prepare(workspace, Progress::Shown)?;
     demo.args(flags.json.then_some("--json"));
     for (flag, host) in [("--ssh", &flags.ssh), ("--via", &flags.via)] {
         demo.args(host.iter().flat_map(|host| [flag, host]));
@@ -93,7 +93,7 @@ struct Event {
 
 /// What the demo prints that is run without a terminal.
 fn printed(workspace: &Workspace, flag: Option<&str>) -> Result<String> {
-    let mut demo = prepare(workspace, run::quietly)?;
+    let mut demo = prepare(workspace, Progress::Silent)?;
     let captured = run::capture(demo.args(flag))?;
     if !captured.success {
         bail!("{}", captured.text);
@@ -102,12 +102,12 @@ fn printed(workspace: &Workspace, flag: Option<&str>) -> Result<String> {
     Ok(printed.to_owned())
 }
 
-/// Builds what the demo needs, and the command that runs it; `run` runs cargo.
-pub(crate) fn prepare(workspace: &Workspace, run: fn(&mut Command) -> Result<()>) -> Result<Command> {
+/// Builds what the demo needs, and the command that runs it.
+pub(crate) fn prepare(workspace: &Workspace, progress: Progress) -> Result<Command> {
     if !exists(workspace) {
         bail!("there is no demo yet: {PACKAGE} has no program `{PROGRAM}`");
     }
-    let built = payload::build(workspace, Profile::Static, &payload::DEMO, run)?;
+    let built = payload::build(workspace, &payload::DEMO, progress)?;
     let mut demo = Command::new(workspace.target_dir().join("debug").join(PROGRAM));
     demo.current_dir(workspace.root());
     for (flag, name) in ["--leaf", "--hop"].into_iter().zip(payload::DEMO) {
@@ -116,7 +116,8 @@ pub(crate) fn prepare(workspace: &Workspace, run: fn(&mut Command) -> Result<()>
         }
         demo.arg(flag).arg(payload::path(workspace, name));
     }
-    run(run::cargo(workspace.root()).args(["build", "--package", PACKAGE, "--bin", PROGRAM]))
+    progress
+        .run(run::cargo(workspace.root()).args(["build", "--package", PACKAGE, "--bin", PROGRAM]))
         .context("cannot build the demo")?;
     Ok(demo)
 }

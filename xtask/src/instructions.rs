@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
-    payload::{self, Profile},
+    payload::{self, Progress},
     run,
     workspace::Workspace,
 };
@@ -54,7 +54,7 @@ pub(crate) fn main(workspace: &Workspace) -> Result<ExitCode> {
     if let Err(why) = have_valgrind() {
         bail!("{why}");
     }
-    let counts = count(workspace, run::pass_through)?;
+    let counts = count(workspace, Progress::Shown)?;
     let table = table(&counts);
     print!("{table}");
     let page = workspace.root().join(PAGE);
@@ -70,7 +70,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Verdict> {
     if let Err(why) = have_valgrind() {
         return Ok(Verdict::Impossible(why));
     }
-    let counts = count(workspace, run::quietly)?;
+    let counts = count(workspace, Progress::Silent)?;
     let text = run::read(&workspace.root().join(PAGE))?;
     let (_, kept, _) = split(&text)?;
     compare(&counts, kept)
@@ -136,11 +136,11 @@ fn have_valgrind() -> Result<(), String> {
     }
 }
 
-fn count(workspace: &Workspace, run: fn(&mut Command) -> Result<()>) -> Result<Vec<Count>> {
-    payload::build(workspace, Profile::Static, &payload::REFERENCE, run)?;
+fn count(workspace: &Workspace, progress: Progress) -> Result<Vec<Count>> {
+    payload::build(workspace, &payload::REFERENCE, progress)?;
     let [leaf, hop] = payload::REFERENCE.map(|name| payload::path(workspace, name).display().to_string());
     let mut build = run::cargo(workspace.root());
-    run(build.args(["build", "--release", "--package", "offshoot-tests", "--bin", PROGRAM]))?;
+    progress.run(build.args(["build", "--release", "--package", "offshoot-tests", "--bin", PROGRAM]))?;
     let program = workspace.target_dir().join("release").join(PROGRAM);
     let each = |words: &[&str]| -> Result<Each> {
         let (once, twice) = (callgrind(&program, words, TIMES)?, callgrind(&program, words, 2 * TIMES)?);

@@ -11,7 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("offshoot-core", &["offshoot-wire", "offshoot-latch"]),
     ("offshoot-bootstrap", &["offshoot-wire"]),
     ("offshoot-parent", &["offshoot-core", "offshoot-bootstrap"]),
-    ("xtask", &[]),
+    ("xtask", &["offshoot-bootstrap"]),
 ];
 const ABOVE_ALL: &str = "offshoot-tests";
 const LEAF: &str = "offshoot-core";

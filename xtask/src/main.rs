@@ -3,7 +3,6 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
 
 mod bench;
-mod bloat;
 mod demo;
 mod deny;
 mod far_sides;
@@ -14,6 +13,7 @@ mod payload;
 mod readme;
 mod run;
 mod suites;
+mod systems;
 mod test;
 mod tidy;
 mod workspace;

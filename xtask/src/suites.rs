@@ -12,8 +12,8 @@ use crate::{
     instructions::{self, Verdict},
     layers,
     libtest::{Skip, Tally},
-    payload::{self, Profile},
-    run, tidy,
+    payload::{self, Progress},
+    run, systems, tidy,
     workspace::{Package, Workspace},
 };
 
@@ -46,9 +46,10 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Suite<'_>> {
     let root = workspace.root();
     let mut suites = vec![
         suite("fmt", "every file is formatted", move || {
-            // The bench is no member: `--all` does not see it.
-            let bench = format!("fmt --check --manifest-path {}/Cargo.toml", bench::FOLDER);
-            programs([cargo(root, "fmt --all --check"), cargo(root, &bench)])
+            // What is no member is not seen by `--all`.
+            let others = [bench::FOLDER, payload::EMBED]
+                .map(|folder| cargo(root, &format!("fmt --check --manifest-path {folder}/Cargo.toml")));
+            programs([cargo(root, "fmt --all --check")].into_iter().chain(others))
         }),
         suite("layers", "our crates depend on each other as designed, and a leaf stays a leaf", move || {
             Ok(Outcome::of_problems(&layers::check(workspace)?))
@@ -75,11 +76,15 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Suite<'_>> {
     suites.push(suite("msrv", "the oldest supported compiler takes the crates for others", move || {
         msrv(workspace)
     }));
+    suites.push(suite("systems", "the crates for others compile for macOS and FreeBSD", move || {
+        match systems::checks(workspace) {
+            Ok(checks) => programs(checks),
+            Err(reason) => Ok(Outcome::skipped("macOS and FreeBSD", reason)),
+        }
+    }));
     if payload::exist(workspace) {
-        suites.push(suite("payload", "the payload programs build", move || {
-            let built = payload::build(workspace, Profile::Static, &payload::REFERENCE, run::quietly)?;
-            let sizes: Vec<String> = built.iter().map(payload::Built::in_short).collect();
-            Ok(Outcome { output: payload::table(&built), ..Outcome::success() }.noting(sizes.join(", ")))
+        suites.push(suite("payload", "the payload programs build, run, and have not grown", move || {
+            sized(workspace)
         }));
     }
     if instructions::are_kept(workspace) {
@@ -134,7 +139,7 @@ fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
         suite(&target.name, about, || {
             if target.name == TRANSPORTS {
                 far_sides::install();
-                payload::build(workspace, Profile::Static, &payload::REFERENCE, run::quietly)?;
+                payload::build(workspace, &payload::REFERENCE, Progress::Silent)?;
             }
             tests([workspace_test(workspace.root(), &format!("--test {}", target.name))])
         })
@@ -193,6 +198,19 @@ fn msrv(workspace: &Workspace) -> Result<Outcome> {
         command.args(["--package", &member.name]);
     }
     programs([command])
+}
+
+/// Builds payloads in every profile that can be had, and compares their sizes with those that are kept.
+fn sized(workspace: &Workspace) -> Result<Outcome> {
+    let report = payload::check(workspace)?;
+    let embedded = payload::embedded(workspace)?;
+    let skip = |reason: &String| Skip { name: "a profile of payloads".to_owned(), reason: reason.clone() };
+    let tally = Tally {
+        passed: usize::from(embedded.success) + usize::from(!report.has_grown),
+        failed: usize::from(!embedded.success) + usize::from(report.has_grown),
+        skipped: report.skipped.iter().map(skip).collect(),
+    };
+    Ok(Outcome { tally, output: report.text + &embedded.text, note: Some(report.note) })
 }
 
 /// Compares instruction counts with those that are kept.

@@ -13,8 +13,6 @@ use crate::run;
 
 /// The workspace as cargo resolved it for this machine.
 pub(crate) struct Workspace {
-    /// The triple of this machine, as rustc writes it.
-    pub(crate) host: String,
     metadata: Metadata,
 }
 
@@ -95,7 +93,7 @@ impl Workspace {
         command.args(["metadata", "--format-version", "1", "--filter-platform", &host]);
         let metadata = serde_json::from_str(&run::output(&mut command)?)
             .context("`cargo metadata` printed something unexpected")?;
-        Ok(Self { host, metadata })
+        Ok(Self { metadata })
     }
 
     /// The folder of the workspace's manifest.

@@ -4,7 +4,10 @@ use super::{
     answer::{Answer, Answers, Host},
     words::{Errand, Interpreter},
 };
-use crate::{ConnectErrorKind, Phase, machine::Build, payload::Program};
+use crate::{
+    ConnectErrorKind, Phase,
+    payload::{Offer, Program},
+};
 
 /// What is to be written next.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,7 +25,9 @@ pub(crate) enum Reply {
 /// One dialogue. It is told what comes from the far side and says what is to be written there.
 #[derive(Debug)]
 pub(crate) struct Dialogue {
-    program: Program,
+    offer: Offer,
+    /// What is sent of the offer; nothing before the far side has said what it is.
+    program: Option<Program>,
     errand: Errand,
     answers: Answers,
     host: Option<Host>,
@@ -54,10 +59,11 @@ enum State {
 }
 
 impl Dialogue {
-    /// A dialogue by which `program` is to run. What the far side is is not known yet.
-    pub(crate) fn new(program: Program, errand: Errand) -> Self {
+    /// A dialogue by which what is offered is to run. What the far side is is not known yet.
+    pub(crate) fn new(offer: Offer, errand: Errand) -> Self {
         Self {
-            program,
+            offer,
+            program: None,
             errand,
             answers: Answers::default(),
             host: None,
@@ -84,6 +90,15 @@ impl Dialogue {
         let (taken, answer) = self.answers.push(bytes);
         let reply = answer.map(|answer| self.answer(&answer)).transpose()?.flatten();
         Ok((taken, reply))
+    }
+
+    /// What is sent of the offer, once something was begun.
+    pub(crate) const fn program(&self) -> Option<&Program> {
+        self.program.as_ref()
+    }
+
+    fn size(&self, is_packed: bool) -> usize {
+        self.program().map_or(0, |program| program.sent(is_packed).len())
     }
 
     /// What came and was no answer.
@@ -141,17 +156,13 @@ impl Dialogue {
     }
 
     fn greet(&mut self, host: Host) -> Result<Option<Reply>, ConnectErrorKind> {
-        let build = Build::of(self.program.bytes()).and_then(|build| build.machine);
-        let fits = matches!((host.machine, build), (Some(host), Some(program)) if host.may_run(program));
-        if !fits {
-            let program =
-                build.map_or_else(|| "another machine".to_owned(), |machine| format!("Linux {machine}"));
-            return Err(ConnectErrorKind::WrongMachine { host: host.uname.into(), program: program.into() });
-        }
+        let program = self.offer.choose(&host.uname, host.machine)?;
         let is_begun = self.state != State::Silent;
         if is_begun && self.host.as_ref() == Some(&host) {
             return Ok(None);
         }
+        program.hash().clone_into(&mut self.errand.hash);
+        self.program = Some(program);
         self.errand.host.clone_from(&host.uname);
         // What has stayed somewhere is not believed without its hash.
         let may_have_it = self.errand.cache && host.has("sha256sum");
@@ -173,7 +184,7 @@ impl Dialogue {
     fn place(&mut self) -> Reply {
         let is_packed = self.host.as_ref().is_some_and(|host| host.has("gunzip"));
         self.state = State::Placing;
-        let size = self.program.sent(is_packed).len();
+        let size = self.size(is_packed);
         Reply::Place { line: self.errand.place(size, is_packed, &self.failed), is_packed }
     }
 
@@ -198,7 +209,7 @@ impl Dialogue {
         });
         let (Some(machine), Some(interpreter)) = (machine, interpreter) else { return Err(self.no_place()) };
         self.state = State::InMemory;
-        Ok(Reply::Line(self.errand.memory(self.program.bytes().len(), machine, interpreter)))
+        Ok(Reply::Line(self.errand.memory(self.size(false), machine, interpreter)))
     }
 
     fn no_place(&self) -> ConnectErrorKind {
@@ -215,13 +226,13 @@ mod tests {
         let errand = Errand {
             nonce: "ab".into(),
             host: String::new(),
-            hash: program.hash().to_owned(),
+            hash: String::new(),
             args: Vec::new(),
             folders: Vec::new(),
             keep: false,
             cache: false,
         };
-        Dialogue::new(program, errand)
+        Dialogue::new(Offer::Program(program), errand)
     }
 
     fn here() -> String {

@@ -79,7 +79,7 @@ impl<R: Routes> Machine<R> {
         let link = self.way_to(call.respondent);
         if let Some(entry) = link.and_then(|link| self.link_mut(link)) {
             let flow = FlowKey::new(me, call.respondent, call.to);
-            entry.outbox.take_out_of(flow, |queued| queued.frame.reply_to == ReplyTo::Handle(handle));
+            entry.outbox.take_out_of(flow, &|queued| queued.frame.reply_to == ReplyTo::Handle(handle));
         }
         if call.progress == Progress::NotSent {
             self.handles.remove(handle);

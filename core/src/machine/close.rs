@@ -41,7 +41,7 @@ impl<R: Routes> Machine<R> {
         let me = self.config.me;
         let starved = self
             .link_mut(link)
-            .map(|l| l.outbox.take_starved(|key| key.src == me && key.dst == dst))
+            .map(|l| l.outbox.take_starved(&|key| key.src == me && key.dst == dst))
             .unwrap_or_default();
         for queued in starved {
             self.end_unsent(queued, out);
@@ -117,8 +117,8 @@ impl<R: Routes> Machine<R> {
     /// The broker ends: every call and stream ends now, and handlers that run see that nobody waits for them.
     pub fn stop(&mut self, out: &mut Actions) {
         self.closing = true;
-        self.lose_callers(|_| true, out);
-        for handle in self.handles.all(|_| true) {
+        self.lose_callers(&|_| true, out);
+        for handle in self.handles.all(&|_| true) {
             match self.handles.get(handle) {
                 Some(Entry::Call(_)) => self.end_call(handle, Outcome::Stopped, out),
                 Some(Entry::Stream(_)) => self.finish_stream(handle, Ended::Stopped, out),
@@ -129,7 +129,7 @@ impl<R: Routes> Machine<R> {
                 None => {}
             }
         }
-        for dst in std::mem::take(&mut self.waiting_room) {
+        for dst in std::mem::take(&mut self.waiting_room).iter() {
             out.push(Action::Room(dst));
         }
         out.push(Action::Ids);

@@ -1,7 +1,5 @@
 //! Control frames: between neighbours, and those that travel from end to end.
 
-use std::collections::BTreeSet;
-
 use offshoot_wire::{
     AddRoute, AllocateId, ContextId, Credit, DeadCode, DelRoute, Frame, Handle, Hello, Rebind, ReplyTo, Role,
     Shutdown, VERSION, Window, codec,
@@ -10,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Action, Actions, DropKind, FlowKey, LinkEnd, LinkKey, Machine, RouteFrame, Routes, Side, Step, Timer,
-    credit::Earned, deliver::window_of, parts::CONTROL_BUDGET,
+    credit::Earned, deliver::window_of, map::Set, parts::CONTROL_BUDGET,
 };
 
 impl<R: Routes> Machine<R> {
@@ -20,6 +18,10 @@ impl<R: Routes> Machine<R> {
             return self.drop_frame(Some(link), DropKind::Control, &frame, out);
         }
         match frame.handle {
+            Handle::HELLO if !R::HAS_CHILDREN => self.cut(link, "it said HELLO to a leaf", out),
+            Handle::ADD_ROUTE | Handle::ALLOCATE_ID if !R::HAS_CHILDREN => {
+                self.drop_frame(Some(link), DropKind::Route, &frame, out);
+            }
             Handle::HELLO => self.on_hello(link, &frame, out),
             Handle::SETUP => self.cut(link, "it sent SETUP to a context that is up", out),
             Handle::PING => self.on_ping(link, out),
@@ -47,6 +49,9 @@ impl<R: Routes> Machine<R> {
             return self.cut(link, "it said HELLO twice", out);
         };
         *role = Some(hello.role);
+        if let Some(entry) = self.link_mut(link) {
+            entry.build = Some(hello.build);
+        }
         self.routes.set_role(link, hello.role);
         self.watch_silence(link);
         out.push(Action::Up(link, hello));
@@ -84,12 +89,14 @@ impl<R: Routes> Machine<R> {
 
     /// Does what the routing table wants done.
     pub(super) fn carry_out(&mut self, steps: Vec<Step>, out: &mut Actions) {
-        let lost: BTreeSet<ContextId> = steps.iter().flat_map(lost_by).copied().collect();
+        let lost: Set<ContextId> = steps.iter().flat_map(lost_by).copied().collect();
         // What a loss ends here may still send something, and the news of the loss leaves behind that.
         let (losses, rest): (Vec<Step>, Vec<Step>) =
             steps.into_iter().partition(|step| matches!(step, Step::Lost(_)));
         for step in losses.into_iter().chain(rest) {
             match step {
+                // A leaf has nothing to tell and nobody below.
+                Step::Up(_) | Step::Down(..) | Step::Ids | Step::Cut(..) if !R::HAS_CHILDREN => {}
                 Step::Up(frame) => {
                     if let Some(up) = self.up {
                         self.send_route(up, &frame, &lost, out);
@@ -105,18 +112,12 @@ impl<R: Routes> Machine<R> {
     }
 
     /// Rule 10: news of a loss leaves behind the frames of the lost that were queued before it.
-    fn send_route(
-        &mut self,
-        link: LinkKey,
-        frame: &RouteFrame,
-        lost: &BTreeSet<ContextId>,
-        out: &mut Actions,
-    ) {
+    fn send_route(&mut self, link: LinkKey, frame: &RouteFrame, lost: &Set<ContextId>, out: &mut Actions) {
         match frame {
             RouteFrame::Add(body) => self.send_control(link, Handle::ADD_ROUTE, body, out),
             RouteFrame::Ids(body) => self.send_control(link, Handle::ALLOCATE_ID, body, out),
             RouteFrame::Del(body) => {
-                self.send_control_behind(link, Handle::DEL_ROUTE, body, |key| lost.contains(&key.src), out);
+                self.send_control_behind(link, Handle::DEL_ROUTE, body, &|key| lost.contains(&key.src), out);
             }
         }
     }
@@ -128,7 +129,7 @@ impl<R: Routes> Machine<R> {
         body: &T,
         out: &mut Actions,
     ) {
-        self.send_control_behind(link, handle, body, |_| false, out);
+        self.send_control_behind(link, handle, body, &|_| false, out);
     }
 
     fn send_control_behind<T: Serialize>(
@@ -136,7 +137,7 @@ impl<R: Routes> Machine<R> {
         link: LinkKey,
         handle: Handle,
         body: &T,
-        behind: impl Fn(&FlowKey) -> bool,
+        behind: &dyn Fn(&FlowKey) -> bool,
         out: &mut Actions,
     ) {
         let Ok(body) = codec::encode(body) else { return };
@@ -155,14 +156,14 @@ impl<R: Routes> Machine<R> {
     ) {
         let Ok(body) = codec::encode(body) else { return };
         let frame = self.own_frame(dst, handle, ReplyTo::Nobody, body.into());
-        self.queue_control(link, frame, |_| false, out);
+        self.queue_control(link, frame, &|_| false, out);
     }
 
     fn queue_control(
         &mut self,
         link: LinkKey,
         frame: Frame,
-        behind: impl Fn(&FlowKey) -> bool,
+        behind: &dyn Fn(&FlowKey) -> bool,
         out: &mut Actions,
     ) {
         let (control, news) = (self.config.limits.control as usize, self.config.limits.news as usize);
@@ -188,7 +189,7 @@ impl<R: Routes> Machine<R> {
             self.remember_passing(to, rebind.holder);
             if self.up == Some(from) && self.refusal(rebind.holder).is_some() {
                 // The news of that loss have passed before, and the home did not need them then.
-                self.queue_control(to, frame.clone(), |_| false, out);
+                self.queue_control(to, frame.clone(), &|_| false, out);
                 let text = format!("context {} is gone", rebind.holder);
                 return self.send_dead(frame.dst, rebind.holder, rebind.handle, DeadCode::Gone, text, out);
             }
@@ -200,7 +201,7 @@ impl<R: Routes> Machine<R> {
             return self.cut(from, "it sends more control frames than can be passed on", out);
         }
         if frame.handle != Handle::SHUTDOWN {
-            return self.queue_control(to, frame, |_| false, out);
+            return self.queue_control(to, frame, &|_| false, out);
         }
         // Only an order that the child will obey starts the clock by which it must be gone.
         let left =
@@ -214,7 +215,7 @@ impl<R: Routes> Machine<R> {
     /// SHUTDOWN leaves behind what its source has queued for that context (rule 10).
     pub(super) fn queue_shutdown(&mut self, link: LinkKey, frame: Frame, left_ms: u32, out: &mut Actions) {
         let (src, dst) = (frame.src, frame.dst);
-        self.queue_control(link, frame, |key| key.src == src && key.dst == dst, out);
+        self.queue_control(link, frame, &|key| key.src == src && key.dst == dst, out);
         if link.peer == dst {
             self.expect_end(link, left_ms);
         }
@@ -252,7 +253,7 @@ impl<R: Routes> Machine<R> {
 
     fn queue_credit(&mut self, link: LinkKey, frame: Frame, out: &mut Actions) {
         if !self.merge_credit(link, &frame) {
-            self.queue_control(link, frame, |_| false, out);
+            self.queue_control(link, frame, &|_| false, out);
         }
     }
 

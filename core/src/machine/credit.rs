@@ -3,18 +3,16 @@
 //! A window is an account between a source and a destination: one for calls, one for replies, one for each stream. It
 //! starts small and is raised by the destination while it is used, out of one budget.
 
-use std::collections::BTreeMap;
-
 use offshoot_wire::{ContextId, Handle, Window};
 
-use super::{Received, limits::Limits};
+use super::{Received, limits::Limits, map::Map};
 
 /// Both sides of every account of this context.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Credits {
     /// What is left of windows that we use; one that is not here is untouched.
-    sending: BTreeMap<(ContextId, Window), Sending>,
-    receiving: BTreeMap<(ContextId, Window), Receiving>,
+    sending: Map<(ContextId, Window), Sending>,
+    receiving: Map<(ContextId, Window), Receiving>,
     start: u32,
     max: u32,
     smallest_chunk: usize,
@@ -50,8 +48,8 @@ struct Receiving {
 impl Credits {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            sending: BTreeMap::new(),
-            receiving: BTreeMap::new(),
+            sending: Map::new(),
+            receiving: Map::new(),
             start: limits.window_start,
             max: limits.window_max.max(limits.window_start),
             smallest_chunk: (limits.window_start as usize / 16).max(1),
@@ -73,7 +71,7 @@ impl Credits {
     /// Bytes have left.
     pub(super) fn spend(&mut self, dst: ContextId, window: Window, by: Option<Handle>, bytes: usize) {
         let new = Sending { left: self.start, by, dissolving: false };
-        let account = self.sending.entry((dst, window)).or_insert_with(|| new.clone());
+        let account = self.sending.or_insert_with((dst, window), || new.clone());
         if account.by != by {
             *account = new;
         }
@@ -100,7 +98,7 @@ impl Credits {
     /// Bytes have come; `false` if their source had no credit for them.
     pub(super) fn charge(&mut self, src: ContextId, window: Window, cost: usize) -> bool {
         let start = self.start;
-        let account = self.receiving.entry((src, window)).or_insert_with(|| Receiving::new(start));
+        let account = self.receiving.or_insert_with((src, window), || Receiving::new(start));
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
         match account.used.checked_add(cost).filter(|used| *used <= account.size) {
             Some(used) => {
@@ -170,11 +168,11 @@ impl Credits {
     }
 
     /// Contexts are gone: their windows go.
-    pub(super) fn forget(&mut self, gone: impl Fn(ContextId) -> bool) {
-        self.sending.retain(|(dst, _), _| !gone(*dst));
+    pub(super) fn forget(&mut self, gone: &dyn Fn(ContextId) -> bool) {
+        self.sending.retain(|(dst, _), _| !gone(dst));
         let (start, mut back) = (self.start, 0);
         self.receiving.retain(|(src, _), account| {
-            let keep = !gone(*src);
+            let keep = !gone(src);
             if !keep {
                 back += u64::from(account.size.saturating_sub(start));
             }
@@ -188,25 +186,25 @@ impl Credits {
     pub(super) fn dissolve(&mut self, dst: ContextId) {
         let start = self.start;
         self.sending.retain(|(to, _), account| {
-            account.dissolving |= *to == dst;
-            *to != dst || account.left < start
+            account.dissolving |= to == dst;
+            to != dst || account.left < start
         });
-        self.receiving.retain(|(src, _), _| *src != dst);
+        self.receiving.retain(|(src, _), _| src != dst);
     }
 
     /// Everyone with whom there is an account.
     pub(super) fn correspondents(&self) -> impl Iterator<Item = ContextId> + '_ {
-        self.sending.keys().chain(self.receiving.keys()).map(|(id, _)| *id)
+        self.sending.keys().chain(self.receiving.keys()).map(|(id, _)| id)
     }
 
     /// Every account that we use: for invariants.
     pub(super) fn sending(&self) -> impl Iterator<Item = (ContextId, Window, u32)> + '_ {
-        self.sending.iter().map(|((dst, window), account)| (*dst, *window, account.left))
+        self.sending.iter().map(|((dst, window), account)| (dst, window, account.left))
     }
 
     /// Every account that others use here: for invariants.
     pub(super) fn receiving(&self) -> impl Iterator<Item = Received> + '_ {
-        let received = |(&(src, window), account): (&(ContextId, Window), &Receiving)| Received {
+        let received = |((src, window), account): ((ContextId, Window), &Receiving)| Received {
             src,
             window,
             size: account.size,

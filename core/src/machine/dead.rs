@@ -148,13 +148,13 @@ impl<R: Routes> Machine<R> {
         let is_last = self.handles.in_flight(respondent) == 0;
         // Other calls to it may still wait for what is given back of its windows.
         if nobody && is_last && code == DeadCode::Gone {
-            self.credits.forget(|id| id == respondent);
+            self.credits.forget(&|id| id == respondent);
         } else if nobody {
             self.credits.dissolve(respondent);
         }
         if nobody && is_last {
             // There is nobody whose loss will be told: nobody waits for it.
-            self.end_watches(|id| id == respondent, &text, out);
+            self.end_watches(&|id| id == respondent, &text, out);
         }
     }
 

@@ -1,10 +1,8 @@
 //! The mailboxes that this context has given out: who may write to them, and when they are free again (rule 4).
 
-use std::collections::BTreeMap;
-
 use offshoot_wire::{ContextId, End, Frame, Handle};
 
-use super::{CallKey, Progress, Tick, slots::Slots, streams::Stream};
+use super::{CallKey, Progress, Tick, map::Map, slots::Slots, streams::Stream};
 
 /// A call of ours that awaits its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,13 +31,13 @@ pub(super) enum Entry {
 pub(super) struct Handles {
     entries: Slots<Entry>,
     /// Calls in flight to each context, those given up included.
-    in_flight: BTreeMap<ContextId, u32>,
+    in_flight: Map<ContextId, u32>,
 }
 
 impl Handles {
     pub(super) fn insert(&mut self, entry: Entry) -> Handle {
         if let Entry::Call(call) = &entry {
-            *self.in_flight.entry(call.respondent).or_default() += 1;
+            *self.in_flight.or_default(call.respondent) += 1;
         }
         let slot = u32::try_from(self.entries.insert(entry)).unwrap_or(u32::MAX);
         Handle::new(Handle::FIRST_ALLOCATED.saturating_add(slot))
@@ -115,7 +113,7 @@ impl Handles {
     }
 
     /// All handles that `pick` wants.
-    pub(super) fn all(&self, pick: impl Fn(&Entry) -> bool) -> Vec<Handle> {
+    pub(super) fn all(&self, pick: &dyn Fn(&Entry) -> bool) -> Vec<Handle> {
         self.entries
             .iter()
             .filter(|(_, entry)| pick(entry))

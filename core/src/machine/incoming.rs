@@ -1,6 +1,6 @@
 //! Calls to us: queued in arrival order, refused where they may not or cannot run, answered once (rules 11 and 14).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use offshoot_wire::{
     Body, CallHead, CallId, ContextId, DeadCode, End, Failed, Frame, Handle, ReplyHead, ReplyTo, Window,
@@ -9,7 +9,11 @@ use offshoot_wire::{
 
 use super::{
     Action, Actions, CallKey, DropKind, Incoming, LinkKey, Machine, Queued, Routes, Tick, Timer,
-    deliver::Whole, parts::CONTROL_BUDGET, policy::read_grant, slots::Slots,
+    deliver::Whole,
+    map::{Map, Set},
+    parts::CONTROL_BUDGET,
+    policy::read_grant,
+    slots::Slots,
 };
 
 /// The longest list of waiting calls that a call carries; beyond it only deadlines end what waits in a circle.
@@ -23,9 +27,9 @@ pub(super) struct Desk {
     /// What each worker holds.
     workers: Vec<Option<CallKey>>,
     /// Calls that somebody waits for, by caller and reply handle.
-    by_id: BTreeMap<CallId, usize>,
+    by_id: Map<CallId, usize>,
     /// Chains that have failed, and with what.
-    chains: BTreeMap<(ContextId, u32), String>,
+    chains: Map<(ContextId, u32), String>,
     serial: u32,
 }
 
@@ -112,13 +116,13 @@ impl Desk {
     }
 
     /// Forgets the chains of contexts that are gone.
-    pub(super) fn forget_chains(&mut self, gone: impl Fn(ContextId) -> bool) {
-        self.chains.retain(|(src, _), _| !gone(*src));
+    pub(super) fn forget_chains(&mut self, gone: &dyn Fn(ContextId) -> bool) {
+        self.chains.retain(|(src, _), _| !gone(src));
     }
 
     /// Who has called and is not answered yet, or has a failed chain here.
-    pub(super) fn callers(&self) -> BTreeSet<ContextId> {
-        self.calls.iter().map(|(_, call)| call.src).chain(self.chains.keys().map(|(src, _)| *src)).collect()
+    pub(super) fn callers(&self) -> Set<ContextId> {
+        self.calls.iter().map(|(_, call)| call.src).chain(self.chains.keys().map(|(src, _)| src)).collect()
     }
 
     /// Calls, failed chains: for invariants.
@@ -366,9 +370,9 @@ impl<R: Routes> Machine<R> {
     /// Remembers the first error of a chain; later calls of it fail with that.
     fn fail_chain(&mut self, src: ContextId, chain: Option<u32>, text: &str) {
         let Some(chain) = chain else { return };
-        let of_source = self.desk.chains.range((src, 0)..=(src, u32::MAX)).count();
+        let of_source = self.desk.chains.iter_from((src, 0)).take_while(|((of, _), _)| *of == src).count();
         if of_source < self.config.limits.failed_chains as usize {
-            self.desk.chains.entry((src, chain)).or_insert_with(|| text.to_owned());
+            self.desk.chains.or_insert_with((src, chain), || text.to_owned());
         }
     }
 
@@ -516,7 +520,7 @@ impl<R: Routes> Machine<R> {
     }
 
     /// The callers in `gone` are lost: their calls are called off, and nobody is answered.
-    pub(super) fn lose_callers(&mut self, gone: impl Fn(ContextId) -> bool, out: &mut Actions) {
+    pub(super) fn lose_callers(&mut self, gone: &dyn Fn(ContextId) -> bool, out: &mut Actions) {
         let slots: Vec<usize> =
             self.desk.calls.iter().filter(|(_, call)| gone(call.src)).map(|(slot, _)| slot).collect();
         for slot in slots {

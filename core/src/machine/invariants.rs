@@ -81,9 +81,7 @@ impl<R: Routes> Machine<R> {
     /// Every context that some state here is about, the routing table apart.
     #[must_use]
     pub fn remembers(&self) -> BTreeSet<ContextId> {
-        let mut ids = self.correspondents();
-        ids.extend(&self.waiting_room);
-        ids
+        self.correspondents().iter().chain(self.waiting_room.iter()).collect()
     }
 
     /// Whether a control frame is the next to leave by a link: one waits, and not behind data (rule 10).
@@ -95,6 +93,11 @@ impl<R: Routes> Machine<R> {
     /// How many frames were dropped for this reason, on all links that are up.
     #[must_use]
     pub fn dropped(&self, kind: DropKind) -> u64 {
-        self.links.iter().filter_map(|(_, link)| link.drops.get(&kind)).sum()
+        self.links
+            .iter()
+            .flat_map(|(_, link)| &link.drops)
+            .filter(|(of, _)| *of == kind)
+            .map(|(_, count)| count)
+            .sum()
     }
 }

@@ -1,7 +1,5 @@
 //! What the machine knows of a link: who is there, what waits for it, and how long it has been silent.
 
-use std::collections::BTreeMap;
-
 use offshoot_wire::{ContextId, Role};
 
 use super::{DropKind, Tick, outbox::Outbox};
@@ -12,7 +10,9 @@ pub(super) struct Link {
     pub(super) peer: ContextId,
     pub(super) end: LinkEnd,
     pub(super) outbox: Outbox,
-    pub(super) drops: BTreeMap<DropKind, u64>,
+    /// The build id that it said in its HELLO.
+    pub(super) build: Option<u64>,
+    pub(super) drops: Vec<(DropKind, u64)>,
     /// Bytes of frames that came by this link and wait for the uplink.
     pub(super) booked: u64,
     /// It is not read because of them.
@@ -47,13 +47,26 @@ impl Link {
             peer,
             end,
             outbox: Outbox::default(),
-            drops: BTreeMap::new(),
+            build: None,
+            drops: Vec::new(),
             booked: 0,
             paused: false,
             heard: now,
             pings: 0,
             cut: false,
         }
+    }
+
+    /// Counts a dropped frame; tells how many of its kind there were.
+    pub(super) fn count_drop(&mut self, kind: DropKind) -> u64 {
+        let at = self.drops.binary_search_by_key(&kind, |(kind, _)| *kind).unwrap_or_else(|at| {
+            self.drops.insert(at, (kind, 0));
+            at
+        });
+        self.drops.get_mut(at).map_or(0, |(_, count)| {
+            *count = count.saturating_add(1);
+            *count
+        })
     }
 
     pub(super) const fn is_up(&self) -> bool {

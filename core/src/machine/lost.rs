@@ -1,11 +1,10 @@
 //! What a loss ends (rule 6): calls, streams, bodies in the making, grants, windows; nothing about the dead stays.
 
-use std::collections::BTreeSet;
-
 use offshoot_wire::{ContextId, DelRoute};
 
 use super::{
     Action, Actions, Ended, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes, handles::Entry,
+    map::Set,
 };
 
 impl<R: Routes> Machine<R> {
@@ -44,7 +43,7 @@ impl<R: Routes> Machine<R> {
 
     /// What waited for a link that is gone.
     fn take_unsent(&mut self, link: LinkKey) -> Vec<Queued> {
-        self.link_mut(link).map(|l| l.outbox.take_out(|_| true, |_| true)).unwrap_or_default()
+        self.link_mut(link).map(|l| l.outbox.take_out(&|_| true, &|_| true)).unwrap_or_default()
     }
 
     /// A frame of somebody else will never leave: its source learns it. Our own are ended by the loss itself.
@@ -66,24 +65,24 @@ impl<R: Routes> Machine<R> {
 
     /// The contexts of `del` are gone: everything here that waits for one of them ends.
     pub(super) fn lose(&mut self, del: DelRoute, out: &mut Actions) {
-        let lost: BTreeSet<ContextId> = del.ids.iter().copied().collect();
-        self.lose_all(|id| lost.contains(&id), &del, out);
+        let lost: Set<ContextId> = del.ids.iter().copied().collect();
+        self.lose_all(&|id| lost.contains(&id), &del, out);
         out.push(Action::Lost { ids: del.ids, name: del.name, reason: del.reason });
     }
 
     /// The parent is gone, and with it all that is not below this context.
     fn lose_everything_above(&mut self, parent: ContextId, reason: &str, out: &mut Actions) {
         let del = DelRoute { ids: vec![parent], top: parent, name: String::new(), reason: reason.to_owned() };
-        let above: BTreeSet<ContextId> = self
+        let above: Set<ContextId> = self
             .correspondents()
-            .into_iter()
+            .iter()
             .filter(|id| !matches!(self.routes.owner(*id), Owner::Me | Owner::Child(_)))
             .collect();
-        self.lose_all(|id| id == parent || above.contains(&id), &del, out);
+        self.lose_all(&|id| id == parent || above.contains(&id), &del, out);
     }
 
     /// Every context that some state here is about.
-    pub(super) fn correspondents(&self) -> BTreeSet<ContextId> {
+    pub(super) fn correspondents(&self) -> Set<ContextId> {
         let mut ids = self.desk.callers();
         ids.extend(self.grants.holders());
         ids.extend(self.parts.sources());
@@ -92,12 +91,12 @@ impl<R: Routes> Machine<R> {
         ids
     }
 
-    fn lose_all(&mut self, gone: impl Fn(ContextId) -> bool + Copy, del: &DelRoute, out: &mut Actions) {
+    fn lose_all(&mut self, gone: &dyn Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {
         let why = lost_text(del);
         for link in self.link_keys() {
             if let Some(entry) = self.link_mut(link) {
                 // What others sent to the lost is answered where it is met next; here it only takes room.
-                let unsent = entry.outbox.take_out(|key| gone(key.dst), |_| true);
+                let unsent = entry.outbox.take_out(&|key| gone(key.dst), &|_| true);
                 for queued in unsent {
                     if let Some(from) = queued.from {
                         self.unbook(from, queued.weight(), out);
@@ -112,17 +111,17 @@ impl<R: Routes> Machine<R> {
         self.lose_callers(gone, out);
         self.grants.forget(gone);
         self.waiting_room.retain(|id| {
-            let keep = !gone(*id);
+            let keep = !gone(id);
             if !keep {
-                out.push(Action::Room(*id));
+                out.push(Action::Room(id));
             }
             keep
         });
         self.credits.forget(gone);
     }
 
-    fn end_calls_to(&mut self, gone: impl Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {
-        let calls = self.handles.all(|entry| matches!(entry, Entry::Call(call) if gone(call.respondent)));
+    fn end_calls_to(&mut self, gone: &dyn Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {
+        let calls = self.handles.all(&|entry| matches!(entry, Entry::Call(call) if gone(call.respondent)));
         for handle in calls {
             let progress = self.progress(handle);
             self.end_call(handle, lost(del, progress), out);
@@ -131,16 +130,16 @@ impl<R: Routes> Machine<R> {
     }
 
     /// Whoever watches one of those that are gone is told.
-    pub(super) fn end_watches(&mut self, gone: impl Fn(ContextId) -> bool, reason: &str, out: &mut Actions) {
-        for handle in self.handles.all(|entry| matches!(entry, Entry::Watch(of) if gone(*of))) {
+    pub(super) fn end_watches(&mut self, gone: &dyn Fn(ContextId) -> bool, reason: &str, out: &mut Actions) {
+        for handle in self.handles.all(&|entry| matches!(entry, Entry::Watch(of) if gone(*of))) {
             self.handles.remove(handle);
             out.push(Action::Watched { handle, reason: reason.to_owned() });
         }
     }
 
-    fn end_streams_with(&mut self, gone: impl Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {
+    fn end_streams_with(&mut self, gone: &dyn Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {
         let handles =
-            self.handles.all(|entry| matches!(entry, Entry::Stream(s) if s.peer.is_some_and(&gone)));
+            self.handles.all(&|entry| matches!(entry, Entry::Stream(s) if s.peer.is_some_and(gone)));
         for handle in handles {
             self.finish_stream(handle, Ended::Lost(lost_text(del)), out);
         }

@@ -17,6 +17,7 @@ mod invariants;
 mod limits;
 mod link;
 mod lost;
+mod map;
 mod outbox;
 mod parts;
 mod policy;
@@ -28,8 +29,6 @@ mod streams;
 mod tests;
 mod timers;
 mod types;
-
-use std::collections::BTreeSet;
 
 use offshoot_wire::{Body, ContextId, Frame, Handle, Hello, ReplyTo, Window};
 
@@ -44,6 +43,7 @@ use credit::Credits;
 use handles::Handles;
 use incoming::Desk;
 use link::{Link, LinkEnd};
+use map::Set;
 use outbox::{FlowKey, Queued};
 use parts::Parts;
 use policy::Grants;
@@ -67,7 +67,7 @@ pub struct Machine<R> {
     closing: bool,
     next_chain: u32,
     /// Destinations that somebody waits to send to without an answer.
-    waiting_room: BTreeSet<ContextId>,
+    waiting_room: Set<ContextId>,
 }
 
 impl<R: Routes> Machine<R> {
@@ -87,7 +87,7 @@ impl<R: Routes> Machine<R> {
             timers: Timers::default(),
             closing: false,
             next_chain: 0,
-            waiting_room: BTreeSet::new(),
+            waiting_room: Set::new(),
         }
     }
 
@@ -209,6 +209,15 @@ impl<R: Routes> Machine<R> {
             .collect()
     }
 
+    /// The build id of a context, if it is a child of this one that has said it, or this one itself.
+    #[must_use]
+    pub fn build_of(&self, id: ContextId) -> Option<u64> {
+        if id == self.config.me {
+            return Some(self.config.build);
+        }
+        self.links.iter().find(|(_, link)| link.peer == id).and_then(|(_, link)| link.build)
+    }
+
     fn link(&self, key: LinkKey) -> Option<&Link> {
         self.links.get(key.slot).filter(|link| link.peer == key.peer)
     }
@@ -226,9 +235,7 @@ impl<R: Routes> Machine<R> {
     /// Counts a dropped frame, and tells of the first of its kind on the link.
     fn drop_frame(&mut self, link: Option<LinkKey>, kind: DropKind, frame: &Frame, out: &mut Actions) {
         let Some((link, entry)) = link.and_then(|key| Some((key, self.link_mut(key)?))) else { return };
-        let count = entry.drops.entry(kind).or_insert(0);
-        *count = count.saturating_add(1);
-        if *count == 1 {
+        if entry.count_drop(kind) == 1 {
             out.push(Action::Note(Note { link, kind, src: frame.src, dst: frame.dst, handle: frame.handle }));
         }
     }

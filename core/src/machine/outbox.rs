@@ -4,11 +4,15 @@
 //! handle of one destination, and keeps its order. Bodies of our own are queued whole and cut when they leave, under
 //! the credit of their window; frames of others pass whole.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use offshoot_wire::{ContextId, FRAME_COST, Frame, Handle, MAX_CHUNK, MAX_WHOLE, Part, ReplyTo, Window};
 
-use super::{LinkKey, credit::Credits};
+use super::{
+    LinkKey,
+    credit::Credits,
+    map::{Key, Map, pair, part},
+};
 
 /// What keeps its order: frames of one source to one handle of one destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +36,17 @@ impl FlowKey {
             handle => handle,
         };
         Self { src, dst, handle }
+    }
+}
+
+impl Key for FlowKey {
+    fn pack(self) -> u128 {
+        u128::from(self.src.number()) << 64 | pair(self.dst.number(), self.handle.number())
+    }
+
+    fn unpack(bits: u128) -> Self {
+        let [src, dst] = [64, 32].map(|shift| ContextId::new(part(bits, shift)));
+        Self { src, dst, handle: Handle::new(part(bits, 0)) }
     }
 }
 
@@ -74,7 +89,7 @@ impl Queued {
 struct Control {
     frame: Frame,
     /// How many frames of which flows must have left before.
-    behind: BTreeMap<FlowKey, usize>,
+    behind: Map<FlowKey, usize>,
 }
 
 /// What left by a pull.
@@ -104,7 +119,7 @@ pub(super) struct Outbox {
     control_bytes: usize,
     /// What of it tells of losses: it has a room of its own, since a large subtree may go at once.
     news_bytes: usize,
-    flows: BTreeMap<FlowKey, Flow>,
+    flows: Map<FlowKey, Flow>,
     /// Flows that have not sent anything yet, in the order in which they came. They have every second turn, so that a
     /// small call passes a bulk stream, and a crowd of new flows does not stop an old one.
     fresh: VecDeque<FlowKey>,
@@ -113,9 +128,9 @@ pub(super) struct Outbox {
     /// The last turn went to a fresh flow.
     was_fresh: bool,
     /// Flows whose first frame waits for credit.
-    starved: BTreeMap<(ContextId, Window), VecDeque<FlowKey>>,
+    starved: Map<(ContextId, Window), VecDeque<FlowKey>>,
     bytes: u64,
-    by_destination: BTreeMap<ContextId, u64>,
+    by_destination: Map<ContextId, u64>,
 }
 
 impl Outbox {
@@ -163,7 +178,7 @@ impl Outbox {
     pub(super) fn push(&mut self, queued: Queued) {
         self.weigh(&queued);
         let key = FlowKey::of(&queued.frame);
-        let flow = self.flows.entry(key).or_default();
+        let flow = self.flows.or_default(key);
         if flow.queue.is_empty() {
             self.fresh.push_back(key);
         }
@@ -181,7 +196,7 @@ impl Outbox {
                 *count += 1;
             }
         }
-        let flow = self.flows.entry(key).or_default();
+        let flow = self.flows.or_default(key);
         flow.cost += queued.frame.cost();
         flow.queue.push_front(queued);
         if flow.queue.len() == 1 {
@@ -199,7 +214,7 @@ impl Outbox {
     fn weigh(&mut self, queued: &Queued) {
         let weight = queued.weight();
         self.bytes += weight;
-        *self.by_destination.entry(queued.frame.dst).or_default() += weight;
+        *self.by_destination.or_default(queued.frame.dst) += weight;
     }
 
     fn unweigh(&mut self, queued: &Queued) {
@@ -215,17 +230,17 @@ impl Outbox {
 
     /// Queues a control frame. It leaves in front of all data but what is queued now in flows that `behind` picks. News
     /// of a loss leave behind earlier ones too: a later loss can take with it what these are about.
-    pub(super) fn push_control(&mut self, frame: Frame, behind: impl Fn(&FlowKey) -> bool) {
-        let mut behind: BTreeMap<_, _> = self
+    pub(super) fn push_control(&mut self, frame: Frame, behind: &dyn Fn(&FlowKey) -> bool) {
+        let mut behind: Map<_, _> = self
             .flows
             .iter()
             .filter(|(key, flow)| flow.starved.is_none() && behind(key))
-            .map(|(key, flow)| (*key, flow.queue.len()))
+            .map(|(key, flow)| (key, flow.queue.len()))
             .collect();
         if frame.handle == Handle::DEL_ROUTE {
             for earlier in self.control.iter().filter(|control| control.frame.handle == Handle::DEL_ROUTE) {
-                for (key, count) in &earlier.behind {
-                    let held = behind.entry(*key).or_insert(0);
+                for (key, count) in earlier.behind.iter() {
+                    let held = behind.or_default(key);
                     *held = (*held).max(*count);
                 }
             }
@@ -329,7 +344,7 @@ impl Outbox {
         let Some(flow) = self.flows.get_mut(&key) else { return };
         let Some(window) = flow.queue.front().and_then(|head| head.window) else { return };
         flow.starved = Some(window);
-        self.starved.entry((key.dst, window)).or_default().push_back(key);
+        self.starved.or_default((key.dst, window)).push_back(key);
         self.come_nearer(key, usize::MAX);
     }
 
@@ -364,21 +379,29 @@ impl Outbox {
     /// Takes out of the flows that `flows` names all frames that `pick` wants, wherever they stand.
     pub(super) fn take_out(
         &mut self,
-        flows: impl Fn(&FlowKey) -> bool,
-        pick: impl Fn(&Queued) -> bool,
+        flows: &dyn Fn(&FlowKey) -> bool,
+        pick: &dyn Fn(&Queued) -> bool,
     ) -> Vec<Queued> {
-        let keys: Vec<FlowKey> = self.flows.keys().filter(|key| flows(key)).copied().collect();
-        keys.into_iter().flat_map(|key| self.take_out_of(key, &pick)).collect()
+        let keys: Vec<FlowKey> = self.flows.keys().filter(|key| flows(key)).collect();
+        self.take_out_of_all(&keys, pick)
     }
 
     /// Takes out the flows that `flows` names among those that wait for credit.
-    pub(super) fn take_starved(&mut self, flows: impl Fn(&FlowKey) -> bool) -> Vec<Queued> {
+    pub(super) fn take_starved(&mut self, flows: &dyn Fn(&FlowKey) -> bool) -> Vec<Queued> {
         let keys: Vec<FlowKey> = self.starved.values().flatten().filter(|key| flows(key)).copied().collect();
-        keys.into_iter().flat_map(|key| self.take_out_of(key, |_| true)).collect()
+        self.take_out_of_all(&keys, &|_| true)
+    }
+
+    fn take_out_of_all(&mut self, keys: &[FlowKey], pick: &dyn Fn(&Queued) -> bool) -> Vec<Queued> {
+        let mut out = Vec::new();
+        for key in keys {
+            out.append(&mut self.take_out_of(*key, pick));
+        }
+        out
     }
 
     /// Takes out of one flow all frames that `pick` wants.
-    pub(super) fn take_out_of(&mut self, key: FlowKey, pick: impl Fn(&Queued) -> bool) -> Vec<Queued> {
+    pub(super) fn take_out_of(&mut self, key: FlowKey, pick: &dyn Fn(&Queued) -> bool) -> Vec<Queued> {
         let Some(flow) = self.flows.get_mut(&key) else { return Vec::new() };
         let (mut places, mut out, mut keep) = (Vec::new(), Vec::new(), VecDeque::new());
         for (place, queued) in flow.queue.drain(..).enumerate() {
@@ -413,7 +436,7 @@ impl Outbox {
         let first =
             self.flows.get(&key).and_then(|flow| flow.queue.iter().find(|queued| queued.window.is_some()));
         if first.is_some_and(|queued| queued.sent > 0 && queued.frame.reply_to == reply_to) {
-            self.take_out_of(key, |queued| queued.sent > 0);
+            self.take_out_of(key, &|queued| queued.sent > 0);
         }
     }
 

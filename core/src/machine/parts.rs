@@ -1,10 +1,8 @@
 //! Bodies in the making (rules 9 and 13): fragments are put together at their destination alone.
 
-use std::collections::BTreeMap;
-
 use offshoot_wire::{Assembler, ContextId, FRAME_COST, Frame, Handle, ReplyTo};
 
-use super::LinkKey;
+use super::{LinkKey, map::Map};
 
 /// The memory that decoding one control body may take, in bytes.
 pub(super) const CONTROL_BUDGET: usize = 64 * 1024;
@@ -22,7 +20,7 @@ struct Part {
 /// The bodies in the making of a context, by source and handle.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Parts {
-    map: BTreeMap<(ContextId, Handle), Part>,
+    map: Map<(ContextId, Handle), Part>,
 }
 
 /// What a fragment made of its body.
@@ -101,7 +99,7 @@ impl Parts {
 
     /// Whose bodies are in the making.
     pub(super) fn sources(&self) -> impl Iterator<Item = ContextId> + '_ {
-        self.map.keys().map(|(src, _)| *src)
+        self.map.keys().map(|(src, _)| src)
     }
 
     /// Drops a body in the making.
@@ -110,8 +108,8 @@ impl Parts {
     }
 
     /// Drops the bodies of contexts that are gone.
-    pub(super) fn forget_all(&mut self, gone: impl Fn(ContextId) -> bool) {
-        self.map.retain(|(src, _), _| !gone(*src));
+    pub(super) fn forget_all(&mut self, gone: &dyn Fn(ContextId) -> bool) {
+        self.map.retain(|(src, _), _| !gone(src));
     }
 
     pub(super) fn len(&self) -> usize {

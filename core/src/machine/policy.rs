@@ -1,7 +1,5 @@
 //! Who may call what (rule 11): a policy a function, and grants by id.
 
-use std::collections::BTreeSet;
-
 use offshoot_wire::{CallHead, ContextId, Frame, Handle, codec};
 
 use super::{LinkKey, Machine, Owner, Policy, Routes, parts::CONTROL_BUDGET};
@@ -9,17 +7,20 @@ use super::{LinkKey, Machine, Owner, Policy, Routes, parts::CONTROL_BUDGET};
 /// What ancestors have allowed beyond the policies: this context may call that function here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Grants {
-    set: BTreeSet<(ContextId, String)>,
+    /// In order.
+    set: Vec<(ContextId, String)>,
 }
 
 impl Grants {
     /// Remembers a grant; `false` if there are too many.
     pub(super) fn add(&mut self, to: ContextId, function: String, limit: u32) -> bool {
-        if self.set.len() >= limit as usize {
-            return self.set.contains(&(to, function));
+        let grant = (to, function);
+        let Err(at) = self.set.binary_search(&grant) else { return true };
+        let has_room = self.set.len() < limit as usize;
+        if has_room {
+            self.set.insert(at, grant);
         }
-        self.set.insert((to, function));
-        true
+        has_room
     }
 
     /// Who has been granted something.
@@ -27,7 +28,7 @@ impl Grants {
         self.set.iter().map(|(to, _)| *to)
     }
 
-    pub(super) fn forget(&mut self, gone: impl Fn(ContextId) -> bool) {
+    pub(super) fn forget(&mut self, gone: &dyn Fn(ContextId) -> bool) {
         self.set.retain(|(to, _)| !gone(*to));
     }
 
@@ -66,7 +67,7 @@ impl<R: Routes> Machine<R> {
             Policy::Anyone => true,
         };
         // A grant names who calls; a stamped frame carries the authority of the one who stamped it instead.
-        by_policy || (src == auth && self.grants.set.contains(&(auth, name.clone())))
+        by_policy || (src == auth && self.grants.set.binary_search(&(auth, name.clone())).is_ok())
     }
 
     /// Whether a frame may rule this context: make children of it, grant, end it.

@@ -33,7 +33,9 @@ impl<R: Routes> Machine<R> {
         self.remember_passing(link, frame.dst);
         match self.verdict(Some(link), frame.dst) {
             Verdict::Deliver => self.deliver(Some(link), frame, out),
-            Verdict::Forward(to) => self.forward(link, to, frame, out),
+            Verdict::Forward(to) if R::HAS_CHILDREN => self.forward(link, to, frame, out),
+            // What comes from above goes up from nowhere: a leaf has no other link.
+            Verdict::Forward(_) => {}
             Verdict::Refuse(kind, code, text) => self.refuse_passing(link, &frame, kind, code, text, out),
         }
     }

@@ -69,6 +69,9 @@ pub enum Step {
 
 /// A routing table: grants, announced contexts, who has heard of whom.
 pub trait Routes: Clone + Eq + Hash + Debug {
+    /// Whether there can be child links. Where there are none, what is done for children is not compiled in.
+    const HAS_CHILDREN: bool = true;
+
     /// Whom `id` belongs to.
     fn owner(&self, id: ContextId) -> Owner;
 
@@ -118,6 +121,8 @@ impl UpOnly {
 }
 
 impl Routes for UpOnly {
+    const HAS_CHILDREN: bool = false;
+
     fn owner(&self, id: ContextId) -> Owner {
         if id == self.me { Owner::Me } else { Owner::Up }
     }

@@ -1,10 +1,11 @@
 //! What is to be done at a given moment.
 
-use std::collections::BTreeSet;
+use offshoot_wire::{ContextId, Handle};
 
-use offshoot_wire::Handle;
-
-use super::{Action, Actions, CallKey, LinkKey, Machine, Routes, Tick};
+use super::{
+    Action, Actions, CallKey, LinkKey, Machine, Routes, Tick,
+    map::{Key, Set, pair, part},
+};
 
 /// Something that becomes due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,11 +24,61 @@ pub(super) enum Timer {
     Started(CallKey),
 }
 
+impl Timer {
+    /// Which kind, and of what.
+    fn pack(self) -> (u32, u128) {
+        let link = |link: LinkKey| pair(slot(link.slot), link.peer.number());
+        let call = |call: CallKey| pair(slot(call.slot), call.serial);
+        match self {
+            Self::Silence(of) => (0, link(of)),
+            Self::Hello(of) => (1, link(of)),
+            Self::Ending(of) => (2, link(of)),
+            Self::Deadline(handle) => (3, pair(0, handle.number())),
+            Self::CallerGone(key) => (4, call(key)),
+            Self::Started(key) => (5, call(key)),
+        }
+    }
+
+    fn unpack(kind: u32, of: u128) -> Self {
+        let (slot, low) = (part(of, 32) as usize, part(of, 0));
+        let link = LinkKey { slot, peer: ContextId::new(low) };
+        let call = CallKey { slot, serial: low };
+        match kind {
+            0 => Self::Silence(link),
+            1 => Self::Hello(link),
+            2 => Self::Ending(link),
+            3 => Self::Deadline(Handle::new(low)),
+            4 => Self::CallerGone(call),
+            _ => Self::Started(call),
+        }
+    }
+}
+
+/// There are never so many that the number of a slot would not fit.
+fn slot(slot: usize) -> u32 {
+    u32::try_from(slot).unwrap_or(u32::MAX)
+}
+
+impl Key for (Tick, Timer) {
+    fn pack(self) -> u128 {
+        /// The last moment: 36 million years on, and four bits are left for the kind.
+        const NEVER: u64 = u64::MAX >> 4;
+
+        let (kind, of) = self.1.pack();
+        u128::from(self.0.0.min(NEVER)) << 68 | u128::from(kind) << 64 | of
+    }
+
+    fn unpack(bits: u128) -> Self {
+        let at = u64::try_from(bits >> 68).unwrap_or(u64::MAX);
+        (Tick(at), Timer::unpack(part(bits, 64) & 0xf, bits))
+    }
+}
+
 /// The timers of a machine, soonest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Timers {
     now: Tick,
-    set: BTreeSet<(Tick, Timer)>,
+    set: Set<(Tick, Timer)>,
 }
 
 impl Timers {
@@ -51,15 +102,14 @@ impl Timers {
 
     pub(super) fn forget_link(&mut self, link: LinkKey) {
         self.set.retain(|(_, timer)| {
-            !matches!(timer, Timer::Silence(l) | Timer::Hello(l) | Timer::Ending(l) if *l == link)
+            !matches!(timer, Timer::Silence(l) | Timer::Hello(l) | Timer::Ending(l) if l == link)
         });
     }
 
     fn pop_due(&mut self) -> Option<Timer> {
-        if self.set.first()?.0 > self.now {
-            return None;
-        }
-        self.set.pop_first().map(|(_, timer)| timer)
+        let (at, timer) = self.set.first().filter(|(at, _)| *at <= self.now)?;
+        self.set.remove(&(at, timer));
+        Some(timer)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -71,7 +121,7 @@ impl<R: Routes> Machine<R> {
     /// The moment at which [`Event::Due`](super::Event::Due) should come next.
     #[must_use]
     pub fn next_due(&self) -> Option<Tick> {
-        self.timers.set.first().map(|(at, _)| *at)
+        self.timers.set.first().map(|(at, _)| at)
     }
 
     pub(super) fn on_due(&mut self, out: &mut Actions) {

@@ -43,6 +43,8 @@ pub struct Config {
     pub one_way: bool,
     /// The functions that it serves and who may call them, in the order of the shell's table.
     pub functions: Vec<(String, Policy)>,
+    /// A digest of that table, for people who wonder why two programs do not fit.
+    pub build: u64,
     /// The bounds.
     pub limits: Limits,
 }

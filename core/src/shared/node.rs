@@ -59,6 +59,10 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
         self.look(|state| self.name_in(state, id))
     }
 
+    fn build_of(&self, id: ContextId) -> Option<u64> {
+        self.look(|state| state.machine.build_of(id))
+    }
+
     fn is_alive(&self, id: ContextId) -> bool {
         self.look(|state| state.lives(id))
     }

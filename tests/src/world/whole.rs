@@ -216,6 +216,7 @@ impl World {
             role,
             one_way: setup.one_way,
             functions: FUNCTIONS.iter().map(|name| (*name).to_owned()).zip(policies).collect(),
+            build: 0,
             limits: self.settings.limits.clone(),
         }
     }

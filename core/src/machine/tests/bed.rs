@@ -260,6 +260,7 @@ fn config(role: Role, limits: Limits) -> Config {
         role,
         one_way: false,
         functions: vec![("f".to_owned(), Policy::Parents), ("open".to_owned(), Policy::Anyone)],
+        build: 0,
         limits,
     }
 }

@@ -1,0 +1,300 @@
+//! `cargo xtask payload`: builds the programs that become children, small and static, and says how large they are.
+
+mod bloat;
+mod musl;
+mod sizes;
+mod tools;
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, Result, bail};
+use offshoot_bootstrap::{BuildError, Entry, Machine, Profile, Recipe, Role};
+
+use crate::{
+    run::{self, Captured},
+    workspace::Workspace,
+};
+pub(crate) use sizes::check;
+pub(crate) use tools::compiler_with_source;
+
+/// Build the payload programs and list role, profile, machine, size and hash of each.
+///
+/// The sets end up in `target/payloads/PROFILE/NAME`. A leaf cannot have children, a parent can. What a profile needs
+/// is installed where that can be done: by apt, as root.
+#[derive(clap::Args)]
+pub(crate) struct Flags {
+    /// How to build them: `static`, `small` or `tiny`; each of them unless given
+    #[arg(long)]
+    profile: Vec<Profile>,
+    /// A machine to build for, as `uname -m` calls it; this one unless given, and may be given several times
+    #[arg(long)]
+    target: Vec<Machine>,
+    /// The programs to build, of `smallest`, `leaf`, `hop`, `demo_leaf` and `demo_hop`; the first three unless given
+    programs: Vec<String>,
+    /// Show which crates the bytes come from (needs `nm`)
+    #[arg(long)]
+    bloat: bool,
+    /// Keep the sizes, for the suite of `cargo xtask test` that compares with them
+    #[arg(long, conflicts_with_all = ["profile", "target", "programs", "bloat"])]
+    record: bool,
+}
+
+/// A payload program, known by the example that it is.
+struct Program {
+    name: &'static str,
+    package: &'static str,
+}
+
+const PROGRAMS: [Program; 5] = [
+    Program { name: "smallest", package: "offshoot-core" },
+    Program { name: "leaf", package: "offshoot-core" },
+    Program { name: "hop", package: "offshoot-parent" },
+    Program { name: "demo_leaf", package: "offshoot-core" },
+    Program { name: "demo_hop", package: "offshoot-parent" },
+];
+
+/// The programs that tests send.
+pub(crate) const REFERENCE: [&str; 2] = ["leaf", "hop"];
+/// The programs that the demo sends.
+pub(crate) const DEMO: [&str; 2] = ["demo_leaf", "demo_hop"];
+/// The programs that are built where none is named.
+const USUAL: [&str; 3] = ["smallest", "leaf", "hop"];
+
+/// A program that has been built.
+pub(crate) struct Built {
+    pub(crate) name: &'static str,
+    pub(crate) profile: Profile,
+    pub(crate) entry: Entry,
+    /// Its size as gzip packs it best, in bytes.
+    pub(crate) gzip: usize,
+    /// The compiler that made it.
+    compiler: String,
+}
+
+/// What a build came to: what there is, and why the rest cannot be had here.
+#[derive(Default)]
+pub(crate) struct Haul {
+    pub(crate) built: Vec<Built>,
+    pub(crate) skipped: Vec<String>,
+}
+
+/// Whether cargo tells its progress.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Shown,
+    Silent,
+}
+
+impl Progress {
+    /// Runs `command` with our own terminal, or in silence.
+    pub(crate) fn run(self, command: &mut Command) -> Result<()> {
+        match self {
+            Self::Shown => run::pass_through(command),
+            Self::Silent => run::quietly(command),
+        }
+    }
+}
+
+pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
+    if flags.record {
+        return sizes::record(workspace);
+    }
+    let profiles = if flags.profile.is_empty() { &Profile::ALL[..] } else { &flags.profile };
+    let here = Machine::here().map(|here| vec![here]).context("payloads are built on Linux")?;
+    let machines = if flags.target.is_empty() { &here } else { &flags.target };
+    let names: Vec<&str> = flags.programs.iter().map(String::as_str).collect();
+    let names = if names.is_empty() { &USUAL[..] } else { &names };
+    if let Some(unknown) = names.iter().find(|name| PROGRAMS.iter().all(|program| program.name != **name)) {
+        bail!("there is no payload program `{unknown}`");
+    }
+    let mut haul = Haul::default();
+    for (profile, machine) in pairs(profiles, machines) {
+        haul.take(workspace, profile, machine, names, Progress::Shown)?;
+    }
+    print!("{}", table(&haul.built));
+    for reason in &haul.skipped {
+        println!("skipped: {reason}");
+    }
+    if flags.bloat {
+        for Built { name, profile, entry, .. } in &haul.built {
+            let recipe = recipe(workspace, name, *profile).symbols().verbose();
+            let file =
+                recipe.work(workspace.target_dir().join("payload-symbols")).compile(entry.machine())?;
+            println!("\n{}", bloat::report(&format!("{name}, {profile}"), &file)?);
+        }
+    }
+    // Whoever asked for something in particular has not got it.
+    let was_asked = !flags.profile.is_empty() || !flags.target.is_empty();
+    Ok(if was_asked && !haul.skipped.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn pairs(profiles: &[Profile], machines: &[Machine]) -> impl Iterator<Item = (Profile, Machine)> {
+    profiles.iter().flat_map(|profile| machines.iter().map(|machine| (*profile, *machine)))
+}
+
+impl Haul {
+    /// Builds programs in one profile for one machine; that it cannot be done here is no error.
+    pub(crate) fn take(
+        &mut self,
+        workspace: &Workspace,
+        profile: Profile,
+        machine: Machine,
+        names: &[&str],
+        progress: Progress,
+    ) -> Result<()> {
+        if profile != Profile::Static {
+            tools::install(workspace, machine);
+        }
+        for program in PROGRAMS.iter().filter(|program| names.contains(&program.name)) {
+            let recipe = recipe(workspace, program.name, profile).machines([machine]);
+            let recipe = if progress == Progress::Shown { recipe.verbose() } else { recipe };
+            let set = match recipe.build(folder(workspace, profile, program.name)) {
+                Err(error @ BuildError::Impossible { .. }) => {
+                    self.skipped.push(error.to_string());
+                    return Ok(());
+                }
+                set => set.with_context(|| format!("cannot build the payload `{}`", program.name))?,
+            };
+            let entry = set.entry(machine).context("what was built is not in the set")?.clone();
+            let file = folder(workspace, profile, program.name).join(machine.to_string());
+            let gzip =
+                gzip_len(&fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?)?;
+            if profile == Profile::Static && Machine::here() == Some(machine) {
+                install(&file, &path(workspace, program.name))?;
+            }
+            let compiler = recipe.compiler(machine)?;
+            self.built.push(Built { name: program.name, profile, entry, gzip, compiler });
+        }
+        Ok(())
+    }
+}
+
+/// Whether there is any program to build.
+pub(crate) fn exist(workspace: &Workspace) -> bool {
+    PROGRAMS.iter().any(|program| program.is_in(workspace))
+}
+
+/// Where the program of this name is, in the profile `static` for this machine.
+pub(crate) fn path(workspace: &Workspace, name: &str) -> PathBuf {
+    workspace.target_dir().join("payloads").join(name)
+}
+
+/// Builds the named programs in the profile `static` for this machine.
+pub(crate) fn build(workspace: &Workspace, names: &[&str], progress: Progress) -> Result<Vec<Built>> {
+    let here = Machine::here().context("payloads are built on Linux")?;
+    let mut haul = Haul::default();
+    haul.take(workspace, Profile::Static, here, names, progress)?;
+    if let Some(reason) = haul.skipped.first() {
+        bail!("{reason}");
+    }
+    Ok(haul.built)
+}
+
+/// The programs with their sizes, one line each, for people and for `column`.
+pub(crate) fn table(built: &[Built]) -> String {
+    let mut out = format!(
+        "{:9} {:7} {:8} {:8} {:16} {:>9} {:>9}  sha256\n",
+        "name", "role", "profile", "machine", "build id", "bytes", "gzip -9"
+    );
+    for Built { name, profile, entry, gzip, .. } in built {
+        let role = match entry.role() {
+            Some(Role::Leaf) => "leaf",
+            Some(Role::Parent) => "parent",
+            None => "not run",
+        };
+        let build = entry.build_id().map(|id| format!("{id:016x}")).unwrap_or_default();
+        let (machine, raw, hash) = (entry.machine(), entry.size(), entry.hash());
+        let _ =
+            writeln!(out, "{name:9} {role:7} {profile:8} {machine:8} {build:16} {raw:9} {gzip:9}  {hash}");
+    }
+    out
+}
+
+impl Program {
+    fn is_in(&self, workspace: &Workspace) -> bool {
+        workspace.member(self.package).is_some_and(|package| package.target("example", self.name).is_some())
+    }
+}
+
+/// Where the set of a program is kept.
+fn folder(workspace: &Workspace, profile: Profile, name: &str) -> PathBuf {
+    workspace.target_dir().join("payloads").join(profile.to_string()).join(name)
+}
+
+/// How the program of this name is built.
+fn recipe(workspace: &Workspace, name: &str, profile: Profile) -> Recipe {
+    let package = PROGRAMS.iter().find(|program| program.name == name).map_or("", |program| program.package);
+    Recipe::example(workspace.root(), name)
+        .package(package)
+        .profile(profile)
+        .work(workspace.target_dir().join("payload-build"))
+        .sysroot(tools::sysroot(workspace))
+        .command(format!("cargo xtask payload {name} --profile {profile} --target"))
+}
+
+/// Programs of a package outside the workspace that become children.
+pub(crate) struct Children<'a> {
+    /// The folder of the package.
+    pub(crate) folder: &'a Path,
+    /// Binaries of it, which need none of its default features.
+    pub(crate) names: &'a [&'a str],
+}
+
+/// Builds programs from elsewhere as payloads, and says where they are.
+pub(crate) fn build_children(workspace: &Workspace, children: &Children<'_>) -> Result<Vec<PathBuf>> {
+    let here = Machine::here().context("payloads are built on Linux")?;
+    let build = |name: &&str| {
+        let recipe =
+            Recipe::binary(children.folder, *name).args(["--locked", "--no-default-features"]).verbose();
+        recipe.work(workspace.target_dir().join("bench")).compile(here).context("cannot build the children")
+    };
+    children.names.iter().map(build).collect()
+}
+
+/// A package whose build script builds the payload that it carries.
+pub(crate) const EMBED: &str = "tests/embed";
+
+/// Runs that package: it is well if a call into its payload, and into those that were built here, returns what it should.
+pub(crate) fn embedded(workspace: &Workspace) -> Result<Captured> {
+    let kept = Profile::ALL.iter().map(|profile| folder(workspace, *profile, "smallest"));
+    let sets: Vec<PathBuf> = kept.filter(|set| set.is_dir()).collect();
+    let mut command = run::cargo(&workspace.root().join(EMBED));
+    command
+        .args(["run", "--locked", "--target-dir"])
+        .arg(workspace.target_dir().join("embed"))
+        .arg("--")
+        .args(&sets);
+    // They are for the program; the payload is not to change by them.
+    command.env("RUSTFLAGS", "-C opt-level=1 -C target-cpu=native").env("RUSTC_WORKSPACE_WRAPPER", "");
+    let mut captured = run::capture(&mut command)?;
+    let answers =
+        captured.text.lines().filter(|line| line.starts_with("smallest for ") && line.ends_with(": 5"));
+    captured.success &= answers.count() == 1 + sets.len();
+    Ok(captured)
+}
+
+/// Puts a copy of `file` at `path` in one step: the old one may be running.
+fn install(file: &Path, path: &Path) -> Result<()> {
+    let folder = path.parent().context("a payload has a folder")?;
+    let copied = || -> Result<()> {
+        fs::create_dir_all(folder)?;
+        let new = path.with_extension("new");
+        fs::copy(file, &new)?;
+        fs::rename(new, path)?;
+        Ok(())
+    };
+    copied().with_context(|| format!("cannot copy {} to {}", file.display(), path.display()))
+}
+
+/// How many bytes cross the wire where the far side has gzip.
+fn gzip_len(bytes: &[u8]) -> Result<usize> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes)?;
+    Ok(encoder.finish()?.len())
+}

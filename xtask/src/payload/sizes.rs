@@ -1,0 +1,131 @@
+//! The sizes of payloads, kept in a file, so that growth is seen where it happens.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result, bail};
+use offshoot_bootstrap::{Machine, Profile};
+
+use super::{Built, Haul, Progress, table};
+use crate::{run, workspace::Workspace};
+
+/// The file that keeps them, in the root of the workspace.
+const FILE: &str = "xtask/payload-sizes.txt";
+/// Growth over what is kept that is let pass, in percent.
+const SLACK: f64 = 1.0;
+/// What is measured: profile, machine, programs.
+const MEASURED: [(Profile, Machine, &[&str]); 4] = [
+    (Profile::Static, Machine::X86_64, &["smallest", "leaf", "hop"]),
+    (Profile::Small, Machine::X86_64, &["smallest"]),
+    (Profile::Tiny, Machine::X86_64, &["smallest", "leaf", "hop"]),
+    (Profile::Tiny, Machine::Aarch64, &["smallest"]),
+];
+
+/// What the suite says.
+pub(crate) struct Report {
+    /// What was built, compared and skipped, for people.
+    pub(crate) text: String,
+    /// One line for the summary.
+    pub(crate) note: String,
+    pub(crate) has_grown: bool,
+    pub(crate) skipped: Vec<String>,
+}
+
+/// Builds what is measured, and keeps the sizes beside those of other compilers.
+pub(super) fn record(workspace: &Workspace) -> Result<ExitCode> {
+    let haul = measure(workspace, Progress::Shown)?;
+    print!("{}", table(&haul.built));
+    if let Some(reason) = haul.skipped.first() {
+        bail!("the sizes are kept where all can be built, and {reason}");
+    }
+    let path = path(workspace);
+    let mut kept = parse(&fs::read_to_string(&path).unwrap_or_default());
+    kept.extend(haul.built.iter().map(|built| (key(built), built.gzip)));
+    let head = "# Bytes after gzip -9 by compiler, program, profile and machine: written by `cargo xtask payload --record`.\n";
+    let lines: String = kept.iter().map(|(key, size)| format!("{key}: {size}\n")).collect();
+    fs::write(&path, format!("{head}{lines}")).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds what is measured, and compares.
+pub(crate) fn check(workspace: &Workspace) -> Result<Report> {
+    let haul = measure(workspace, Progress::Silent)?;
+    let kept = parse(&run::read(&path(workspace))?);
+    let mut report = Report {
+        text: table(&haul.built),
+        note: String::new(),
+        has_grown: false,
+        skipped: haul.skipped.clone(),
+    };
+    let mut said = Vec::new();
+    for built in &haul.built {
+        let (word, has_grown) = compare(built.gzip, kept.get(&key(built)).copied());
+        let (name, profile, machine) = (built.name, built.profile, built.entry.machine());
+        said.push(format!("{name} {profile} {machine} {} ({word})", built.gzip));
+        report.has_grown |= has_grown;
+    }
+    report.note = said.join(", ");
+    if report.has_grown {
+        report.text.push_str(&format!(
+            "more than {SLACK} % over {FILE}: {}\nsee `cargo xtask payload --bloat`; if it is worth its bytes, run `cargo xtask payload --record` and commit the file\n",
+            report.note
+        ));
+    }
+    Ok(report)
+}
+
+fn measure(workspace: &Workspace, progress: Progress) -> Result<Haul> {
+    let mut haul = Haul::default();
+    for (profile, machine, names) in MEASURED {
+        haul.take(workspace, profile, machine, names, progress)?;
+    }
+    Ok(haul)
+}
+
+/// How a size compares with the one that is kept, and whether it has grown too much.
+fn compare(size: usize, kept: Option<usize>) -> (String, bool) {
+    match kept {
+        None => ("not compared: no size is kept for this compiler".to_owned(), false),
+        Some(kept) => {
+            let change = 100.0 * (size as f64 / kept as f64 - 1.0);
+            (format!("{change:+.1} %"), change > SLACK)
+        }
+    }
+}
+
+/// By what a size is kept. Another compiler makes other code, so it is part of it.
+fn key(built: &Built) -> String {
+    let (name, profile, machine) = (built.name, built.profile, built.entry.machine());
+    format!("{}, {name}, {profile}, {machine}", built.compiler)
+}
+
+fn parse(text: &str) -> BTreeMap<String, usize> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| line.rsplit_once(": "))
+        .filter_map(|(key, size)| Some((key.to_owned(), size.parse().ok()?)))
+        .collect()
+}
+
+fn path(workspace: &Workspace) -> PathBuf {
+    workspace.root().join(FILE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_by_more_than_one_percent_is_told() {
+        assert_eq!(compare(1010, Some(1000)), ("+1.0 %".to_owned(), false));
+        assert_eq!(compare(1011, Some(1000)), ("+1.1 %".to_owned(), true));
+        assert_eq!(compare(500, Some(1000)), ("-50.0 %".to_owned(), false));
+        assert!(!compare(1011, None).1);
+    }
+
+    #[test]
+    fn a_kept_size_is_found_by_its_compiler() {
+        let kept = parse("# text: 1\nrustc 1.96.0 (a 2026), leaf, tiny, x86_64: 48000\n");
+        assert_eq!(kept.get("rustc 1.96.0 (a 2026), leaf, tiny, x86_64"), Some(&48000));
+        assert_eq!(kept.len(), 1);
+    }
+}
