@@ -198,6 +198,7 @@ impl User {
 
 impl Drop for User {
     fn drop(&mut self) {
-        drop(Command::new("userdel").arg(&self.name).output());
+        // Though a process of his may be on its way out.
+        drop(Command::new("userdel").args(["-f", &self.name]).output());
     }
 }
