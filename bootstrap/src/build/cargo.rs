@@ -22,15 +22,20 @@ impl Cargo {
         command.current_dir(folder).args(["build", "--profile", "payload"]);
         // With `--target`, even of this machine, the flags do not reach build scripts and procedural macros.
         command.args(["--target", toolchain.triple(), "--target-dir"]).arg(work);
-        // Small first. They are said here, so that a package needs no profile of this name.
-        for setting in ["inherits='release'", "opt-level='z'", "lto='fat'", "codegen-units=1", "debug=false"]
-        {
-            command.args(["--config", &format!("profile.payload.{setting}")]);
-        }
         // Cargo sets this variable for build scripts, and it beats RUSTFLAGS and every configuration file.
         command.env("CARGO_ENCODED_RUSTFLAGS", toolchain.flags(work)?.join("\u{1f}"));
         toolchain.set_up(&mut command);
-        Ok(Self(command))
+        let mut cargo = Self(command);
+        // They are said here, so that a package needs no profile of this name.
+        for setting in ["inherits='release'", "lto='fat'", "codegen-units=1", "debug=false"] {
+            cargo.set(setting);
+        }
+        Ok(cargo)
+    }
+
+    /// Sets something of the profile.
+    pub(super) fn set(&mut self, setting: &str) {
+        self.0.args(["--config", &format!("profile.payload.{setting}")]);
     }
 
     /// One program by itself, so that no other package's features get into it.
@@ -44,7 +49,7 @@ impl Cargo {
     }
 
     pub(super) fn symbols(&mut self, are_kept: bool) {
-        self.0.args(["--config", &format!("profile.payload.strip={}", !are_kept)]);
+        self.set(&format!("strip={}", !are_kept));
     }
 
     pub(super) fn run(mut self, is_verbose: bool) -> Result<(), BuildError> {

@@ -40,6 +40,15 @@ impl Profile {
             Self::Tiny => "tiny",
         }
     }
+
+    /// What the compiler optimises for. A call takes a third less of a leaf that is not built for size at any price,
+    /// which has 3 % more bytes for it.
+    const fn opt_level(self) -> &'static str {
+        match self {
+            Self::Static => "opt-level='s'",
+            Self::Small | Self::Tiny => "opt-level='z'",
+        }
+    }
 }
 
 impl fmt::Display for Profile {
@@ -235,6 +244,7 @@ impl Recipe {
     pub fn compile(&self, machine: Machine) -> Result<PathBuf, BuildError> {
         let (toolchain, work) = (self.toolchain(machine)?, self.place()?);
         let mut cargo = Cargo::new(&self.folder, &toolchain, &work)?;
+        cargo.set(self.profile.opt_level());
         cargo.select(self.package.as_deref(), matches!(self.kind, Kind::Example), &self.name);
         cargo.symbols(self.symbols);
         cargo.args(&self.args);
