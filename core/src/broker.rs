@@ -207,8 +207,9 @@ impl<R: Routes + Send + 'static> Shared<R> {
 
     /// The link has ended, and what it brought has been read.
     fn down(&self, link: &Arc<Link>, end: &LinkEnd) {
-        // What this side has cut, and what has ended with its process, is seen to hang up as well.
-        let verdict = self.take_verdict(link);
+        // What this side has cut, and what has ended with its process, is seen to hang up as well, perhaps by a thread that
+        // reads it while the broker is on its way here with the cut.
+        let verdict = self.take_verdict(link).filter(|_| end.is_closed);
         let end = verdict.as_ref().unwrap_or(end);
         link.turn.close();
         link.input().shut();
