@@ -159,7 +159,7 @@ impl Talk {
     /// answer to a question, as sudo would in a command of the user's.
     fn begin(&mut self, rules: &Rules<'_>) {
         let is_deaf = |transport: &&Transport| matches!(transport.dialect, Dialect::Ssh | Dialect::Container);
-        let transport = rules.plan.transport.as_ref().filter(is_deaf);
+        let transport = rules.plan.transport.as_ref().filter(is_deaf).filter(|way| way.question.is_none());
         let known = transport.and_then(|transport| known::recall(&transport.leader));
         if let Some(reply) = known.and_then(|host| self.dialogue.begin_with(host)) {
             self.obey(reply);

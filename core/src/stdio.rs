@@ -92,9 +92,13 @@ pub(crate) struct Capture {
 impl Capture {
     /// Reads what is there, at most one quantum, and asks for the next event; `index` is its place among captures.
     pub(crate) fn turn(&mut self, index: usize, sink: &Arc<Sink>) {
-        self.read(sink);
-        // Without the poller what is written is read at the end.
-        drop(self.from.arm(Event::readable(Channel::Captured.key(index))));
+        if self.read(sink) {
+            // Without the poller what is written is read at the end.
+            drop(self.from.arm(Event::readable(Channel::Captured.key(index))));
+        } else {
+            // Whoever asks again is told again that nobody writes any more, for ever.
+            self.from.forget();
+        }
     }
 
     /// Reads what is there, up to one quantum, and lets go of an unfinished line: nothing is written any more, or
@@ -106,17 +110,20 @@ impl Capture {
         }
     }
 
-    fn read(&mut self, sink: &Arc<Sink>) {
+    /// Whether more may come.
+    fn read(&mut self, sink: &Arc<Sink>) -> bool {
         let mut piece = [0; MAX_LINE];
         for _ in 0..QUANTUM / MAX_LINE {
             match self.from.read(&mut piece) {
-                Ok(0) | Err(_) => return,
+                Ok(0) => return false,
+                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
                 Ok(_) if !self.is_wanted => {}
                 Ok(read) => {
                     self.lines.push(piece.get(..read).unwrap_or_default(), &mut |record| sink.record(record));
                 }
             }
         }
+        true
     }
 }
 
@@ -197,6 +204,23 @@ mod tests {
     #[test]
     fn lines_come_whole_however_they_were_written() {
         assert_eq!(cut(&[b"on", b"e\n\ntw", b"o\nthree"]), ["one", "", "two", "three"]);
+    }
+
+    #[test]
+    fn an_output_that_nobody_writes_any_more_is_not_asked_for_again() {
+        let poller = Arc::new(Poller::new().unwrap());
+        let (read, write) = pipe().unwrap();
+        let from = Source::new(read, &poller).unwrap();
+        let mut capture = Capture { from, lines: Lines::new("stdout"), is_wanted: true };
+        let mut found = crate::link::Found::new();
+        let mut told = |capture: &mut Capture| {
+            capture.turn(0, &Arc::default());
+            poller.wait(&mut found, Some(std::time::Duration::ZERO)).unwrap();
+            found.iter().count()
+        };
+        assert_eq!(told(&mut capture), 0);
+        drop(write);
+        assert_eq!((told(&mut capture), told(&mut capture)), (0, 0));
     }
 
     #[test]

@@ -188,6 +188,12 @@ impl Arrivals {
         if at > Instant::now() {
             return None;
         }
+        // What has come up in time was in time, however late it is looked at.
+        while let Ok(index) = self.woken.try_recv() {
+            if let Some(ended) = self.look(index) {
+                return Some(ended);
+            }
+        }
         let waiting = self.waiting.pop_front().map(|job| (job, Phase::Allocate));
         // Dropping a connect gives it up.
         let running = || self.running.pop_first().map(|(_, (job, _))| (job, Phase::Spawn));

@@ -163,6 +163,18 @@ impl Connecting {
     }
 }
 
+/// A child that came up while nobody looked is nobody's.
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        if let State::Asked(pending) = std::mem::replace(&mut self.state, State::Over)
+            && pending.is_ready()
+            && let Ok(child) = self.judge(pending.wait())
+        {
+            drop(child.shutdown());
+        }
+    }
+}
+
 fn ask(maker: &Context, plan: &Plan) -> Result<Pending<Answer>, ConnectError> {
     plan.check()?;
     let shared = internal::shared_of::<Table>(maker);

@@ -21,6 +21,7 @@ crate::tests![
     tools_the_smallest_program_runs,
     tools_what_a_test_leaves_behind_is_seen,
     tools_two_routers_in_one_process_are_two_trees,
+    tools_a_child_that_came_up_and_was_not_taken_is_ended,
     tools_the_calls_of_a_leaf_run_one_after_another,
     tools_workers_run_calls_side_by_side,
 ];
@@ -89,6 +90,18 @@ fn tools_two_routers_in_one_process_are_two_trees() {
     assert!(a.call(ADD, (1, 2)).is_err());
     assert_eq!(b.call(ADD, (3, 4)), Ok(7));
     assert!(b.is_alive());
+}
+
+fn tools_a_child_that_came_up_and_was_not_taken_is_ended() {
+    let router = root();
+    let hop = router.connect(hop("hop")).unwrap();
+    for maker in [&router.here(), &hop] {
+        let connecting = maker.connect_async(leaf("leaf"));
+        eventually("it is up", PATIENCE, || connecting.is_ready().then_some(()));
+        assert!(router.tree().to_string().contains("leaf"));
+        drop(connecting);
+        eventually("it is gone", PATIENCE, || (!router.tree().to_string().contains("leaf")).then_some(()));
+    }
 }
 
 fn tools_the_calls_of_a_leaf_run_one_after_another() {

@@ -24,7 +24,8 @@ use crate::Body;
 pub struct Blob(Body);
 
 impl Blob {
-    /// The bytes by value: without a copy where nobody else shares them.
+    /// The bytes by value: without a copy where there are more than a few, nobody else shares them and none was cut off,
+    /// as from one that came in a message.
     #[must_use]
     pub fn into_vec(self) -> Vec<u8> {
         self.0.into_vec()

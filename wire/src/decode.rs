@@ -12,8 +12,6 @@ const BUSY_BUFFER: usize = 64 * 1024;
 /// Of a body at least this much must be missing for it to be read straight into its own memory;
 /// a shorter rest comes through the buffer, together with what follows it.
 const DIRECT_READ: usize = 4 * 1024;
-/// After so many frames that came through the buffer no more long bodies are expected.
-const SHORT_FRAMES: u8 = 8;
 
 /// What a [`Decoder`] hands out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,8 +77,6 @@ pub struct Decoder {
     is_busy: bool,
     /// Bodies that were read straight into their own memory.
     recent: Recent,
-    /// How many frames have come since through the buffer.
-    short: u8,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -247,20 +243,13 @@ impl Decoder {
         if let Some(body) = self.waiting().get(..len) {
             let body = Body::from(body);
             self.consume(len);
-            self.saw_short();
+            self.recent.keep(&body);
             return Ok(Some(Decoded::Frame(frame(header, part, body))));
         }
         let mut bytes = self.recent.reuse(len).unwrap_or_default();
         bytes.resize(len, 0);
         self.state = State::Body(Unfinished { header, part, bytes, filled: 0 });
         Ok(None)
-    }
-
-    fn saw_short(&mut self) {
-        self.short = self.short.saturating_add(1);
-        if self.short == SHORT_FRAMES {
-            self.recent.clear();
-        }
     }
 
     /// Moves what has come of a body to it.
@@ -277,7 +266,6 @@ impl Decoder {
         }
         let body = Body::from(unfinished.bytes);
         self.recent.keep(&body);
-        self.short = 0;
         Some(Decoded::Frame(frame(unfinished.header, unfinished.part, body)))
     }
 

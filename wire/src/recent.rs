@@ -1,12 +1,14 @@
 //! Long bodies that were handed out lately: the memory of one that nobody holds any more is used again.
 
-use alloc::vec::Vec;
-use core::mem;
-
 use crate::Body;
+use alloc::vec::Vec;
 
 /// From this length on fresh memory costs more than to look for some that is free, in bytes.
 const LONG: usize = 16 * 1024;
+/// Longer ones are not kept alive: as long as a frame gets, and some more, in bytes.
+const LONGEST: usize = 256 * 1024;
+/// After so many short bodies no more long ones are expected.
+const SHORT_BODIES: u8 = 8;
 /// How many are remembered: as many as a stream has under way between one end of a context and the other.
 const KEPT: usize = 4;
 
@@ -15,12 +17,23 @@ const KEPT: usize = 4;
 pub struct Recent {
     bodies: [Body; KEPT],
     next: usize,
+    /// How many short bodies have come since the last long one.
+    short: u8,
 }
 
 impl Recent {
-    /// Remembers a body if it is long, in place of the one that was remembered first.
+    /// Remembers a body if it is long and not very long, in place of the one that was remembered first. After some that
+    /// are short all are forgotten.
     pub fn keep(&mut self, body: &Body) {
         if body.len() < LONG {
+            self.short = self.short.saturating_add(1);
+            if self.short == SHORT_BODIES {
+                self.clear();
+            }
+            return;
+        }
+        self.short = 0;
+        if body.capacity() > LONGEST {
             return;
         }
         if let Some(place) = self.bodies.get_mut(self.next) {
@@ -46,7 +59,7 @@ impl Recent {
 
     /// Forgets them.
     pub fn clear(&mut self) {
-        mem::take(self);
+        self.bodies = Default::default();
     }
 }
 
@@ -77,9 +90,13 @@ mod tests {
         assert!(recent.is_empty());
         (0..10).for_each(|_| recent.keep(&Body::from(vec![1; LONG])));
         assert_eq!((0..10).filter(|_| recent.reuse(LONG).is_some()).count(), KEPT);
-        recent.keep(&Body::from(vec![1; 100 * LONG]));
+        recent.keep(&Body::from(vec![1; LONGEST]));
         assert_eq!(recent.reuse(LONG), None, "much memory for little");
-        recent.clear();
+        recent.keep(&Body::from(vec![1; LONGEST + 1]));
+        assert_eq!(recent.reuse(LONGEST + 1), None);
+        (1..SHORT_BODIES).for_each(|_| recent.keep(&Body::default()));
+        assert!(!recent.is_empty());
+        recent.keep(&Body::default());
         assert!(recent.is_empty());
     }
 }

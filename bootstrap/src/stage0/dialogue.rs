@@ -134,7 +134,10 @@ impl Dialogue {
                 self.reasons.push(rest.trim_end_matches([',', ' ']).to_owned());
                 self.try_memory().map(Some)
             }
-            (State::Cached, "missing") => Ok(Some(self.place())),
+            (State::Cached, "missing") => {
+                self.is_other = false;
+                Ok(Some(self.place()))
+            }
             (State::Sent { .. } | State::Cached, "run") => {
                 self.state = State::Over;
                 Ok(Some(Reply::Running))

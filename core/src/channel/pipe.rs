@@ -268,6 +268,8 @@ impl Pipe {
     fn send_by(self: &Arc<Self>, leg: &Arc<Leg>, parcel: Parcel) -> bool {
         let cost = parcel.held();
         let Some(held) = leg.held() else { return false };
+        // What is sealed was kept when it found no room.
+        let is_new = !matches!(parcel, Parcel::Sealed { .. });
         let sealed = match parcel {
             Parcel::Draft(draft) => draft.seal(&self.node, leg.peer, &carry::item_head),
             Parcel::Sealed { sealed, .. } => Ok(sealed),
@@ -283,7 +285,7 @@ impl Pipe {
             Ok(sealed) => sealed,
             Err(text) => return self.break_off(leg, text),
         };
-        {
+        if is_new {
             let mut state = self.lock();
             state.last_len = body.len();
             state.recent.keep(&body);

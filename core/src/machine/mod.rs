@@ -190,6 +190,12 @@ impl<R: Routes> Machine<R> {
         self.link(link).is_some_and(|l| l.outbox.is_ready())
     }
 
+    /// Whether nothing is to be read from a link for the time being.
+    #[must_use]
+    pub fn is_paused(&self, link: LinkKey) -> bool {
+        self.link(link).is_some_and(|l| l.paused)
+    }
+
     /// Any byte has come by a link: it lives.
     pub fn heard(&mut self, now: Tick, link: LinkKey) {
         self.timers.advance(now);

@@ -54,7 +54,8 @@ enum Effect {
     /// May own values of the user.
     Drop(Sink),
     Cut(Arc<Link>, String),
-    Pause(Arc<Link>, bool),
+    /// Read it, or do not, as the machine has it then.
+    Pause(Arc<Link>),
     Up(Arc<Link>, Hello),
     Escalate(Arc<Link>),
     Service(CallKey),
@@ -147,7 +148,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 Effect::Wake(wake) => wake.fire(),
                 Effect::Drop(sink) => drop(sink),
                 Effect::Cut(link, reason) => self.cut(&link, reason),
-                Effect::Pause(link, is_paused) => self.watch_link(&link, link.turn.pause(is_paused)),
+                Effect::Pause(link) => self.pause(&link),
                 Effect::Up(link, hello) => {
                     lock(&link.reader).is_up();
                     if let Some(watcher) = &link.watcher {
@@ -269,8 +270,7 @@ fn about_link<R>(state: &mut State<R>, action: Action, effects: &mut Effects) {
         Action::Write(key) => state.links.take_token(key).map(Effect::Flush),
         Action::Cut(key, reason) => state.links.get(key).cloned().map(|link| Effect::Cut(link, reason)),
         Action::Up(key, hello) => state.links.get(key).cloned().map(|link| Effect::Up(link, hello)),
-        Action::Pause(key) => state.links.get(key).cloned().map(|link| Effect::Pause(link, true)),
-        Action::Resume(key) => state.links.get(key).cloned().map(|link| Effect::Pause(link, false)),
+        Action::Pause(key) | Action::Resume(key) => state.links.get(key).cloned().map(Effect::Pause),
         Action::Escalate(key) => state.links.get(key).cloned().map(Effect::Escalate),
         _ => None,
     };

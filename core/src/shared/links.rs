@@ -211,6 +211,15 @@ impl<R: Routes + Send + 'static> Shared<R> {
         self.look(|state| state.links.at(slot))
     }
 
+    /// Reads a link, or does not, as the machine wants it now. Asked and done under one lock: two threads may be about to
+    /// do what it wanted one after the other, and the later word must be the last.
+    pub(super) fn pause(&self, link: &Arc<Link>) {
+        let state = lock(&self.state);
+        let done = link.turn.pause(state.machine.is_paused(link.key));
+        drop(state);
+        self.watch_link(link, done);
+    }
+
     /// Takes the turn of a link, if it is free.
     pub(crate) fn hold(&self, link: Arc<Link>) -> Option<Loan> {
         match link.turn.take() {
