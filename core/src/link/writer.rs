@@ -16,7 +16,7 @@ const MAX_BATCH: usize = 64 * 1024;
 /// A body up to this length is copied behind its head, which costs less than a slice of its own, in bytes.
 const SHORT: usize = 1024;
 /// Memory for heads and short bodies that a link keeps while it is idle, in bytes.
-const KEPT: usize = 4 * 1024;
+const KEPT: usize = 256;
 
 /// Frames on their way out.
 #[derive(Debug, Default)]

@@ -86,7 +86,7 @@ fn compare(size: usize, kept: Option<usize>) -> (String, bool) {
     match kept {
         None => ("not compared: no size is kept for this compiler".to_owned(), false),
         Some(kept) => {
-            let change = 100.0 * (size as f64 / kept as f64 - 1.0);
+            let change = 100.0 * (size as f64 - kept as f64) / kept as f64;
             (format!("{change:+.1} %"), change > SLACK)
         }
     }
