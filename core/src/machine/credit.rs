@@ -168,17 +168,15 @@ impl Credits {
     }
 
     /// Contexts are gone: their windows go.
-    pub(super) fn forget(&mut self, gone: &dyn Fn(ContextId) -> bool) {
-        self.sending.retain(|(dst, _), _| !gone(dst));
-        let (start, mut back) = (self.start, 0);
-        self.receiving.retain(|(src, _), account| {
-            let keep = !gone(src);
-            if !keep {
-                back += u64::from(account.size.saturating_sub(start));
+    pub(super) fn forget(&mut self, gone: ContextId) {
+        for key in windows_of(&self.sending, gone) {
+            self.sending.remove(&key);
+        }
+        for key in windows_of(&self.receiving, gone) {
+            if let Some(account) = self.receiving.remove(&key) {
+                self.budget += u64::from(account.size.saturating_sub(self.start));
             }
-            keep
-        });
-        self.budget += back;
+        }
     }
 
     /// Nobody seems to be `dst`. What is on its way to it is still given back where it ends, and if it comes to be after
@@ -228,6 +226,12 @@ pub(super) enum Earned {
     Nothing,
     /// No window can hold so much.
     TooMuch,
+}
+
+/// The accounts of one context, whatever the number of others: many go one after the other.
+fn windows_of<A>(accounts: &Map<(ContextId, Window), A>, context: ContextId) -> Vec<(ContextId, Window)> {
+    let first = (context, Window::Calls);
+    accounts.iter_from(first).map(|(key, _)| key).take_while(|(of, _)| *of == context).collect()
 }
 
 impl Receiving {

@@ -148,7 +148,7 @@ impl<R: Routes> Machine<R> {
         let is_last = self.handles.in_flight(respondent) == 0;
         // Other calls to it may still wait for what is given back of its windows.
         if nobody && is_last && code == DeadCode::Gone {
-            self.credits.forget(&|id| id == respondent);
+            self.credits.forget(respondent);
         } else if nobody {
             self.credits.dissolve(respondent);
         }

@@ -66,19 +66,20 @@ impl<R: Routes> Machine<R> {
     /// The contexts of `del` are gone: everything here that waits for one of them ends.
     pub(super) fn lose(&mut self, del: DelRoute, out: &mut Actions) {
         let lost: Set<ContextId> = del.ids.iter().copied().collect();
-        self.lose_all(&|id| lost.contains(&id), &del, out);
+        self.lose_all(&lost, &del, out);
         out.push(Action::Lost { ids: del.ids, name: del.name, reason: del.reason });
     }
 
     /// The parent is gone, and with it all that is not below this context.
     fn lose_everything_above(&mut self, parent: ContextId, reason: &str, out: &mut Actions) {
         let del = DelRoute { ids: vec![parent], top: parent, name: String::new(), reason: reason.to_owned() };
-        let above: Set<ContextId> = self
+        let mut lost: Set<ContextId> = self
             .correspondents()
             .iter()
             .filter(|id| !matches!(self.routes.owner(*id), Owner::Me | Owner::Child(_)))
             .collect();
-        self.lose_all(&|id| id == parent || above.contains(&id), &del, out);
+        lost.insert(parent);
+        self.lose_all(&lost, &del, out);
     }
 
     /// Every context that some state here is about.
@@ -91,10 +92,11 @@ impl<R: Routes> Machine<R> {
         ids
     }
 
-    fn lose_all(&mut self, gone: &dyn Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {
+    fn lose_all(&mut self, lost: &Set<ContextId>, del: &DelRoute, out: &mut Actions) {
+        let gone = &|id| lost.contains(&id);
         let why = lost_text(del);
         for link in self.link_keys() {
-            if let Some(entry) = self.link_mut(link) {
+            if let Some(entry) = self.link_mut(link).filter(|l| !l.outbox.is_empty()) {
                 // What others sent to the lost is answered where it is met next; here it only takes room.
                 let unsent = entry.outbox.take_out(&|key| gone(key.dst), &|_| true);
                 for queued in unsent {
@@ -117,7 +119,9 @@ impl<R: Routes> Machine<R> {
             }
             keep
         });
-        self.credits.forget(gone);
+        for id in lost.iter() {
+            self.credits.forget(id);
+        }
     }
 
     fn end_calls_to(&mut self, gone: &dyn Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {

@@ -4,7 +4,7 @@ use offshoot_wire::{ContextId, Handle};
 
 use super::{
     Action, Actions, CallKey, LinkKey, Machine, Routes, Tick,
-    map::{Key, Set, pair, part},
+    map::{Key, Map, Set, pair, part},
 };
 
 /// Something that becomes due.
@@ -54,6 +54,23 @@ impl Timer {
     }
 }
 
+impl Timer {
+    const fn is_of_link(self) -> bool {
+        matches!(self, Self::Silence(_) | Self::Hello(_) | Self::Ending(_))
+    }
+}
+
+impl Key for Timer {
+    fn pack(self) -> u128 {
+        let (kind, of) = Self::pack(self);
+        u128::from(kind) << 64 | of
+    }
+
+    fn unpack(bits: u128) -> Self {
+        Self::unpack(part(bits, 64), bits)
+    }
+}
+
 /// There are never so many that the number of a slot would not fit.
 fn slot(slot: usize) -> u32 {
     u32::try_from(slot).unwrap_or(u32::MAX)
@@ -79,6 +96,8 @@ impl Key for (Tick, Timer) {
 pub(super) struct Timers {
     now: Tick,
     set: Set<(Tick, Timer)>,
+    /// When those of links are due, which go with their link.
+    of_links: Map<Timer, Tick>,
 }
 
 impl Timers {
@@ -93,22 +112,35 @@ impl Timers {
     }
 
     pub(super) fn set(&mut self, at: Tick, timer: Timer) {
+        if timer.is_of_link() {
+            self.clear_of_link(timer);
+            self.of_links.insert(timer, at);
+        }
         self.set.insert((at, timer));
     }
 
     pub(super) fn clear(&mut self, at: Tick, timer: Timer) {
         self.set.remove(&(at, timer));
+        if timer.is_of_link() {
+            self.of_links.remove(&timer);
+        }
     }
 
     pub(super) fn forget_link(&mut self, link: LinkKey) {
-        self.set.retain(|(_, timer)| {
-            !matches!(timer, Timer::Silence(l) | Timer::Hello(l) | Timer::Ending(l) if l == link)
-        });
+        for timer in [Timer::Silence(link), Timer::Hello(link), Timer::Ending(link)] {
+            self.clear_of_link(timer);
+        }
+    }
+
+    fn clear_of_link(&mut self, timer: Timer) {
+        if let Some(at) = self.of_links.remove(&timer) {
+            self.set.remove(&(at, timer));
+        }
     }
 
     fn pop_due(&mut self) -> Option<Timer> {
         let (at, timer) = self.set.first().filter(|(at, _)| *at <= self.now)?;
-        self.set.remove(&(at, timer));
+        self.clear(at, timer);
         Some(timer)
     }
 
