@@ -193,12 +193,17 @@ fn ask(maker: &Context, plan: &Plan) -> Result<Pending<Answer>, ConnectError> {
     ))
 }
 
+/// More than what a message holds beside a program, in bytes.
+const AROUND: usize = 64 * 1024;
+
 /// The plan as another context needs it: a program in memory goes there by itself, once for all plans, and the plan
 /// only names it.
 fn with_program_sent(shared: &Shared<Table>, maker: ContextId, plan: &Plan) -> Plan {
     let on = shared.routes(|table| table.path(maker));
-    let (Some(nursery), Some(stand_in), false) =
-        (shared.hooks_as::<Nursery>(), plan.payload.stand_in(), on.is_empty())
+    // What no message can carry goes in the plan itself, which is refused for it here and now.
+    let is_sent = !on.is_empty() && plan.payload.size().saturating_add(AROUND) < shared.body_limit();
+    let (Some(nursery), Some(stand_in), true) =
+        (shared.hooks_as::<Nursery>(), plan.payload.stand_in(), is_sent)
     else {
         return plan.clone();
     };

@@ -14,7 +14,7 @@ use offshoot_tests::real::{
     table::{ADD, ASK, ECHO, ECHO_BYTES, FEED, NAME, SUM, Skips, UNENCODABLE, WORK},
 };
 
-use crate::bed::{leaf, root, script};
+use crate::bed::{hop, leaf, root, script};
 
 crate::tests![
     input_a_payload_that_is_no_program_is_refused_by_what_it_is,
@@ -33,6 +33,7 @@ crate::tests![
     input_arguments_of_another_type_are_told_apart_from_a_failure,
     input_what_cannot_be_encoded_says_how_it_could,
     input_a_body_that_is_too_large_says_what_to_do,
+    input_a_program_that_no_message_can_carry_is_refused_at_once,
     input_a_deadline_that_has_passed_is_kept,
     input_things_of_another_tree_are_refused,
     input_the_end_of_a_channel_is_written_only_into_a_message_and_once,
@@ -162,7 +163,7 @@ fn input_a_leaf_can_have_no_children() {
 
 fn input_a_context_that_is_gone_can_do_nothing() {
     let router = root();
-    let gone = router.connect(crate::bed::hop("gone")).unwrap();
+    let gone = router.connect(hop("gone")).unwrap();
     let other = router.connect(leaf("other")).unwrap();
     gone.shutdown().wait_timeout(PATIENCE).unwrap();
     for error in [
@@ -320,6 +321,19 @@ fn input_a_body_that_is_too_large_says_what_to_do() {
     let (sender, _receiver) = router.channel::<Blob>();
     let error = text(sender.send(vec![0; 2 << 20].into()));
     assert!(error.starts_with("the item cannot be sent: ") && error.contains("1048576"), "{error}");
+}
+
+fn input_a_program_that_no_message_can_carry_is_refused_at_once() {
+    let mut limits = Limits::default();
+    limits.body = 1 << 20;
+    let router = Router::builder().limits(limits).build().unwrap();
+    let hop = router.connect(hop("hop")).unwrap();
+    let mut program = fs::read("/bin/cat").unwrap();
+    program.resize(2 << 20, 0);
+    let method = Local::new(Payload::bytes("large", program).unwrap());
+    let error = hop.connect_async(method).wait_timeout(PATIENCE).unwrap_err();
+    assert!(matches!(error.kind(), ConnectErrorKind::Asking { .. }), "{error}");
+    assert!(error.to_string().contains("1048576"), "{error}");
 }
 
 fn input_a_deadline_that_has_passed_is_kept() {

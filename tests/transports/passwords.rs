@@ -22,6 +22,7 @@ crate::tests![
     what_is_asked_a_second_time_or_is_something_else_ends_the_connect,
     an_unknown_host_key_is_shown_and_not_accepted,
     a_prompter_sees_who_asks_and_what,
+    a_prompter_that_panics_gives_no_answer,
     an_ssh_password_is_nowhere_to_be_read,
 ];
 
@@ -228,6 +229,15 @@ fn a_prompter_sees_who_asks_and_what() -> Result<(), Missing> {
     let expected =
         [(deep.jump_account(), false, false, 1), (format!("{}@far", deep.user.name), true, false, 1)];
     assert_eq!(*seen.lock().unwrap(), expected);
+    Ok(())
+}
+
+fn a_prompter_that_panics_gives_no_answer() -> Result<(), Missing> {
+    payload("leaf")?;
+    let client = Client::new("ask \"me@web's password: \"");
+    let router = Router::builder().prompter(|_: &Query| panic!("nobody is there")).build().unwrap();
+    let error = router.connect(client.ssh().ask().timeout(Duration::from_secs(10))).unwrap_err();
+    assert_eq!(error.code(), "password_needed", "{error}");
     Ok(())
 }
 

@@ -25,6 +25,10 @@ pub(super) enum Timer {
 }
 
 impl Timer {
+    const fn is_of_link(self) -> bool {
+        matches!(self, Self::Silence(_) | Self::Hello(_) | Self::Ending(_))
+    }
+
     /// Which kind, and of what.
     fn pack(self) -> (u32, u128) {
         let link = |link: LinkKey| pair(slot(link.slot), link.peer.number());
@@ -51,12 +55,6 @@ impl Timer {
             4 => Self::CallerGone(call),
             _ => Self::Started(call),
         }
-    }
-}
-
-impl Timer {
-    const fn is_of_link(self) -> bool {
-        matches!(self, Self::Silence(_) | Self::Hello(_) | Self::Ending(_))
     }
 }
 

@@ -211,13 +211,19 @@ impl<R: Routes + Send + 'static> Shared<R> {
         self.look(|state| state.links.at(slot))
     }
 
-    /// Reads a link, or does not, as the machine wants it now. Asked and done under one lock: two threads may be about to
-    /// do what it wanted one after the other, and the later word must be the last.
+    /// Reads a link, or does not, as the machine wants it. Two threads may be about to do what it wanted one after the
+    /// other, in the wrong order: whoever has done it looks whether it is still wanted.
     pub(super) fn pause(&self, link: &Arc<Link>) {
-        let state = lock(&self.state);
-        let done = link.turn.pause(state.machine.is_paused(link.key));
-        drop(state);
-        self.watch_link(link, done);
+        let is_wanted = || self.look(|state| state.machine.is_paused(link.key));
+        let mut is_paused = is_wanted();
+        loop {
+            self.watch_link(link, link.turn.pause(is_paused));
+            let now = is_wanted();
+            if now == is_paused {
+                return;
+            }
+            is_paused = now;
+        }
     }
 
     /// Takes the turn of a link, if it is free.

@@ -36,6 +36,11 @@ impl<R: Routes + Send + 'static> Shared<R> {
         hooks.downcast_ref()
     }
 
+    /// The longest body of a message, in bytes.
+    pub const fn body_limit(&self) -> usize {
+        self.body_limit
+    }
+
     /// A moment as the machine names it.
     pub fn moment(&self, at: Instant) -> Tick {
         Node::tick(self, at)

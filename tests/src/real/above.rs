@@ -7,12 +7,12 @@ use std::{
 
 use offshoot_bootstrap::{ConnectError, Method, Plan, Process, spawn};
 use offshoot_core::wire::{
-    AddRoute, AllocateId, CallHead, ContextId, Decoded, Decoder, DelRoute, Frame, Handle, Hello, IdRange,
-    MARKER_LEN, Nonce, ReplyHead, ReplyTo, Role, Setup, VERSION, codec, marker, opening,
+    AddRoute, AllocateId, ContextId, Decoded, Decoder, DelRoute, Frame, Handle, Hello, IdRange, MARKER_LEN,
+    Nonce, ReplyHead, ReplyTo, Role, Setup, VERSION, codec, marker, opening,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::PATIENCE;
+use super::{PATIENCE, call_body};
 
 /// The memory that a body may take when it is decoded here, in bytes.
 const BUDGET: usize = 1 << 20;
@@ -98,17 +98,7 @@ impl Above {
     /// If it cannot be encoded.
     #[must_use]
     pub fn call<A: Serialize>(&self, handle: Handle, reply_to: Handle, function: &str, args: &A) -> Frame {
-        let function = function.to_owned();
-        let head = CallHead {
-            function: function.into(),
-            left_ms: None,
-            above: Vec::new(),
-            chain: None,
-            ends: Vec::new(),
-        };
-        let mut body = codec::encode(&head).expect("a head");
-        codec::encode_into(args, &mut body).expect("arguments");
-        self.frame(handle, ReplyTo::Handle(reply_to), body)
+        self.frame(handle, ReplyTo::Handle(reply_to), call_body(function, args))
     }
 
     /// Writes a frame.

@@ -1,6 +1,7 @@
 //! Harness of the tests with real processes: what a test may use, and what it must not leave behind.
 
 pub mod above;
+mod call;
 pub mod flows;
 pub mod leaks;
 pub mod life;
@@ -11,6 +12,7 @@ pub mod raw;
 pub mod table;
 mod wait;
 
+pub use call::call_body;
 pub use leaks::Watch;
 pub use process::{Signal, descendants, is_gone, kill, rss_kib, threads_of, ticks_of};
 pub use wait::{PATIENCE, eventually};

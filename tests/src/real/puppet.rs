@@ -10,7 +10,7 @@ use offshoot_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{PATIENCE, eventually, raw::Raw};
+use super::{PATIENCE, call_body, eventually, raw::Raw};
 
 /// Writes these bytes as they are, and so many zeros behind them.
 pub const PUT: Function<(Blob, u32), ()> = Function::new("put");
@@ -133,16 +133,7 @@ impl Puppet {
         function: Function<A, R>,
         args: &A,
     ) -> Frame {
-        let function = function.name().to_owned();
-        let head = CallHead {
-            function: function.into(),
-            left_ms: None,
-            above: Vec::new(),
-            chain: None,
-            ends: Vec::new(),
-        };
-        let mut body = codec::encode(&head).expect("a head");
-        codec::encode_into(args, &mut body).expect("arguments");
+        let body = call_body(function.name(), args);
         self.frame(dst, Handle::CALL_FUNCTION, ReplyTo::Handle(reply_to), body)
     }
 

@@ -7,10 +7,12 @@ use std::{
 };
 
 use offshoot_wire::{
-    CallHead, ContextId, Dead, Decoded, Decoder, Frame, Handle, Hello, Nonce, OPENING_LEN, ReplyHead,
-    ReplyTo, Role, Setup, VERSION, codec, marker,
+    ContextId, Dead, Decoded, Decoder, Frame, Handle, Hello, Nonce, OPENING_LEN, ReplyHead, ReplyTo, Role,
+    Setup, VERSION, codec, marker,
 };
 use serde::Serialize;
+
+use super::call_body;
 
 /// The memory that a body may take when it is decoded here, in bytes.
 const BUDGET: usize = 1 << 20;
@@ -96,15 +98,7 @@ impl Raw {
     /// If it cannot be encoded.
     #[must_use]
     pub fn call<A: Serialize>(&self, dst: ContextId, reply_to: Handle, function: &str, args: &A) -> Frame {
-        let head = CallHead {
-            function: function.to_owned().into(),
-            left_ms: None,
-            above: Vec::new(),
-            chain: None,
-            ends: Vec::new(),
-        };
-        let mut body = codec::encode(&head).expect("a head");
-        codec::encode_into(args, &mut body).expect("arguments");
+        let body = call_body(function, args);
         self.frame(dst, Handle::CALL_FUNCTION, ReplyTo::Handle(reply_to), body)
     }
 
