@@ -44,6 +44,12 @@ impl<R: Routes> Machine<R> {
         Ok(handle)
     }
 
+    /// How many calls of ours to one context have not ended.
+    #[must_use]
+    pub fn calls_to(&self, dst: ContextId) -> u32 {
+        self.handles.in_flight(dst)
+    }
+
     /// The caller gives up. No [`Action::Answer`] follows; the slot stays until the answer has come.
     pub fn cancel(&mut self, now: Tick, handle: Handle, out: &mut Actions) -> Progress {
         self.timers.advance(now);
@@ -181,7 +187,7 @@ impl<R: Routes> Machine<R> {
         }
         self.check_size(&call.body)?;
         let limit = self.config.limits.calls_in_flight;
-        if self.handles.in_flight(call.dst) < limit {
+        if self.calls_to(call.dst) < limit {
             return Ok(());
         }
         let text = format!("{limit} calls to context {} are in flight", call.dst);

@@ -47,7 +47,6 @@ struct Call {
     /// What its last frame costs until it is taken.
     cost: u32,
     deadline: Option<Tick>,
-    started_at: Option<Tick>,
     /// It waits in the queue no more.
     taken: bool,
     /// It has waited so long that its caller is told as soon as it runs.
@@ -68,6 +67,11 @@ impl Desk {
 
     fn get_mut(&mut self, key: CallKey) -> Option<&mut Call> {
         self.calls.get_mut(key.slot).filter(|call| call.serial == key.serial)
+    }
+
+    /// Whether a call has not been answered.
+    pub(super) fn has(&self, key: CallKey) -> bool {
+        self.get(key).is_some()
     }
 
     fn insert(&mut self, mut call: Call) -> CallKey {
@@ -211,7 +215,7 @@ impl<R: Routes> Machine<R> {
             return self.refuse(from, &whole.frame, DropKind::WouldWait, DeadCode::WouldWait, text, out);
         }
         let now = self.timers.now();
-        let started_at = frame.reply_to.handle().map(|_| now.after(u64::from(self.config.limits.started_ms)));
+        let has_asker = frame.reply_to.handle().is_some();
         let service = frame.handle == Handle::CREATE_CHILD;
         let deadline = head.left_ms.map(|left| now.after(u64::from(left)));
         let key = self.desk.insert(Call {
@@ -224,13 +228,12 @@ impl<R: Routes> Machine<R> {
             args_at,
             cost: whole.cost,
             deadline,
-            started_at,
             taken: service,
             overdue: false,
             cancelled: false,
         });
-        if let Some(at) = started_at {
-            self.timers.set(at, Timer::Started(key));
+        if has_asker {
+            self.timers.line_up(now.after(u64::from(self.config.limits.started_ms)), key);
         }
         if let Some(at) = deadline {
             self.timers.set(at, Timer::CallerGone(key));
@@ -282,8 +285,14 @@ impl<R: Routes> Machine<R> {
 
     /// A call to what the context itself offers, for [`Action::Service`].
     #[must_use]
-    pub fn service_call(&self, key: CallKey) -> Option<Incoming> {
+    pub fn service_call(&mut self, key: CallKey) -> Option<Incoming> {
         self.incoming(key)
+    }
+
+    /// Whether a worker holds a call.
+    #[must_use]
+    pub fn is_working(&self) -> bool {
+        self.desk.workers.iter().any(Option::is_some)
     }
 
     /// The handler of a worker has returned; its call may be answered later.
@@ -381,10 +390,13 @@ impl<R: Routes> Machine<R> {
         self.config.functions.iter().position(|(known, _)| known == name)
     }
 
-    fn incoming(&self, key: CallKey) -> Option<Incoming> {
-        let call = self.desk.get(key)?;
-        let mut above = call.head.above.clone();
-        above.extend(self.desk.waits_as(key, self.config.me));
+    fn incoming(&mut self, key: CallKey) -> Option<Incoming> {
+        let own = self.desk.waits_as(key, self.config.me);
+        let function = self.desk.get(key).and_then(|call| self.function(&call.head.function));
+        let call = self.desk.get_mut(key)?;
+        // Of use to who runs it alone.
+        let mut above = std::mem::take(&mut call.head.above);
+        above.extend(own);
         if above.len() > MAX_ABOVE {
             above.drain(..above.len() - MAX_ABOVE);
         }
@@ -392,7 +404,7 @@ impl<R: Routes> Machine<R> {
             key,
             src: call.src,
             auth: call.auth,
-            function: self.function(&call.head.function),
+            function,
             name: call.head.function.clone().into_owned(),
             body: call.body.clone(),
             args_at: call.args_at,
@@ -446,9 +458,7 @@ impl<R: Routes> Machine<R> {
     fn finish(&mut self, key: CallKey) -> Option<Call> {
         self.desk.get(key)?;
         let call = self.desk.remove(key.slot)?;
-        if let Some(at) = call.started_at {
-            self.timers.clear(at, Timer::Started(key));
-        }
+        self.timers.step_up(|call| self.desk.has(call));
         if let Some(at) = call.deadline {
             self.timers.clear(at, Timer::CallerGone(key));
         }
@@ -503,7 +513,6 @@ impl<R: Routes> Machine<R> {
     /// A call is here for so long that its caller is told that it runs, now or as soon as it does.
     pub(super) fn on_started_due(&mut self, key: CallKey, out: &mut Actions) {
         let Some(call) = self.desk.get_mut(key) else { return };
-        call.started_at = None;
         if call.taken {
             self.tell_started(key, out);
         } else {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use offshoot_wire::{CallId, ContextId, Handle, Window};
+use slab::Slab;
 
 /// What can be a key: anything that fits 128 bits, which are in the order of the keys.
 pub(super) trait Key: Copy {
@@ -21,47 +22,93 @@ pub(super) trait Key: Copy {
 #[derive(Clone)]
 pub(super) struct Map<K, V> {
     order: Order,
-    /// Without gaps, and in no order that may matter.
-    entries: Vec<(u128, V)>,
+    /// In no order that may matter.
+    entries: Slab<V>,
     keys: PhantomData<K>,
 }
 
-/// Where among the entries of a map each key is.
+/// Where among the entries of a map each key is: in a list while there are few, so that a map whose only entry comes and
+/// goes needs neither a search nor new memory each time.
 #[derive(Clone, Default)]
-struct Order(BTreeMap<u128, usize>);
+struct Order {
+    /// In the order of the keys.
+    few: Vec<(u128, usize)>,
+    /// All of them, once there are more.
+    many: BTreeMap<u128, usize>,
+}
+
+/// So many are few.
+const FEW: usize = 8;
 
 // Never inlined, nor generic: that is what they are for.
 impl Order {
-    #[inline(never)]
-    fn find(&self, key: u128) -> Option<usize> {
-        self.0.get(&key).copied()
+    const fn new() -> Self {
+        Self { few: Vec::new(), many: BTreeMap::new() }
     }
 
     #[inline(never)]
-    fn put(&mut self, key: u128, at: usize) {
-        self.0.insert(key, at);
+    fn find(&self, key: u128) -> Option<usize> {
+        if self.many.is_empty() {
+            self.few.iter().find(|(held, _)| *held == key).map(|(_, at)| *at)
+        } else {
+            self.many.get(&key).copied()
+        }
+    }
+
+    /// Where this key is; `at` if it is new.
+    #[inline(never)]
+    fn enter(&mut self, key: u128, at: usize) -> usize {
+        if self.many.is_empty() {
+            let place = self.place(key);
+            if let Some((_, held)) = self.few.get(place).filter(|(held, _)| *held == key) {
+                return *held;
+            }
+            if self.few.len() < FEW {
+                self.few.insert(place, (key, at));
+                return at;
+            }
+            self.many = self.few.drain(..).collect();
+        }
+        *self.many.entry(key).or_insert(at)
     }
 
     #[inline(never)]
     fn remove(&mut self, key: u128) -> Option<usize> {
-        self.0.remove(&key)
+        if self.many.is_empty() {
+            let place = self.place(key);
+            self.few.get(place).filter(|(held, _)| *held == key)?;
+            return Some(self.few.remove(place).1);
+        }
+        let at = self.many.remove(&key);
+        // Not as soon as they are few again: the next one may come at once.
+        if self.many.len() <= FEW / 2 {
+            self.few.extend(std::mem::take(&mut self.many));
+        }
+        at
     }
 
     #[inline(never)]
     fn first(&self) -> Option<(u128, usize)> {
-        self.0.first_key_value().map(|(key, at)| (*key, *at))
+        let many = || self.many.first_key_value().map(|(key, at)| (*key, *at));
+        self.few.first().copied().or_else(many)
     }
 
     /// The first key from `from` on.
     #[inline(never)]
     fn next(&self, from: u128) -> Option<(u128, usize)> {
-        self.0.range(from..).next().map(|(key, at)| (*key, *at))
+        let many = || self.many.range(from..).next().map(|(key, at)| (*key, *at));
+        self.few.get(self.place(from)).copied().or_else(many)
+    }
+
+    /// Where among the few this key is, or would be.
+    fn place(&self, key: u128) -> usize {
+        self.few.iter().take_while(|(held, _)| *held < key).count()
     }
 }
 
 impl<K: Key, V> Map<K, V> {
     pub(super) const fn new() -> Self {
-        Self { order: Order(BTreeMap::new()), entries: Vec::new(), keys: PhantomData }
+        Self { order: Order::new(), entries: Slab::new(), keys: PhantomData }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -73,32 +120,31 @@ impl<K: Key, V> Map<K, V> {
     }
 
     pub(super) fn get(&self, key: &K) -> Option<&V> {
-        let at = self.order.find(key.pack())?;
-        self.entries.get(at).map(|(_, value)| value)
+        self.entries.get(self.order.find(key.pack())?)
     }
 
     pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let at = self.order.find(key.pack())?;
-        self.entries.get_mut(at).map(|(_, value)| value)
+        self.entries.get_mut(self.order.find(key.pack())?)
     }
 
     /// Puts a value in the place of the one that is there.
     pub(super) fn insert(&mut self, key: K, value: V) {
-        match self.get_mut(&key) {
+        let at = self.order.enter(key.pack(), self.entries.vacant_key());
+        match self.entries.get_mut(at) {
             Some(held) => *held = value,
-            None => self.add(key.pack(), value),
+            None => _ = self.entries.insert(value),
         }
     }
 
     /// The value of this key, made if there is none.
     pub(super) fn or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
-        let at = self.order.find(key.pack()).unwrap_or_else(|| {
-            self.add(key.pack(), make());
-            self.entries.len() - 1
-        });
+        let at = self.order.enter(key.pack(), self.entries.vacant_key());
+        if !self.entries.contains(at) {
+            self.entries.insert(make());
+        }
         // It was found, or put there just now.
         #[allow(clippy::indexing_slicing)]
-        &mut self.entries[at].1
+        &mut self.entries[at]
     }
 
     pub(super) fn or_default(&mut self, key: K) -> &mut V
@@ -109,12 +155,7 @@ impl<K: Key, V> Map<K, V> {
     }
 
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
-        let at = self.order.remove(key.pack())?;
-        let (_, value) = self.entries.swap_remove(at);
-        if let Some((moved, _)) = self.entries.get(at) {
-            self.order.put(*moved, at);
-        }
-        Some(value)
+        self.entries.try_remove(self.order.remove(key.pack())?)
     }
 
     /// Every entry, in the order of the keys.
@@ -145,16 +186,11 @@ impl<K: Key, V> Map<K, V> {
         }
     }
 
-    fn add(&mut self, bits: u128, value: V) {
-        self.order.put(bits, self.entries.len());
-        self.entries.push((bits, value));
-    }
-
     fn from(&self, mut from: Option<u128>) -> impl Iterator<Item = (K, &V)> {
         std::iter::from_fn(move || {
             let (bits, at) = self.order.next(from?)?;
             from = bits.checked_add(1);
-            self.entries.get(at).map(|(_, value)| (K::unpack(bits), value))
+            self.entries.get(at).map(|value| (K::unpack(bits), value))
         })
     }
 }
@@ -362,6 +398,26 @@ mod tests {
         assert_eq!(map.iter_from(id(4)).count(), 3);
         map.retain(|key, value| key != id(3) && *value < 40);
         assert_eq!(map, [(id(9), 9), (id(2), 2), (id(5), 5)].into_iter().collect());
+    }
+
+    #[test]
+    fn a_map_is_the_same_whether_it_holds_few_or_many() {
+        let mut map = Map::new();
+        let mut held = BTreeMap::new();
+        // Up over the bound and down under it, several times, and each key more than once.
+        let keys = (0..600_u32).map(|n| (n * 7919) % 37);
+        for (n, key) in keys.enumerate() {
+            if n % 120 < 60 {
+                map.insert(id(key), n);
+                held.insert(id(key), n);
+            } else {
+                assert_eq!(map.remove(&id(key)), held.remove(&id(key)));
+            }
+            assert!(map.iter().eq(held.iter().map(|(key, value)| (*key, value))), "after {n}");
+            assert_eq!(map.get(&id(key)), held.get(&id(key)));
+            assert!(map.iter_from(id(key)).eq(held.range(id(key)..).map(|(key, value)| (*key, value))));
+        }
+        assert!(held.len() < FEW, "it went down as well");
     }
 
     #[test]

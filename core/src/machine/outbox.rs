@@ -8,81 +8,7 @@ use std::collections::VecDeque;
 
 use offshoot_wire::{ContextId, FRAME_COST, Frame, Handle, MAX_CHUNK, MAX_WHOLE, Part, ReplyTo, Window};
 
-use super::{
-    LinkKey,
-    credit::Credits,
-    map::{Key, Map, pair, part},
-};
-
-/// What keeps its order: frames of one source to one handle of one destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct FlowKey {
-    pub(super) src: ContextId,
-    pub(super) dst: ContextId,
-    pub(super) handle: Handle,
-}
-
-impl FlowKey {
-    /// The flow of a frame.
-    pub(super) fn of(frame: &Frame) -> Self {
-        Self::new(frame.src, frame.dst, frame.handle)
-    }
-
-    /// The flow to a handle: CANCEL and the end of a chain travel in that of the calls that they are about, whatever
-    /// these call.
-    pub(super) const fn new(src: ContextId, dst: ContextId, handle: Handle) -> Self {
-        let handle = match handle {
-            Handle::CANCEL | Handle::CHAIN_END | Handle::CREATE_CHILD => Handle::CALL_FUNCTION,
-            handle => handle,
-        };
-        Self { src, dst, handle }
-    }
-}
-
-impl Key for FlowKey {
-    fn pack(self) -> u128 {
-        u128::from(self.src.number()) << 64 | pair(self.dst.number(), self.handle.number())
-    }
-
-    fn unpack(bits: u128) -> Self {
-        let [src, dst] = [64, 32].map(|shift| ContextId::new(part(bits, shift)));
-        Self { src, dst, handle: Handle::new(part(bits, 0)) }
-    }
-}
-
-/// A frame that waits, and what is to be remembered when it leaves.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Queued {
-    pub(super) frame: Frame,
-    /// The bytes of the body that have left as fragments.
-    pub(super) sent: usize,
-    /// The window whose credit it needs; `None` for frames of others and what is outside credit.
-    pub(super) window: Option<Window>,
-    /// The child link by which it came, if it did.
-    pub(super) from: Option<LinkKey>,
-}
-
-impl Queued {
-    /// A frame of another context, or one outside credit.
-    pub(super) const fn free(frame: Frame, from: Option<LinkKey>) -> Self {
-        Self { frame, sent: 0, window: None, from }
-    }
-
-    /// A frame of our own under credit.
-    pub(super) const fn charged(frame: Frame, window: Window) -> Self {
-        Self { frame, sent: 0, window: Some(window), from: None }
-    }
-
-    /// Our end of the stream that it belongs to.
-    pub(super) fn spender(&self) -> Option<Handle> {
-        self.frame.reply_to.handle().filter(|_| matches!(self.window, Some(Window::Stream(_))))
-    }
-
-    /// The memory it holds.
-    pub(super) fn weight(&self) -> u64 {
-        (self.frame.body.capacity() + FRAME_COST) as u64
-    }
-}
+use super::{FlowKey, LinkKey, Queued, credit::Credits, map::Map};
 
 /// A control frame that waits, perhaps for data in front of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -102,6 +28,13 @@ pub(super) struct Pulled {
     pub(super) window: Option<Window>,
 }
 
+impl Pulled {
+    /// All of it left at once.
+    fn whole(queued: Queued) -> Self {
+        Self { done: Some((queued.from, queued.weight())), window: queued.window, frame: queued.frame }
+    }
+}
+
 /// A flow with frames queued.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Flow {
@@ -119,6 +52,8 @@ pub(super) struct Outbox {
     control_bytes: usize,
     /// What of it tells of losses: it has a room of its own, since a large subtree may go at once.
     news_bytes: usize,
+    /// The only data frame, short enough to leave whole, as long as no other comes: it goes through none of the maps.
+    alone: Option<Queued>,
     flows: Map<FlowKey, Flow>,
     /// Flows that have not sent anything yet, in the order in which they came. They have every second turn, so that a
     /// small call passes a bulk stream, and a crowd of new flows does not stop an old one.
@@ -135,8 +70,8 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// Bytes of data that wait.
-    pub(super) const fn bytes(&self) -> u64 {
-        self.bytes
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes + self.alone.as_ref().map_or(0, Queued::weight)
     }
 
     /// Bytes of control frames that wait, news of losses left out.
@@ -155,7 +90,7 @@ impl Outbox {
 
     /// Whether something could leave now.
     pub(super) fn is_ready(&self) -> bool {
-        !self.turn.is_empty() || !self.fresh.is_empty() || self.has_control()
+        self.alone.is_some() || !self.turn.is_empty() || !self.fresh.is_empty() || self.has_control()
     }
 
     /// Whether a control frame could leave now.
@@ -165,17 +100,36 @@ impl Outbox {
 
     /// Whether nothing waits at all.
     pub(super) fn is_empty(&self) -> bool {
-        self.control.is_empty() && self.flows.is_empty()
+        self.control.is_empty() && self.alone.is_none() && self.flows.is_empty()
     }
 
     /// Whether `dst` holds the most bytes here.
     pub(super) fn is_heaviest(&self, dst: ContextId) -> bool {
+        if let Some(alone) = &self.alone {
+            return alone.frame.dst == dst;
+        }
         let held = self.by_destination.get(&dst).copied().unwrap_or(0);
         self.by_destination.values().all(|other| *other <= held)
     }
 
     /// Queues a frame at the end of its flow.
     pub(super) fn push(&mut self, queued: Queued) {
+        if self.alone.is_none() && self.flows.is_empty() && queued.frame.body.len() <= MAX_WHOLE {
+            self.alone = Some(queued);
+        } else {
+            self.seat();
+            self.enqueue(queued);
+        }
+    }
+
+    /// What was alone has company, or is looked for: it takes its place in its flow.
+    fn seat(&mut self) {
+        if let Some(alone) = self.alone.take() {
+            self.enqueue(alone);
+        }
+    }
+
+    fn enqueue(&mut self, queued: Queued) {
         self.weigh(&queued);
         let key = FlowKey::of(&queued.frame);
         let flow = self.flows.or_default(key);
@@ -188,6 +142,7 @@ impl Outbox {
 
     /// Queues a frame that need not wait for what its flow still holds: it takes no credit.
     pub(super) fn push_first(&mut self, queued: Queued) {
+        self.seat();
         self.weigh(&queued);
         let key = FlowKey::of(&queued.frame);
         for control in &mut self.control {
@@ -208,7 +163,10 @@ impl Outbox {
 
     /// What waits in a flow, by its cost in credit.
     pub(super) fn cost_of(&self, key: &FlowKey) -> usize {
-        self.flows.get(key).map_or(0, |flow| flow.cost)
+        match &self.alone {
+            Some(alone) if FlowKey::of(&alone.frame) == *key => alone.frame.cost(),
+            _ => self.flows.get(key).map_or(0, |flow| flow.cost),
+        }
     }
 
     fn weigh(&mut self, queued: &Queued) {
@@ -231,6 +189,7 @@ impl Outbox {
     /// Queues a control frame. It leaves in front of all data but what is queued now in flows that `behind` picks. News
     /// of a loss leave behind earlier ones too: a later loss can take with it what these are about.
     pub(super) fn push_control(&mut self, frame: Frame, behind: &dyn Fn(&FlowKey) -> bool) {
+        self.seat();
         let mut behind: Map<_, _> = self
             .flows
             .iter()
@@ -263,12 +222,29 @@ impl Outbox {
                 *room = room.saturating_sub(frame.cost());
                 return Some(Pulled { frame, done: None, window: None });
             }
+            if let Some(pulled) = self.pull_alone(credits) {
+                return Some(pulled);
+            }
             let key = self.next_turn()?;
             match self.cut(key, credits) {
                 Some(pulled) => return Some(pulled),
                 None => self.starve(key),
             }
         }
+    }
+
+    /// Takes what is alone; where its credit does not suffice it takes its place in its flow.
+    fn pull_alone(&mut self, credits: &mut Credits) -> Option<Pulled> {
+        let Queued { frame, window, .. } = self.alone.as_ref()?;
+        let (dst, cost, spender) = (frame.dst, frame.cost(), self.alone.as_ref()?.spender());
+        if let Some(window) = *window {
+            if credits.left(dst, window, spender) < cost {
+                self.seat();
+                return None;
+            }
+            credits.spend(dst, window, spender, cost);
+        }
+        self.alone.take().map(Pulled::whole)
     }
 
     /// The flow whose turn it is.
@@ -306,9 +282,7 @@ impl Outbox {
             let queued = self.take_front(key)?;
             return Some(Pulled { frame, done: Some((queued.from, queued.weight())), window });
         }
-        let queued = self.take_front(key)?;
-        let weight = queued.weight();
-        Some(Pulled { frame: queued.frame, done: Some((queued.from, weight)), window })
+        self.take_front(key).map(Pulled::whole)
     }
 
     /// Removes the first frame of a flow that is out of turn, and gives the flow its next turn.
@@ -382,6 +356,7 @@ impl Outbox {
         flows: &dyn Fn(&FlowKey) -> bool,
         pick: &dyn Fn(&Queued) -> bool,
     ) -> Vec<Queued> {
+        self.seat();
         let keys: Vec<FlowKey> = self.flows.keys().filter(|key| flows(key)).collect();
         self.take_out_of_all(&keys, pick)
     }
@@ -402,6 +377,7 @@ impl Outbox {
 
     /// Takes out of one flow all frames that `pick` wants.
     pub(super) fn take_out_of(&mut self, key: FlowKey, pick: &dyn Fn(&Queued) -> bool) -> Vec<Queued> {
+        self.seat();
         let Some(flow) = self.flows.get_mut(&key) else { return Vec::new() };
         let (mut places, mut out, mut keep) = (Vec::new(), Vec::new(), VecDeque::new());
         for (place, queued) in flow.queue.drain(..).enumerate() {
@@ -454,12 +430,16 @@ impl Outbox {
 
     /// Frames that wait.
     pub(super) fn waiting(&self) -> usize {
-        self.control.len() + self.flows.values().map(|flow| flow.queue.len()).sum::<usize>()
+        self.control.len() + self.data().count()
     }
 
     /// Dead messages among them: for invariants.
     pub(super) fn dead(&self) -> usize {
-        self.flows.values().flat_map(|flow| &flow.queue).filter(|queued| queued.frame.is_dead()).count()
+        self.data().filter(|queued| queued.frame.is_dead()).count()
+    }
+
+    fn data(&self) -> impl Iterator<Item = &Queued> {
+        self.flows.values().flat_map(|flow| &flow.queue).chain(&self.alone)
     }
 }
 

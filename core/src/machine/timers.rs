@@ -1,5 +1,7 @@
 //! What is to be done at a given moment.
 
+use std::collections::VecDeque;
+
 use offshoot_wire::{ContextId, Handle};
 
 use super::{
@@ -20,8 +22,6 @@ pub(super) enum Timer {
     Deadline(Handle),
     /// The caller of a call to us has stopped waiting.
     CallerGone(CallKey),
-    /// A call to us is still here: tell its caller that it began.
-    Started(CallKey),
 }
 
 impl Timer {
@@ -39,7 +39,6 @@ impl Timer {
             Self::Ending(of) => (2, link(of)),
             Self::Deadline(handle) => (3, pair(0, handle.number())),
             Self::CallerGone(key) => (4, call(key)),
-            Self::Started(key) => (5, call(key)),
         }
     }
 
@@ -52,8 +51,7 @@ impl Timer {
             1 => Self::Hello(link),
             2 => Self::Ending(link),
             3 => Self::Deadline(Handle::new(low)),
-            4 => Self::CallerGone(call),
-            _ => Self::Started(call),
+            _ => Self::CallerGone(call),
         }
     }
 }
@@ -96,6 +94,9 @@ pub(super) struct Timers {
     set: Set<(Tick, Timer)>,
     /// When those of links are due, which go with their link.
     of_links: Map<Timer, Tick>,
+    /// The moments at which the callers of calls to us are told that these are still here. Each call has one and nearly
+    /// none is ever due, but all are given the same time, and so they wait in line; some behind the first are over.
+    started: VecDeque<(Tick, CallKey)>,
 }
 
 impl Timers {
@@ -142,8 +143,25 @@ impl Timers {
         Some(timer)
     }
 
+    /// A call is to be told of unless it has ended by then; no earlier than any that was before.
+    pub(super) fn line_up(&mut self, at: Tick, call: CallKey) {
+        self.started.push_back((at, call));
+    }
+
+    /// Calls have ended: nobody is woken for those at the front.
+    pub(super) fn step_up(&mut self, is_there: impl Fn(CallKey) -> bool) {
+        while self.started.front().is_some_and(|(_, call)| !is_there(*call)) {
+            self.started.pop_front();
+        }
+    }
+
+    fn pop_started(&mut self) -> Option<CallKey> {
+        self.started.front().filter(|(at, _)| *at <= self.now)?;
+        self.started.pop_front().map(|(_, call)| call)
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.set.len()
+        self.set.len() + self.started.len()
     }
 }
 
@@ -151,7 +169,9 @@ impl<R: Routes> Machine<R> {
     /// The moment at which [`Event::Due`](super::Event::Due) should come next.
     #[must_use]
     pub fn next_due(&self) -> Option<Tick> {
-        self.timers.set.first().map(|(at, _)| at)
+        let first = self.timers.set.first().map(|(at, _)| at);
+        let started = self.timers.started.front().map(|(at, _)| *at);
+        first.into_iter().chain(started).min()
     }
 
     pub(super) fn on_due(&mut self, out: &mut Actions) {
@@ -170,8 +190,11 @@ impl<R: Routes> Machine<R> {
                 }
                 Timer::Deadline(handle) => self.on_deadline(handle, out),
                 Timer::CallerGone(key) => self.on_caller_gone(key, out),
-                Timer::Started(key) => self.on_started_due(key, out),
             }
         }
+        while let Some(key) = self.timers.pop_started() {
+            self.on_started_due(key, out);
+        }
+        self.timers.step_up(|call| self.desk.has(call));
     }
 }

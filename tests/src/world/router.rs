@@ -79,6 +79,8 @@ pass_on! {
     fn set_workers(&mut self, n: usize);
     /// See `Machine::take_call`.
     fn take_call(&mut self, now: Tick, worker: usize, out: &mut Actions) -> Option<Incoming>;
+    /// See `Machine::service_call`.
+    fn service_call(&mut self, key: CallKey) -> Option<Incoming>;
     /// See `Machine::release_worker`.
     fn release_worker(&mut self, worker: usize);
     /// See `Machine::answer`.
@@ -110,8 +112,6 @@ pass_on! {
     fn progress(&self, handle: Handle) -> Progress;
     /// See `Machine::next_due`.
     fn next_due(&self) -> Option<Tick>;
-    /// See `Machine::service_call`.
-    fn service_call(&self, key: CallKey) -> Option<Incoming>;
     /// See `Machine::sizes`.
     fn sizes(&self) -> Sizes;
     /// See `Machine::sending`.

@@ -1,0 +1,78 @@
+//! A frame that waits to leave, and the flow in which it waits.
+
+use offshoot_wire::{ContextId, FRAME_COST, Frame, Handle, Window};
+
+use super::{
+    LinkKey,
+    map::{Key, pair, part},
+};
+
+/// What keeps its order: frames of one source to one handle of one destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct FlowKey {
+    pub(super) src: ContextId,
+    pub(super) dst: ContextId,
+    pub(super) handle: Handle,
+}
+
+impl FlowKey {
+    /// The flow of a frame.
+    pub(super) fn of(frame: &Frame) -> Self {
+        Self::new(frame.src, frame.dst, frame.handle)
+    }
+
+    /// The flow to a handle: CANCEL and the end of a chain travel in that of the calls that they are about, whatever
+    /// these call.
+    pub(super) const fn new(src: ContextId, dst: ContextId, handle: Handle) -> Self {
+        let handle = match handle {
+            Handle::CANCEL | Handle::CHAIN_END | Handle::CREATE_CHILD => Handle::CALL_FUNCTION,
+            handle => handle,
+        };
+        Self { src, dst, handle }
+    }
+}
+
+impl Key for FlowKey {
+    fn pack(self) -> u128 {
+        u128::from(self.src.number()) << 64 | pair(self.dst.number(), self.handle.number())
+    }
+
+    fn unpack(bits: u128) -> Self {
+        let [src, dst] = [64, 32].map(|shift| ContextId::new(part(bits, shift)));
+        Self { src, dst, handle: Handle::new(part(bits, 0)) }
+    }
+}
+
+/// A frame that waits, and what is to be remembered when it leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Queued {
+    pub(super) frame: Frame,
+    /// The bytes of the body that have left as fragments.
+    pub(super) sent: usize,
+    /// The window whose credit it needs; `None` for frames of others and what is outside credit.
+    pub(super) window: Option<Window>,
+    /// The child link by which it came, if it did.
+    pub(super) from: Option<LinkKey>,
+}
+
+impl Queued {
+    /// A frame of another context, or one outside credit.
+    pub(super) const fn free(frame: Frame, from: Option<LinkKey>) -> Self {
+        Self { frame, sent: 0, window: None, from }
+    }
+
+    /// A frame of our own under credit.
+    pub(super) const fn charged(frame: Frame, window: Window) -> Self {
+        Self { frame, sent: 0, window: Some(window), from: None }
+    }
+
+    /// Our end of the stream that it belongs to.
+    pub(super) fn spender(&self) -> Option<Handle> {
+        self.frame.reply_to.handle().filter(|_| matches!(self.window, Some(Window::Stream(_))))
+    }
+
+    /// The memory it holds.
+    pub(super) fn weight(&self) -> u64 {
+        (self.frame.body.capacity() + FRAME_COST) as u64
+    }
+}
