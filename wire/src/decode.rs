@@ -73,7 +73,7 @@ pub struct Decoder {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// The last read filled all the space there was: more will be there.
+    /// The last read brought as much as the small buffer takes: more will be there.
     is_busy: bool,
     /// Bodies that were read straight into their own memory.
     recent: Recent,
@@ -142,7 +142,12 @@ impl Decoder {
         }
         match &mut self.state {
             State::Body(unfinished) if reads_direct => unfinished.space(),
-            _ => self.buffer.get_mut(self.end..).unwrap_or_default(),
+            _ => {
+                // Of a long body only the beginning is to come through the buffer.
+                let most = if self.recent.expects_long() { IDLE_BUFFER } else { BUSY_BUFFER };
+                let end = self.buffer.len().min(self.end.saturating_add(most));
+                self.buffer.get_mut(self.end..end).unwrap_or_default()
+            }
         }
     }
 
@@ -152,10 +157,11 @@ impl Decoder {
         match &mut self.state {
             State::Body(unfinished) if reads_direct => {
                 unfinished.filled = unfinished.filled.saturating_add(len).min(unfinished.bytes.len());
+                self.is_busy = false;
             }
             _ => {
                 self.end = self.end.saturating_add(len).min(self.buffer.len());
-                self.is_busy = self.end == self.buffer.len();
+                self.is_busy = len >= IDLE_BUFFER || self.end == self.buffer.len();
                 self.release();
             }
         }
@@ -295,7 +301,8 @@ impl Decoder {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end = self.end.saturating_sub(self.start);
         self.start = 0;
-        let wanted = if self.is_busy { BUSY_BUFFER } else { IDLE_BUFFER };
+        let is_busy = self.is_busy && !self.recent.expects_long();
+        let wanted = if is_busy { BUSY_BUFFER } else { IDLE_BUFFER };
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
         }

@@ -19,13 +19,16 @@ pub struct Recent {
     next: usize,
     /// How many short bodies have come since the last long one.
     short: u8,
+    /// The last one was long.
+    is_streaming: bool,
 }
 
 impl Recent {
     /// Remembers a body if it is long and not very long, in place of the one that was remembered first. After some that
     /// are short all are forgotten.
     pub fn keep(&mut self, body: &Body) {
-        if body.len() < LONG {
+        self.is_streaming = body.len() >= LONG;
+        if !self.is_streaming {
             self.short = self.short.saturating_add(1);
             if self.short == SHORT_BODIES {
                 self.clear();
@@ -49,6 +52,12 @@ impl Recent {
         }
         let fits = |body: &&mut Body| body.capacity() >= len && body.capacity() / 4 <= len;
         self.bodies.iter_mut().filter(fits).find_map(Body::reclaim)
+    }
+
+    /// Whether the last body was a long one: others like it are likely to follow.
+    #[must_use]
+    pub fn expects_long(&self) -> bool {
+        self.is_streaming
     }
 
     /// Whether there is any.
