@@ -69,8 +69,8 @@ pub(crate) enum Reply {
 }
 
 /// The head of a reply with a value.
-pub(crate) fn value_head(ends: Vec<End>) -> Result<Vec<u8>, EncodeError> {
-    codec::encode(&ReplyHead::Value(ends))
+pub(crate) fn value_head(ends: Vec<End>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    codec::encode_into(&ReplyHead::Value(ends), out)
 }
 
 impl<R: Message> IntoReply<R> for R {

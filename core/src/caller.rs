@@ -148,8 +148,11 @@ impl<'a> Request<'a> {
         self
     }
 
-    fn head(&self, ends: Vec<End>) -> Result<Vec<u8>, EncodeError> {
-        codec::encode(&CallHead { ends, ..self.head.clone() })
+    fn head(&self, ends: Vec<End>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        if ends.is_empty() {
+            return codec::encode_into(&self.head, out);
+        }
+        codec::encode_into(&CallHead { ends, ..self.head.clone() }, out)
     }
 
     /// Writes the arguments, unless an earlier call of the chain has failed.
@@ -157,12 +160,12 @@ impl<'a> Request<'a> {
         if let Some(first) = self.about.chain.and_then(|chain| chain.first_error()) {
             return Err(CallError::Chain(Box::new(first)));
         }
-        let draft = Draft::new(self.about.to.node(), args, &|ends| self.head(ends));
+        let draft = Draft::new(self.about.to.node(), args, &|ends, out| self.head(ends, out));
         draft.map_err(|message| self.unwritten(message))
     }
 
     fn seal(&self, draft: Result<Draft, CallError>) -> Result<Sealed, CallError> {
-        let sealed = draft?.seal(self.about.to.node(), self.about.to.id(), &|ends| self.head(ends));
+        let sealed = draft?.seal(self.about.to.node(), self.about.to.id(), &|ends, out| self.head(ends, out));
         sealed.map_err(|message| self.unwritten(message))
     }
 

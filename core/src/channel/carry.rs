@@ -16,12 +16,15 @@ use crate::{
 };
 
 /// Writes the head of a body, which names the ends that its value hands over.
-pub(crate) type HeadOf<'a> = &'a dyn Fn(Vec<End>) -> Result<Vec<u8>, EncodeError>;
+pub(crate) type HeadOf<'a> = &'a dyn Fn(Vec<End>, &mut Vec<u8>) -> Result<(), EncodeError>;
 
 /// The head of an item of a stream.
-pub(super) fn item_head(ends: Vec<End>) -> Result<Vec<u8>, EncodeError> {
-    codec::encode(&StreamHead::Item(ends))
+pub(super) fn item_head(ends: Vec<End>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    codec::encode_into(&StreamHead::Item(ends), out)
 }
+
+/// What most bodies fit in, so that they are written without growing, in bytes.
+const SMALL: usize = 64;
 
 /// A body whose ends are still values of this context; dropping it closes them.
 pub(crate) struct Draft {
@@ -38,26 +41,27 @@ impl Draft {
         value: &T,
         head: HeadOf<'_>,
     ) -> Result<Self, String> {
-        Self::within(Vec::new(), node, value, head)
+        Self::within(Vec::with_capacity(SMALL), node, value, head)
     }
 
     /// The same, in memory that was used before.
     pub(super) fn within<T: Serialize + ?Sized>(
-        memory: Vec<u8>,
+        mut bytes: Vec<u8>,
         node: &Arc<dyn Node>,
         value: &T,
         head: HeadOf<'_>,
     ) -> Result<Self, String> {
-        let head = head(Vec::new()).map_err(|error| error.to_string())?;
-        let value_at = head.len();
-        let mut bytes = if memory.capacity() == 0 { head } else { refill(memory, &head) };
+        bytes.clear();
+        head(Vec::new(), &mut bytes).map_err(|error| error.to_string())?;
+        let value_at = bytes.len();
         let halves = ambient::encode(node, value, &mut bytes)?;
         Ok(Self { bytes, value_at, halves })
     }
 
     /// A value that came as an answer and goes on as it is.
     pub(crate) fn relayed(value: &[u8], halves: Vec<Half>, head: HeadOf<'_>) -> Result<Self, String> {
-        let mut bytes = head(Vec::new()).map_err(|error| error.to_string())?;
+        let mut bytes = Vec::with_capacity(value.len().saturating_add(SMALL));
+        head(Vec::new(), &mut bytes).map_err(|error| error.to_string())?;
         let value_at = bytes.len();
         bytes.extend_from_slice(value);
         Ok(Self { bytes, value_at, halves })
@@ -86,16 +90,11 @@ impl Draft {
             return Ok(Sealed { body: Body::from(self.bytes), ends: Vec::new(), handed });
         }
         let (ends, handed) = export(node, to, self.halves)?;
-        let mut bytes = head(ends.clone()).map_err(|error| error.to_string())?;
+        let mut bytes = Vec::with_capacity(self.bytes.len().saturating_add(SMALL));
+        head(ends.clone(), &mut bytes).map_err(|error| error.to_string())?;
         bytes.extend_from_slice(self.bytes.get(self.value_at..).unwrap_or_default());
         Ok(Sealed { body: Body::from(bytes), ends, handed })
     }
-}
-
-fn refill(mut memory: Vec<u8>, with: &[u8]) -> Vec<u8> {
-    memory.clear();
-    memory.extend_from_slice(with);
-    memory
 }
 
 /// A body made for the context that it goes to.
