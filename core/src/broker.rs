@@ -141,7 +141,11 @@ impl<R: Routes + Send + 'static> Rounds<R> {
     /// meantime counts as having come in time.
     fn judge_timers(&self, found: &mut Found) -> io::Result<()> {
         let mut now = self.shared.now();
-        if self.shared.is_due(now) {
+        let [is_timer_due, is_rest_due] = self.shared.is_due(now);
+        if is_rest_due {
+            self.shared.with(|state, _| state.write_rested());
+        }
+        if is_timer_due {
             for _ in 0..ROUNDS_BEFORE_TIMER {
                 now = self.shared.now();
                 if !self.poll(found, Some(Duration::ZERO))? {

@@ -17,7 +17,7 @@ use crate::{
     },
     error::hex,
     machine::{CallKey, Incoming},
-    node::Node,
+    node::{Node, Pace},
     open::Open,
     sync::lock,
     wake::{Listener, Run},
@@ -50,19 +50,19 @@ impl Arguments<'_> {
 /// Runs a call on this thread and answers it, at once or when the [`Pending`](crate::Pending) that its handler
 /// returned has ended. The worker is free as soon as this returns. `answering` is called when a value is about to be
 /// sent, and no more user code runs.
-pub(crate) fn run(node: &Arc<dyn Node>, functions: &Functions, incoming: Incoming, answering: impl FnOnce()) {
-    let caller = Caller {
-        node: Arc::clone(node),
-        key: incoming.key,
-        id: incoming.src,
-        function: incoming.name.clone(),
-        wants_reply: incoming.wants_reply,
-    };
+pub(crate) fn run(
+    node: &Arc<dyn Node>,
+    functions: &Functions,
+    mut incoming: Incoming,
+    answering: impl FnOnce() -> Pace,
+) {
+    let one_way = (!incoming.wants_reply).then(|| incoming.name.clone());
+    let caller = Caller { node: Arc::clone(node), key: incoming.key, id: incoming.src, one_way };
     let arguments = Arguments {
         node,
         from: incoming.src,
         body: incoming.body.slice(incoming.args_at, incoming.body.len()),
-        ends: incoming.ends.clone(),
+        ends: std::mem::take(&mut incoming.ends),
     };
     let Some(handler) = incoming.function.and_then(|index| functions.handler(index)) else {
         arguments.refuse();
@@ -97,22 +97,21 @@ struct Caller {
     node: Arc<dyn Node>,
     key: CallKey,
     id: ContextId,
-    function: String,
-    wants_reply: bool,
+    /// The name of the function, if nobody waits.
+    one_way: Option<String>,
 }
 
 impl Caller {
-    fn answer(self, reply: Reply, answering: impl FnOnce()) {
+    fn answer(self, reply: Reply, answering: impl FnOnce() -> Pace) {
         match reply {
             Reply::Value(draft) => match draft.seal(&self.node, self.id, &value_head) {
                 Ok(Sealed { body, ends, handed }) => {
-                    if self.wants_reply {
-                        handed.sent();
-                    } else {
-                        drop(handed);
+                    match self.one_way {
+                        None => handed.sent(),
+                        Some(_) => drop(handed),
                     }
-                    answering();
-                    self.node.answer(self.key, body, ends, false);
+                    let pace = answering();
+                    self.node.answer(self.key, body, ends, false, pace);
                 }
                 Err(message) => self.fail(Failed::Result, &message),
             },
@@ -128,11 +127,12 @@ impl Caller {
 
     fn fail(self, how: Failed, message: &str) {
         let message = cut(message);
-        if !self.wants_reply {
-            log::warn!(target: "offshoot", "{} was called without a reply and failed: {message}", self.function);
+        if let Some(function) = &self.one_way {
+            log::warn!(target: "offshoot", "{function} was called without a reply and failed: {message}");
         }
         let head = codec::encode(&ReplyHead::Failed(how, message));
-        self.node.answer(self.key, Body::from(head.unwrap_or_default()), Vec::new(), true);
+        let body = Body::from(head.unwrap_or_default());
+        self.node.answer(self.key, body, Vec::new(), true, Pace::AtOnce);
     }
 }
 
@@ -196,6 +196,6 @@ impl Run for Relay {
             },
             Err(error) => Reply::Failed(Failed::Error, error.to_string()),
         };
-        caller.answer(reply, || ());
+        caller.answer(reply, || Pace::AtOnce);
     }
 }

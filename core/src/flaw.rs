@@ -13,6 +13,8 @@ pub(crate) enum Flaw {
     GiveTokenLate,
     /// A writer that finds no room keeps the token without asking to be told of room.
     StallSilently,
+    /// Something rests, and the token does not tell so.
+    RestSilently,
 }
 
 /// Whether the running model asked for this mistake.

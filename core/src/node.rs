@@ -50,6 +50,14 @@ pub(crate) enum Then {
     GoOn,
 }
 
+/// When an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    AtOnce,
+    /// It may rest until the next one: the calls to which they belong last next to nothing.
+    Soon,
+}
+
 /// A running context: the machine behind its lock, and the threads that move its bytes.
 pub(crate) trait Node: Any + Send + Sync {
     fn me(&self) -> ContextId;
@@ -97,7 +105,7 @@ pub(crate) trait Node: Any + Send + Sync {
     fn new_chain(&self) -> u32;
     fn end_chain(&self, dst: ContextId, chain: u32);
 
-    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool);
+    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool, pace: Pace);
     fn is_cancelled(&self, key: CallKey) -> bool;
     /// `work` is run, once, if the call is cancelled before it is answered.
     fn on_cancel(&self, key: CallKey, work: Arc<dyn Run>);

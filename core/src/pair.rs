@@ -21,7 +21,7 @@ use crate::{
         Outcome, Outgoing, Owner, Progress, RouteFrame, Routes, Side, Standing, Step, StreamUnsent, Tick,
         Unsent,
     },
-    node::{CallSink, Held, Node, StreamSink, Then},
+    node::{CallSink, Held, Node, Pace, StreamSink, Then},
     sync::lock,
     wake::{Run, Wake},
 };
@@ -330,7 +330,7 @@ impl World {
             while let Some(incoming) =
                 self.with(at, |party, now| party.machine.take_call(now, worker, &mut party.out))
             {
-                dispatch::run(node, functions, incoming, || ());
+                dispatch::run(node, functions, incoming, || Pace::AtOnce);
                 self.with(at, |party, _| party.machine.release_worker(worker));
             }
         }
@@ -476,7 +476,7 @@ impl Node for Place {
         self.with(|party, _| party.machine.end_chain(dst, chain, &mut party.out));
     }
 
-    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool) {
+    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool, _: Pace) {
         let answered = self.with(|party, now| {
             party.machine.answer(now, key, body, &ends, failed, &mut party.out);
             party.on_cancel.remove(&key)

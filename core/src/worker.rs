@@ -1,8 +1,15 @@
 //! Worker threads: each takes the next call, in order of arrival, and runs it.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use crate::{Functions, dispatch, machine::Routes, shared::Shared, sync};
+use crate::{Functions, dispatch, machine::Routes, node::Pace, shared::Shared, sync};
+
+/// What a call lasts at most whose answer may rest until the next one is there.
+const SHORT: Duration = Duration::from_micros(20);
 
 /// Runs calls on this thread until the context ends.
 ///
@@ -15,9 +22,12 @@ pub(crate) fn serve<R: Routes + Send + 'static>(
     let node = shared.node();
     let mut lease = None;
     while let Some(call) = shared.next_call(&node, worker, lease.take()) {
-        // Before the answer is written: the call that follows it must not wake the broker.
-        dispatch::run(&node, functions, call, || lease = shared.watch_for_calls(&node));
-        shared.release_worker(worker);
+        let since = Instant::now();
+        dispatch::run(&node, functions, call, || {
+            // Before the answer is written: the call that follows it must not wake the broker.
+            lease = shared.watch_for_calls(&node);
+            if since.elapsed() < SHORT { Pace::Soon } else { Pace::AtOnce }
+        });
     }
 }
 

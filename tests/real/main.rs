@@ -19,6 +19,7 @@ mod life;
 mod logs;
 mod loss;
 mod order;
+mod rest;
 mod shutdown;
 mod streams;
 mod tools;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
             input::tests,     // bad input
             tools::tests,     // recordings, routers, workers
             turns::tests,     // who reads a link
+            rest::tests,      // what rests before it is written
         ];
         let trials = modules.iter().flat_map(|tests| tests()).collect();
         libtest_mimic::run(&arguments, trials).exit_code()

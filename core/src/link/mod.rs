@@ -18,7 +18,7 @@ pub(crate) use self::{
     poll::{Found, Poller, Ready},
     reader::Reader,
     sys::Source,
-    token::{Outflow, Token, take_or_give, write_out},
+    token::{Outflow, Taken, Token, take_or_give, write_out},
     turn::Generation,
     writer::Writer,
 };
@@ -106,7 +106,7 @@ pub(crate) struct Link {
     pub(crate) key: LinkKey,
     pub(crate) turn: Turn<Ends>,
     pub(crate) reader: Mutex<Reader>,
-    /// Locked by who holds the writer token alone.
+    /// Locked by who holds the writer token, or gave it back a moment ago.
     pub(crate) writer: Mutex<Writer>,
     pub(crate) watcher: Option<Arc<dyn ChildWatcher>>,
 }

@@ -1,4 +1,5 @@
-//! Who writes a link: whoever finds its token free writes until nothing waits, or leaves the rest to the broker.
+//! Who writes a link: whoever finds its token free writes until nothing waits, or leaves the rest to the broker, or lets
+//! a little rest until it has company.
 
 use std::io;
 
@@ -12,6 +13,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Token {
     is_taken: bool,
+    /// What was taken from the queue rests, and is written by whoever takes the token next.
+    has_rest: bool,
 }
 
 impl Token {
@@ -20,16 +23,32 @@ impl Token {
         !std::mem::replace(&mut self.is_taken, true)
     }
 
-    pub(crate) const fn is_taken(&self) -> bool {
-        self.is_taken
+    /// Whether something rests, and nobody is about to write it.
+    pub(crate) const fn has_rest(&self) -> bool {
+        !self.is_taken && self.has_rest
     }
+
+    /// Whether all that was taken from the queue has been written.
+    pub(crate) const fn is_idle(&self) -> bool {
+        !self.is_taken && !self.has_rest
+    }
+}
+
+/// What the holder of the token found in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Something that he writes now.
+    ToWrite,
+    /// Something that he lets rest: the token is free, and somebody will take it in a moment.
+    ToRest,
+    Nothing,
 }
 
 /// What a holder of the token writes, and where to.
 pub(crate) trait Outflow {
-    /// Whether something that was taken from the queue has not been written yet.
+    /// Whether what was taken from the queue must be written before more is taken.
     fn is_begun(&self) -> bool;
-    /// Takes what comes next, by [`take_or_give`]; whether there was anything.
+    /// Takes what comes next, by [`take_or_give`]; whether there is anything to write.
     fn refill(&mut self) -> bool;
     /// Writes what fits now, and tells how many bytes.
     fn write(&mut self) -> io::Result<usize>;
@@ -60,21 +79,22 @@ pub(crate) fn write_out(flow: &mut impl Outflow, quantum: usize) {
     }
 }
 
-/// Takes what comes next from the queue; without any the token is free again. Both under one lock, so that a frame that
+/// Takes what comes next from the queue; unless it is to be written now the token is free again. Both under one lock, so that a frame that
 /// is queued in between finds the token free or is taken.
 pub(crate) fn take_or_give<'q, Q>(
     queue: &'q Mutex<Q>,
-    take: impl FnOnce(&mut Q) -> bool,
+    take: impl FnOnce(&mut Q) -> Taken,
     token: impl FnOnce(&mut Q) -> Option<&mut Token>,
-) -> (bool, MutexGuard<'q, Q>) {
+) -> (Taken, MutexGuard<'q, Q>) {
     let mut guard = lock(queue);
-    let has_taken = take(&mut guard);
+    let taken = take(&mut guard);
     if has(Flaw::GiveTokenLate) {
         drop(guard);
         guard = lock(queue);
     }
-    if !has_taken && let Some(token) = token(&mut guard) {
-        token.is_taken = false;
+    if let Some(token) = token(&mut guard) {
+        token.is_taken = taken == Taken::ToWrite;
+        token.has_rest = taken == Taken::ToRest && !has(Flaw::RestSilently);
     }
-    (has_taken, guard)
+    (taken, guard)
 }

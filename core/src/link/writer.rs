@@ -48,9 +48,14 @@ impl Writer {
         self.len == 0
     }
 
+    /// Whether what is here must be written before more is added: it is enough, or a part of it has gone.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.sent > 0 || !self.has_room()
+    }
+
     /// The frames of this batch.
-    pub(crate) fn frames(&self) -> impl Iterator<Item = &Frame> {
-        self.frames.iter()
+    pub(crate) fn frames(&self) -> &[Frame] {
+        &self.frames
     }
 
     pub(crate) fn push(&mut self, frame: Frame) {

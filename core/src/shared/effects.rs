@@ -21,6 +21,8 @@ use crate::{
 /// What is to be done once the lock is free, in this order.
 pub(crate) struct Effects {
     queue: VecDeque<Effect>,
+    /// What is to be written may rest for a moment: more is about to come.
+    pub(super) may_rest: bool,
 }
 
 thread_local! {
@@ -30,7 +32,7 @@ thread_local! {
 
 impl Default for Effects {
     fn default() -> Self {
-        Self { queue: SPARE.try_with(Cell::take).unwrap_or_default() }
+        Self { queue: SPARE.try_with(Cell::take).unwrap_or_default(), may_rest: false }
     }
 }
 
@@ -131,7 +133,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 Action::ParentLost(_) => effects.push(Effect::Orphaned),
             }
         }
-        let due = state.machine.next_due();
+        let due = state.next_due();
         if self.broker_sleeps() && due.is_some_and(|due| state.sleeps_until.is_none_or(|until| due < until)) {
             state.sleeps_until = due;
             effects.push(Effect::WakeBroker);

@@ -7,8 +7,8 @@ use offshoot_wire::{ContextId, Decoder, Hello};
 use super::{Effects, Shared, State, Way};
 use crate::{
     lease::Loan,
-    link::{Link, LinkEnd, LinkParts, Outflow, Source, Token, Writer, take_or_give, write_out},
-    machine::{LinkKey, NewChild, Routes, Tick},
+    link::{Link, LinkEnd, LinkParts, Outflow, Source, Taken, Token, Writer, take_or_give, write_out},
+    machine::{Action, LinkKey, NewChild, Routes, Tick},
     sync::{MutexGuard, lock},
 };
 
@@ -16,6 +16,8 @@ use crate::{
 const MAX_RECORDS: u32 = 1000;
 /// Bytes that a sending thread writes of others' frames beside its own, in bytes.
 pub(crate) const SENDER_QUANTUM: usize = 64 * 1024;
+/// How long a few frames rest at most, in milliseconds: what they wait for comes in some microseconds, or not at all.
+const REST: u64 = 1;
 
 /// Every link, under its slot.
 #[derive(Default)]
@@ -23,6 +25,10 @@ pub(crate) struct Links {
     slots: Vec<Option<Entry>>,
     /// Links that the broker must end, and why.
     condemned: Vec<(Arc<Link>, LinkEnd)>,
+    /// Links with something that rests, and some where that has been written meanwhile.
+    resting: Vec<LinkKey>,
+    /// Until when.
+    rest_until: Option<Tick>,
 }
 
 struct Entry {
@@ -77,6 +83,17 @@ impl Links {
         }
     }
 
+    /// What was taken to be written to a link rests.
+    fn rest(&mut self, key: LinkKey, now: Tick) {
+        self.resting.push(key);
+        self.rest_until.get_or_insert_with(|| now.after(REST));
+    }
+
+    /// When what rests must be written at the latest.
+    pub(super) const fn rest_until(&self) -> Option<Tick> {
+        self.rest_until
+    }
+
     /// Takes the writer token of a link, if it is free.
     pub(super) fn take_token(&mut self, key: LinkKey) -> Option<Arc<Link>> {
         let entry = self.entry(key)?;
@@ -93,7 +110,7 @@ impl Links {
     }
 
     pub(super) fn are_written(&self) -> bool {
-        self.slots.iter().flatten().all(|entry| !entry.token.is_taken())
+        self.slots.iter().flatten().all(|entry| entry.token.is_idle())
     }
 
     fn entry(&mut self, key: LinkKey) -> Option<&mut Entry> {
@@ -120,6 +137,16 @@ impl Rate {
 }
 
 impl<R: Routes> State<R> {
+    /// Nothing comes soon with which what rests could go.
+    pub(crate) fn write_rested(&mut self) {
+        self.links.rest_until = None;
+        for key in mem::take(&mut self.links.resting) {
+            if self.links.token(key).is_some_and(|token| token.has_rest()) {
+                self.out.push(Action::Write(key));
+            }
+        }
+    }
+
     /// The link by which comes what `peer` sends, if it can be read.
     pub(super) fn link_from(&self, peer: ContextId) -> Option<Arc<Link>> {
         self.links.get(self.machine.link_from(peer)?).cloned()
@@ -274,29 +301,37 @@ struct Flow<'a, R: Routes> {
 
 impl<R: Routes + Send + 'static> Outflow for Flow<'_, R> {
     fn is_begun(&self) -> bool {
-        !self.writer.is_empty()
+        self.writer.is_begun()
     }
 
     fn refill(&mut self) -> bool {
         let (shared, key, writer) = (self.shared, self.link.key, &mut *self.writer);
+        let (rested, may_rest) = (writer.frames().len(), self.effects.may_rest);
         let take = |state: &mut State<R>| {
             while writer.has_room() {
                 let Some(frame) = state.machine.pull(key, &mut state.out) else { break };
                 writer.push(frame);
             }
-            !writer.is_empty()
+            match writer.is_empty() {
+                true => Taken::Nothing,
+                false if may_rest && writer.has_room() => Taken::ToRest,
+                false => Taken::ToWrite,
+            }
         };
-        let (has_taken, mut state) = take_or_give(&shared.state, take, |state| state.links.token(key));
+        let (taken, mut state) = take_or_give(&shared.state, take, |state| state.links.token(key));
+        if taken == Taken::ToRest {
+            state.links.rest(key, shared.now());
+        }
         shared.settle(&mut state, None, self.effects);
         let is_ending = state.machine.is_closing();
         drop(state);
-        for frame in self.writer.frames() {
+        for frame in self.writer.frames().iter().skip(rested) {
             shared.hooks().frame(key, Way::Out, frame);
         }
-        if is_ending && !has_taken {
+        if is_ending && taken == Taken::Nothing {
             shared.changed.notify_all();
         }
-        has_taken
+        taken == Taken::ToWrite
     }
 
     fn write(&mut self) -> io::Result<usize> {

@@ -105,7 +105,6 @@ pub(crate) struct State<R> {
     sleeps_until: Option<Tick>,
     /// Workers that wait for a call; the one that reads the link to the parent is the last, and served first.
     idle: VecDeque<(usize, Listener)>,
-    busy_workers: usize,
     is_stopped: bool,
 }
 
@@ -149,7 +148,6 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 on_cancel: BTreeMap::new(),
                 sleeps_until: None,
                 idle: VecDeque::new(),
-                busy_workers: 0,
                 is_stopped: false,
             }),
             changed: Condvar::new(),
@@ -206,7 +204,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
         self.broker_sleeps.store(true, Ordering::SeqCst);
         let due = {
             let mut state = lock(&self.state);
-            state.sleeps_until = state.machine.next_due();
+            state.sleeps_until = state.next_due();
             state.sleeps_until
         };
         let due = due.map(|tick| self.instant(tick));
@@ -223,9 +221,10 @@ impl<R: Routes + Send + 'static> Shared<R> {
         self.broker_sleeps.load(Ordering::SeqCst)
     }
 
-    /// Whether a timer of the machine can be judged at `now`.
-    pub(crate) fn is_due(&self, now: Tick) -> bool {
-        self.look(|state| state.machine.next_due()).is_some_and(|due| due <= now)
+    /// Whether a timer of the machine can be judged at `now`; and whether something has rested long enough.
+    pub(crate) fn is_due(&self, now: Tick) -> [bool; 2] {
+        let due = self.look(|state| [state.machine.next_due(), state.links.rest_until()]);
+        due.map(|due| due.is_some_and(|due| due <= now))
     }
 
     /// Tells the broker to look up.
@@ -253,13 +252,20 @@ impl<R: Routes + Send + 'static> Shared<R> {
     }
 }
 
+impl<R: Routes> State<R> {
+    /// When something is due that the broker must do.
+    fn next_due(&self) -> Option<Tick> {
+        [self.machine.next_due(), self.links.rest_until()].into_iter().flatten().min()
+    }
+}
+
 /// What workers need.
 impl<R: Routes + Send + 'static> Shared<R> {
     pub(crate) fn set_workers(&self, workers: usize) {
         self.with(|state, _| state.machine.set_workers(workers));
     }
 
-    /// The next call, in order of arrival; `None` once no more are taken. Blocks, and reads the link to the parent
+    /// The next call, in order of arrival, for a worker that holds none any more; `None` once no more are taken. Blocks, and reads the link to the parent
     /// meanwhile unless somebody else does.
     pub(crate) fn next_call(
         &self,
@@ -274,8 +280,13 @@ impl<R: Routes + Send + 'static> Shared<R> {
             lease
         };
         // Woken when a call is ready, and when the context begins to end.
-        wait_reading(lease, take, None, |listener| self.look_for_call(worker, listener, reads.get()))
-            .flatten()
+        let call =
+            wait_reading(lease, take, None, |listener| self.look_for_call(worker, listener, reads.get()));
+        let call = call.flatten();
+        if call.is_none() {
+            self.changed.notify_all();
+        }
+        call
     }
 
     /// The turn of the link to the parent, for a worker that has nothing else to do.
@@ -291,11 +302,12 @@ impl<R: Routes + Send + 'static> Shared<R> {
     fn look_for_call(&self, worker: usize, listener: &Listener, reads: bool) -> Option<Option<Incoming>> {
         self.with(|state, now| {
             state.idle.retain(|(idle, _)| *idle != worker);
+            state.machine.release_worker(worker);
             let call = state.machine.take_call(now, worker, &mut state.out);
             if call.is_some() {
-                state.busy_workers += 1;
                 return Some(call);
             }
+            state.write_rested();
             if state.is_stopped || state.machine.is_closing() {
                 return Some(None);
             }
@@ -314,17 +326,6 @@ impl<R: Routes + Send + 'static> Shared<R> {
         let idle = std::mem::take(&mut lock(&self.state).idle);
         idle.into_iter().for_each(|(_, listener)| Wake::from(listener).fire());
     }
-
-    pub(crate) fn release_worker(&self, worker: usize) {
-        let is_ending = self.with(|state, _| {
-            state.busy_workers = state.busy_workers.saturating_sub(1);
-            state.machine.release_worker(worker);
-            state.is_stopped || state.machine.is_closing()
-        });
-        if is_ending {
-            self.changed.notify_all();
-        }
-    }
 }
 
 /// The end.
@@ -341,7 +342,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
 
     /// Waits until no worker is in a call.
     pub(crate) fn wait_for_workers(&self, deadline: Instant) -> bool {
-        self.wait_until(deadline, |state| state.busy_workers == 0)
+        self.wait_until(deadline, |state| !state.machine.is_working())
     }
 
     /// Waits until everything that this context has to say has been written.

@@ -11,10 +11,13 @@ use super::{Effects, Shared, State, sinks::Sink};
 use crate::{
     lease::Loan,
     machine::{BadEnd, CallKey, Outgoing, Owner, Progress, Routes, Standing, StreamUnsent, Tick, Unsent},
-    node::{CallSink, Held, Node, StreamSink, Then},
+    node::{CallSink, Held, Node, Pace, StreamSink, Then},
     sync::{lock, rest},
     wake::Run,
 };
+
+/// Calls in flight to one context from which on a further one may rest: its callee has enough to do until it comes.
+const MANY: u32 = 16;
 
 impl<R: Routes + Send + 'static> Shared<R> {
     pub(super) fn name_in(&self, state: &State<R>, id: ContextId) -> String {
@@ -84,6 +87,7 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
         then: Then,
     ) -> Result<(Handle, Option<Loan>), Unsent> {
         let mut effects = Effects::default();
+        let mut may_rest = false;
         let (called, link) = self.decide(None, &mut effects, |state, now| {
             let to = call.dst;
             let called = state.machine.call(now, call, &mut state.out);
@@ -92,15 +96,24 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
                 state.sinks.insert(*handle, Sink::Call(sink));
                 link = if then == Then::Wait { state.link_from(to) } else { None };
             }
+            match then {
+                Then::Wait => state.write_rested(),
+                Then::GoOn => may_rest = state.machine.calls_to(to) > MANY,
+            }
             (called, link)
         });
+        effects.may_rest = may_rest;
         let loan = link.and_then(|link| self.hold(link));
         self.act(effects);
         called.map(|handle| (handle, loan))
     }
 
     fn take_turn(&self, peer: ContextId) -> Option<Loan> {
-        self.look(|state| state.link_from(peer)).and_then(|link| self.hold(link))
+        let link = self.with(|state, _| {
+            state.write_rested();
+            state.link_from(peer)
+        });
+        link.and_then(|link| self.hold(link))
     }
 
     fn read(&self, loan: &Loan) {
@@ -180,12 +193,16 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
         self.with(|state, _| state.machine.end_chain(dst, chain, &mut state.out));
     }
 
-    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool) {
-        let answered = self.with(|state, now| {
+    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool, pace: Pace) {
+        let mut effects = Effects::default();
+        let (answered, is_last) = self.decide(None, &mut effects, |state, now| {
             state.machine.answer(now, key, body, &ends, failed, &mut state.out);
-            state.on_cancel.remove(&key)
+            (state.on_cancel.remove(&key), !state.machine.has_calls())
         });
+        // Whoever takes the last call, and finds no more, writes.
+        effects.may_rest = pace == Pace::Soon && !is_last;
         drop(answered);
+        self.act(effects);
     }
 
     fn is_cancelled(&self, key: CallKey) -> bool {

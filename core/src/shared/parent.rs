@@ -9,7 +9,7 @@ use super::{Hooks, Shared};
 use crate::{
     Context,
     machine::{CallKey, DropKind, Incoming, LinkKey, NoId, Routes, Sizes, Tick},
-    node::Node,
+    node::{Node, Pace},
     wake::Run,
 };
 
@@ -90,7 +90,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
     pub fn answer_value<T: Serialize>(&self, key: CallKey, value: &T) {
         let mut bytes = codec::encode(&ReplyHead::Value(Vec::new())).unwrap_or_default();
         match codec::encode_into(value, &mut bytes) {
-            Ok(()) => self.answer(key, Body::from(bytes), Vec::new(), false),
+            Ok(()) => self.answer(key, Body::from(bytes), Vec::new(), false, Pace::AtOnce),
             Err(error) => self.answer_failed(key, Failed::Result, error.to_string()),
         }
     }
@@ -98,7 +98,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
     /// Answers a call that failed.
     pub fn answer_failed(&self, key: CallKey, how: Failed, text: String) {
         let bytes = codec::encode(&ReplyHead::Failed(how, text)).unwrap_or_default();
-        self.answer(key, Body::from(bytes), Vec::new(), true);
+        self.answer(key, Body::from(bytes), Vec::new(), true, Pace::AtOnce);
     }
 
     /// Reads the routing table under the lock: must be short.

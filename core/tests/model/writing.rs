@@ -1,4 +1,5 @@
-//! Senders write a link themselves, or queue behind whoever writes, and the broker goes on where there was no room.
+//! Senders write a link themselves, or queue behind whoever writes, or let a frame rest; the broker goes on where there
+//! was no room, and writes what has rested long enough.
 
 use std::{collections::VecDeque, io};
 
@@ -12,7 +13,7 @@ use crate::{
     flaw::Flaw,
     holds,
     sync::lock,
-    token::{Outflow, Token, take_or_give, write_out},
+    token::{Outflow, Taken, Token, take_or_give, write_out},
 };
 
 /// What a sender may write of others' frames: one of them.
@@ -30,6 +31,8 @@ struct Socket {
     full: Option<u8>,
     /// The broker holds the token, and waits for room.
     is_left: bool,
+    /// Something may have rested long enough.
+    is_rest_due: bool,
     is_stopped: bool,
 }
 
@@ -37,28 +40,34 @@ struct Socket {
 struct Link {
     queue: Mutex<Queue>,
     /// What was taken from the queue; only the holder of the token is here.
-    batch: Mutex<Option<u8>>,
+    batch: Mutex<VecDeque<u8>>,
     socket: Mutex<Socket>,
     changed: Condvar,
 }
 
 struct Flow<'a> {
     link: &'a Link,
-    quantum: usize,
+    may_rest: bool,
 }
 
 impl Outflow for Flow<'_> {
     fn is_begun(&self) -> bool {
-        lock(&self.link.batch).is_some()
+        // One frame may have company before it is written.
+        false
     }
 
     fn refill(&mut self) -> bool {
         let mut batch = self.link.batch.try_lock().expect("two write at once");
         let take = |queue: &mut Queue| {
-            *batch = queue.frames.pop_front();
-            batch.is_some()
+            let room = 2_usize.saturating_sub(batch.len());
+            batch.extend(queue.frames.drain(..queue.frames.len().min(room)));
+            match batch.len() {
+                0 => Taken::Nothing,
+                1 if self.may_rest => Taken::ToRest,
+                _ => Taken::ToWrite,
+            }
         };
-        take_or_give(&self.link.queue, take, |queue| Some(&mut queue.token)).0
+        take_or_give(&self.link.queue, take, |queue| Some(&mut queue.token)).0 == Taken::ToWrite
     }
 
     fn write(&mut self) -> io::Result<usize> {
@@ -67,7 +76,7 @@ impl Outflow for Flow<'_> {
         if socket.full.is_some() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        socket.full = batch.take();
+        socket.full = batch.pop_front();
         self.link.changed.notify_all();
         Ok(1)
     }
@@ -84,33 +93,56 @@ impl Outflow for Flow<'_> {
 
 impl Link {
     fn send(&self, frame: u8) {
+        self.queue(frame, false);
+    }
+
+    /// Sends what need not be written at once.
+    fn send_soon(&self, frame: u8) {
+        self.queue(frame, true);
+        lock(&self.socket).is_rest_due = true;
+        self.changed.notify_all();
+    }
+
+    fn queue(&self, frame: u8, may_rest: bool) {
         let may_write = {
             let mut queue = lock(&self.queue);
             queue.frames.push_back(frame);
             queue.token.take()
         };
         if may_write {
-            self.write(QUANTUM);
+            write_out(&mut Flow { link: self, may_rest }, QUANTUM);
         }
     }
 
     fn write(&self, quantum: usize) {
-        write_out(&mut Flow { link: self, quantum }, quantum);
+        write_out(&mut Flow { link: self, may_rest: false }, quantum);
     }
 
-    /// The broker writes on where somebody found no room, or had written enough.
+    /// The broker writes on where somebody found no room, or had written enough, and what rests.
     fn broke(&self) {
         loop {
             let mut socket = lock(&self.socket);
-            while !(socket.is_stopped || (socket.is_left && socket.full.is_none())) {
+            let has_room = |socket: &Socket| socket.is_left && socket.full.is_none();
+            while !(socket.is_stopped || socket.is_rest_due || has_room(&socket)) {
                 socket = self.changed.wait(socket).unwrap();
             }
-            if !std::mem::take(&mut socket.is_left) {
+            let is_its = has_room(&socket);
+            socket.is_left &= !is_its;
+            let is_rest_due = std::mem::take(&mut socket.is_rest_due);
+            let is_over = socket.is_stopped && !is_its && !is_rest_due;
+            drop(socket);
+            if is_over {
                 return;
             }
-            drop(socket);
-            self.write(2);
+            if is_its || self.take_rested() {
+                self.write(2);
+            }
         }
+    }
+
+    fn take_rested(&self) -> bool {
+        let token = &mut lock(&self.queue).token;
+        token.has_rest() && token.take()
     }
 
     /// The peer takes a frame.
@@ -148,12 +180,41 @@ fn what_two_send_comes_once_and_in_order() {
         lock(&link.socket).is_stopped = true;
         link.changed.notify_all();
         broker.join().unwrap();
-        assert!(!lock(&link.queue).token.is_taken() || lock(&link.socket).is_left);
+        assert!(lock(&link.queue).token.is_idle() || lock(&link.socket).is_left);
         let own: Vec<u8> = came.iter().copied().filter(|frame| *frame < 10).collect();
         assert_eq!(own, [1, 2]);
         came.sort_unstable();
         assert_eq!(came, [1, 2, 10]);
     });
+}
+
+/// One lets its frames rest while another writes: all come, each sender's in order, though nothing follows.
+#[test]
+fn what_rests_is_written_with_what_comes_or_by_the_broker() {
+    holds(|| {
+        let link = Arc::new(Link::default());
+        let spawn = |run: fn(&Link)| {
+            let link = Arc::clone(&link);
+            thread::spawn(move || run(&link))
+        };
+        let broker = spawn(Link::broke);
+        let sender = spawn(|link| link.send(10));
+        link.send_soon(1);
+        let mut came = [link.receive(), link.receive()];
+        sender.join().unwrap();
+        lock(&link.socket).is_stopped = true;
+        link.changed.notify_all();
+        broker.join().unwrap();
+        let queue = lock(&link.queue);
+        assert!(queue.token.is_idle() || lock(&link.socket).is_left);
+        came.sort_unstable();
+        assert_eq!(came, [1, 10]);
+    });
+}
+
+#[test]
+fn what_rests_unknown_to_anybody_stays_behind() {
+    finds(Flaw::RestSilently, "writing::what_rests_is_written_with_what_comes_or_by_the_broker");
 }
 
 #[test]
