@@ -9,6 +9,7 @@ mod control;
 mod credit;
 mod dead;
 mod deliver;
+mod desk;
 mod drops;
 mod event;
 mod handles;
@@ -41,8 +42,8 @@ pub use routes::{Owner, RouteFrame, Routes, Side, Standing, Step, UpOnly};
 pub use types::*;
 
 use credit::Credits;
+use desk::Desk;
 use handles::Handles;
-use incoming::Desk;
 use link::{Link, LinkEnd};
 use map::Set;
 use parts::Parts;

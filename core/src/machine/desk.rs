@@ -1,0 +1,128 @@
+//! Where calls to this context wait, and who works on them: what [`incoming`](super::incoming) decides about.
+
+use std::collections::VecDeque;
+
+use offshoot_wire::{Body, CallHead, CallId, ContextId, Handle};
+
+use super::{
+    CallKey, Tick,
+    map::{Map, Set},
+    slots::Slots,
+};
+
+/// Where calls to this context wait, and who works on them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Desk {
+    pub(super) calls: Slots<Call>,
+    pub(super) queue: VecDeque<usize>,
+    /// What each worker holds.
+    pub(super) workers: Vec<Option<CallKey>>,
+    /// Calls that somebody waits for, by caller and reply handle.
+    pub(super) by_id: Map<CallId, usize>,
+    /// Chains that have failed, and with what.
+    pub(super) chains: Map<(ContextId, u32), String>,
+    serial: u32,
+}
+
+/// One call to us.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Call {
+    /// Given by the desk.
+    pub(super) serial: u32,
+    pub(super) src: ContextId,
+    pub(super) auth: ContextId,
+    /// Who waits for the answer; `None` if nobody does, or nobody any more.
+    pub(super) reply_to: Option<Handle>,
+    pub(super) head: CallHead,
+    pub(super) body: Body,
+    pub(super) args_at: usize,
+    /// What its last frame costs until it is taken.
+    pub(super) cost: u32,
+    pub(super) deadline: Option<Tick>,
+    /// It waits in the queue no more.
+    pub(super) taken: bool,
+    /// It has waited so long that its caller is told as soon as it runs.
+    pub(super) overdue: bool,
+    pub(super) cancelled: bool,
+}
+
+impl Call {
+    pub(super) fn id(&self) -> Option<CallId> {
+        self.reply_to.map(|handle| CallId { context: self.src, handle })
+    }
+}
+
+impl Desk {
+    pub(super) fn get(&self, key: CallKey) -> Option<&Call> {
+        self.calls.get(key.slot).filter(|call| call.serial == key.serial)
+    }
+
+    pub(super) fn get_mut(&mut self, key: CallKey) -> Option<&mut Call> {
+        self.calls.get_mut(key.slot).filter(|call| call.serial == key.serial)
+    }
+
+    /// Whether a call has not been answered.
+    pub(super) fn has(&self, key: CallKey) -> bool {
+        self.get(key).is_some()
+    }
+
+    pub(super) fn insert(&mut self, mut call: Call) -> CallKey {
+        self.serial = self.serial.wrapping_add(1);
+        call.serial = self.serial;
+        let id = call.id();
+        let key = CallKey::new(self.calls.insert(call), self.serial);
+        if let Some(id) = id {
+            self.by_id.insert(id, key.slot);
+        }
+        key
+    }
+
+    pub(super) fn remove(&mut self, slot: usize) -> Option<Call> {
+        let call = self.calls.try_remove(slot)?;
+        if let Some(id) = call.id() {
+            self.by_id.remove(&id);
+        }
+        if !call.taken {
+            self.queue.retain(|queued| *queued != slot);
+        }
+        Some(call)
+    }
+
+    pub(super) fn key(&self, slot: usize) -> Option<CallKey> {
+        self.calls.get(slot).map(|call| CallKey::new(slot, call.serial))
+    }
+
+    /// Rule 14: no worker is free or about to be, and one of them holds a call that waits for this one.
+    pub(super) fn waits_for_itself(&self, above: &[CallId], me: ContextId) -> bool {
+        // A worker whose call has been answered is free in a moment.
+        let mut held = self.workers.iter().map(|worker| worker.and_then(|key| self.waits_as(key, me)));
+        let waits = |id: CallId| above.contains(&id);
+        !self.workers.is_empty()
+            && held.clone().all(|call| call.is_some())
+            && held.any(|call| call.is_some_and(waits))
+    }
+
+    /// The name of a call in the heads of those that it waits for. One that nobody waits for has no reply handle, and
+    /// gets a name of this context that no reply handle has.
+    pub(super) fn waits_as(&self, key: CallKey, me: ContextId) -> Option<CallId> {
+        let call = self.get(key)?;
+        let slot = u32::try_from(key.slot).unwrap_or(u32::MAX);
+        let own = CallId { context: me, handle: Handle::new(u32::MAX.saturating_sub(slot)) };
+        Some(call.id().unwrap_or(own))
+    }
+
+    /// Forgets the chains of contexts that are gone.
+    pub(super) fn forget_chains(&mut self, gone: &dyn Fn(ContextId) -> bool) {
+        self.chains.retain(|(src, _), _| !gone(src));
+    }
+
+    /// Who has called and is not answered yet, or has a failed chain here.
+    pub(super) fn callers(&self) -> Set<ContextId> {
+        self.calls.iter().map(|(_, call)| call.src).chain(self.chains.keys().map(|(src, _)| src)).collect()
+    }
+
+    /// Calls, failed chains: for invariants.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.calls.len(), self.chains.len())
+    }
+}
