@@ -3,11 +3,13 @@
 use alloc::vec::Vec;
 use core::mem;
 
-use crate::{Body, Excerpt, Frame, HEADER_LEN, Header, PART_LEN, Part, Recent};
+use crate::{Body, Excerpt, Frame, HEADER_LEN, Header, PART_LEN, Part, Recent, spare};
 
-/// The buffer of a link that hardly speaks: all that it keeps while idle.
+/// What is read into where links hardly speak.
 const IDLE_BUFFER: usize = 2 * 1024;
-/// The buffer of a link that has filled the small one: one read takes many frames.
+/// By how much it grows each time that a read brings as much as that.
+const GROWTH: usize = 8;
+/// What is read into where one speaks without a pause: one read takes many frames.
 const BUSY_BUFFER: usize = 64 * 1024;
 /// Of a body at least this much must be missing for it to be read straight into its own memory;
 /// a shorter rest comes through the buffer, together with what follows it.
@@ -41,8 +43,9 @@ pub enum BadStream {
 ///
 /// Read into [`space`](Self::space) and tell [`filled`](Self::filled), or [`push`](Self::push); then call
 /// [`next_frame`](Self::next_frame) until there is none. Nothing is reserved for a body before its announced length
-/// has been checked. An idle decoder keeps at most 2 KiB, and after long bodies the memory of up to four that were taken
-/// out and dropped, for the next ones, until some short frames have come.
+/// has been checked. An idle decoder keeps no buffer: what is read into belongs to the thread, 64 KiB at most. After long
+/// bodies it keeps the memory of up to four that were taken out and dropped, for the next ones, until some short frames
+/// have come.
 ///
 /// ```
 /// use offshoot_wire::{Body, ContextId, Decoded, Decoder, Frame, Handle, ReplyTo};
@@ -69,11 +72,12 @@ pub enum BadStream {
 #[derive(Clone, Debug, Default)]
 pub struct Decoder {
     state: State,
-    /// What was read and not yet used lies from `start` to `end`.
+    /// What was read and not yet used lies from `start` to `end`; the thread's while something is being read, else as
+    /// long as the front of a header that may lie there.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// The last read brought as much as the small buffer takes: more will be there.
+    /// The last read brought as much as the small buffer takes: more may be there.
     is_busy: bool,
     /// Bodies that were read straight into their own memory.
     recent: Recent,
@@ -161,8 +165,10 @@ impl Decoder {
             }
             _ => {
                 self.end = self.end.saturating_add(len).min(self.buffer.len());
-                self.is_busy = len >= IDLE_BUFFER || self.end == self.buffer.len();
-                self.release();
+                self.is_busy = len >= IDLE_BUFFER;
+                if self.start == self.end {
+                    self.release();
+                }
             }
         }
     }
@@ -178,7 +184,9 @@ impl Decoder {
             self.buffer = Vec::new();
             (self.start, self.end) = (0, 0);
         }
-        self.release();
+        if matches!(next, Ok(None)) {
+            self.release();
+        }
         next
     }
 
@@ -288,27 +296,38 @@ impl Decoder {
         self.start = self.start.saturating_add(len).min(self.end);
     }
 
-    /// Gives a large buffer back once it is empty and no more is expected.
+    /// Gives back the memory that was read into; of what was read nothing is left but the front of a header.
     fn release(&mut self) {
-        if self.start == self.end && !self.is_busy && self.buffer.len() > IDLE_BUFFER {
-            self.buffer = Vec::new();
-            (self.start, self.end) = (0, 0);
+        if self.buffer.len() < IDLE_BUFFER {
+            return;
+        }
+        let rest = self.waiting().to_vec();
+        (self.start, self.end) = (0, rest.len());
+        let used = mem::replace(&mut self.buffer, rest);
+        if used.len() <= BUSY_BUFFER {
+            spare::give(used);
         }
     }
 
     /// Sees to it that the buffer has room behind `end`.
     fn make_room(&mut self) {
-        self.buffer.copy_within(self.start..self.end, 0);
+        if self.end < self.buffer.len() {
+            self.buffer.copy_within(self.start..self.end, 0);
+        } else {
+            let old = mem::replace(&mut self.buffer, spare::take());
+            let rest = old.get(self.start..self.end).unwrap_or_default();
+            let is_busy = self.is_busy && !self.recent.expects_long();
+            let grown = if is_busy { self.buffer.len().saturating_mul(GROWTH) } else { 0 };
+            let wanted = grown.min(BUSY_BUFFER).max(rest.len().saturating_mul(2).saturating_add(IDLE_BUFFER));
+            if self.buffer.len() < wanted {
+                self.buffer.resize(wanted, 0);
+            }
+            if let Some(front) = self.buffer.get_mut(..rest.len()) {
+                front.copy_from_slice(rest);
+            }
+        }
         self.end = self.end.saturating_sub(self.start);
         self.start = 0;
-        let is_busy = self.is_busy && !self.recent.expects_long();
-        let wanted = if is_busy { BUSY_BUFFER } else { IDLE_BUFFER };
-        if self.buffer.len() < wanted {
-            self.buffer.resize(wanted, 0);
-        }
-        if self.end == self.buffer.len() {
-            self.buffer.resize(self.end.saturating_add(BUSY_BUFFER), 0);
-        }
     }
 }
 

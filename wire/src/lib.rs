@@ -75,6 +75,7 @@ mod recent;
 mod secret;
 #[cfg(feature = "std")]
 mod shared;
+mod spare;
 
 pub use assemble::{Assembler, Broken};
 pub use blob::Blob;

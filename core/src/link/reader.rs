@@ -104,9 +104,10 @@ impl Reader {
             _ => {
                 let space = self.decoder.space();
                 let size = space.len();
-                let bytes = from.read(space)?;
-                self.decoder.filled(bytes);
-                Ok(Filled { bytes, all: bytes == size })
+                let read = from.read(space);
+                // Also where nothing came: the space is not the decoder's to keep.
+                self.decoder.filled(*read.as_ref().unwrap_or(&0));
+                read.map(|bytes| Filled { bytes, all: bytes == size })
             }
         }
     }
