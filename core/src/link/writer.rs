@@ -18,6 +18,9 @@ const SHORT: usize = 1024;
 /// Memory for heads and short bodies that a link keeps while it is idle, in bytes.
 const KEPT: usize = 256;
 
+/// Frames for which it keeps the memory.
+const KEPT_FRAMES: usize = 4;
+
 /// Frames on their way out.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
@@ -110,6 +113,7 @@ impl Writer {
         self.bytes.clear();
         self.bytes.shrink_to(KEPT);
         self.frames.clear();
+        self.frames.shrink_to(KEPT_FRAMES);
         self.long.clear();
         (self.len, self.sent) = (0, 0);
     }
