@@ -10,7 +10,6 @@ use std::{
 };
 
 use offshoot_wire::{CallId, ContextId, Handle, Window};
-use slab::Slab;
 
 /// What can be a key: anything that fits 128 bits, which are in the order of the keys.
 pub(super) trait Key: Copy {
@@ -22,8 +21,8 @@ pub(super) trait Key: Copy {
 #[derive(Clone)]
 pub(super) struct Map<K, V> {
     order: Order,
-    /// In no order that may matter.
-    entries: Slab<V>,
+    /// Each where the order says; the others are free.
+    values: Vec<Option<V>>,
     keys: PhantomData<K>,
 }
 
@@ -35,6 +34,8 @@ struct Order {
     few: Vec<(u128, usize)>,
     /// All of them, once there are more.
     many: BTreeMap<u128, usize>,
+    /// Places that a value has left.
+    free: Vec<usize>,
 }
 
 /// So many are few.
@@ -43,7 +44,11 @@ const FEW: usize = 8;
 // Never inlined, nor generic: that is what they are for.
 impl Order {
     const fn new() -> Self {
-        Self { few: Vec::new(), many: BTreeMap::new() }
+        Self { few: Vec::new(), many: BTreeMap::new(), free: Vec::new() }
+    }
+
+    fn len(&self) -> usize {
+        self.few.len().saturating_add(self.many.len())
     }
 
     #[inline(never)]
@@ -55,9 +60,18 @@ impl Order {
         }
     }
 
-    /// Where this key is; `at` if it is new.
+    /// Where this key is; a free place, or the next, if it is new.
     #[inline(never)]
-    fn enter(&mut self, key: u128, at: usize) -> usize {
+    fn enter(&mut self, key: u128) -> usize {
+        let next = self.free.last().copied().unwrap_or_else(|| self.len());
+        let at = self.enter_at(key, next);
+        if at == next {
+            self.free.pop();
+        }
+        at
+    }
+
+    fn enter_at(&mut self, key: u128, at: usize) -> usize {
         if self.many.is_empty() {
             let place = self.place(key);
             if let Some((_, held)) = self.few.get(place).filter(|(held, _)| *held == key) {
@@ -74,17 +88,19 @@ impl Order {
 
     #[inline(never)]
     fn remove(&mut self, key: u128) -> Option<usize> {
-        if self.many.is_empty() {
+        let at = if self.many.is_empty() {
             let place = self.place(key);
             self.few.get(place).filter(|(held, _)| *held == key)?;
-            return Some(self.few.remove(place).1);
-        }
-        let at = self.many.remove(&key);
+            self.few.remove(place).1
+        } else {
+            self.many.remove(&key)?
+        };
         // Not as soon as they are few again: the next one may come at once.
         if self.many.len() <= FEW / 2 {
             self.few.extend(std::mem::take(&mut self.many));
         }
-        at
+        self.free.push(at);
+        Some(at)
     }
 
     #[inline(never)]
@@ -108,43 +124,33 @@ impl Order {
 
 impl<K: Key, V> Map<K, V> {
     pub(super) const fn new() -> Self {
-        Self { order: Order::new(), entries: Slab::new(), keys: PhantomData }
+        Self { order: Order::new(), values: Vec::new(), keys: PhantomData }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.order.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     pub(super) fn get(&self, key: &K) -> Option<&V> {
-        self.entries.get(self.order.find(key.pack())?)
+        self.values.get(self.order.find(key.pack())?)?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.entries.get_mut(self.order.find(key.pack())?)
+        self.values.get_mut(self.order.find(key.pack())?)?.as_mut()
     }
 
     /// Puts a value in the place of the one that is there.
     pub(super) fn insert(&mut self, key: K, value: V) {
-        let at = self.order.enter(key.pack(), self.entries.vacant_key());
-        match self.entries.get_mut(at) {
-            Some(held) => *held = value,
-            None => _ = self.entries.insert(value),
-        }
+        *self.place(key) = Some(value);
     }
 
     /// The value of this key, made if there is none.
     pub(super) fn or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
-        let at = self.order.enter(key.pack(), self.entries.vacant_key());
-        if !self.entries.contains(at) {
-            self.entries.insert(make());
-        }
-        // It was found, or put there just now.
-        #[allow(clippy::indexing_slicing)]
-        &mut self.entries[at]
+        self.place(key).get_or_insert_with(make)
     }
 
     pub(super) fn or_default(&mut self, key: K) -> &mut V
@@ -155,7 +161,7 @@ impl<K: Key, V> Map<K, V> {
     }
 
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
-        self.entries.try_remove(self.order.remove(key.pack())?)
+        self.values.get_mut(self.order.remove(key.pack())?)?.take()
     }
 
     /// Every entry, in the order of the keys.
@@ -186,11 +192,22 @@ impl<K: Key, V> Map<K, V> {
         }
     }
 
+    /// Where the value of this key is, or goes.
+    fn place(&mut self, key: K) -> &mut Option<V> {
+        let at = self.order.enter(key.pack());
+        if self.values.len() <= at {
+            self.values.push(None);
+        }
+        // Places are given out one after the other.
+        #[allow(clippy::indexing_slicing)]
+        &mut self.values[at]
+    }
+
     fn from(&self, mut from: Option<u128>) -> impl Iterator<Item = (K, &V)> {
         std::iter::from_fn(move || {
             let (bits, at) = self.order.next(from?)?;
             from = bits.checked_add(1);
-            self.entries.get(at).map(|value| (K::unpack(bits), value))
+            self.values.get(at)?.as_ref().map(|value| (K::unpack(bits), value))
         })
     }
 }
