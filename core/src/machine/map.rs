@@ -81,7 +81,10 @@ impl Order {
                 self.few.insert(place, (key, at));
                 return at;
             }
-            self.many = self.few.drain(..).collect();
+            // One by one: what collects into a tree brings a sort along.
+            for (key, at) in self.few.drain(..) {
+                self.many.insert(key, at);
+            }
         }
         *self.many.entry(key).or_insert(at)
     }
@@ -97,7 +100,9 @@ impl Order {
         };
         // Not as soon as they are few again: the next one may come at once.
         if self.many.len() <= FEW / 2 {
-            self.few.extend(std::mem::take(&mut self.many));
+            while let Some(first) = self.many.pop_first() {
+                self.few.push(first);
+            }
         }
         self.free.push(at);
         Some(at)
