@@ -93,7 +93,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 /// Who waits for the answer.
-struct Caller {
+pub(crate) struct Caller {
     node: Arc<dyn Node>,
     key: CallKey,
     id: ContextId,
@@ -117,12 +117,7 @@ impl Caller {
                 Err(message) => self.fail(Failed::Result, &message),
             },
             Reply::Failed(how, message) => self.fail(how, &message),
-            Reply::Later(open) => {
-                let (node, key) = (Arc::clone(&self.node), self.key);
-                let relay = Arc::new(Relay::new(*open, Some(self)));
-                node.on_cancel(key, Arc::new(CallOff(Arc::clone(&relay))));
-                relay.run();
-            }
+            Reply::Later(pass_on) => pass_on(self),
         }
     }
 
@@ -144,6 +139,14 @@ pub(crate) struct Relay {
 impl Relay {
     fn new(open: Open, answers: Option<Caller>) -> Self {
         Self { inner: Mutex::new(Some((open, answers))) }
+    }
+
+    /// Answers `caller` with what `open` ends in.
+    pub(crate) fn answer(open: Open, caller: Caller) {
+        let (node, key) = (Arc::clone(&caller.node), caller.key);
+        let relay = Arc::new(Self::new(open, Some(caller)));
+        node.on_cancel(key, Arc::new(CallOff(Arc::clone(&relay))));
+        relay.run();
     }
 
     /// Cancels the call, and ends the one that it was to answer.
