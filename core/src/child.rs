@@ -12,9 +12,12 @@ use offshoot_wire::{
     ContextId, Decoded, Decoder, Handle, Hello, Nonce, OPENING_LEN, Role, Setup, VERSION, codec, marker,
 };
 
+use rustix::io::Errno;
+
 use crate::{
     Call, Function, Functions, IntoReturn, Message, Policy, broker,
     close::{self, Code, Hook, Life},
+    fault::Fault,
     forward, internal,
     link::Source,
     machine::{Config, Limits, Routes, UpOnly},
@@ -150,7 +153,17 @@ enum Refusal {
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        Self::Broken(error.to_string())
+        // It is one of the system: this crate makes no others.
+        match Errno::from_io_error(&error) {
+            Some(error) => error.into(),
+            None => Self::Broken("it cannot start".to_owned()),
+        }
+    }
+}
+
+impl From<Errno> for Refusal {
+    fn from(error: Errno) -> Self {
+        Self::Broken(Fault(error).to_string())
     }
 }
 
@@ -249,9 +262,7 @@ fn greet(from: &OwnedFd) -> Result<(Nonce, Setup, Decoder), Refusal> {
             Some(_) => return Err(Refusal::Broken("the parent did not begin with SETUP".to_owned())),
             None => {}
         }
-        match rustix::io::retry_on_intr(|| rustix::io::read(from, decoder.space()))
-            .map_err(io::Error::from)?
-        {
+        match rustix::io::retry_on_intr(|| rustix::io::read(from, decoder.space()))? {
             0 => return Err(Refusal::Broken("the parent went before it had sent SETUP".to_owned())),
             read => decoder.filled(read),
         }

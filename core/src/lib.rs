@@ -47,6 +47,7 @@ mod close;
 mod context;
 mod dispatch;
 mod error;
+mod fault;
 mod flaw;
 mod forward;
 mod function;

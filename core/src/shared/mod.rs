@@ -121,7 +121,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
     /// # Errors
     /// The system has no descriptors left for a poller.
     pub fn new(config: Config, name: String, routes: R, hooks: Arc<dyn Hooks<R>>) -> io::Result<Arc<Self>> {
-        Self::with_life(config, name, routes, hooks, None)
+        Ok(Self::with_life(config, name, routes, hooks, None)?)
     }
 
     pub(crate) fn with_life(
@@ -130,7 +130,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
         routes: R,
         hooks: Arc<dyn Hooks<R>>,
         life: Option<Arc<Life>>,
-    ) -> io::Result<Arc<Self>> {
+    ) -> rustix::io::Result<Arc<Self>> {
         let poller = Arc::new(Poller::new()?);
         let sink = Arc::new(Sink::default());
         let shared = Arc::new_cyclic(|this| Self {
@@ -231,7 +231,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
     /// Tells the broker to look up.
     pub(crate) fn wake_broker(&self) {
         // It fails only where the poller is broken, and then the broker has ended.
-        drop(self.poller.ring());
+        let _ = self.poller.ring();
     }
 
     pub(crate) fn hooks(&self) -> &Arc<dyn Hooks<R>> {
