@@ -1,9 +1,8 @@
-//! Ordered maps and sets whose keys are small: all of them share one tree, so that a leaf carries its code once.
+//! Ordered maps and sets whose keys are small: all of them share one order, so that a leaf carries its code once.
 //!
-//! A `BTreeMap` of each kind made up a quarter of the code of a small leaf.
+//! A `BTreeMap` of each kind made up a quarter of the code of a small leaf, and one for all still 5 KB of it.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     hash::{Hash, Hasher},
     marker::PhantomData,
@@ -26,42 +25,103 @@ pub(super) struct Map<K, V> {
     keys: PhantomData<K>,
 }
 
-/// Where among the entries of a map each key is.
+/// Where among the entries of a map each key is: pieces of a sorted list, none of them empty but the last.
 #[derive(Clone, Default)]
-struct Order(BTreeMap<u128, usize>);
+struct Order(Vec<Vec<(u128, usize)>>);
+
+/// The longest piece: what an insertion moves is bounded by it, and a long list has few pieces.
+const PIECE: usize = 64;
 
 // Never inlined, nor generic: that is what they are for.
 impl Order {
+    /// The piece in which `key` is or would be, and its place there.
+    #[inline(never)]
+    fn place(&self, key: u128) -> (usize, usize) {
+        // Most maps are small.
+        let piece = match self.0.len() {
+            0 | 1 => 0,
+            _ => below(self.0.len(), |at| self.first_of(at) <= key).saturating_sub(1),
+        };
+        let entries = self.0.get(piece).map_or(&[][..], Vec::as_slice);
+        (piece, below(entries.len(), |at| entries.get(at).is_some_and(|(held, _)| *held < key)))
+    }
+
+    fn first_of(&self, piece: usize) -> u128 {
+        self.0.get(piece).and_then(|piece| piece.first()).map_or(0, |(first, _)| *first)
+    }
+
     #[inline(never)]
     fn find(&self, key: u128) -> Option<usize> {
-        self.0.get(&key).copied()
+        let (piece, place) = self.place(key);
+        let (held, at) = self.0.get(piece)?.get(place)?;
+        (*held == key).then_some(*at)
     }
 
     #[inline(never)]
     fn put(&mut self, key: u128, at: usize) {
-        self.0.insert(key, at);
+        let (index, place) = self.place(key);
+        let Some(piece) = self.0.get_mut(index) else { return self.0.push(vec![(key, at)]) };
+        match piece.get_mut(place) {
+            Some(entry) if entry.0 == key => entry.1 = at,
+            Some(_) => piece.insert(place, (key, at)),
+            None => piece.push((key, at)),
+        }
+        if piece.len() > PIECE {
+            let rest = piece.split_off(PIECE / 2);
+            self.0.insert(index.saturating_add(1), rest);
+        }
     }
 
     #[inline(never)]
     fn remove(&mut self, key: u128) -> Option<usize> {
-        self.0.remove(&key)
-    }
-
-    #[inline(never)]
-    fn first(&self) -> Option<(u128, usize)> {
-        self.0.first_key_value().map(|(key, at)| (*key, *at))
+        let (index, place) = self.place(key);
+        let piece = self.0.get_mut(index)?;
+        let (held, at) = *piece.get(place)?;
+        if held != key {
+            return None;
+        }
+        if place.saturating_add(1) == piece.len() {
+            piece.pop();
+        } else {
+            piece.remove(place);
+        }
+        // The last one keeps its memory for the next key.
+        if piece.is_empty() && self.0.len() > 1 {
+            self.0.remove(index);
+        }
+        Some(at)
     }
 
     /// The first key from `from` on.
     #[inline(never)]
     fn next(&self, from: u128) -> Option<(u128, usize)> {
-        self.0.range(from..).next().map(|(key, at)| (*key, *at))
+        let (index, place) = self.place(from);
+        let behind = || self.0.get(index.saturating_add(1))?.first();
+        self.0.get(index)?.get(place).or_else(behind).copied()
     }
+
+    fn first(&self) -> Option<(u128, usize)> {
+        self.next(0)
+    }
+}
+
+/// How many of `len` places, from the first on, `is_below` holds for; behind one for which it does not it holds for none.
+fn below(len: usize, is_below: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, len);
+    while low < high {
+        let middle = low.midpoint(high);
+        if is_below(middle) {
+            low = middle.saturating_add(1);
+        } else {
+            high = middle;
+        }
+    }
+    low
 }
 
 impl<K: Key, V> Map<K, V> {
     pub(super) const fn new() -> Self {
-        Self { order: Order(BTreeMap::new()), entries: Vec::new(), keys: PhantomData }
+        Self { order: Order(Vec::new()), entries: Vec::new(), keys: PhantomData }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -121,7 +121,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                     effects.wake(state.idle.pop_back().map(|(_, listener)| listener.into()));
                 }
                 // A handler that runs asks when it likes.
-                Action::Cancelled(key) => effects.wake(state.on_cancel.remove(&key).map(Wake::Run)),
+                Action::Cancelled(key) => effects.wake(state.on_cancel.remove(key).map(Wake::Run)),
                 Action::Service(key) => effects.push(Effect::Service(key)),
                 Action::Lost { ids, name, reason } => effects.push(Effect::Lost { ids, name, reason }),
                 Action::Ids => effects.push(Effect::Ids),

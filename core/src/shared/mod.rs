@@ -13,7 +13,7 @@ mod sinks;
 use std::{
     any::Any,
     cell::Cell,
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     fmt, io,
     sync::{
         Arc, Condvar, Mutex, Weak,
@@ -25,7 +25,10 @@ use std::{
 use offshoot_wire::{ContextId, Frame};
 
 pub(crate) use self::effects::Effects;
-use self::{links::Links, sinks::Sinks};
+use self::{
+    links::Links,
+    sinks::{Cancels, Sinks},
+};
 use crate::{
     close::Life,
     lease::{Lease, wait_reading},
@@ -35,7 +38,7 @@ use crate::{
     sink::Sink,
     stdio::Capture,
     sync::{lock, rest},
-    wake::{Listener, Run, Wake},
+    wake::{Listener, Wake},
 };
 
 /// What a program that has children does beside routing. Called with no lock held, mostly by the broker: must not
@@ -100,7 +103,7 @@ pub(crate) struct State<R> {
     pub(crate) links: Links,
     sinks: Sinks,
     /// What is run when a call to us is cancelled.
-    on_cancel: BTreeMap<CallKey, Arc<dyn Run>>,
+    on_cancel: Cancels,
     /// The broker sleeps until then.
     sleeps_until: Option<Tick>,
     /// Workers that wait for a call; the one that reads the link to the parent is the last, and served first.
@@ -146,7 +149,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 out: Actions::new(),
                 links: Links::default(),
                 sinks: Sinks::default(),
-                on_cancel: BTreeMap::new(),
+                on_cancel: Cancels::default(),
                 sleeps_until: None,
                 idle: VecDeque::new(),
                 busy_workers: 0,

@@ -183,7 +183,7 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
     fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool) {
         let answered = self.with(|state, now| {
             state.machine.answer(now, key, body, &ends, failed, &mut state.out);
-            state.on_cancel.remove(&key)
+            state.on_cancel.remove(key)
         });
         drop(answered);
     }
@@ -193,7 +193,7 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
     }
 
     fn on_cancel(&self, key: CallKey, work: Arc<dyn Run>) {
-        self.with(|state, _| state.on_cancel.insert(key, work));
+        drop(self.with(|state, _| state.on_cancel.insert(key, work)));
     }
 
     fn export(&self, to: ContextId, ours: Direction, sink: Arc<dyn StreamSink>) -> Handle {
