@@ -6,19 +6,20 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use offshoot_wire::{Body, ContextId, End, Failed, ReplyHead, codec};
+use offshoot_wire::{Body, ContextId, Failed, ReplyHead, codec};
 
 use crate::{
     Call, Functions, Message,
     answer::{Reply, cut, value_head},
     channel::{
         ambient,
-        carry::{self, Draft, Sealed},
+        carry::{Draft, Sealed},
+        freight::Brought,
     },
     error::hex,
     machine::{CallKey, Incoming},
     node::Node,
-    open::Open,
+    open::{Answer, Open},
     sync::lock,
     wake::{Listener, Run},
 };
@@ -27,23 +28,15 @@ use crate::{
 pub(crate) const BUILD: &str = "; build ";
 
 /// The arguments of a call, not read yet.
-pub(crate) struct Arguments<'a> {
-    node: &'a Arc<dyn Node>,
-    from: ContextId,
+pub(crate) struct Arguments {
     body: Body,
-    ends: Vec<End>,
+    brought: Brought,
 }
 
-impl Arguments<'_> {
+impl Arguments {
     /// Reads them; on an error the ends that they bring are closed.
     pub(crate) fn read<A: Message>(self) -> Result<A, String> {
-        let halves = carry::import(self.node, self.from, &self.ends)?;
-        ambient::decode(self.node, &self.body, halves)
-    }
-
-    /// Closes the ends that they bring.
-    fn refuse(self) {
-        drop(carry::import(self.node, self.from, &self.ends));
+        ambient::decode(&self.body, self.brought)
     }
 }
 
@@ -59,13 +52,11 @@ pub(crate) fn run(node: &Arc<dyn Node>, functions: &Functions, incoming: Incomin
         wants_reply: incoming.wants_reply,
     };
     let arguments = Arguments {
-        node,
-        from: incoming.src,
         body: incoming.body.slice(incoming.args_at, incoming.body.len()),
-        ends: incoming.ends.clone(),
+        brought: Brought::by(node, incoming.src, incoming.ends.clone()),
     };
     let Some(handler) = incoming.function.and_then(|index| functions.handler(index)) else {
-        arguments.refuse();
+        drop(arguments);
         let text = signed(incoming.name, functions);
         return caller.answer(Reply::Failed(Failed::NoSuchFunction, text), answering);
     };
@@ -193,10 +184,11 @@ impl Run for Relay {
         let Some(caller) = answers else { return };
         let reply = match answer {
             // As it came: the value is not read here, and its ends are handed on unused.
-            Ok(answer) => match Draft::relayed(&answer.value, answer.halves, &value_head) {
-                Ok(draft) => Reply::Value(draft),
-                Err(message) => Reply::Failed(Failed::Result, message),
-            },
+            Ok(Answer { value, brought }) => {
+                let draft =
+                    brought.into_halves().and_then(|halves| Draft::relayed(&value, halves, &value_head));
+                draft.map_or_else(|message| Reply::Failed(Failed::Result, message), Reply::Value)
+            }
             Err(error) => Reply::Failed(Failed::Error, error.to_string()),
         };
         caller.answer(reply, || ());

@@ -216,6 +216,10 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
         })
     }
 
+    fn decline(&self, from: ContextId, ends: Vec<End>) {
+        self.with(|state, _| state.machine.decline(from, &ends, &mut state.out));
+    }
+
     fn hand_on(&self, stream: Held, to: ContextId) -> Result<End, BadEnd> {
         let handed = self.with_held(stream, |state, _| {
             let end = state.machine.hand_on(stream.handle, to, &mut state.out)?;
