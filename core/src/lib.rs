@@ -52,6 +52,7 @@ mod flaw;
 mod forward;
 mod function;
 mod functions;
+mod greet;
 #[doc(hidden)]
 pub mod internal;
 mod lease;

@@ -1,7 +1,6 @@
 //! The descriptors 0, 1 and 2 of a child: the link is taken from them, and user code gets others in their place.
 
 use std::{
-    io::{stderr, stdin, stdout},
     os::fd::OwnedFd,
     sync::Arc,
 };
@@ -9,7 +8,7 @@ use std::{
 use rustix::{
     fs::{Mode, OFlags, fstat, open},
     io::{self, Errno, fcntl_dupfd_cloexec, retry_on_intr},
-    stdio::{dup2_stderr, dup2_stdin, dup2_stdout},
+    stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout},
 };
 
 use crate::{
