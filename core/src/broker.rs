@@ -107,6 +107,7 @@ impl<R: Routes + Send + 'static> Rounds<R> {
                     capture.turn(index, &self.shared.sink);
                 }
             }
+            Channel::Stderr if !R::HAS_CHILDREN => {}
             Channel::Stderr => {
                 if let Some(link) = self.shared.link_at(index) {
                     lock(&link.reader).read_stderr(index, &self.shared.sink);
@@ -221,7 +222,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
             was_there
         });
         if was_there {
-            if let Some(watcher) = &link.watcher {
+            if let Some(watcher) = link.watcher.as_ref().filter(|_| R::HAS_CHILDREN) {
                 let failure = lock(&link.reader).fail(end, &self.sink);
                 match failure {
                     Some(failure) => watcher.failed(failure),

@@ -175,7 +175,7 @@ impl Boot {
                 ..Limits::default()
             },
         };
-        let shared = Shared::with_life(config, setup.name, routes, hooks, Some(Arc::clone(&life))).must();
+        let shared = Shared::with_life(config, setup.name, routes, hooks, Arc::clone(&life)).must();
         // It lives as long as the process.
         drop(broker::spawn(&shared).must());
         worker::spawn(&shared, &self.functions, 1, self.workers).must();

@@ -100,11 +100,10 @@ pub(crate) fn refuse(refusal: &Refusal) -> ! {
     let (code, text) = match refusal {
         Refusal::ByHand => (
             Code::Misused,
-            "this program is a payload of offshoot: it is started by a parent with `connect`, not by hand\n".to_owned(),
+            "this program is a payload of offshoot: it is started by a parent with `connect`, not by hand\n"
+                .to_owned(),
         ),
-        Refusal::Broken(reason) => {
-            (Code::Broken, format!("offshoot: this context cannot start: {reason}\n"))
-        }
+        Refusal::Broken(reason) => (Code::Broken, format!("offshoot: this context cannot start: {reason}\n")),
     };
     // There is nobody left to tell if this fails.
     let _ = write(stderr(), text.as_bytes());

@@ -1,9 +1,6 @@
 //! The descriptors 0, 1 and 2 of a child: the link is taken from them, and user code gets others in their place.
 
-use std::{
-    os::fd::OwnedFd,
-    sync::Arc,
-};
+use std::{os::fd::OwnedFd, sync::Arc};
 
 use rustix::{
     fs::{Mode, OFlags, fstat, open},

@@ -35,7 +35,9 @@ impl<R: Routes> Machine<R> {
         self.carry_out(steps, out);
         self.links.remove(link.slot);
         if up {
-            self.resume_children(out);
+            if R::HAS_CHILDREN {
+                self.resume_children(out);
+            }
             self.lose_everything_above(link.peer, reason, out);
             out.push(Action::ParentLost(reason.to_owned()));
         }
@@ -50,7 +52,8 @@ impl<R: Routes> Machine<R> {
     ///
     /// Streams and who waits for an answer learn it by the news of the loss, which names who is lost.
     fn answer_unsent(&mut self, queued: Queued, why: &str, out: &mut Actions) {
-        if queued.frame.src != self.config.me && !queued.frame.handle.is_allocated() {
+        // A leaf holds no frames of others.
+        if R::HAS_CHILDREN && queued.frame.src != self.config.me && !queued.frame.handle.is_allocated() {
             self.answer_dead(&queued.frame, offshoot_wire::DeadCode::Gone, why.to_owned(), out);
         }
     }

@@ -258,7 +258,7 @@ impl Outbox {
     pub(super) fn pull(&mut self, credits: &mut Credits) -> Option<Pulled> {
         loop {
             if let Some(at) = self.control.iter().position(|c| c.behind.is_empty()) {
-                let frame = self.control.remove(at)?.frame;
+                let frame = take_at(&mut self.control, at)?.frame;
                 let room = self.room_of(&frame);
                 *room = room.saturating_sub(frame.cost());
                 return Some(Pulled { frame, done: None, window: None });
@@ -461,6 +461,14 @@ impl Outbox {
     pub(super) fn dead(&self) -> usize {
         self.flows.values().flat_map(|flow| &flow.queue).filter(|queued| queued.frame.is_dead()).count()
     }
+}
+
+/// Takes out what stands at `at`, which is mostly the first: `VecDeque::remove` is ten times the code.
+fn take_at<T>(queue: &mut VecDeque<T>, at: usize) -> Option<T> {
+    for at in (0..at).rev() {
+        queue.swap(at, at.saturating_add(1));
+    }
+    queue.pop_front()
 }
 
 /// The next fragment of a body.

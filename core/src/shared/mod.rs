@@ -124,18 +124,30 @@ impl<R: Routes + Send + 'static> Shared<R> {
     /// # Errors
     /// The system has no descriptors left for a poller.
     pub fn new(config: Config, name: String, routes: R, hooks: Arc<dyn Hooks<R>>) -> io::Result<Arc<Self>> {
-        Ok(Self::with_life(config, name, routes, hooks, None)?)
+        Ok(Self::with_sink(config, name, routes, hooks, None, Sink::of_root())?)
     }
 
+    /// The context of a child process, which ends with its parent.
     pub(crate) fn with_life(
         config: Config,
         name: String,
         routes: R,
         hooks: Arc<dyn Hooks<R>>,
+        life: Arc<Life>,
+    ) -> rustix::io::Result<Arc<Self>> {
+        Self::with_sink(config, name, routes, hooks, Some(life), Sink::default())
+    }
+
+    fn with_sink(
+        config: Config,
+        name: String,
+        routes: R,
+        hooks: Arc<dyn Hooks<R>>,
         life: Option<Arc<Life>>,
+        sink: Sink,
     ) -> rustix::io::Result<Arc<Self>> {
         let poller = Arc::new(Poller::new()?);
-        let sink = Arc::new(Sink::default());
+        let sink = Arc::new(sink);
         let shared = Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             me: config.me,
