@@ -73,7 +73,7 @@ pub(crate) struct Built {
     pub(crate) entry: Entry,
     /// Its size as gzip packs it best, in bytes.
     pub(crate) gzip: usize,
-    /// The compiler that made it.
+    /// The compiler that made it, and the libc where it is not the usual one.
     compiler: String,
 }
 
@@ -168,7 +168,10 @@ impl Haul {
             if profile == Profile::Static && Machine::here() == Some(machine) {
                 install(&file, &path(workspace, program.name))?;
             }
-            let compiler = recipe.compiler(machine)?;
+            let mut compiler = recipe.compiler(machine)?;
+            if profile != Profile::Static && !tools::has_small_musl(workspace, machine) {
+                compiler.push_str(", musl of the package");
+            }
             self.built.push(Built { name: program.name, profile, entry, gzip, compiler });
         }
         Ok(())
