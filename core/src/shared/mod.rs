@@ -37,7 +37,7 @@ use crate::{
     node::Node,
     sink::Sink,
     stdio::Capture,
-    sync::{lock, rest},
+    sync::{MutexGuard, lock, rest},
     wake::{Listener, Wake},
 };
 
@@ -187,10 +187,24 @@ impl<R: Routes + Send + 'static> Shared<R> {
 
     /// Runs the machine under the lock, then does what it asked for.
     pub(crate) fn with<T>(&self, run: impl FnOnce(&mut State<R>, Tick) -> T) -> T {
-        let mut effects = Effects::default();
-        let value = self.decide(None, &mut effects, run);
-        self.act(effects);
+        let (mut state, now) = self.enter();
+        let value = run(&mut state, now);
+        self.leave(state);
         value
+    }
+
+    // These two are what every use of the machine begins and ends with: once in a program, not at each of them.
+    #[inline(never)]
+    fn enter(&self) -> (MutexGuard<'_, State<R>>, Tick) {
+        (lock(&self.state), self.now())
+    }
+
+    #[inline(never)]
+    fn leave(&self, mut state: MutexGuard<'_, State<R>>) {
+        let mut effects = Effects::default();
+        self.settle(&mut state, None, &mut effects);
+        drop(state);
+        self.act(effects);
     }
 
     /// Runs the machine under the lock; what it asked for is left to be done. `from` is the link by which came what
@@ -201,8 +215,8 @@ impl<R: Routes + Send + 'static> Shared<R> {
         effects: &mut Effects,
         run: impl FnOnce(&mut State<R>, Tick) -> T,
     ) -> T {
-        let mut state = lock(&self.state);
-        let value = run(&mut state, self.now());
+        let (mut state, now) = self.enter();
+        let value = run(&mut state, now);
         self.settle(&mut state, from, effects);
         value
     }

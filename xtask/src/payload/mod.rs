@@ -199,6 +199,15 @@ pub(crate) fn build(workspace: &Workspace, names: &[&str], progress: Progress) -
     Ok(haul.built)
 }
 
+/// Builds a program in the profile `tiny` for this machine: where it is, or why that cannot be done here.
+pub(crate) fn tiny(workspace: &Workspace, name: &str) -> Result<Result<PathBuf, String>> {
+    let here = Machine::here().context("payloads are built on Linux")?;
+    let mut haul = Haul::default();
+    haul.take(workspace, Profile::Tiny, here, &[name], Progress::Shown)?;
+    let file = folder(workspace, Profile::Tiny, name).join(here.to_string());
+    Ok(haul.skipped.pop().map_or(Ok(file), Err))
+}
+
 /// The programs with their sizes, one line each, for people and for `column`.
 pub(crate) fn table(built: &[Built]) -> String {
     let mut out = format!(
