@@ -31,13 +31,14 @@ struct Order(Vec<Vec<(u128, usize)>>);
 
 /// The longest piece: what an insertion moves is bounded by it, and a long list has few pieces.
 const PIECE: usize = 64;
+/// So many keys are looked through one by one.
+const FEW: usize = 4;
 
 // Never inlined, nor generic: that is what they are for.
 impl Order {
     /// The piece in which `key` is or would be, and its place there.
     #[inline(never)]
     fn place(&self, key: u128) -> (usize, usize) {
-        // Most maps are small.
         let piece = match self.0.len() {
             0 | 1 => 0,
             _ => below(self.0.len(), |at| self.first_of(at) <= key).saturating_sub(1),
@@ -52,6 +53,12 @@ impl Order {
 
     #[inline(never)]
     fn find(&self, key: u128) -> Option<usize> {
+        // Most maps are small, and looked into more often than changed.
+        if let [piece] = &*self.0
+            && piece.len() <= FEW
+        {
+            return piece.iter().find(|(held, _)| *held == key).map(|(_, at)| *at);
+        }
         let (piece, place) = self.place(key);
         let (held, at) = self.0.get(piece)?.get(place)?;
         (*held == key).then_some(*at)
@@ -101,7 +108,7 @@ impl Order {
     }
 
     fn first(&self) -> Option<(u128, usize)> {
-        self.next(0)
+        self.0.first()?.first().copied()
     }
 }
 
