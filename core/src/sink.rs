@@ -36,8 +36,8 @@ pub(crate) struct Sink {
     logger: Option<Logger>,
 }
 
-/// Takes a record, and the name of the context that it is of.
-pub(crate) type Logger = fn(Entry, &dyn Node);
+/// Takes an entry in the place of handing it on.
+type Logger = fn(Entry, &dyn Node);
 
 #[derive(Default)]
 struct Queue {
@@ -59,7 +59,7 @@ struct Queue {
 }
 
 #[derive(Debug)]
-pub(crate) enum Entry {
+enum Entry {
     /// Of this context.
     Own(Record),
     /// Of another, for the logger of this program, the root.
