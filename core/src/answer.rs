@@ -7,7 +7,12 @@ use offshoot_wire::{
     codec::{self, EncodeError},
 };
 
-use crate::{Message, Pending, channel::carry::Draft, node::Node, open::Open};
+use crate::{
+    Message, Pending,
+    channel::carry::Draft,
+    dispatch::{Caller, Relay},
+    node::Node,
+};
 
 /// The longest text of an error that travels, in bytes.
 const TEXT_MAX: usize = 16 * 1024;
@@ -64,8 +69,9 @@ pub(crate) enum Reply {
     Value(Draft),
     /// Why there is none.
     Failed(Failed, String),
-    /// What another call of ours will be answered with.
-    Later(Box<Open>),
+    /// What another call of ours will be answered with: this passes it on. A program whose handlers return no `Pending`
+    /// so has none of the code of that.
+    Later(Box<dyn FnOnce(Caller)>),
 }
 
 /// The head of a reply with a value.
@@ -99,7 +105,8 @@ impl<R: Message> IntoReply<R> for Result<R, Failure> {
 
 impl<R: Message> IntoReply<R> for Pending<R> {
     fn into_reply(self, _: &Arc<dyn Node>) -> Reply {
-        Reply::Later(Box::new(self.into_open()))
+        let open = self.into_open();
+        Reply::Later(Box::new(move |caller| Relay::answer(open, caller)))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::{
     io,
     sync::Arc,
-    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -12,7 +11,7 @@ use crate::{
     link::{Channel, Found, Link, LinkEnd, Ready},
     machine::{Event, Routes},
     shared::{Effects, Shared, Way},
-    sync::{self, lock},
+    sync::{self, Thread, lock},
 };
 
 /// Bytes that are read from one link before the others have their turn, in bytes.
@@ -27,7 +26,7 @@ const ROUNDS_BEFORE_TIMER: usize = 8;
 /// The running broker of a context.
 #[derive(Debug)]
 pub struct Broker {
-    thread: JoinHandle<()>,
+    thread: Thread,
 }
 
 impl Broker {
@@ -35,13 +34,13 @@ impl Broker {
     /// called by the broker itself.
     pub fn join(self) {
         // If it panicked, everybody who waited has been told by its guard.
-        drop(self.thread.join());
+        self.thread.join();
     }
 
     /// Whether the calling thread is this broker.
     #[must_use]
     pub fn is_me(&self) -> bool {
-        self.thread.thread().id() == thread::current().id()
+        self.thread.is_current()
     }
 }
 
@@ -108,6 +107,7 @@ impl<R: Routes + Send + 'static> Rounds<R> {
                     capture.turn(index, &self.shared.sink);
                 }
             }
+            Channel::Stderr if !R::HAS_CHILDREN => {}
             Channel::Stderr => {
                 if let Some(link) = self.shared.link_at(index) {
                     lock(&link.reader).read_stderr(index, &self.shared.sink);
@@ -226,7 +226,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
             was_there
         });
         if was_there {
-            if let Some(watcher) = &link.watcher {
+            if let Some(watcher) = link.watcher.as_ref().filter(|_| R::HAS_CHILDREN) {
                 let failure = lock(&link.reader).fail(end, &self.sink);
                 match failure {
                     Some(failure) => watcher.failed(failure),

@@ -1,21 +1,16 @@
 //! The life of a process that was started to be a child: from its first byte to its exit.
 
-use std::{
-    fmt, io,
-    io::{IsTerminal as _, Write as _},
-    os::fd::OwnedFd,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use offshoot_wire::{
-    ContextId, Decoded, Decoder, Handle, Hello, Nonce, OPENING_LEN, Role, Setup, VERSION, codec, marker,
-};
+use offshoot_wire::{Hello, Role, Setup, VERSION, marker};
+use rustix::{stdio::stdin, termios::isatty};
 
 use crate::{
     Call, Function, Functions, IntoReturn, Message, Policy, broker,
-    close::{self, Code, Hook, Life},
-    forward, internal,
+    close::{self, Hook, Life},
+    forward,
+    greet::{Must as _, Refusal, greet, refuse, say},
+    internal,
     link::Source,
     machine::{Config, Limits, Routes, UpOnly},
     shared::{Hooks, Shared},
@@ -23,9 +18,6 @@ use crate::{
     sync::lock,
     sys, worker,
 };
-
-/// What decoding a SETUP may take, in bytes: the ids of a very deep tree.
-const SETUP_BUDGET: usize = 64 * 1024;
 
 /// A program that is started by a parent, and runs the functions that it serves until it is told to end.
 ///
@@ -140,31 +132,14 @@ impl fmt::Debug for Boot {
     }
 }
 
-/// Why a process did not become a child.
-enum Refusal {
-    /// Whatever started it is no parent.
-    ByHand,
-    /// A parent did, but it cannot go on.
-    Broken(String),
-}
-
-impl From<io::Error> for Refusal {
-    fn from(error: io::Error) -> Self {
-        Self::Broken(error.to_string())
-    }
-}
-
 impl Boot {
     /// Takes the descriptors 0 and 1 of this process for the link.
     pub fn take(role: Role) -> Self {
-        if io::stdin().is_terminal() {
+        if isatty(stdin()) {
             refuse(&Refusal::ByHand);
         }
         sys::shed();
-        match stdio::take() {
-            Ok(taken) => Self { taken, role, functions: Functions::new(), workers: 1, hook: None },
-            Err(error) => refuse(&error.into()),
-        }
+        Self { taken: stdio::take().must(), role, functions: Functions::new(), workers: 1, hook: None }
     }
 
     /// What is to be done when the parent is lost; see [`Child::on_parent_lost`].
@@ -175,21 +150,7 @@ impl Boot {
     /// Learns who this context is, and lives as it until the end. `make` gives the routing table and what happens
     /// beside it.
     pub fn run<R: Routes + Send + 'static>(self, make: impl FnOnce(&Setup) -> (R, Arc<dyn Hooks<R>>)) -> ! {
-        let functions = self.functions.clone();
-        match self.start(make) {
-            Ok((shared, life)) => {
-                worker::serve(&shared, &functions, 0);
-                close::finish(&shared, &life)
-            }
-            Err(refusal) => refuse(&refusal),
-        }
-    }
-
-    fn start<R: Routes + Send + 'static>(
-        self,
-        make: impl FnOnce(&Setup) -> (R, Arc<dyn Hooks<R>>),
-    ) -> Result<(Arc<Shared<R>>, Arc<Life>), Refusal> {
-        let (nonce, setup, decoder) = greet(&self.taken.input)?;
+        let (nonce, setup, decoder) = greet(&self.taken.input);
         let life = Life::new(Duration::from_millis(setup.grace_ms.into()), self.hook);
         let (routes, hooks) = make(&setup);
         let entries = internal::policies(&self.functions);
@@ -214,79 +175,21 @@ impl Boot {
                 ..Limits::default()
             },
         };
-        let shared = Shared::with_life(config, setup.name, routes, hooks, Some(Arc::clone(&life)))?;
+        let shared = Shared::with_life(config, setup.name, routes, hooks, Arc::clone(&life)).must();
         // It lives as long as the process.
-        drop(broker::spawn(&shared)?);
-        worker::spawn(&shared, &self.functions, 1, self.workers)?;
+        drop(broker::spawn(&shared).must());
+        worker::spawn(&shared, &self.functions, 1, self.workers).must();
 
         let Taken { input, output } = self.taken;
-        say(output.as_ref().unwrap_or(&input), &marker(&nonce))?;
-        let input = Source::new(input, &shared.poller)?;
-        let output = output.map(|fd| Source::new(fd, &shared.poller)).transpose()?;
-        *lock(&shared.stdio) = stdio::capture(&shared.poller, setup.log_level)?;
+        say(output.as_ref().unwrap_or(&input), &marker(&nonce)).must();
+        let input = Source::new(input, &shared.poller).must();
+        let output = output.map(|fd| Source::new(fd, &shared.poller).must());
+        *lock(&shared.stdio) = stdio::capture(&shared.poller, setup.log_level).must();
         shared.watch_stdio();
         forward::install(&shared.sink, setup.log_level);
-        let link = shared.attach_parent(&hello, input, output, decoder).ok_or_else(no_parent)?;
-        shared.begin_reading(&link);
-        Ok((shared, life))
+        let link = shared.attach_parent(&hello, input, output, decoder);
+        shared.begin_reading(&link.ok_or("SETUP names no parent").must());
+        worker::serve(&shared, &self.functions, 0);
+        close::finish(&shared, &life)
     }
-}
-
-fn no_parent() -> Refusal {
-    Refusal::Broken("SETUP names no parent".to_owned())
-}
-
-/// Reads the opening line and SETUP, which nothing may come before; what follows stays in the decoder.
-fn greet(from: &OwnedFd) -> Result<(Nonce, Setup, Decoder), Refusal> {
-    let mut opening = [0; OPENING_LEN];
-    // Whatever else writes here, or nobody: no parent has started this.
-    stdio::read_exact(from, &mut opening).map_err(|_| Refusal::ByHand)?;
-    let nonce = Nonce::parse_opening(&opening).map_err(|_| Refusal::ByHand)?;
-    let mut decoder = Decoder::new();
-    let frame = loop {
-        match decoder.next_frame().map_err(|bad| Refusal::Broken(bad.to_string()))? {
-            Some(Decoded::Frame(frame)) if frame.handle == Handle::SETUP => break frame,
-            Some(_) => return Err(Refusal::Broken("the parent did not begin with SETUP".to_owned())),
-            None => {}
-        }
-        match rustix::io::retry_on_intr(|| rustix::io::read(from, decoder.space()))
-            .map_err(io::Error::from)?
-        {
-            0 => return Err(Refusal::Broken("the parent went before it had sent SETUP".to_owned())),
-            read => decoder.filled(read),
-        }
-    };
-    let setup: Setup = codec::decode(&frame.body, SETUP_BUDGET)
-        .map_err(|error| Refusal::Broken(format!("SETUP cannot be read: {error}; build both sides anew")))?;
-    if setup.version != VERSION || setup.id == ContextId::ROOT {
-        let theirs = setup.version;
-        return Err(Refusal::Broken(format!(
-            "the parent speaks version {theirs} of the protocol, this payload version {VERSION}: build both anew"
-        )));
-    }
-    Ok((nonce, setup, decoder))
-}
-
-/// Writes the few bytes that go before frames; nothing else is under way yet.
-fn say(to: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let written = rustix::io::retry_on_intr(|| rustix::io::write(to, bytes))?;
-        bytes = bytes.get(written..).unwrap_or_default();
-    }
-    Ok(())
-}
-
-fn refuse(refusal: &Refusal) -> ! {
-    let mut stderr = io::stderr();
-    // There is nobody left to tell if this fails.
-    let (code, _) = match refusal {
-        Refusal::ByHand => {
-            let text = "this program is a payload of offshoot: it is started by a parent with `connect`, not by hand";
-            (Code::Misused, writeln!(stderr, "{text}"))
-        }
-        Refusal::Broken(reason) => {
-            (Code::Broken, writeln!(stderr, "offshoot: this context cannot start: {reason}"))
-        }
-    };
-    close::exit(code)
 }

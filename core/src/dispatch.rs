@@ -6,19 +6,20 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use offshoot_wire::{Body, ContextId, End, Failed, ReplyHead, codec};
+use offshoot_wire::{Body, ContextId, Failed, ReplyHead, codec};
 
 use crate::{
     Call, Functions, Message,
     answer::{Reply, cut, value_head},
     channel::{
         ambient,
-        carry::{self, Draft, Sealed},
+        carry::{Draft, Sealed},
+        freight::Brought,
     },
     error::hex,
     machine::{CallKey, Incoming},
     node::{Node, Pace},
-    open::Open,
+    open::{Answer, Open},
     sync::lock,
     wake::{Listener, Run},
 };
@@ -27,23 +28,15 @@ use crate::{
 pub(crate) const BUILD: &str = "; build ";
 
 /// The arguments of a call, not read yet.
-pub(crate) struct Arguments<'a> {
-    node: &'a Arc<dyn Node>,
-    from: ContextId,
+pub(crate) struct Arguments {
     body: Body,
-    ends: Vec<End>,
+    brought: Brought,
 }
 
-impl Arguments<'_> {
+impl Arguments {
     /// Reads them; on an error the ends that they bring are closed.
     pub(crate) fn read<A: Message>(self) -> Result<A, String> {
-        let halves = carry::import(self.node, self.from, &self.ends)?;
-        ambient::decode(self.node, &self.body, halves)
-    }
-
-    /// Closes the ends that they bring.
-    fn refuse(self) {
-        drop(carry::import(self.node, self.from, &self.ends));
+        ambient::decode(&self.body, self.brought)
     }
 }
 
@@ -59,13 +52,11 @@ pub(crate) fn run(
     let one_way = (!incoming.wants_reply).then(|| incoming.name.clone());
     let caller = Caller { node: Arc::clone(node), key: incoming.key, id: incoming.src, one_way };
     let arguments = Arguments {
-        node,
-        from: incoming.src,
         body: incoming.body.slice(incoming.args_at, incoming.body.len()),
-        ends: std::mem::take(&mut incoming.ends),
+        brought: Brought::by(node, incoming.src, std::mem::take(&mut incoming.ends)),
     };
     let Some(handler) = incoming.function.and_then(|index| functions.handler(index)) else {
-        arguments.refuse();
+        drop(arguments);
         let text = signed(incoming.name, functions);
         return caller.answer(Reply::Failed(Failed::NoSuchFunction, text), answering);
     };
@@ -93,7 +84,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 /// Who waits for the answer.
-struct Caller {
+pub(crate) struct Caller {
     node: Arc<dyn Node>,
     key: CallKey,
     id: ContextId,
@@ -116,12 +107,7 @@ impl Caller {
                 Err(message) => self.fail(Failed::Result, &message),
             },
             Reply::Failed(how, message) => self.fail(how, &message),
-            Reply::Later(open) => {
-                let (node, key) = (Arc::clone(&self.node), self.key);
-                let relay = Arc::new(Relay::new(*open, Some(self)));
-                node.on_cancel(key, Arc::new(CallOff(Arc::clone(&relay))));
-                relay.run();
-            }
+            Reply::Later(pass_on) => pass_on(self),
         }
     }
 
@@ -144,6 +130,14 @@ pub(crate) struct Relay {
 impl Relay {
     fn new(open: Open, answers: Option<Caller>) -> Self {
         Self { inner: Mutex::new(Some((open, answers))) }
+    }
+
+    /// Answers `caller` with what `open` ends in.
+    pub(crate) fn answer(open: Open, caller: Caller) {
+        let (node, key) = (Arc::clone(&caller.node), caller.key);
+        let relay = Arc::new(Self::new(open, Some(caller)));
+        node.on_cancel(key, Arc::new(CallOff(Arc::clone(&relay))));
+        relay.run();
     }
 
     /// Cancels the call, and ends the one that it was to answer.
@@ -190,10 +184,11 @@ impl Run for Relay {
         let Some(caller) = answers else { return };
         let reply = match answer {
             // As it came: the value is not read here, and its ends are handed on unused.
-            Ok(answer) => match Draft::relayed(&answer.value, answer.halves, &value_head) {
-                Ok(draft) => Reply::Value(draft),
-                Err(message) => Reply::Failed(Failed::Result, message),
-            },
+            Ok(Answer { value, brought }) => {
+                let draft =
+                    brought.into_halves().and_then(|halves| Draft::relayed(&value, halves, &value_head));
+                draft.map_or_else(|message| Reply::Failed(Failed::Result, message), Reply::Value)
+            }
             Err(error) => Reply::Failed(Failed::Error, error.to_string()),
         };
         caller.answer(reply, || Pace::AtOnce);

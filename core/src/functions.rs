@@ -11,7 +11,7 @@ use offshoot_wire::Failed;
 use crate::{Call, Function, IntoReturn, Message, Policy, answer::Reply, dispatch::Arguments};
 
 /// Runs one function, whatever its types are.
-pub(crate) type Handler = Arc<dyn Fn(&Call, Arguments<'_>) -> Reply + Send + Sync>;
+pub(crate) type Handler = Arc<dyn Fn(&Call, Arguments) -> Reply + Send + Sync>;
 
 /// The functions that a program serves, by name, and who may call each.
 ///
@@ -69,7 +69,7 @@ impl Functions {
         function: Function<A, R>,
         handler: impl Fn(&Call, A) -> O + Send + Sync + 'static,
     ) -> Self {
-        let erased = move |call: &Call, arguments: Arguments<'_>| match arguments.read::<A>() {
+        let erased = move |call: &Call, arguments: Arguments| match arguments.read::<A>() {
             Ok(value) => handler(call, value).into_reply(call.node()),
             Err(message) => Reply::Failed(Failed::Arguments, message),
         };

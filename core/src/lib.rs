@@ -47,10 +47,12 @@ mod close;
 mod context;
 mod dispatch;
 mod error;
+mod fault;
 mod flaw;
 mod forward;
 mod function;
 mod functions;
+mod greet;
 #[doc(hidden)]
 pub mod internal;
 mod lease;

@@ -113,6 +113,8 @@ pub(crate) trait Node: Any + Send + Sync {
     fn export(&self, to: ContextId, ours: Direction, sink: Arc<dyn StreamSink>) -> Handle;
     fn unexport(&self, stream: Held);
     fn import(&self, from: ContextId, end: End, sink: Arc<dyn StreamSink>) -> Result<Handle, BadEnd>;
+    /// Closes ends that came in a frame of `from`, and that nobody has asked for.
+    fn decline(&self, from: ContextId, ends: Vec<End>);
     fn hand_on(&self, stream: Held, to: ContextId) -> Result<End, BadEnd>;
     fn stream_open(&self, stream: Held);
     /// Never blocks: `Full` gives the body back, and `StreamSink::room` tells when to try again.

@@ -11,7 +11,7 @@ use offshoot_wire::{Body, Dead, DeadCode, Failed, Handle, ReplyHead, codec};
 use crate::{
     CallError, Context,
     caller::Chain,
-    channel::{carry, half::Half},
+    channel::{carry, freight::Brought},
     dispatch,
     error::Builds,
     lease::{self, Lease, wait_reading},
@@ -83,7 +83,7 @@ impl CallSink for Slot {
 /// The value of a reply, not read yet, and the ends that it brings.
 pub(crate) struct Answer {
     pub(crate) value: Body,
-    pub(crate) halves: Vec<Half>,
+    pub(crate) brought: Brought,
 }
 
 /// A call of ours, whatever the type of its result is. Dropping it cancels the call.
@@ -264,8 +264,8 @@ impl Open {
         let node = self.to.node();
         match codec::decode_prefix(body, node.body_limit()).map_err(|error| unreadable(error.to_string()))? {
             (ReplyHead::Value(ends), value_at) => {
-                let halves = carry::import(node, self.to.id(), &ends).map_err(unreadable)?;
-                Ok(Answer { value: body.slice(value_at, body.len()), halves })
+                let brought = Brought::by(node, self.to.id(), ends);
+                Ok(Answer { value: body.slice(value_at, body.len()), brought })
             }
             (ReplyHead::Failed(how, message), _) => Err(self.about().failed(how, message)),
             (ReplyHead::Started, _) => Err(unreadable("the answer is none".to_owned())),

@@ -516,6 +516,10 @@ impl Node for Place {
         })
     }
 
+    fn decline(&self, from: ContextId, ends: Vec<End>) {
+        self.with(|party, _| party.machine.decline(from, &ends, &mut party.out));
+    }
+
     fn hand_on(&self, stream: Held, to: ContextId) -> Result<End, BadEnd> {
         let handle = stream.handle;
         let (end, _sink) = self.with(|party, _| {

@@ -114,7 +114,7 @@ impl<R: Message> Pending<R> {
 }
 
 fn read<R: Message>(open: &Open, answer: Answer) -> Result<R, CallError> {
-    let value = ambient::decode(open.context().node(), &answer.value, answer.halves);
+    let value = ambient::decode(&answer.value, answer.brought);
     value.map_err(|message| open.unreadable(message))
 }
 

@@ -32,7 +32,12 @@ pub(crate) struct Sink {
     /// An entry has come, room to send has come, everything is done, or the end has.
     changed: Condvar,
     node: OnceLock<Weak<dyn Node>>,
+    /// At the root: the program's own logger. Children hand on what they have, and carry no code for more.
+    logger: Option<Logger>,
 }
+
+/// Takes an entry in the place of handing it on.
+type Logger = fn(Entry, &dyn Node);
 
 #[derive(Default)]
 struct Queue {
@@ -79,6 +84,11 @@ enum Job {
 }
 
 impl Sink {
+    /// That of the root, whose program has a logger.
+    pub(crate) fn of_root() -> Self {
+        Self { logger: Some(log_entry), ..Self::default() }
+    }
+
     /// Names the context that records are sent by. Before it they wait.
     pub(crate) fn attach(&self, node: Weak<dyn Node>) {
         // A context has one sink, so nobody was here before.
@@ -200,22 +210,18 @@ impl Sink {
 
     fn hand_on(&self, entry: Entry) {
         let Some(node) = self.node.get().and_then(Weak::upgrade) else { return };
+        if let Some(log) = self.logger {
+            return log(entry, &*node);
+        }
         match entry {
-            Entry::Foreign { from, body } => {
-                // What does not decode comes from a child that does not keep to the protocol; its link counts it.
-                if let Ok(record) = codec::decode::<Record>(&body, BUDGET) {
-                    log_safely(&record, &from);
-                }
-            }
-            Entry::Own(record) if node.ancestors().is_empty() => {
-                log_safely(&record, &node.name_of(node.me()));
-            }
             Entry::Own(record) => {
                 if let Ok(bytes) = codec::encode(&record) {
                     self.send(&*node, Body::from(bytes));
                 }
             }
             Entry::Unsent(body) => self.send(&*node, body),
+            // They are for the root.
+            Entry::Foreign { .. } => {}
         }
     }
 
@@ -275,6 +281,21 @@ impl Queue {
         }
         self.dropped_last = None;
         Some(Job::Dropped(std::mem::take(&mut self.dropped)))
+    }
+}
+
+/// At the root: gives a record to the logger of this program.
+fn log_entry(entry: Entry, node: &dyn Node) {
+    match entry {
+        Entry::Own(record) => log_safely(&record, &node.name_of(node.me())),
+        // What does not decode comes from a child that does not keep to the protocol; its link counts it.
+        Entry::Foreign { from, body } => {
+            if let Ok(record) = codec::decode::<Record>(&body, BUDGET) {
+                log_safely(&record, &from);
+            }
+        }
+        // Nothing is sent from here.
+        Entry::Unsent(_) => {}
     }
 }
 

@@ -1,21 +1,16 @@
 //! The descriptors 0, 1 and 2 of a child: the link is taken from them, and user code gets others in their place.
 
-use std::{
-    io::{self, Read as _},
-    os::fd::{AsFd, OwnedFd},
-    sync::Arc,
-};
+use std::{os::fd::OwnedFd, sync::Arc};
 
-use polling::Event;
 use rustix::{
     fs::{Mode, OFlags, fstat, open},
-    io::fcntl_dupfd_cloexec,
-    stdio::{dup2_stderr, dup2_stdin, dup2_stdout},
+    io::{self, Errno, fcntl_dupfd_cloexec, retry_on_intr},
+    stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout},
 };
 
 use crate::{
     forward::Record,
-    link::{Channel, Poller, Source},
+    link::{Ask, Channel, Poller, Source},
     sink::Sink,
 };
 
@@ -36,10 +31,10 @@ pub(crate) struct Taken {
 
 /// Takes the descriptors 0 and 1; user code reads nothing there from now on, and writes to stderr instead.
 pub(crate) fn take() -> io::Result<Taken> {
-    let input = fcntl_dupfd_cloexec(io::stdin(), FIRST_FREE)?;
-    let output = fcntl_dupfd_cloexec(io::stdout(), FIRST_FREE)?;
+    let input = fcntl_dupfd_cloexec(stdin(), FIRST_FREE)?;
+    let output = fcntl_dupfd_cloexec(stdout(), FIRST_FREE)?;
     dup2_stdin(nothing()?)?;
-    dup2_stdout(io::stderr())?;
+    dup2_stdout(stderr())?;
     let (one, other) = (fstat(&input)?, fstat(&output)?);
     let is_same = one.st_dev == other.st_dev && one.st_ino == other.st_ino;
     Ok(Taken { input, output: (!is_same).then_some(output) })
@@ -56,7 +51,7 @@ fn nothing() -> io::Result<OwnedFd> {
 /// Both ends close-on-exec; copies made by `dup2` onto 1 and 2 are not.
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     #[cfg(not(target_vendor = "apple"))]
-    return Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?);
+    return rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
     #[cfg(target_vendor = "apple")]
     {
         let (read, write) = rustix::pipe::pipe()?;
@@ -94,7 +89,7 @@ impl Capture {
     pub(crate) fn turn(&mut self, index: usize, sink: &Arc<Sink>) {
         if self.read(sink) {
             // Without the poller what is written is read at the end.
-            drop(self.from.arm(Event::readable(Channel::Captured.key(index))));
+            let _ = self.from.arm(Ask::readable(Channel::Captured.key(index)));
         } else {
             // Whoever asks again is told again that nobody writes any more, for ever.
             self.from.forget();
@@ -116,7 +111,7 @@ impl Capture {
         for _ in 0..QUANTUM / MAX_LINE {
             match self.from.read(&mut piece) {
                 Ok(0) => return false,
-                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+                Err(error) => return error == Errno::WOULDBLOCK,
                 Ok(_) if !self.is_wanted => {}
                 Ok(read) => {
                     self.lines.push(piece.get(..read).unwrap_or_default(), &mut |record| sink.record(record));
@@ -177,14 +172,12 @@ impl Lines {
 }
 
 /// Reads exactly as many bytes as `buf` holds from a descriptor that may block; the end of the stream is an error.
-pub(crate) fn read_exact(from: &OwnedFd, buf: &mut [u8]) -> io::Result<()> {
-    struct Reading<'a>(&'a OwnedFd);
-    impl io::Read for Reading<'_> {
-        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-            Ok(rustix::io::read(self.0.as_fd(), buf)?)
-        }
+pub(crate) fn read_exact(from: &OwnedFd, mut buf: &mut [u8]) -> io::Result<()> {
+    while !buf.is_empty() {
+        let read = retry_on_intr(|| io::read(from, &mut *buf))?;
+        buf = buf.get_mut(read..).filter(|_| read > 0).ok_or(Errno::PIPE)?;
     }
-    Reading(from).read_exact(buf)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@ pub(crate) use std::sync::{Mutex, MutexGuard};
 use std::{
     io,
     sync::{Condvar, PoisonError},
-    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
+
+#[cfg(not(panic = "unwind"))]
+pub(crate) use crate::sys::Thread;
 
 /// Locks. No user code runs under a lock of this crate, so a panic under one is a defect of ours: what it left is
 /// still the best there is for telling every waiter that the end has come, and so we go on.
@@ -30,8 +32,30 @@ pub(crate) fn rest<'a, T>(
 }
 
 /// Starts a thread. Boxed, so that what a thread is started by is compiled once.
-pub(crate) fn spawn(name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name.to_owned()).spawn(body)
+pub(crate) fn spawn(name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<Thread> {
+    Thread::spawn(name, body)
+}
+
+/// A running thread; dropped, it goes on by itself.
+#[cfg(panic = "unwind")]
+#[derive(Debug)]
+pub(crate) struct Thread(std::thread::JoinHandle<()>);
+
+#[cfg(panic = "unwind")]
+impl Thread {
+    fn spawn(name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<Self> {
+        std::thread::Builder::new().name(name.to_owned()).spawn(body).map(Self)
+    }
+
+    /// Waits until it has ended, also by a panic.
+    pub(crate) fn join(self) {
+        drop(self.0.join());
+    }
+
+    /// Whether it is the calling thread.
+    pub(crate) fn is_current(&self) -> bool {
+        self.0.thread().id() == std::thread::current().id()
+    }
 }
 
 /// The moment `wait` from now; a wait beyond what the clock can say is cut to a century.

@@ -1,7 +1,11 @@
-//! What a child inherits from whoever started it, put back to what a program expects: signals and descriptors.
+//! What a child inherits from whoever started it, put back to what a program expects: signals and descriptors. And the
+//! threads of a program in which nothing unwinds.
 #![allow(unsafe_code)]
 
 use std::{mem::MaybeUninit, ptr};
+
+#[cfg(not(panic = "unwind"))]
+pub(crate) use thread::Thread;
 
 /// The first descriptor that is nobody's standard one.
 const FIRST_FREE: libc::c_int = 3;
@@ -63,4 +67,132 @@ fn last_signal() -> libc::c_int {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const fn last_signal() -> libc::c_int {
     31
+}
+
+/// Threads without those of std, which bring 11 KB for what they do at a panic or where a stack ends: in a program that
+/// aborts at the first panic nobody would see it.
+#[cfg(any(test, not(panic = "unwind")))]
+mod thread {
+    use std::{
+        ffi::{CString, c_void},
+        io,
+        mem::{self, MaybeUninit},
+        ptr,
+    };
+
+    /// The stack that std gives to a thread, in bytes.
+    const STACK: usize = 2 << 20;
+
+    /// What a thread begins with.
+    struct Start {
+        name: CString,
+        body: Box<dyn FnOnce() + Send>,
+    }
+
+    /// A running thread; dropped, it goes on by itself.
+    #[derive(Debug)]
+    pub(crate) struct Thread(libc::pthread_t);
+
+    // SAFETY: it is a name of the thread, which any other may use.
+    unsafe impl Send for Thread {}
+    // SAFETY: as above.
+    unsafe impl Sync for Thread {}
+
+    impl Thread {
+        pub(crate) fn spawn(name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<Self> {
+            let start = Box::into_raw(Box::new(Start { name: CString::new(name).unwrap_or_default(), body }));
+            let mut thread = MaybeUninit::uninit();
+            let mut attributes = MaybeUninit::uninit();
+            // SAFETY: it initialises what it is given.
+            unsafe { libc::pthread_attr_init(attributes.as_mut_ptr()) };
+            // SAFETY: the attributes were initialised just now. Where the size is refused, the usual one is taken.
+            unsafe { libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK) };
+            // SAFETY: `begin` takes what it is given here, and nobody else does.
+            let failed = unsafe {
+                libc::pthread_create(thread.as_mut_ptr(), attributes.as_ptr(), begin, start.cast())
+            };
+            // SAFETY: they were initialised above, and nobody uses them any more.
+            unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
+            if failed != 0 {
+                // SAFETY: no thread was started that would take it.
+                drop(unsafe { Box::from_raw(start) });
+                return Err(io::Error::from_raw_os_error(failed));
+            }
+            // SAFETY: the thread was started, and with that this was written.
+            Ok(Self(unsafe { thread.assume_init() }))
+        }
+
+        /// Waits until it has ended.
+        pub(crate) fn join(self) {
+            // SAFETY: it is neither joined nor detached before: both take this value.
+            unsafe { libc::pthread_join(self.0, ptr::null_mut()) };
+            mem::forget(self);
+        }
+
+        /// Whether it is the calling thread.
+        pub(crate) fn is_current(&self) -> bool {
+            // SAFETY: it takes nothing and cannot fail.
+            self.0 == unsafe { libc::pthread_self() }
+        }
+    }
+
+    impl Drop for Thread {
+        fn drop(&mut self) {
+            // SAFETY: as in `join`, which does not come here.
+            unsafe { libc::pthread_detach(self.0) };
+        }
+    }
+
+    extern "C" fn begin(start: *mut c_void) -> *mut c_void {
+        // SAFETY: it is what `spawn` made for this thread alone.
+        let start = unsafe { Box::from_raw(start.cast::<Start>()) };
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        // SAFETY: the text lives until after the call.
+        unsafe {
+            libc::prctl(libc::PR_SET_NAME, start.name.as_ptr())
+        };
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        drop(start.name);
+        (start.body)();
+        ptr::null_mut()
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::{
+            fs,
+            sync::mpsc::{Sender, channel},
+        };
+
+        use super::*;
+
+        fn spawn(body: impl FnOnce(&Sender<bool>) + Send + 'static, to: &Sender<bool>) -> Thread {
+            let to = to.clone();
+            Thread::spawn("offshoot-test", Box::new(move || body(&to))).unwrap()
+        }
+
+        #[test]
+        fn a_thread_has_its_name_and_the_room_that_a_thread_of_rust_has() {
+            let (sender, seen) = channel();
+            let body = |to: &Sender<bool>| {
+                let room = std::hint::black_box([1_u8; STACK / 2]);
+                let name = fs::read_to_string("/proc/thread-self/comm").unwrap_or_default();
+                to.send(
+                    room.iter().all(|byte| *byte == 1) && (name.is_empty() || name.trim() == "offshoot-test"),
+                )
+                .unwrap();
+            };
+            spawn(body, &sender).join();
+            assert_eq!(seen.try_recv(), Ok(true));
+        }
+
+        #[test]
+        fn a_thread_that_is_let_go_runs_to_its_end_and_each_knows_itself() {
+            let (sender, seen) = channel();
+            let thread = spawn(|to| to.send(true).unwrap(), &sender);
+            assert!(!thread.is_current());
+            drop(thread);
+            assert_eq!(seen.recv(), Ok(true));
+        }
+    }
 }

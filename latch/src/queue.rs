@@ -142,7 +142,7 @@ impl<T> Queue<T> {
             return Left { gone: None, heir };
         }
         let at = self.waiting.binary_search_by_key(&ticket, |waiter| waiter.ticket);
-        let gone = at.ok().and_then(|at| self.waiting.remove(at)).map(|waiter| waiter.waker);
+        let gone = at.ok().and_then(|at| take_at(&mut self.waiting, at)).map(|waiter| waiter.waker);
         Left { gone, heir: None }
     }
 
@@ -174,8 +174,16 @@ impl<T> Queue<T> {
 
     fn take_served(&mut self, ticket: Ticket) -> Option<T> {
         let at = self.served.binary_search_by_key(&ticket, |(served, _)| *served).ok()?;
-        self.served.remove(at).map(|(_, item)| item)
+        take_at(&mut self.served, at).map(|(_, item)| item)
     }
+}
+
+/// Takes out what stands at `at`, which is mostly the first: `VecDeque::remove` is ten times the code.
+fn take_at<T>(queue: &mut VecDeque<T>, at: usize) -> Option<T> {
+    for at in (0..at).rev() {
+        queue.swap(at, at.saturating_add(1));
+    }
+    queue.pop_front()
 }
 
 /// The word that all tickets of one waiting select share: who sets it first has served the select, or ended it.

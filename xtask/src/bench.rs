@@ -64,6 +64,10 @@ pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
     let leaf = built.first().context("there is no reference leaf")?;
     bench.arg("--reference").arg(payload::path(workspace, leaf.name));
     bench.args(["--gzip", &leaf.gzip.to_string()]);
+    match payload::tiny(workspace, "leaf")? {
+        Ok(tiny) => bench.arg("--tiny").arg(tiny),
+        Err(why) => bench.arg("--no-tiny").arg(why),
+    };
     match python(&workspace.target_dir().join("bench-venv")) {
         Ok(python) => bench.arg("--python").arg(python),
         Err(error) => bench.arg("--no-python").arg(first_line(&format!("{error:#}"))),

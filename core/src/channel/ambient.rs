@@ -1,11 +1,14 @@
 //! What a `Sender`, `Receiver` or `Context` needs to know while serde writes or reads it: which message it is in.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{borrow::Cow, cell::RefCell, sync::Arc};
 
 use offshoot_wire::{Body, Direction, codec};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::half::Half;
+use super::{
+    freight::{Brought, Halves},
+    half::Half,
+};
 use crate::node::Node;
 
 /// How much memory a decoded value may take, as a multiple of the limit for bodies: the decoder's estimate is on
@@ -15,11 +18,12 @@ const VALUE_PER_BODY: usize = 4;
 /// One message that is being written or read on this thread.
 struct Frame {
     node: Arc<dyn Node>,
-    /// While writing: what was handed over so far. While reading: what can be taken.
-    halves: Vec<Half>,
-    writing: bool,
+    /// While writing: what was handed over so far.
+    halves: Halves,
+    /// While reading: what can be taken.
+    brought: Option<Brought>,
     /// Why a value of ours refused; the codec keeps no texts.
-    refusal: Option<&'static str>,
+    refusal: Option<Cow<'static, str>>,
 }
 
 thread_local! {
@@ -31,8 +35,8 @@ thread_local! {
 struct Entered;
 
 impl Entered {
-    fn new(node: &Arc<dyn Node>, halves: Vec<Half>, writing: bool) -> Self {
-        let frame = Frame { node: Arc::clone(node), halves, writing, refusal: None };
+    fn new(node: &Arc<dyn Node>, brought: Option<Brought>) -> Self {
+        let frame = Frame { node: Arc::clone(node), halves: None, brought, refusal: None };
         FRAMES.with_borrow_mut(|frames| frames.push(frame));
         Self
     }
@@ -55,24 +59,21 @@ pub(crate) fn encode<T: Serialize + ?Sized>(
     node: &Arc<dyn Node>,
     value: &T,
     out: &mut Vec<u8>,
-) -> Result<Vec<Half>, String> {
-    let entered = Entered::new(node, Vec::new(), true);
+) -> Result<Halves, String> {
+    let entered = Entered::new(node, None);
     let written = codec::encode_into(value, out);
     let frame = entered.leave();
     match written {
-        Ok(()) => Ok(frame.map(|frame| frame.halves).unwrap_or_default()),
+        Ok(()) => Ok(frame.and_then(|frame| frame.halves)),
         Err(error) => Err(told(frame, &error)),
     }
 }
 
-/// Reads a value that must fill `body` and may take any of `halves`; those that nobody took are closed.
-pub(crate) fn decode<T: DeserializeOwned>(
-    node: &Arc<dyn Node>,
-    body: &Body,
-    halves: Vec<Half>,
-) -> Result<T, String> {
+/// Reads a value that must fill `body` and may take any end that was brought; those that nobody took are closed.
+pub(crate) fn decode<T: DeserializeOwned>(body: &Body, brought: Brought) -> Result<T, String> {
+    let node = Arc::clone(brought.node());
     let budget = node.body_limit().saturating_mul(VALUE_PER_BODY);
-    let entered = Entered::new(node, halves, false);
+    let entered = Entered::new(&node, Some(brought));
     let read = codec::decode_body(body, budget);
     // Each end that was taken is counted apart from the frame's own: what only the frame holds closes here, after
     // the whole value is read, since an untagged enum reads an end and drops it before it reads it again.
@@ -82,7 +83,7 @@ pub(crate) fn decode<T: DeserializeOwned>(
 
 fn told(frame: Option<Frame>, error: &dyn std::fmt::Display) -> String {
     match frame.and_then(|frame| frame.refusal) {
-        Some(refusal) => refusal.to_owned(),
+        Some(refusal) => refusal.into_owned(),
         None => error.to_string(),
     }
 }
@@ -94,25 +95,30 @@ pub(super) fn give(
 ) -> Result<u32, &'static str> {
     FRAMES.with_borrow_mut(|frames| {
         let frame = writing(frames, node)?;
-        let half = half().inspect_err(|refusal| frame.refusal = Some(refusal))?;
-        let place = u32::try_from(frame.halves.len()).unwrap_or(u32::MAX);
-        frame.halves.push(half);
-        Ok(place)
+        let half = half().inspect_err(|refusal| frame.refusal = Some((*refusal).into()))?;
+        let place = frame.halves.get_or_insert_with(|| Box::new(Vec::new())).add(half);
+        Ok(u32::try_from(place).unwrap_or(u32::MAX))
     })
 }
 
 /// Takes the end at `place` of the message that is being read.
 pub(super) fn take(place: u32, direction: Direction) -> Result<Half, &'static str> {
+    // What goes wrong with an end may close others, and so run code of ours that looks here: not while it is borrowed.
+    let mut brought = FRAMES.with_borrow_mut(|frames| reading(frames).map(|frame| frame.brought.take()))?;
+    let taken = brought.as_mut().map_or(Ok(None), |brought| brought.get(place as usize));
+    let refusal = match taken {
+        Ok(Some(half)) if half.direction() == direction => Ok(half.clone()),
+        Ok(Some(_)) => Err("a sender came where a receiver is expected, or the reverse".into()),
+        Ok(None) => Err("the message does not carry the end of a channel that it names".into()),
+        Err(bad) => Err(Cow::from(bad)),
+    };
     FRAMES.with_borrow_mut(|frames| {
-        let frame = reading(frames)?;
-        let half = usize::try_from(place).ok().and_then(|place| frame.halves.get(place));
-        let refusal = match half {
-            Some(half) if half.direction() == direction => return Ok(half.clone()),
-            Some(_) => "a sender came where a receiver is expected, or the reverse",
-            None => "the message does not carry the end of a channel that it names",
-        };
-        frame.refusal = Some(refusal);
-        Err(refusal)
+        let frame = frames.last_mut().ok_or(NOT_READING)?;
+        frame.brought = brought;
+        refusal.map_err(|refusal| {
+            frame.refusal = Some(refusal);
+            "the end of a channel cannot be taken"
+        })
     })
 }
 
@@ -127,11 +133,11 @@ pub(crate) fn reader() -> Result<Arc<dyn Node>, &'static str> {
 }
 
 fn writing<'a>(frames: &'a mut [Frame], node: &Arc<dyn Node>) -> Result<&'a mut Frame, &'static str> {
-    let frame = frames.last_mut().filter(|frame| frame.writing).ok_or(
+    let frame = frames.last_mut().filter(|frame| frame.brought.is_none()).ok_or(
         "a Sender, Receiver or Context can be written only into a message: pass it in an argument, a result or an item",
     )?;
     if !Arc::ptr_eq(&frame.node, node) {
-        frame.refusal = Some(FOREIGN);
+        frame.refusal = Some(FOREIGN.into());
         return Err(FOREIGN);
     }
     Ok(frame)
@@ -142,7 +148,7 @@ pub(crate) const FOREIGN: &str = "it belongs to another router of this process, 
      make it with the router of the context that gets it";
 
 fn reading(frames: &mut [Frame]) -> Result<&mut Frame, &'static str> {
-    frames.last_mut().filter(|frame| !frame.writing).ok_or(
-        "a Sender, Receiver or Context can be read only from a message: take it from an argument, a result or an item",
-    )
+    frames.last_mut().filter(|frame| frame.brought.is_some()).ok_or(NOT_READING)
 }
+
+const NOT_READING: &str = "a Sender, Receiver or Context can be read only from a message: take it from an argument, a result or an item";

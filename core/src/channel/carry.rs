@@ -8,7 +8,14 @@ use offshoot_wire::{
 };
 use serde::Serialize;
 
-use super::{ambient, half::Half, leg::Leg, pipe::Pipe, state::Reader};
+use super::{
+    ambient,
+    freight::{Halves, Handed, Leaving},
+    half::Half,
+    leg::Leg,
+    pipe::Pipe,
+    state::Reader,
+};
 use crate::{
     SendError,
     machine::{BadEnd, Ended},
@@ -31,7 +38,7 @@ pub(crate) struct Draft {
     bytes: Vec<u8>,
     /// Where in it the value begins.
     value_at: usize,
-    halves: Vec<Half>,
+    halves: Halves,
 }
 
 impl Draft {
@@ -59,7 +66,7 @@ impl Draft {
     }
 
     /// A value that came as an answer and goes on as it is.
-    pub(crate) fn relayed(value: &[u8], halves: Vec<Half>, head: HeadOf<'_>) -> Result<Self, String> {
+    pub(crate) fn relayed(value: &[u8], halves: Halves, head: HeadOf<'_>) -> Result<Self, String> {
         let mut bytes = Vec::with_capacity(value.len().saturating_add(SMALL));
         head(Vec::new(), &mut bytes).map_err(|error| error.to_string())?;
         let value_at = bytes.len();
@@ -73,7 +80,7 @@ impl Draft {
     }
 
     /// The value and the ends in it, for a reader in this context.
-    pub(super) fn open(self) -> (Body, Vec<Half>) {
+    pub(super) fn open(self) -> (Body, Halves) {
         let body = Body::from(self.bytes);
         (body.slice(self.value_at, body.len()), self.halves)
     }
@@ -85,11 +92,10 @@ impl Draft {
         to: ContextId,
         head: HeadOf<'_>,
     ) -> Result<Sealed, String> {
-        if self.halves.is_empty() {
-            let handed = Handed { node: Arc::clone(node), legs: Vec::new() };
-            return Ok(Sealed { body: Body::from(self.bytes), ends: Vec::new(), handed });
-        }
-        let (ends, handed) = export(node, to, self.halves)?;
+        let Some(halves) = self.halves else {
+            return Ok(Sealed { body: Body::from(self.bytes), ends: Vec::new(), handed: Handed::nothing() });
+        };
+        let (ends, handed) = halves.export(node, to)?;
         let mut bytes = Vec::with_capacity(self.bytes.len().saturating_add(SMALL));
         head(ends.clone(), &mut bytes).map_err(|error| error.to_string())?;
         bytes.extend_from_slice(self.bytes.get(self.value_at..).unwrap_or_default());
@@ -104,20 +110,19 @@ pub(crate) struct Sealed {
     pub(crate) handed: Handed,
 }
 
-/// The ends that a message hands over; dropped before [`sent`](Self::sent), it takes them back and closes them.
-pub(crate) struct Handed {
+/// The ends that a message hands over.
+struct Legs {
     node: Arc<dyn Node>,
     legs: Vec<Arc<Leg>>,
 }
 
-impl Handed {
-    /// The message is on its way, and its ends are the machine's.
-    pub(crate) fn sent(mut self) {
+impl Leaving for Legs {
+    fn sent(mut self: Box<Self>) {
         self.legs.clear();
     }
 }
 
-impl Drop for Handed {
+impl Drop for Legs {
     fn drop(&mut self) {
         for leg in self.legs.drain(..) {
             if let Some(held) = leg.held() {
@@ -132,7 +137,7 @@ impl Drop for Handed {
 }
 
 /// Takes the ends that a message from `from` brought, as ends of pipes of this context.
-pub(crate) fn import(node: &Arc<dyn Node>, from: ContextId, ends: &[End]) -> Result<Vec<Half>, String> {
+pub(super) fn import(node: &Arc<dyn Node>, from: ContextId, ends: &[End]) -> Result<Vec<Half>, String> {
     // All of them, even behind one that cannot be taken: what is dropped here is closed.
     let halves: Vec<_> = ends.iter().map(|end| import_one(node, from, *end)).collect();
     halves.into_iter().collect::<Result<_, BadEnd>>().map_err(|bad| bad.to_string())
@@ -163,8 +168,12 @@ fn import_one(node: &Arc<dyn Node>, from: ContextId, end: End) -> Result<Half, B
 }
 
 /// Binds ends of channels to the context that the message goes to.
-fn export(node: &Arc<dyn Node>, to: ContextId, halves: Vec<Half>) -> Result<(Vec<End>, Handed), String> {
-    let mut handed = Handed { node: Arc::clone(node), legs: Vec::new() };
+pub(super) fn export(
+    node: &Arc<dyn Node>,
+    to: ContextId,
+    halves: Vec<Half>,
+) -> Result<(Vec<End>, Handed), String> {
+    let mut handed = Legs { node: Arc::clone(node), legs: Vec::new() };
     let mut ends = Vec::with_capacity(halves.len());
     for half in halves {
         let end = match plan(&half, to)? {
@@ -186,7 +195,7 @@ fn export(node: &Arc<dyn Node>, to: ContextId, halves: Vec<Half>) -> Result<(Vec
         };
         ends.push(end);
     }
-    Ok((ends, handed))
+    Ok((ends, Handed::of(Box::new(handed))))
 }
 
 /// How an end gets to another context.

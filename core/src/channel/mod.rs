@@ -2,7 +2,8 @@
 
 pub(crate) mod ambient;
 pub(crate) mod carry;
-pub(crate) mod half;
+pub(crate) mod freight;
+mod half;
 mod leg;
 mod pipe;
 mod receiver;

@@ -14,7 +14,7 @@ use std::{
 use offshoot_wire::Direction;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use super::{ambient, carry::MOVED, half::Half, pipe::Pipe, state::Parcel};
+use super::{ambient, carry::MOVED, freight::Brought, half::Half, pipe::Pipe, state::Parcel};
 use crate::{
     Message, RecvError,
     lease::{self, wait_reading},
@@ -127,7 +127,9 @@ impl<T: Message> Receiver<T> {
     fn unpack(&self, pulled: Result<Option<Parcel>, RecvError>) -> Result<Option<T>, RecvError> {
         let Some(parcel) = pulled? else { return Ok(None) };
         let node = self.pipe().node();
-        let item = parcel.open(node).and_then(|(value, halves)| ambient::decode(node, &value, halves));
+        let item = parcel
+            .open(node)
+            .and_then(|(value, halves)| ambient::decode(&value, Brought::here(node, halves)));
         item.map(Some).map_err(|message| RecvError::Decode { message })
     }
 }

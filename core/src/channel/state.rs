@@ -5,8 +5,8 @@ use std::{collections::VecDeque, sync::Arc};
 use offshoot_wire::{Body, Direction, FRAME_COST, Recent, StreamHead, codec};
 
 use super::{
-    carry::{self, Draft, Sealed},
-    half::Half,
+    carry::{Draft, Sealed},
+    freight::{Brought, Halves},
     leg::Leg,
 };
 use crate::{
@@ -80,12 +80,12 @@ pub(super) enum Parcel {
 
 impl Parcel {
     /// The bytes of the item, and the ends that it brings.
-    pub(super) fn open(self, node: &Arc<dyn Node>) -> Result<(Body, Vec<Half>), String> {
+    pub(super) fn open(self, node: &Arc<dyn Node>) -> Result<(Body, Halves), String> {
         match self {
             Self::Draft(draft) => Ok(draft.open()),
             Self::Arrived { leg, body, .. } => match codec::decode_prefix(&body, node.body_limit()) {
                 Ok((StreamHead::Item(ends), value_at)) => {
-                    let halves = carry::import(node, leg.peer, &ends)?;
+                    let halves = Brought::by(node, leg.peer, ends).into_halves()?;
                     Ok((body.slice(value_at, body.len()), halves))
                 }
                 Ok(_) => Err("what came is no item".to_owned()),

@@ -9,13 +9,13 @@ mod token;
 mod turn;
 mod writer;
 
-use std::{io, os::fd::OwnedFd, sync::Arc};
+use std::{os::fd::OwnedFd, sync::Arc};
 
 use offshoot_wire::{Decoder, Hello, Nonce};
-use polling::Event;
+use rustix::io;
 
 pub(crate) use self::{
-    poll::{Found, Poller, Ready},
+    poll::{Ask, Found, Poller, Ready},
     reader::Reader,
     sys::Source,
     token::{Outflow, Taken, Token, take_or_give, write_out},
@@ -124,10 +124,10 @@ impl Watch for Ends {
     fn watch(&self, interest: Interest) -> io::Result<()> {
         let Interest { read, write } = interest;
         match &self.output {
-            None => ask(&self.input, Event::new(Channel::Main.key(self.slot), read, write)),
+            None => ask(&self.input, Ask::new(Channel::Main.key(self.slot), read, write)),
             Some(output) => {
-                ask(&self.input, Event::new(Channel::Main.key(self.slot), read, false))?;
-                ask(output, Event::new(Channel::Output.key(self.slot), false, write))
+                ask(&self.input, Ask::new(Channel::Main.key(self.slot), read, false))?;
+                ask(output, Ask::new(Channel::Output.key(self.slot), false, write))
             }
         }
     }
@@ -141,8 +141,8 @@ impl Watch for Ends {
 }
 
 /// Told of what it asks for as long as it is so. Who asks for nothing is told of a hang-up all the same: once is enough.
-fn ask(of: &Source, interest: Event) -> io::Result<()> {
-    if interest.readable || interest.writable { of.watch(interest) } else { of.arm(interest) }
+fn ask(of: &Source, interest: Ask) -> io::Result<()> {
+    if interest.read || interest.write { of.watch(interest) } else { of.arm(interest) }
 }
 
 /// The part of a poller's key that tells what a descriptor is to its link; the rest is the link's slot.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use polling::Event;
+use rustix::io::Errno;
 
-use super::{Channel, Source};
+use super::{Ask, Channel, Source};
 use crate::{forward::Record, sink::Sink, stdio::Lines};
 
 /// Bytes read in one call.
@@ -28,7 +28,7 @@ impl Overheard {
 
     /// Reads what is there, at most one quantum, and asks for the next event; whether more may come.
     pub(super) fn turn(&mut self, slot: usize, sink: &Arc<Sink>) -> bool {
-        self.read(sink) && self.from.arm(Event::readable(Channel::Stderr.key(slot))).is_ok()
+        self.read(sink) && self.from.arm(Ask::readable(Channel::Stderr.key(slot))).is_ok()
     }
 
     /// Reads what is there, at most one quantum, and lets go of an unfinished line.
@@ -48,7 +48,7 @@ impl Overheard {
                     let words = piece.get(..read).unwrap_or_default();
                     lines.push(words, &mut |record| tell(sink, name, record));
                 }
-                Err(error) => return error.kind() == std::io::ErrorKind::WouldBlock,
+                Err(error) => return error == Errno::WOULDBLOCK,
             }
         }
         true

@@ -1,14 +1,40 @@
 //! What the broker sleeps on: the descriptors that it watches, and a bell.
 //!
-//! To wait once, `polling` makes five system calls on Linux: it sets a timer, watches it, waits, looks after its notifier
-//! and watches that. A frame that is passed on needs three in all. So there it only registers, and the waiting is ours.
+//! On Linux by epoll itself: `polling` waits by five system calls (it sets a timer, watches it, waits, looks after its
+//! notifier and watches that) where a frame that is passed on needs three in all, and has texts and errors of its own.
 
-use std::{io, os::fd::BorrowedFd, time::Duration};
+use std::time::Duration;
 
-use polling::{Event, PollMode};
+use rustix::io;
 
 /// Events taken at once.
 const AT_ONCE: usize = 256;
+
+/// What is asked of a descriptor, and under which key it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ask {
+    pub(crate) key: usize,
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+}
+
+impl Ask {
+    pub(crate) const fn new(key: usize, read: bool, write: bool) -> Self {
+        Self { key, read, write }
+    }
+
+    pub(crate) const fn readable(key: usize) -> Self {
+        Self::new(key, true, false)
+    }
+}
+
+/// How often it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Until it is asked for again.
+    Once,
+    WhileSo,
+}
 
 /// Something that can be read or written, by its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,67 +44,28 @@ pub(crate) struct Ready {
     pub(crate) writable: bool,
 }
 
-/// Watches descriptors for one thread.
-#[derive(Debug)]
-pub(crate) struct Poller {
-    registry: polling::Poller,
-    #[cfg(target_os = "linux")]
-    bell: linux::Bell,
-}
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{Found, Poller};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use portable::{Found, Poller};
 
 impl Poller {
-    pub(crate) fn new() -> io::Result<Self> {
-        let registry = polling::Poller::new()?;
-        Ok(Self {
-            #[cfg(target_os = "linux")]
-            bell: linux::Bell::new(&registry)?,
-            registry,
-        })
-    }
-
-    /// Ends the present wait, or the next.
-    pub(crate) fn ring(&self) -> io::Result<()> {
-        #[cfg(target_os = "linux")]
-        return self.bell.ring();
-        #[cfg(not(target_os = "linux"))]
-        self.registry.notify()
-    }
-
     /// Waits until something is ready, the bell rings or `timeout` has passed, and at times for less.
     pub(crate) fn wait(&self, found: &mut Found, timeout: Option<Duration>) -> io::Result<()> {
         found.clear();
-        #[cfg(target_os = "linux")]
-        let waited = linux::wait(&self.registry, &mut found.events, timeout);
-        #[cfg(not(target_os = "linux"))]
-        let waited = self.registry.wait(&mut found.events, timeout).map(drop);
-        match waited {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+        match self.wait_once(found, timeout) {
+            Err(error) if error != io::Errno::INTR => Err(error),
             _ => Ok(()),
         }
-    }
-
-    /// Where descriptors are added.
-    pub(crate) const fn registry(&self) -> &polling::Poller {
-        &self.registry
-    }
-
-    pub(crate) fn change(&self, fd: BorrowedFd<'_>, interest: Event, mode: PollMode) -> io::Result<()> {
-        self.registry.modify_with_mode(fd, interest, mode)
-    }
-
-    pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        self.registry.delete(fd)
     }
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::Found;
-#[cfg(not(target_os = "linux"))]
-pub(crate) use portable::Found;
-
-#[cfg(target_os = "linux")]
 mod linux {
-    use std::{io, os::fd::OwnedFd, time::Duration};
+    use std::{
+        os::fd::{BorrowedFd, OwnedFd},
+        time::Duration,
+    };
 
     use rustix::{
         buffer::spare_capacity,
@@ -87,39 +74,73 @@ mod linux {
             epoll::{self, EventData, EventFlags},
             eventfd,
         },
+        io,
     };
 
-    use super::{AT_ONCE, Ready};
+    use super::{AT_ONCE, Ask, Ready, Told};
 
     /// No link's key.
-    const BELL: u64 = u64::MAX - 1;
+    const BELL: u64 = u64::MAX;
 
-    /// Each ring is an event of its own, so it need never be read.
+    const READABLE: EventFlags =
+        EventFlags::IN.union(EventFlags::HUP).union(EventFlags::ERR).union(EventFlags::PRI);
+    const WRITABLE: EventFlags = EventFlags::OUT.union(EventFlags::HUP).union(EventFlags::ERR);
+
+    /// Watches descriptors for one thread.
     #[derive(Debug)]
-    pub(super) struct Bell(OwnedFd);
+    pub(crate) struct Poller {
+        epoll: OwnedFd,
+        /// Each ring is an event of its own, so it need never be read.
+        bell: OwnedFd,
+    }
 
-    impl Bell {
-        pub(super) fn new(registry: &polling::Poller) -> io::Result<Self> {
+    impl Poller {
+        pub(crate) fn new() -> io::Result<Self> {
+            let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
             let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-            epoll::add(registry, &bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
-            Ok(Self(bell))
+            epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
+            Ok(Self { epoll, bell })
         }
 
+        /// Ends the present wait, or the next.
         #[expect(clippy::host_endian_bytes, reason = "a number for the kernel of this machine")]
-        pub(super) fn ring(&self) -> io::Result<()> {
+        pub(crate) fn ring(&self) -> io::Result<()> {
             // It counts further than there is time to ring.
-            rustix::io::write(&self.0, &1_u64.to_ne_bytes())?;
+            io::write(&self.bell, &1_u64.to_ne_bytes())?;
+            Ok(())
+        }
+
+        pub(crate) fn add(&self, fd: BorrowedFd<'_>, ask: Ask, told: Told) -> io::Result<()> {
+            epoll::add(&self.epoll, fd, key(ask), flags(ask, told))
+        }
+
+        pub(crate) fn change(&self, fd: BorrowedFd<'_>, ask: Ask, told: Told) -> io::Result<()> {
+            epoll::modify(&self.epoll, fd, key(ask), flags(ask, told))
+        }
+
+        pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+            epoll::delete(&self.epoll, fd)
+        }
+
+        pub(super) fn wait_once(&self, found: &mut Found, timeout: Option<Duration>) -> io::Result<()> {
+            epoll::wait(&self.epoll, spare_capacity(&mut found.events), timeout.map(whole_millis).as_ref())?;
             Ok(())
         }
     }
 
-    pub(super) fn wait(
-        registry: &polling::Poller,
-        events: &mut Vec<epoll::Event>,
-        timeout: Option<Duration>,
-    ) -> io::Result<()> {
-        epoll::wait(registry, spare_capacity(events), timeout.map(whole_millis).as_ref())?;
-        Ok(())
+    fn key(ask: Ask) -> EventData {
+        EventData::new_u64(ask.key as u64)
+    }
+
+    fn flags(ask: Ask, told: Told) -> EventFlags {
+        let mut flags = if told == Told::Once { EventFlags::ONESHOT } else { EventFlags::empty() };
+        if ask.read {
+            flags |= READABLE;
+        }
+        if ask.write {
+            flags |= WRITABLE;
+        }
+        flags
     }
 
     /// Rounded up, so that nobody wakes early only to find nothing due; more than the system call takes is cut.
@@ -130,7 +151,7 @@ mod linux {
 
     /// What one wait has found.
     pub(crate) struct Found {
-        pub(super) events: Vec<epoll::Event>,
+        events: Vec<epoll::Event>,
     }
 
     impl Found {
@@ -143,9 +164,6 @@ mod linux {
         }
 
         pub(crate) fn iter(&self) -> impl Iterator<Item = Ready> {
-            const READABLE: EventFlags =
-                EventFlags::IN.union(EventFlags::HUP).union(EventFlags::ERR).union(EventFlags::PRI);
-            const WRITABLE: EventFlags = EventFlags::OUT.union(EventFlags::HUP).union(EventFlags::ERR);
             // A record of the kernel's is packed: it is copied before it is looked at.
             let events = self.events.iter().map(|event| (event.data.u64(), event.flags));
             events.filter(|(key, _)| *key != BELL).filter_map(|(key, flags)| {
@@ -160,14 +178,66 @@ mod linux {
 }
 
 #[cfg(not(target_os = "linux"))]
-mod portable {
-    use std::num::NonZeroUsize;
+pub(super) mod portable {
+    use std::{num::NonZeroUsize, os::fd::BorrowedFd, time::Duration};
 
-    use super::{AT_ONCE, Ready};
+    use polling::{Event, PollMode};
+    use rustix::io::{self, Errno};
+
+    use super::{AT_ONCE, Ask, Ready, Told};
+
+    /// Watches descriptors for one thread.
+    #[derive(Debug)]
+    pub(crate) struct Poller {
+        registry: polling::Poller,
+    }
+
+    impl Poller {
+        pub(crate) fn new() -> io::Result<Self> {
+            Ok(Self { registry: polling::Poller::new().map_err(errno)? })
+        }
+
+        /// Ends the present wait, or the next.
+        pub(crate) fn ring(&self) -> io::Result<()> {
+            self.registry.notify().map_err(errno)
+        }
+
+        /// Where descriptors are added.
+        pub(crate) const fn registry(&self) -> &polling::Poller {
+            &self.registry
+        }
+
+        pub(crate) fn change(&self, fd: BorrowedFd<'_>, ask: Ask, told: Told) -> io::Result<()> {
+            self.registry.modify_with_mode(fd, event(ask), mode(told)).map_err(errno)
+        }
+
+        pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+            self.registry.delete(fd).map_err(errno)
+        }
+
+        pub(super) fn wait_once(&self, found: &mut Found, timeout: Option<Duration>) -> io::Result<()> {
+            self.registry.wait(&mut found.events, timeout).map(drop).map_err(errno)
+        }
+    }
+
+    pub(crate) const fn event(ask: Ask) -> Event {
+        Event::new(ask.key, ask.read, ask.write)
+    }
+
+    pub(crate) const fn mode(told: Told) -> PollMode {
+        match told {
+            Told::Once => PollMode::Oneshot,
+            Told::WhileSo => PollMode::Level,
+        }
+    }
+
+    pub(crate) fn errno(error: std::io::Error) -> Errno {
+        Errno::from_io_error(&error).unwrap_or(Errno::INVAL)
+    }
 
     /// What one wait has found.
     pub(crate) struct Found {
-        pub(super) events: polling::Events,
+        events: polling::Events,
     }
 
     impl Found {
@@ -180,11 +250,8 @@ mod portable {
         }
 
         pub(crate) fn iter(&self) -> impl Iterator<Item = Ready> {
-            let ready = |event: polling::Event| Ready {
-                key: event.key,
-                readable: event.readable,
-                writable: event.writable,
-            };
+            let ready =
+                |event: Event| Ready { key: event.key, readable: event.readable, writable: event.writable };
             self.events.iter().map(ready)
         }
     }
@@ -219,14 +286,14 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let poller = Arc::new(Poller::new().unwrap());
         let ours = Source::new(ours.into(), &poller).unwrap();
-        ours.watch(Event::readable(7)).unwrap();
+        ours.watch(Ask::readable(7)).unwrap();
         let mut found = Found::new();
         let mut wait = || {
             poller.wait(&mut found, Some(Duration::ZERO)).unwrap();
             found.iter().collect::<Vec<_>>()
         };
         assert_eq!(wait(), []);
-        rustix::io::write(&theirs, b"x").unwrap();
+        io::write(&theirs, b"x").unwrap();
         let ready = Ready { key: 7, readable: true, writable: false };
         assert_eq!((wait(), wait()), (vec![ready], vec![ready]));
         ours.read(&mut [0; 8]).unwrap();

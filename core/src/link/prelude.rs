@@ -1,11 +1,9 @@
 //! What a child says before it speaks in frames: noise, the marker, and whatever comes on its stderr.
 
-use std::io;
-
 use offshoot_wire::{Decoder, MAX_LAST_WORDS, MarkerScan, Nonce};
-use polling::Event;
+use rustix::io::{self, Errno};
 
-use super::{Channel, Heard, LinkEnd, LinkFailure, Source, overheard::Overheard};
+use super::{Ask, Channel, Heard, LinkEnd, LinkFailure, Source, overheard::Overheard};
 
 /// Bytes read of it in one call.
 const PIECE: usize = 4 * 1024;
@@ -53,7 +51,7 @@ impl Prelude {
     pub(crate) fn read_stderr(&mut self, slot: usize) {
         self.drain_stderr();
         // Without the poller its words are still read when the link fails.
-        let armed = self.stderr.as_ref().map(|stderr| stderr.arm(Event::readable(Channel::Stderr.key(slot))));
+        let armed = self.stderr.as_ref().map(|stderr| stderr.arm(Ask::readable(Channel::Stderr.key(slot))));
         if matches!(armed, Some(Err(_))) {
             self.stderr = None;
         }
@@ -83,7 +81,7 @@ impl Prelude {
             match stderr.read(&mut piece) {
                 Ok(0) => self.stderr = None,
                 Ok(read) => self.stderr_words.push(piece.get(..read).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(Errno::WOULDBLOCK) => return,
                 Err(_) => self.stderr = None,
             }
         }

@@ -1,11 +1,13 @@
 //! The incoming direction: bytes taken off a link without blocking, and the frames they make.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use offshoot_wire::{Body, Decoded, Decoder, Frame, Header};
+use rustix::io::{self, Errno};
 
 use super::{LinkEnd, LinkFailure, Source, overheard::Overheard, prelude::Prelude};
 use crate::{
+    fault::Fault,
     machine::{Event, LinkKey},
     sink::Sink,
 };
@@ -67,8 +69,8 @@ impl Reader {
                         break;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => turn.end = Some(LinkEnd::closed(format!("the link broke: {error}"))),
+                Err(Errno::WOULDBLOCK) => break,
+                Err(error) => turn.end = Some(LinkEnd::closed(format!("the link broke: {}", Fault(error)))),
             }
         }
         turn

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::{
-    io::{self, IoSlice},
+    io::IoSlice,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Arc,
@@ -11,15 +11,17 @@ use std::{
     time::Instant,
 };
 
-use polling::{Event, PollMode};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{FileType, fstat},
-    io::{Errno, retry_on_intr},
+    io::{self, Errno, retry_on_intr},
     net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown},
 };
 
-use super::Poller;
+use super::{
+    Poller,
+    poll::{Ask, Told},
+};
 
 /// How a descriptor is read and written without ever blocking, and without touching flags that others share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,44 +51,54 @@ impl Source {
     }
 
     /// Asks for one event. Two callers at once must be kept apart by a lock of theirs, or the later may win early.
-    pub(crate) fn arm(&self, interest: Event) -> io::Result<()> {
-        self.ask(interest, PollMode::Oneshot)
+    pub(crate) fn arm(&self, interest: Ask) -> io::Result<()> {
+        self.ask(interest, Told::Once)
     }
 
     /// Asks to be told as long as it is so; for the rest as [`arm`](Self::arm).
-    pub(crate) fn watch(&self, interest: Event) -> io::Result<()> {
-        self.ask(interest, PollMode::Level)
+    pub(crate) fn watch(&self, interest: Ask) -> io::Result<()> {
+        self.ask(interest, Told::WhileSo)
     }
 
-    fn ask(&self, interest: Event, mode: PollMode) -> io::Result<()> {
+    fn ask(&self, interest: Ask, told: Told) -> io::Result<()> {
         if self.added.swap(true, Ordering::AcqRel) {
-            return self.poller.change(self.fd.as_fd(), interest, mode);
+            return self.poller.change(self.fd.as_fd(), interest, told);
         }
-        // SAFETY: `fd` is owned by this value, and `Drop` takes it out of `poller` before closing it.
-        let added = unsafe { self.poller.registry().add_with_mode(&self.fd, interest, mode) };
+        let added = self.add(interest, told);
         if added.is_err() {
             self.added.store(false, Ordering::Release);
         }
         added
     }
 
+    #[cfg(target_os = "linux")]
+    fn add(&self, interest: Ask, told: Told) -> io::Result<()> {
+        self.poller.add(self.fd.as_fd(), interest, told)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn add(&self, interest: Ask, told: Told) -> io::Result<()> {
+        use super::poll::portable::{errno, event, mode};
+        // SAFETY: `fd` is owned by this value, and `Drop` takes it out of `poller` before closing it.
+        unsafe { self.poller.registry().add_with_mode(&self.fd, event(interest), mode(told)) }.map_err(errno)
+    }
+
     /// Takes it from the poller; no event comes for it any more.
     pub(crate) fn forget(&self) {
         if self.added.swap(false, Ordering::AcqRel) {
             // It was there, and if it is not now, so much the better.
-            drop(self.poller.remove(self.fd.as_fd()));
+            let _ = self.poller.remove(self.fd.as_fd());
         }
     }
 
     /// Reads what is there: `Ok(0)` is the end, `WouldBlock` that nothing has come yet.
     pub(crate) fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = match self.kind {
+        match self.kind {
             Kind::Socket => {
                 retry_on_intr(|| recv(&self.fd, &mut *buf, RecvFlags::DONTWAIT)).map(|(read, _)| read)
             }
-            Kind::Other => self.ready(PollFlags::IN).and_then(|()| rustix::io::read(&self.fd, buf)),
-        };
-        Ok(read?)
+            Kind::Other => self.ready(PollFlags::IN).and_then(|()| io::read(&self.fd, buf)),
+        }
     }
 
     /// Sleeps until something can be read, `or` is readable, or `deadline` has passed; whether it was the first.
@@ -99,13 +111,13 @@ impl Source {
             // An end, too, is something to read.
             Ok(_) => Ok(fds.first().is_some_and(|link| !link.revents().is_empty())),
             Err(Errno::INTR) => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 
     /// Writes the front of `parts`, as much as fits now; `WouldBlock` if nothing does.
     pub(crate) fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        let written = match self.kind {
+        match self.kind {
             Kind::Socket => retry_on_intr(|| match parts {
                 [part] => send(&self.fd, part, send_flags()),
                 parts => sendmsg(&self.fd, parts, &mut SendAncillaryBuffer::default(), send_flags()),
@@ -114,10 +126,9 @@ impl Source {
                 let part = parts.iter().find(|part| !part.is_empty()).map_or(&[][..], |part| part);
                 let part = part.get(..rustix::pipe::PIPE_BUF).unwrap_or(part);
                 // A pipe that is ready has room for PIPE_BUF bytes at least.
-                self.ready(PollFlags::OUT).and_then(|()| rustix::io::write(&self.fd, part))
+                self.ready(PollFlags::OUT).and_then(|()| io::write(&self.fd, part))
             }
-        };
-        Ok(written?)
+        }
     }
 
     /// Nothing goes either way from now on; what has come can still be read. Nothing happens to what is no socket.
@@ -128,7 +139,7 @@ impl Source {
         }
     }
 
-    fn ready(&self, what: PollFlags) -> rustix::io::Result<()> {
+    fn ready(&self, what: PollFlags) -> io::Result<()> {
         let mut fds = [PollFd::new(&self.fd, what)];
         match retry_on_intr(|| poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })))? {
             0 => Err(Errno::AGAIN),

@@ -1,7 +1,7 @@
 //! Who writes a link: whoever finds its token free writes until nothing waits, or leaves the rest to the broker, or lets
 //! a little rest until it has company.
 
-use std::io;
+use rustix::io::{self, Errno};
 
 use crate::{
     flaw::{Flaw, has},
@@ -55,7 +55,7 @@ pub(crate) trait Outflow {
     /// Leaves the token to the broker, which goes on when there is room.
     fn leave_to_broker(&mut self);
     /// Nothing can be written any more. The token is kept, so that nobody tries again.
-    fn broke(&mut self, error: &io::Error);
+    fn broke(&mut self, error: Errno);
 }
 
 /// Writes what waits, about `quantum` bytes at most. The caller holds the token, and has given it on or back afterwards.
@@ -70,8 +70,8 @@ pub(crate) fn write_out(flow: &mut impl Outflow, quantum: usize) {
         }
         match flow.write() {
             Ok(bytes) => written = written.saturating_add(bytes),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) => return flow.broke(&error),
+            Err(Errno::WOULDBLOCK) => break,
+            Err(error) => return flow.broke(error),
         }
     }
     if !has(Flaw::StallSilently) {

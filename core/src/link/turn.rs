@@ -4,7 +4,7 @@
 //! silent about what comes meanwhile. The right is a number, so that it can be taken away without a word: its holder
 //! finds that out before it polls the next time, and what it gives back then is no longer its own.
 
-use std::io;
+use rustix::io;
 
 use crate::{
     flaw::{Flaw, has},

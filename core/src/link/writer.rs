@@ -1,11 +1,9 @@
 //! The outgoing direction: frames taken from the machine, written many in a call, never left half written.
 
-use std::{
-    io::{self, IoSlice},
-    iter,
-};
+use std::{io::IoSlice, iter};
 
 use offshoot_wire::Frame;
+use rustix::io;
 
 use super::Source;
 
@@ -135,6 +133,7 @@ mod tests {
     use std::{io::Read as _, os::unix::net::UnixStream, sync::Arc};
 
     use offshoot_wire::{Body, ContextId, Decoded, Decoder, Handle, ReplyTo};
+    use rustix::io::Errno;
 
     use super::*;
     use crate::link::Poller;
@@ -167,7 +166,7 @@ mod tests {
         while !writer.is_empty() {
             match writer.write(&to) {
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(Errno::WOULDBLOCK) => {
                     stops += 1;
                     let read = (&theirs).read(&mut piece).unwrap();
                     came.extend_from_slice(&piece[..read]);

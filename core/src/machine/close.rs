@@ -68,6 +68,9 @@ impl<R: Routes> Machine<R> {
 
     /// A direct child is told to end: it is made to once its time and a grace have passed. The shortest order counts.
     pub(super) fn expect_end(&mut self, link: LinkKey, left_ms: u32) {
+        if !R::HAS_CHILDREN {
+            return;
+        }
         let grace = u64::from(left_ms).saturating_add(u64::from(self.config.limits.grace_ms));
         let at = self.timers.now().after(grace);
         let Some(LinkEnd::Down { ending, .. }) = self.link_mut(link).map(|l| &mut l.end) else { return };
@@ -93,7 +96,8 @@ impl<R: Routes> Machine<R> {
         }
         self.closing = true;
         let theirs = left_ms - left_ms / MARGIN;
-        for link in self.link_keys() {
+        let links = if R::HAS_CHILDREN { self.link_keys() } else { Vec::new() };
+        for link in links {
             if self.up != Some(link) {
                 // A child that cannot be told is being cut off already.
                 self.tell_to_end(link.peer, theirs, out).ok();

@@ -89,14 +89,15 @@ impl<R: Routes> Machine<R> {
 
     /// Does what the routing table wants done.
     pub(super) fn carry_out(&mut self, steps: Vec<Step>, out: &mut Actions) {
+        if !R::HAS_CHILDREN {
+            return self.carry_out_alone(steps, out);
+        }
         let lost: Set<ContextId> = steps.iter().flat_map(lost_by).copied().collect();
         // What a loss ends here may still send something, and the news of the loss leaves behind that.
         let (losses, rest): (Vec<Step>, Vec<Step>) =
             steps.into_iter().partition(|step| matches!(step, Step::Lost(_)));
         for step in losses.into_iter().chain(rest) {
             match step {
-                // A leaf has nothing to tell and nobody below.
-                Step::Up(_) | Step::Down(..) | Step::Ids | Step::Cut(..) if !R::HAS_CHILDREN => {}
                 Step::Up(frame) => {
                     if let Some(up) = self.up {
                         self.send_route(up, &frame, &lost, out);
@@ -107,6 +108,17 @@ impl<R: Routes> Machine<R> {
                 Step::Drop(link, kind) => self.count_drop(link, kind, out),
                 Step::Cut(link, reason) => self.cut(link, reason, out),
                 Step::Ids => out.push(Action::Ids),
+            }
+        }
+    }
+
+    /// The same for a leaf, which has nothing to tell and nobody below.
+    fn carry_out_alone(&mut self, steps: Vec<Step>, out: &mut Actions) {
+        for step in steps {
+            match step {
+                Step::Lost(del) => self.lose(del, out),
+                Step::Drop(link, kind) => self.count_drop(link, kind, out),
+                Step::Up(_) | Step::Down(..) | Step::Ids | Step::Cut(..) => {}
             }
         }
     }

@@ -85,6 +85,9 @@ impl<R: Routes> Machine<R> {
             _ => {
                 let Some(link) = self.way_to(dst) else { return };
                 self.queue(link, Queued::free(frame, None), out);
+                if !R::HAS_CHILDREN {
+                    return;
+                }
                 // A child that asks and does not take its answers, when as much of them as of all else waits for it.
                 let waiting = self.link(link).filter(|l| !l.is_up()).map_or(0, |l| l.outbox.bytes());
                 if waiting > self.config.limits.downlink.saturating_mul(2) {

@@ -28,7 +28,7 @@ impl<R: Routes> Machine<R> {
         let Some(whole) = self.receive(from, frame, Window::Calls, false, out) else { return };
         match whole.frame.handle {
             Handle::CALL_FUNCTION | Handle::CREATE_CHILD => self.take_in(from, whole, out),
-            Handle::FORWARD_LOG => {
+            Handle::FORWARD_LOG if R::HAS_CHILDREN => {
                 self.pay_back(&whole, out);
                 out.push(Action::Record { src: whole.frame.src, body: whole.frame.body });
             }
@@ -94,7 +94,7 @@ impl<R: Routes> Machine<R> {
         }
         let now = self.timers.now();
         let has_asker = frame.reply_to.handle().is_some();
-        let service = frame.handle == Handle::CREATE_CHILD;
+        let service = R::HAS_CHILDREN && frame.handle == Handle::CREATE_CHILD;
         let deadline = head.left_ms.map(|left| now.after(u64::from(left)));
         let key = self.desk.insert(Call {
             serial: 0,

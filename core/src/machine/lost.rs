@@ -3,8 +3,8 @@
 use offshoot_wire::{ContextId, DelRoute};
 
 use super::{
-    Action, Actions, Ended, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes, handles::Entry,
-    map::Set,
+    Action, Actions, Ended, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes, credit::Credits,
+    handles::Entry, map::Set,
 };
 
 impl<R: Routes> Machine<R> {
@@ -35,7 +35,9 @@ impl<R: Routes> Machine<R> {
         self.carry_out(steps, out);
         self.links.remove(link.slot);
         if up {
-            self.resume_children(out);
+            if R::HAS_CHILDREN {
+                self.resume_children(out);
+            }
             self.lose_everything_above(link.peer, reason, out);
             out.push(Action::ParentLost(reason.to_owned()));
         }
@@ -50,7 +52,8 @@ impl<R: Routes> Machine<R> {
     ///
     /// Streams and who waits for an answer learn it by the news of the loss, which names who is lost.
     fn answer_unsent(&mut self, queued: Queued, why: &str, out: &mut Actions) {
-        if queued.frame.src != self.config.me && !queued.frame.handle.is_allocated() {
+        // A leaf holds no frames of others.
+        if R::HAS_CHILDREN && queued.frame.src != self.config.me && !queued.frame.handle.is_allocated() {
             self.answer_dead(&queued.frame, offshoot_wire::DeadCode::Gone, why.to_owned(), out);
         }
     }
@@ -66,20 +69,33 @@ impl<R: Routes> Machine<R> {
     /// The contexts of `del` are gone: everything here that waits for one of them ends.
     pub(super) fn lose(&mut self, del: DelRoute, out: &mut Actions) {
         let lost: Set<ContextId> = del.ids.iter().copied().collect();
-        self.lose_all(&lost, &del, out);
+        self.lose_all(&|id| lost.contains(&id), &del, out);
+        for id in lost.iter() {
+            self.credits.forget(id);
+        }
         out.push(Action::Lost { ids: del.ids, name: del.name, reason: del.reason });
     }
 
     /// The parent is gone, and with it all that is not below this context.
     fn lose_everything_above(&mut self, parent: ContextId, reason: &str, out: &mut Actions) {
         let del = DelRoute { ids: vec![parent], top: parent, name: String::new(), reason: reason.to_owned() };
+        if !R::HAS_CHILDREN {
+            // All others are above a leaf.
+            let me = self.config.me;
+            self.lose_all(&|id| id != me, &del, out);
+            self.credits = Credits::new(&self.config.limits);
+            return;
+        }
         let mut lost: Set<ContextId> = self
             .correspondents()
             .iter()
             .filter(|id| !matches!(self.routes.owner(*id), Owner::Me | Owner::Child(_)))
             .collect();
         lost.insert(parent);
-        self.lose_all(&lost, &del, out);
+        self.lose_all(&|id| lost.contains(&id), &del, out);
+        for id in lost.iter() {
+            self.credits.forget(id);
+        }
     }
 
     /// Every context that some state here is about.
@@ -92,8 +108,7 @@ impl<R: Routes> Machine<R> {
         ids
     }
 
-    fn lose_all(&mut self, lost: &Set<ContextId>, del: &DelRoute, out: &mut Actions) {
-        let gone = &|id| lost.contains(&id);
+    fn lose_all(&mut self, gone: &dyn Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {
         let why = lost_text(del);
         for link in self.link_keys() {
             if let Some(entry) = self.link_mut(link).filter(|l| !l.outbox.is_empty()) {
@@ -119,9 +134,6 @@ impl<R: Routes> Machine<R> {
             }
             keep
         });
-        for id in lost.iter() {
-            self.credits.forget(id);
-        }
     }
 
     fn end_calls_to(&mut self, gone: &dyn Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {

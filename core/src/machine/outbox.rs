@@ -217,7 +217,7 @@ impl Outbox {
     pub(super) fn pull(&mut self, credits: &mut Credits) -> Option<Pulled> {
         loop {
             if let Some(at) = self.control.iter().position(|c| c.behind.is_empty()) {
-                let frame = self.control.remove(at)?.frame;
+                let frame = take_at(&mut self.control, at)?.frame;
                 if self.control.is_empty() {
                     // A link that is idle, as nearly all are in a large tree, keeps no memory for what is rare.
                     self.control = VecDeque::new();
@@ -445,6 +445,14 @@ impl Outbox {
     fn data(&self) -> impl Iterator<Item = &Queued> {
         self.flows.values().flat_map(|flow| &flow.queue).chain(&self.alone)
     }
+}
+
+/// Takes out what stands at `at`, which is mostly the first: `VecDeque::remove` is ten times the code.
+fn take_at<T>(queue: &mut VecDeque<T>, at: usize) -> Option<T> {
+    for at in (0..at).rev() {
+        queue.swap(at, at.saturating_add(1));
+    }
+    queue.pop_front()
 }
 
 /// The next fragment of a body.

@@ -46,7 +46,8 @@ pub(super) fn read_grant(body: &[u8]) -> Option<(String, ContextId)> {
 impl<R: Routes> Machine<R> {
     /// A GRANT that passes is as good as a frame from the context that it names: where it goes, its loss must be told.
     pub(super) fn remember_granted(&mut self, to: LinkKey, frame: &Frame) {
-        if frame.handle == Handle::GRANT
+        if R::HAS_CHILDREN
+            && frame.handle == Handle::GRANT
             && let Some((_, granted)) = read_grant(&frame.body)
         {
             self.remember_passing(to, granted);
@@ -63,6 +64,7 @@ impl<R: Routes> Machine<R> {
         let Some((name, policy)) = self.config.functions.get(function) else { return true };
         let by_policy = match policy {
             Policy::Parents => self.is_ancestor(auth),
+            Policy::Children if !R::HAS_CHILDREN => auth == self.config.me,
             Policy::Children => auth == self.config.me || matches!(self.routes.owner(auth), Owner::Child(_)),
             Policy::Anyone => true,
         };

@@ -18,10 +18,10 @@ impl<R: Routes> Machine<R> {
     /// A frame came by a link.
     pub(super) fn on_frame(&mut self, link: LinkKey, mut frame: Frame, out: &mut Actions) {
         let Some(entry) = self.link(link).filter(|l| !l.cut) else { return };
-        if entry.is_silent() && !(frame.handle == Handle::HELLO && frame.is_control()) {
+        if R::HAS_CHILDREN && entry.is_silent() && !(frame.handle == Handle::HELLO && frame.is_control()) {
             return self.cut(link, "it sent frames before HELLO", out);
         }
-        if entry.is_stamped() {
+        if R::HAS_CHILDREN && entry.is_stamped() {
             frame.auth = self.config.me;
         }
         if let Some(kind) = self.forged(link, &frame) {
@@ -67,7 +67,7 @@ impl<R: Routes> Machine<R> {
             return Some(DropKind::Source);
         }
         // An authority of our own is our stamp, put on a moment ago.
-        let stamped = self.link(link).is_some_and(super::Link::is_stamped);
+        let stamped = R::HAS_CHILDREN && self.link(link).is_some_and(super::Link::is_stamped);
         if !stamped && !self.speaks_for(link, frame.auth) {
             return Some(DropKind::Authority);
         }
@@ -153,7 +153,10 @@ impl<R: Routes> Machine<R> {
             // Short of where a child that takes nothing is cut off: others cannot bring it there.
             Crowd::Word => downlink.saturating_add(downlink / 2),
         };
-        self.link(to).is_some_and(|l| !l.is_up() && l.outbox.bytes() > limit && l.outbox.is_heaviest(dst))
+        R::HAS_CHILDREN
+            && self
+                .link(to)
+                .is_some_and(|l| !l.is_up() && l.outbox.bytes() > limit && l.outbox.is_heaviest(dst))
     }
 
     /// Sends a frame that this context makes itself; what cannot go is refused as if it had come by no link.
@@ -213,7 +216,8 @@ impl<R: Routes> Machine<R> {
 
     /// A frame from or to `id` passes on a link: a child link must hear of its loss (rule 6).
     pub(super) fn remember_passing(&mut self, link: LinkKey, id: ContextId) {
-        if self.link(link).is_some_and(|l| matches!(l.end, LinkEnd::Down { .. })) && id != self.config.me {
+        let is_down = |l: &super::Link| matches!(l.end, LinkEnd::Down { .. });
+        if R::HAS_CHILDREN && self.link(link).is_some_and(is_down) && id != self.config.me {
             self.routes.passed(link, id);
         }
     }
@@ -232,6 +236,9 @@ impl<R: Routes> Machine<R> {
 
     /// Half of the share has gone: the child is read again.
     pub(super) fn unbook(&mut self, from: LinkKey, weight: u64, out: &mut Actions) {
+        if !R::HAS_CHILDREN {
+            return;
+        }
         let all = self.up.and_then(|up| self.link(up)).map_or(0, |up| up.outbox.bytes());
         let share = self.uplink_share(all);
         let Some(entry) = self.link_mut(from) else { return };

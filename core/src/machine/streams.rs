@@ -86,6 +86,15 @@ impl<R: Routes> Machine<R> {
         Ok(self.handles.insert(Entry::Stream(Stream::new(end.home, Some(end.handle), false, end.direction))))
     }
 
+    /// Takes ends that came in a frame of `from`, and lets go of them at once.
+    pub fn decline(&mut self, from: ContextId, ends: &[End], out: &mut Actions) {
+        for end in ends {
+            if let Ok(handle) = self.import(from, *end) {
+                self.stream_close(handle, None, out);
+            }
+        }
+    }
+
     /// Whether `from` may give an end: as its home, or as an ancestor of the home that hands on what it was given. What
     /// is a stream's handle is known at home alone, which refuses a holder that it was not told of.
     fn may_give(&self, from: ContextId, end: &End) -> bool {

@@ -178,6 +178,7 @@ impl<R: Routes> Machine<R> {
         while let Some(timer) = self.timers.pop_due() {
             match timer {
                 Timer::Silence(link) => self.on_silence(link, out),
+                Timer::Hello(_) | Timer::Ending(_) if !R::HAS_CHILDREN => {}
                 Timer::Hello(link) => {
                     if self.link(link).is_some_and(super::Link::is_silent) {
                         self.cut(link, "it did not say HELLO in time", out);

@@ -100,6 +100,15 @@ impl<R: Routes + Send + 'static> Shared<R> {
     pub(super) fn settle(&self, state: &mut State<R>, from: Option<LinkKey>, effects: &mut Effects) {
         while let Some(action) = state.out.pop() {
             match action {
+                // A leaf has no links but the one, and takes no records.
+                Action::Up(..)
+                | Action::Pause(_)
+                | Action::Resume(_)
+                | Action::Escalate(_)
+                | Action::Record { .. }
+                | Action::Service(_)
+                | Action::Ids
+                    if !R::HAS_CHILDREN => {}
                 Action::Answer { .. }
                 | Action::Watched { .. }
                 | Action::Item { .. }
@@ -123,7 +132,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                     effects.wake(state.idle.pop_back().map(|(_, listener)| listener.into()));
                 }
                 // A handler that runs asks when it likes.
-                Action::Cancelled(key) => effects.wake(state.on_cancel.remove(&key).map(Wake::Run)),
+                Action::Cancelled(key) => effects.wake(state.on_cancel.remove(key).map(Wake::Run)),
                 Action::Service(key) => effects.push(Effect::Service(key)),
                 Action::Lost { ids, name, reason } => effects.push(Effect::Lost { ids, name, reason }),
                 Action::Ids => effects.push(Effect::Ids),
@@ -144,6 +153,13 @@ impl<R: Routes + Send + 'static> Shared<R> {
     pub(crate) fn act(&self, mut effects: Effects) {
         while let Some(effect) = effects.queue.pop_front() {
             match effect {
+                Effect::Pause(_)
+                | Effect::Up(..)
+                | Effect::Escalate(_)
+                | Effect::Service(_)
+                | Effect::Ids
+                | Effect::Record { .. }
+                    if !R::HAS_CHILDREN => {}
                 Effect::Flush(link) => self.flush(&link, SENDER_QUANTUM, &mut effects),
                 // Wakers of tasks are user code.
                 Effect::Wake(wake) if wake.is_foreign() => self.sink.wake(wake),
@@ -267,9 +283,12 @@ fn deliver<R>(state: &mut State<R>, action: Action, effects: &mut Effects) {
 }
 
 /// Notes what a link needs. A link that is no more needs nothing.
-fn about_link<R>(state: &mut State<R>, action: Action, effects: &mut Effects) {
+fn about_link<R: Routes>(state: &mut State<R>, action: Action, effects: &mut Effects) {
     let effect = match action {
         Action::Write(key) => state.links.take_token(key).map(Effect::Flush),
+        Action::Up(..) | Action::Pause(_) | Action::Resume(_) | Action::Escalate(_) if !R::HAS_CHILDREN => {
+            None
+        }
         Action::Cut(key, reason) => state.links.get(key).cloned().map(|link| Effect::Cut(link, reason)),
         Action::Up(key, hello) => state.links.get(key).cloned().map(|link| Effect::Up(link, hello)),
         Action::Pause(key) | Action::Resume(key) => state.links.get(key).cloned().map(Effect::Pause),

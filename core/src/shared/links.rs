@@ -3,9 +3,11 @@
 use std::{io, mem, sync::Arc};
 
 use offshoot_wire::{ContextId, Decoder, Hello};
+use rustix::io::Errno;
 
 use super::{Effects, Shared, State, Way};
 use crate::{
+    fault::Fault,
     lease::Loan,
     link::{Link, LinkEnd, LinkParts, Outflow, Source, Taken, Token, Writer, take_or_give, write_out},
     machine::{Action, LinkKey, NewChild, Routes, Tick},
@@ -278,9 +280,9 @@ impl<R: Routes + Send + 'static> Shared<R> {
     }
 
     /// A link that the poller cannot watch is of no use.
-    pub(crate) fn watch_link(&self, link: &Arc<Link>, armed: io::Result<()>) {
+    pub(crate) fn watch_link(&self, link: &Arc<Link>, armed: rustix::io::Result<()>) {
         if let Err(error) = armed {
-            self.condemn(link, LinkEnd::cut(format!("the link cannot be watched: {error}")));
+            self.condemn(link, LinkEnd::cut(format!("the link cannot be watched: {}", Fault(error))));
         }
     }
 
@@ -334,7 +336,7 @@ impl<R: Routes + Send + 'static> Outflow for Flow<'_, R> {
         taken == Taken::ToWrite
     }
 
-    fn write(&mut self) -> io::Result<usize> {
+    fn write(&mut self) -> rustix::io::Result<usize> {
         self.writer.write(self.link.output())
     }
 
@@ -343,8 +345,8 @@ impl<R: Routes + Send + 'static> Outflow for Flow<'_, R> {
     }
 
     /// The peer's last words may still be there to read: the reader declares the end.
-    fn broke(&mut self, error: &io::Error) {
+    fn broke(&mut self, error: Errno) {
         self.writer.clear();
-        self.shared.condemn(self.link, LinkEnd::closed(format!("the link broke: {error}")));
+        self.shared.condemn(self.link, LinkEnd::closed(format!("the link broke: {}", Fault(error))));
     }
 }

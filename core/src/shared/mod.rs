@@ -13,7 +13,7 @@ mod sinks;
 use std::{
     any::Any,
     cell::Cell,
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     fmt, io,
     sync::{
         Arc, Condvar, Mutex, Weak,
@@ -25,7 +25,10 @@ use std::{
 use offshoot_wire::{ContextId, Frame};
 
 pub(crate) use self::effects::Effects;
-use self::{links::Links, sinks::Sinks};
+use self::{
+    links::Links,
+    sinks::{Cancels, Sinks},
+};
 use crate::{
     close::Life,
     lease::{Lease, wait_reading},
@@ -34,8 +37,8 @@ use crate::{
     node::Node,
     sink::Sink,
     stdio::Capture,
-    sync::{lock, rest},
-    wake::{Listener, Run, Wake},
+    sync::{MutexGuard, lock, rest},
+    wake::{Listener, Wake},
 };
 
 /// What a program that has children does beside routing. Called with no lock held, mostly by the broker: must not
@@ -100,7 +103,7 @@ pub(crate) struct State<R> {
     pub(crate) links: Links,
     sinks: Sinks,
     /// What is run when a call to us is cancelled.
-    on_cancel: BTreeMap<CallKey, Arc<dyn Run>>,
+    on_cancel: Cancels,
     /// The broker sleeps until then.
     sleeps_until: Option<Tick>,
     /// Workers that wait for a call; the one that reads the link to the parent is the last, and served first.
@@ -120,18 +123,30 @@ impl<R: Routes + Send + 'static> Shared<R> {
     /// # Errors
     /// The system has no descriptors left for a poller.
     pub fn new(config: Config, name: String, routes: R, hooks: Arc<dyn Hooks<R>>) -> io::Result<Arc<Self>> {
-        Self::with_life(config, name, routes, hooks, None)
+        Ok(Self::with_sink(config, name, routes, hooks, None, Sink::of_root())?)
     }
 
+    /// The context of a child process, which ends with its parent.
     pub(crate) fn with_life(
         config: Config,
         name: String,
         routes: R,
         hooks: Arc<dyn Hooks<R>>,
+        life: Arc<Life>,
+    ) -> rustix::io::Result<Arc<Self>> {
+        Self::with_sink(config, name, routes, hooks, Some(life), Sink::default())
+    }
+
+    fn with_sink(
+        config: Config,
+        name: String,
+        routes: R,
+        hooks: Arc<dyn Hooks<R>>,
         life: Option<Arc<Life>>,
-    ) -> io::Result<Arc<Self>> {
+        sink: Sink,
+    ) -> rustix::io::Result<Arc<Self>> {
         let poller = Arc::new(Poller::new()?);
-        let sink = Arc::new(Sink::default());
+        let sink = Arc::new(sink);
         let shared = Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             me: config.me,
@@ -145,7 +160,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 out: Actions::new(),
                 links: Links::default(),
                 sinks: Sinks::default(),
-                on_cancel: BTreeMap::new(),
+                on_cancel: Cancels::default(),
                 sleeps_until: None,
                 idle: VecDeque::new(),
                 is_stopped: false,
@@ -170,10 +185,24 @@ impl<R: Routes + Send + 'static> Shared<R> {
 
     /// Runs the machine under the lock, then does what it asked for.
     pub(crate) fn with<T>(&self, run: impl FnOnce(&mut State<R>, Tick) -> T) -> T {
-        let mut effects = Effects::default();
-        let value = self.decide(None, &mut effects, run);
-        self.act(effects);
+        let (mut state, now) = self.enter();
+        let value = run(&mut state, now);
+        self.leave(state);
         value
+    }
+
+    // These two are what every use of the machine begins and ends with: once in a program, not at each of them.
+    #[inline(never)]
+    fn enter(&self) -> (MutexGuard<'_, State<R>>, Tick) {
+        (lock(&self.state), self.now())
+    }
+
+    #[inline(never)]
+    fn leave(&self, mut state: MutexGuard<'_, State<R>>) {
+        let mut effects = Effects::default();
+        self.settle(&mut state, None, &mut effects);
+        drop(state);
+        self.act(effects);
     }
 
     /// Runs the machine under the lock; what it asked for is left to be done. `from` is the link by which came what
@@ -184,8 +213,8 @@ impl<R: Routes + Send + 'static> Shared<R> {
         effects: &mut Effects,
         run: impl FnOnce(&mut State<R>, Tick) -> T,
     ) -> T {
-        let mut state = lock(&self.state);
-        let value = run(&mut state, self.now());
+        let (mut state, now) = self.enter();
+        let value = run(&mut state, now);
         self.settle(&mut state, from, effects);
         value
     }
@@ -230,7 +259,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
     /// Tells the broker to look up.
     pub(crate) fn wake_broker(&self) {
         // It fails only where the poller is broken, and then the broker has ended.
-        drop(self.poller.ring());
+        let _ = self.poller.ring();
     }
 
     pub(crate) fn hooks(&self) -> &Arc<dyn Hooks<R>> {

@@ -197,7 +197,7 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
         let mut effects = Effects::default();
         let (answered, is_last) = self.decide(None, &mut effects, |state, now| {
             state.machine.answer(now, key, body, &ends, failed, &mut state.out);
-            (state.on_cancel.remove(&key), !state.machine.has_calls())
+            (state.on_cancel.remove(key), !state.machine.has_calls())
         });
         // Whoever takes the last call, and finds no more, writes.
         effects.may_rest = pace == Pace::Soon && !is_last;
@@ -210,7 +210,7 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
     }
 
     fn on_cancel(&self, key: CallKey, work: Arc<dyn Run>) {
-        self.with(|state, _| state.on_cancel.insert(key, work));
+        drop(self.with(|state, _| state.on_cancel.insert(key, work)));
     }
 
     fn export(&self, to: ContextId, ours: Direction, sink: Arc<dyn StreamSink>) -> Handle {
@@ -231,6 +231,10 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
             state.sinks.insert(handle, Sink::Stream(sink));
             Ok(handle)
         })
+    }
+
+    fn decline(&self, from: ContextId, ends: Vec<End>) {
+        self.with(|state, _| state.machine.decline(from, &ends, &mut state.out));
     }
 
     fn hand_on(&self, stream: Held, to: ContextId) -> Result<End, BadEnd> {

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use offshoot_wire::{ContextId, Handle};
 
-use crate::node::{CallSink, Held, StreamSink};
+use crate::{
+    machine::CallKey,
+    node::{CallSink, Held, StreamSink},
+    wake::Run,
+};
 
 /// Who waits behind a handle.
 pub(crate) enum Sink {
@@ -50,6 +54,27 @@ impl Sinks {
             Sink::Stream(sink) => Some(sink),
             Sink::Call(_) | Sink::Watch(..) => None,
         }
+    }
+}
+
+/// What is run when a call to us is cancelled, under the slot of the call.
+#[derive(Default)]
+pub(crate) struct Cancels(Vec<Option<(CallKey, Arc<dyn Run>)>>);
+
+impl Cancels {
+    /// What is returned stood there before: drop it after the lock is released.
+    #[must_use]
+    pub(crate) fn insert(&mut self, key: CallKey, work: Arc<dyn Run>) -> Option<(CallKey, Arc<dyn Run>)> {
+        if self.0.len() <= key.slot {
+            self.0.resize_with(key.slot.saturating_add(1), || None);
+        }
+        self.0.get_mut(key.slot)?.replace((key, work))
+    }
+
+    #[must_use]
+    pub(crate) fn remove(&mut self, key: CallKey) -> Option<Arc<dyn Run>> {
+        let (_, work) = self.0.get_mut(key.slot)?.take_if(|(held, _)| *held == key)?;
+        Some(work)
     }
 }
 

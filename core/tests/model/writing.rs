@@ -74,7 +74,7 @@ impl Outflow for Flow<'_> {
         let mut batch = self.link.batch.try_lock().expect("two write at once");
         let mut socket = lock(&self.link.socket);
         if socket.full.is_some() {
-            return Err(io::ErrorKind::WouldBlock.into());
+            return Err(Errno::WOULDBLOCK);
         }
         socket.full = batch.pop_front();
         self.link.changed.notify_all();
@@ -86,7 +86,7 @@ impl Outflow for Flow<'_> {
         self.link.changed.notify_all();
     }
 
-    fn broke(&mut self, error: &io::Error) {
+    fn broke(&mut self, error: Errno) {
         panic!("{error}");
     }
 }

@@ -50,6 +50,12 @@ pub(crate) struct Programs {
     /// The reference leaf of the project
     #[arg(long)]
     pub(crate) reference: PathBuf,
+    /// The same in the profile `tiny`
+    #[arg(long)]
+    pub(crate) tiny: Option<PathBuf>,
+    /// Why there is none
+    #[arg(long, default_value = "none was named")]
+    pub(crate) no_tiny: String,
     /// What the reference leaf takes when it is packed by gzip, in bytes
     #[arg(long)]
     pub(crate) gzip: u64,

@@ -1,11 +1,13 @@
 //! What an idle leaf takes, and what a child costs the root.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 use offshoot_parent::prelude::*;
 
 use crate::{
     bench::Bench,
-    harness::{Samples, Turns},
+    harness::{Sample, Samples, Turns},
     proc::Process,
     report::Line,
     tree,
@@ -16,6 +18,7 @@ pub(crate) const ROWS: &[&str] = &[
     "memory.leaf.pss.mitogen",
     "memory.leaf.pss.execnet",
     "memory.leaf.private_dirty",
+    "memory.leaf.tiny.pss",
     "memory.root.a_child",
     "memory.root.a_child.descriptors",
     "memory.root.a_child.threads",
@@ -35,19 +38,17 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
 fn leaf(bench: &Bench) -> Result<()> {
     let router = Router::new()?;
     let (mitogen, execnet) = (bench.python("mitogen")?, bench.python("execnet")?);
+    let programs = &bench.programs;
     let figure = |what: &'static str| {
         let router = &router;
-        move || {
-            let leaf = router.connect(tree::local(&bench.programs.reference)?)?;
-            leaf.call(ADD, (1, 2))?;
-            let pid = router.tree().pid(leaf.id()).context("the tree knows its pid")?;
-            let kib = Process::of(pid).memory(what)?;
-            leaf.shutdown().wait()?;
-            Ok(kib)
-        }
+        move || memory(router, &programs.reference, what)
     };
     let mut turns = Turns::default();
     let (pss, dirty) = (turns.add(figure("Pss")), turns.add(figure("Private_Dirty")));
+    let tiny = turns.add_if(|| match &programs.tiny {
+        Some(program) => memory(&router, program, "Pss").map(Sample::Value),
+        None => Ok(Sample::Absent(programs.no_tiny.clone())),
+    });
     let theirs = [("Mitogen", &mitogen), ("execnet", &execnet)]
         .map(|(peer, python)| (peer, turns.ask(python, "memory Pss".to_owned())));
     let mut measured = turns.run(bench.rounds)?;
@@ -57,7 +58,18 @@ fn leaf(bench: &Bench) -> Result<()> {
         let name = format!("memory.leaf.pss.{}", peer.to_lowercase());
         bench.emit(Line::new(name, "KiB", &pss).against(peer, &measured.take(id)).below())?;
     }
-    bench.emit(Line::new("memory.leaf.private_dirty", "KiB", &measured.take(dirty)).at_most(200.0))
+    bench.emit(Line::new("memory.leaf.private_dirty", "KiB", &measured.take(dirty)).at_most(200.0))?;
+    bench.emit(Line::new("memory.leaf.tiny.pss", "KiB", &measured.take(tiny)).at_most(400.0))
+}
+
+/// What of its memory a leaf has of this kind that has answered a call, in KiB.
+fn memory(router: &Router, program: &Path, what: &str) -> Result<f64> {
+    let leaf = router.connect(tree::local(program)?)?;
+    leaf.call(ADD, (1, 2))?;
+    let pid = router.tree().pid(leaf.id()).context("the tree knows its pid")?;
+    let kib = Process::of(pid).memory(what)?;
+    leaf.shutdown().wait()?;
+    Ok(kib)
 }
 
 /// What [`CHILDREN`] more children add to a root that has one already, by child.

@@ -73,7 +73,7 @@ pub(crate) struct Built {
     pub(crate) entry: Entry,
     /// Its size as gzip packs it best, in bytes.
     pub(crate) gzip: usize,
-    /// The compiler that made it.
+    /// The compiler that made it, and the libc where it is not the usual one.
     compiler: String,
 }
 
@@ -168,7 +168,10 @@ impl Haul {
             if profile == Profile::Static && Machine::here() == Some(machine) {
                 install(&file, &path(workspace, program.name))?;
             }
-            let compiler = recipe.compiler(machine)?;
+            let mut compiler = recipe.compiler(machine)?;
+            if profile != Profile::Static && !tools::has_small_musl(workspace, machine) {
+                compiler.push_str(", musl of the package");
+            }
             self.built.push(Built { name: program.name, profile, entry, gzip, compiler });
         }
         Ok(())
@@ -194,6 +197,15 @@ pub(crate) fn build(workspace: &Workspace, names: &[&str], progress: Progress) -
         bail!("{reason}");
     }
     Ok(haul.built)
+}
+
+/// Builds a program in the profile `tiny` for this machine: where it is, or why that cannot be done here.
+pub(crate) fn tiny(workspace: &Workspace, name: &str) -> Result<Result<PathBuf, String>> {
+    let here = Machine::here().context("payloads are built on Linux")?;
+    let mut haul = Haul::default();
+    haul.take(workspace, Profile::Tiny, here, &[name], Progress::Shown)?;
+    let file = folder(workspace, Profile::Tiny, name).join(here.to_string());
+    Ok(haul.skipped.pop().map_or(Ok(file), Err))
 }
 
 /// The programs with their sizes, one line each, for people and for `column`.

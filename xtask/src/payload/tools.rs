@@ -12,48 +12,63 @@ use super::musl::Musl;
 use crate::{run, workspace::Workspace};
 
 /// What every machine needs: a file of each package, by which it is seen whether that is there, and the package.
-const COMMON: [(&str, &str); 3] =
-    [(SOURCE, "rust-web-src"), (RUSTC, "rustc-web"), ("/usr/lib/x86_64-linux-musl/libc.a", "musl-dev")];
+const COMMON: [(&str, &str); 4] = [
+    (SOURCE, "rust-web-src"),
+    (RUSTC, "rustc-web"),
+    ("/usr/lib/x86_64-linux-musl/libc.a", "musl-dev"),
+    ("/usr/bin/make", "make"),
+];
 /// Debian's compiler, and the source of the std that fits it.
 const RUSTC: &str = "/usr/bin/rustc";
 const SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
 
-/// What Debian has for another machine.
-struct Other {
+/// What a machine needs.
+struct Needs {
     gcc: (&'static str, &'static str),
     /// The program that runs its programs here; nothing where the processor does.
     emulator: Option<(&'static str, &'static str)>,
     musl: Musl,
 }
 
-fn other(machine: Machine) -> Option<Other> {
+fn needs(machine: Machine) -> Option<Needs> {
     let qemu = |program| Some((program, "qemu-user"));
+    let musl = |triple, folder, package| Musl { triple, folder, package };
     match machine {
-        Machine::Aarch64 => Some(Other {
+        Machine::X86_64 => Some(Needs {
+            gcc: ("/usr/bin/x86_64-linux-gnu-gcc", "gcc"),
+            emulator: None,
+            musl: musl("x86_64-linux-gnu", "x86_64-linux-musl", None),
+        }),
+        Machine::Aarch64 => Some(Needs {
             gcc: ("/usr/bin/aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
             emulator: qemu("/usr/bin/qemu-aarch64"),
-            musl: Musl::Package("arm64"),
+            musl: musl("aarch64-linux-gnu", "aarch64-linux-musl", Some("arm64")),
         }),
-        Machine::Armv7 => Some(Other {
+        Machine::Armv7 => Some(Needs {
             gcc: ("/usr/bin/arm-linux-gnueabihf-gcc", "gcc-arm-linux-gnueabihf"),
             emulator: qemu("/usr/bin/qemu-arm"),
-            musl: Musl::Package("armhf"),
+            musl: musl("arm-linux-gnueabihf", "arm-linux-musleabihf", Some("armhf")),
         }),
-        Machine::I686 => Some(Other {
+        Machine::I686 => Some(Needs {
             gcc: ("/usr/bin/i686-linux-gnu-gcc", "gcc-i686-linux-gnu"),
             emulator: None,
-            musl: Musl::Package("i386"),
+            musl: musl("i686-linux-gnu", "i386-linux-musl", Some("i386")),
         }),
-        Machine::Riscv64 => Some(Other {
+        Machine::Riscv64 => Some(Needs {
             gcc: ("/usr/bin/riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu"),
             emulator: qemu("/usr/bin/qemu-riscv64"),
-            musl: Musl::Source("riscv64"),
+            musl: musl("riscv64-linux-gnu", "riscv64-linux-musl", None),
         }),
         _ => None,
     }
 }
 
-/// Where musl for other machines is unpacked.
+/// Whether musl for a machine is that which was built for size.
+pub(super) fn has_small_musl(workspace: &Workspace, machine: Machine) -> bool {
+    needs(machine).is_some_and(|needs| needs.musl.is_built(&sysroot(workspace)))
+}
+
+/// Where musl is put.
 pub(super) fn sysroot(workspace: &Workspace) -> PathBuf {
     workspace.target_dir().join("payload-sysroot")
 }
@@ -61,11 +76,11 @@ pub(super) fn sysroot(workspace: &Workspace) -> PathBuf {
 /// Installs what is not there, where that can be done: by apt, as root. What is missing afterwards is for the recipe
 /// to say.
 pub(super) fn install(workspace: &Workspace, machine: Machine) {
-    let other = other(machine);
-    let more = other.iter().flat_map(|other| [Some(other.gcc), other.emulator].into_iter().flatten());
+    let needs = needs(machine);
+    let more = needs.iter().flat_map(|needs| [Some(needs.gcc), needs.emulator].into_iter().flatten());
     install_missing(COMMON.into_iter().chain(more));
-    if let Some(other) = other {
-        drop(other.musl.put(&sysroot(workspace)));
+    if let Some(needs) = needs {
+        drop(needs.musl.put(&sysroot(workspace)));
     }
 }
 
