@@ -1,11 +1,12 @@
 //! Senders write a link themselves, or queue behind whoever writes, and the broker goes on where there was no room.
 
-use std::{collections::VecDeque, io};
+use std::collections::VecDeque;
 
 use loom::{
     sync::{Arc, Condvar, Mutex},
     thread,
 };
+use rustix::io::{self, Errno};
 
 use crate::{
     finds,
