@@ -1,11 +1,12 @@
 //! Waiters and the broker read one link in turn.
 
-use std::{collections::VecDeque, io};
+use std::collections::VecDeque;
 
 use loom::{
     sync::{Arc, Condvar, Mutex, MutexGuard},
     thread,
 };
+use rustix::io;
 
 use crate::{
     finds,

@@ -1,12 +1,13 @@
 //! Senders write a link themselves, or queue behind whoever writes, or let a frame rest; the broker goes on where there
 //! was no room, and writes what has rested long enough.
 
-use std::{collections::VecDeque, io};
+use std::collections::VecDeque;
 
 use loom::{
     sync::{Arc, Condvar, Mutex},
     thread,
 };
+use rustix::io::{self, Errno};
 
 use crate::{
     finds,
