@@ -35,9 +35,9 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The plan of a method that goes by `transport` to `place`. A child that was not named is named after it.
+    /// The plan of a method that goes by `transport` to `place`. A child that was not named is named after both.
     pub(crate) fn plan(&self, method: &'static str, place: &str, transport: Transport) -> Plan {
-        let name = self.name.clone().unwrap_or_else(|| clean_name(place));
+        let name = self.name.clone().unwrap_or_else(|| clean_name(&format!("{method}:{place}")));
         let payload = self.payload.clone().unwrap_or_else(Payload::this_program);
         let (folders, args) = (self.folders.clone(), self.args.clone());
         let (keep, cache) = (self.keep, self.cache);
@@ -82,7 +82,7 @@ macro_rules! common_options {
         }
 
         /// What the child is called: its part of the name, 1 to 64 bytes, letters, digits and any of `-_@:+=`. After
-        /// the place where it is not said.
+        /// the way and the place where it is not said: `ssh:web1`.
         pub fn name(mut self, name: impl Into<String>) -> Self {
             self.options.name = Some(name.into());
             self
@@ -123,8 +123,8 @@ macro_rules! common_options {
             self
         }
 
-        /// Leaves the file of the program where it is while it runs, and removes it at the end: security monitors may
-        /// take a program without a file for an attack.
+        /// Leaves the file of the program where it is while it runs, under the program's own name, and removes it at the
+        /// end: security monitors may take a program without a file for an attack, and some programs go by their name.
         pub fn keep_file(mut self) -> Self {
             self.options.keep = true;
             self

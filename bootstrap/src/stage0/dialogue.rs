@@ -5,7 +5,7 @@ use super::{
     words::{Errand, Interpreter},
 };
 use crate::{
-    ConnectErrorKind, Phase,
+    ConnectErrorKind, Phase, Step,
     payload::{Offer, Program},
 };
 
@@ -39,6 +39,8 @@ pub(crate) struct Dialogue {
     /// Folders in which it could not be put, with the reasons.
     failed: Vec<String>,
     reasons: Vec<String>,
+    /// What has happened and was not told.
+    news: Vec<Step>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +74,7 @@ impl Dialogue {
             state: State::Silent,
             failed: Vec::new(),
             reasons: Vec::new(),
+            news: Vec::new(),
         }
     }
 
@@ -92,6 +95,11 @@ impl Dialogue {
         Ok((taken, reply))
     }
 
+    /// What has happened since this was asked the last time.
+    pub(crate) fn news(&mut self) -> impl Iterator<Item = Step> {
+        std::mem::take(&mut self.news).into_iter()
+    }
+
     /// What is sent of the offer, once something was begun.
     pub(crate) const fn program(&self) -> Option<&Program> {
         self.program.as_ref()
@@ -109,13 +117,16 @@ impl Dialogue {
     fn answer(&mut self, answer: &Answer) -> Result<Option<Reply>, ConnectErrorKind> {
         if answer.to == "hello" && !self.has_spoken {
             self.has_spoken = true;
-            return self.greet(Host::parse(&answer.words));
+            let host = Host::parse(&answer.words);
+            self.news.push(Step::Spoke { host: host.text().into() });
+            return self.greet(host);
         }
         // Anybody can say something; only who has read the errand knows its nonce.
         if answer.to != self.errand.nonce {
             return Ok(None);
         }
         let (word, rest) = answer.words.split_once(' ').unwrap_or((&answer.words, ""));
+        self.news.extend(self.step(word, rest));
         match (self.state, word) {
             (State::Placing, "at") => {
                 self.state = State::Sent { in_memory: false };
@@ -144,6 +155,19 @@ impl Dialogue {
             }
             (State::Sent { in_memory }, "failed") => self.try_elsewhere(rest, in_memory).map(Some),
             _ => Ok(None),
+        }
+    }
+
+    /// What an answer means for who looks on.
+    fn step(&self, word: &str, rest: &str) -> Option<Step> {
+        match (self.state, word) {
+            (State::Placing | State::InMemory, "at") => Some(Step::Placed { place: rest.into() }),
+            (State::Placing, "none") | (State::Sent { .. }, "failed") => {
+                Some(Step::Refused { reason: rest.trim_end_matches([',', ' ']).into() })
+            }
+            (State::Cached, "missing") => Some(Step::NotCached),
+            (State::Sent { .. } | State::Cached, "run") => Some(Step::Running),
+            _ => None,
         }
     }
 
@@ -203,7 +227,8 @@ impl Dialogue {
     }
 
     fn try_memory(&mut self) -> Result<Reply, ConnectErrorKind> {
-        let host = self.host.as_ref().filter(|_| !self.errand.keep);
+        let is_here = self.errand.enter.is_empty();
+        let host = self.host.as_ref().filter(|_| is_here && !self.errand.keep);
         let machine = host.and_then(|host| host.machine);
         let interpreter = host.and_then(|host| match () {
             () if host.has("perl") => Some(Interpreter::Perl),
@@ -230,7 +255,9 @@ mod tests {
             nonce: "ab".into(),
             host: String::new(),
             hash: String::new(),
+            name: String::new(),
             args: Vec::new(),
+            enter: Vec::new(),
             folders: Vec::new(),
             keep: false,
             cache: false,

@@ -1,5 +1,7 @@
 //! What is said to the far side: the command that starts stage 0, and the lines that it reads.
 
+use offshoot_wire::clean_name;
+
 use crate::{machine::Machine, quote::quoted};
 
 /// The command. Between single quotes it passes every login shell: there is no `!` in it (tcsh), no backslash (fish),
@@ -37,8 +39,12 @@ pub(crate) struct Errand {
     pub(crate) host: String,
     /// The SHA-256 of the program, hexadecimal.
     pub(crate) hash: String,
+    /// What the program is called where its file is kept: some go by that.
+    pub(crate) name: String,
     /// The arguments of the program.
     pub(crate) args: Vec<String>,
+    /// What is put before the program, which takes it by its descriptor to another place; empty where it runs there.
+    pub(crate) enter: Vec<String>,
     /// The folders to try; empty for those that there usually are.
     pub(crate) folders: Vec<String>,
     /// Whether its file stays while it runs.
@@ -60,10 +66,11 @@ impl Errand {
         let Self { nonce, host, hash, .. } = self;
         let unpacker = if is_packed { "gunzip" } else { "cat" };
         let keep = if self.keep { "yes" } else { "no" };
+        let name = quoted(&clean_name(&self.name));
         let folders = if self.folders.is_empty() { FOLDERS.to_owned() } else { words(&self.folders) };
         let failed: String = failed.iter().map(|folder| format!(":{folder}:")).collect();
         format!(
-            "n={nonce} t={} s={size} h={hash} z={unpacker} k={keep} x={} {}; {}; set -- {folders}; {}\n",
+            "n={nonce} t={} s={size} h={hash} z={unpacker} k={keep} p={name} x={} {}; {}; set -- {folders}; {}\n",
             quoted(host),
             quoted(&failed),
             // What the line for the cache has left in it.
@@ -89,9 +96,17 @@ impl Errand {
         )
     }
 
-    /// The function that adds the program's own arguments.
+    /// The function that adds the program's own arguments. What enters another place has the descriptor too, which some
+    /// shells close unless it is named.
     fn runner(&self) -> String {
-        format!("a() {{ \"$@\" {}; }}", words(&self.args))
+        let args = words(&self.args);
+        if self.enter.is_empty() {
+            return format!("a() {{ \"$@\" {args}; }}");
+        }
+        format!(
+            "a() {{ if [ \"$1\" = exec ]; then shift; fi; exec {} \"$@\" {args} 9<&9; }}",
+            words(&self.enter)
+        )
     }
 }
 
@@ -138,7 +153,9 @@ mod tests {
             nonce: "ab".into(),
             host: "Linux x86_64".into(),
             hash: "00".into(),
+            name: "a b".into(),
             args: vec!["it's".into(), "$(id)".into()],
+            enter: Vec::new(),
             folders: vec!["/a b".into()],
             keep: false,
             cache: false,
