@@ -35,6 +35,10 @@ mod connect_all;
 mod connecting;
 mod context_ext;
 mod create;
+mod descriptors;
+mod doctor;
+mod gateway;
+mod helpers;
 mod hop;
 mod ids;
 mod larder;
@@ -48,16 +52,19 @@ mod run;
 mod spawner;
 pub mod table;
 mod text;
+mod then;
 pub mod tree;
+mod turn;
 
 pub use connect_all::{Arrivals, ConnectAll};
 pub use connecting::Connecting;
 pub use context_ext::ContextExt;
+pub use doctor::Report;
 pub use hop::Hop;
 pub use offshoot_bootstrap::{
     Chroot, ConnectError, ConnectErrorKind, Container, ExitReport, Image, Local, Machine, Method, Nspawn,
-    Payload, PayloadError, PayloadSet, Phase, Plan, Prompter, Query, Secret, Srun, Ssh, Sudo, Transport,
-    Wrapped, embed,
+    Observer, Payload, PayloadError, PayloadSet, Phase, Plan, Prompter, Query, Secret, Srun, Ssh, Step, Sudo,
+    Transport, Wrapped, embed,
 };
 pub use offshoot_core::wire::Blob;
 pub use offshoot_core::{
@@ -75,7 +82,8 @@ pub mod prelude {
     pub use crate::{
         Blob, Call, CallError, Caller, Chroot, ConnectError, ConnectErrorKind, Connecting, Container,
         Context, ContextExt, ContextId, Function, Functions, Hop, Image, Local, Lost, Message, Method,
-        Nspawn, Outcome, Payload, PayloadSet, Pending, Policy, Progress, Prompter, Query, Receiver,
-        RecvError, Router, Secret, Select, SendError, Sender, Shutdown, Srun, Ssh, Sudo, Tree, Wrapped,
+        Nspawn, Observer, Outcome, Payload, PayloadSet, Pending, Plan, Policy, Progress, Prompter, Query,
+        Receiver, RecvError, Router, Secret, Select, SendError, Sender, Shutdown, Srun, Ssh, Step, Sudo,
+        Tree, Wrapped,
     };
 }
