@@ -9,7 +9,7 @@ use std::{
 };
 
 use offshoot_parent::prelude::*;
-use offshoot_tests::real::eventually;
+use offshoot_tests::real::{descendants, eventually};
 use tempfile::TempDir;
 
 use crate::far::{ADD, Missing, as_root, payload, program, run};
@@ -19,6 +19,7 @@ crate::tests![
     the_namespaces_of_a_process_are_entered,
     a_folder_becomes_a_container_by_nspawn,
     a_container_of_podman_is_entered,
+    a_container_without_a_shell_is_entered_by_a_descriptor,
 ];
 
 /// A root folder in which there is busybox, and nothing else.
@@ -131,6 +132,10 @@ impl Podman {
             ("--events-backend", "file".into()),
         ];
         let mut words = vec![podman.display().to_string()];
+        // What podman takes by itself may want control groups of another kind than there are.
+        words.extend(
+            program("runc").into_iter().flat_map(|runc| ["--runtime".into(), runc.display().to_string()]),
+        );
         words.extend(options.into_iter().flat_map(|(option, value)| [option.to_owned(), value]));
         let engine = Self { folder, words };
         run(&["tar", "-C", root.to_str().unwrap(), "-cf", &engine.file("image.tar"), "."]);
@@ -174,5 +179,31 @@ fn a_container_of_podman_is_entered() -> Result<(), Missing> {
     assert_eq!(error(by("nosuch")).code(), "no_container");
     engine.run(&["stop", "-t", "0", "c"])?;
     assert_eq!(error(by("c")).code(), "no_container");
+    Ok(())
+}
+
+fn a_container_without_a_shell_is_entered_by_a_descriptor() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    as_root()?;
+    let root = tempfile::Builder::new().prefix("root-").tempdir().unwrap();
+    fs::create_dir(root.path().join("bin")).unwrap();
+    fs::copy(program("busybox")?, root.path().join("bin/sleep")).unwrap();
+    let engine = Podman::new(root.path())?;
+    let there =
+        || Container::podman("c").program(&engine.words[0]).option(&engine.words[1..]).payload(leaf.clone());
+    let error = |method| Router::new().unwrap().connect(method).unwrap_err();
+    let no_shell = error(there());
+    assert_eq!(no_shell.code(), "no_shell", "{no_shell}");
+    let router = Router::new().unwrap();
+    let inside = router.connect(there().without_shell()).unwrap();
+    assert_eq!(inside.call(ADD, (2, 3)).unwrap(), 5);
+    // It is there, as the process that the container runs: the root folder of both is that of the image.
+    let is_inside =
+        |pid: &u32| fs::read_dir(format!("/proc/{pid}/root/bin")).is_ok_and(|files| files.count() == 1);
+    assert_eq!(descendants().iter().filter(|pid| is_inside(pid)).count(), 2);
+    drop(router);
+    engine.run(&["stop", "-t", "0", "c"])?;
+    assert!(["no_container", "exited"].contains(&error(there().without_shell()).code()));
+    assert_eq!(error(Container::kubectl("p").without_shell().payload(leaf)).code(), "bad_place");
     Ok(())
 }

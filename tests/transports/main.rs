@@ -13,9 +13,11 @@
 )]
 
 mod accounts;
+mod anywhere;
 mod argv;
 mod cluster;
 mod containers;
+mod doctor;
 mod far;
 mod fleet;
 mod hops;
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
         killed::tests(),
         hops::tests(),
         fleet::tests(),
+        doctor::tests(),
+        anywhere::tests(),
         ssh::tests(),
         passwords::tests(),
         accounts::tests(),
