@@ -4,7 +4,7 @@ use std::{fmt, iter};
 
 use crate::{
     Dialect, Method, Plan, Text, Transport,
-    options::{Options, check_word, common_options},
+    options::{Options, check_word, common_options, program_option, user_option, words_option},
     quote::quoted,
 };
 
@@ -168,11 +168,9 @@ impl Container {
         self
     }
 
-    /// Who the child is to run as there, where the engine can be told (docker, podman, buildah, jail).
-    pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = Some(user.into());
-        self
-    }
+    user_option!(
+        "Who the child is to run as there, where the engine can be told (docker, podman, buildah, jail)."
+    );
 
     /// The namespace of a pod.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
@@ -186,17 +184,9 @@ impl Container {
         self
     }
 
-    /// Words right behind the program, such as `--context` and its value, or `-H` and a socket.
-    pub fn option<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
-        self.extra.extend(words.into_iter().map(Into::into));
-        self
-    }
+    words_option!("Words right behind the program, such as `--context` and its value, or `-H` and a socket.");
 
-    /// The program of the engine, where it is not in the PATH by its usual name.
-    pub fn program(mut self, program: impl Into<String>) -> Self {
-        self.program = program.into();
-        self
-    }
+    program_option!();
 
     common_options!();
 

@@ -132,4 +132,37 @@ macro_rules! common_options {
     };
 }
 
-pub(crate) use common_options;
+/// The builder's method for the tool of a method; the field is `program`.
+macro_rules! program_option {
+    () => {
+        /// The program to run, where it is not in the PATH by its usual name.
+        pub fn program(mut self, program: impl Into<String>) -> Self {
+            self.program = program.into();
+            self
+        }
+    };
+}
+
+/// The builder's method for who the child is to run as; the field is `user`.
+macro_rules! user_option {
+    ($doc:literal) => {
+        #[doc = $doc]
+        pub fn user(mut self, user: impl Into<String>) -> Self {
+            self.user = Some(user.into());
+            self
+        }
+    };
+}
+
+/// The builder's method for words that its tool is given as they are; the field is `extra`.
+macro_rules! words_option {
+    ($doc:literal) => {
+        #[doc = $doc]
+        pub fn option<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
+            self.extra.extend(words.into_iter().map(Into::into));
+            self
+        }
+    };
+}
+
+pub(crate) use {common_options, program_option, user_option, words_option};

@@ -6,7 +6,7 @@ use offshoot_wire::Secret;
 
 use crate::{
     Dialect, Method, Plan, Question, Text, Transport,
-    options::{Options, check_word, common_options},
+    options::{Options, check_word, common_options, program_option},
 };
 
 /// What sudo is told to ask with, so that nothing else is taken for its question.
@@ -107,11 +107,7 @@ impl Sudo {
         self
     }
 
-    /// The program to run, where it is not in the PATH by its usual name.
-    pub fn program(mut self, program: impl Into<String>) -> Self {
-        self.program = program.into();
-        self
-    }
+    program_option!();
 
     common_options!();
 

@@ -57,11 +57,11 @@ impl Desk {
         Ok(Self { _user: user, router, there, _sshd: sshd })
     }
 
-    fn connect(&self, method: Sudo) -> Result<Context, ConnectError> {
+    pub(crate) fn connect(&self, method: Sudo) -> Result<Context, ConnectError> {
         self.there.connect(method.payload(Payload::bytes("leaf", static_program("leaf").unwrap()).unwrap()))
     }
 
-    fn uid_of(&self, context: &Context) -> u32 {
+    pub(crate) fn uid_of(&self, context: &Context) -> u32 {
         let pid = self.router.tree().pid(context.id()).unwrap();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
@@ -157,10 +157,10 @@ fn doas_asks_for_the_password_on_a_terminal_of_its_own() -> Result<(), Missing> 
 }
 
 /// Lines for sudo while the value lives.
-struct SudoRule(PathBuf);
+pub(crate) struct SudoRule(PathBuf);
 
 impl SudoRule {
-    fn new(user: &str, lines: &str) -> Self {
+    pub(crate) fn new(user: &str, lines: &str) -> Self {
         let file = Path::new("/etc/sudoers.d").join(user);
         fs::write(&file, format!("{lines}\n")).unwrap();
         run(&["chmod", "440", file.to_str().unwrap()]);

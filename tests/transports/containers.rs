@@ -166,6 +166,10 @@ impl Drop for Podman {
     }
 }
 
+fn error_of(method: impl Method) -> ConnectError {
+    Router::new().unwrap().connect(method).unwrap_err()
+}
+
 fn a_container_of_podman_is_entered() -> Result<(), Missing> {
     let (root, leaf) = (busybox_root()?, payload("leaf")?);
     let engine = Podman::new(root.path())?;
@@ -175,8 +179,17 @@ fn a_container_of_podman_is_entered() -> Result<(), Missing> {
     works(by("c"));
     works(by("c").user("1000"));
     works(Image::podman("far:1").program(&engine.words).option(RUN).payload(leaf.clone()));
-    let error = |method| Router::new().unwrap().connect(method).unwrap_err();
+    let error = |method: Container| error_of(method);
     assert_eq!(error(by("nosuch")).code(), "no_container");
+    let sealed = ["--read-only", "--read-only-tmpfs=false"];
+    let no_place = Image::podman("far:1").program(&engine.words).option(RUN).option(sealed);
+    let no_place = error_of(no_place.payload(leaf.clone()));
+    assert_eq!(no_place.code(), "no_place", "{no_place}");
+    // Not every machine can pause one.
+    if engine.run(&["pause", "c"]).is_ok() {
+        assert_eq!(error(by("c")).code(), "no_container");
+        engine.run(&["unpause", "c"])?;
+    }
     engine.run(&["stop", "-t", "0", "c"])?;
     assert_eq!(error(by("c")).code(), "no_container");
     Ok(())
@@ -197,10 +210,11 @@ fn a_container_without_a_shell_is_entered_by_a_descriptor() -> Result<(), Missin
     let router = Router::new().unwrap();
     let inside = router.connect(there().without_shell()).unwrap();
     assert_eq!(inside.call(ADD, (2, 3)).unwrap(), 5);
-    // It is there, as the process that the container runs: the root folder of both is that of the image.
+    // It is there, beside the process that the container runs: the root folder of both is that of the image.
     let is_inside =
         |pid: &u32| fs::read_dir(format!("/proc/{pid}/root/bin")).is_ok_and(|files| files.count() == 1);
-    assert_eq!(descendants().iter().filter(|pid| is_inside(pid)).count(), 2);
+    let inside_now = descendants().iter().filter(|pid| is_inside(pid)).count();
+    assert!(inside_now >= 2, "{inside_now}");
     drop(router);
     engine.run(&["stop", "-t", "0", "c"])?;
     assert!(["no_container", "exited"].contains(&error(there().without_shell()).code()));

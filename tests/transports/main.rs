@@ -19,6 +19,7 @@ mod cluster;
 mod containers;
 mod doctor;
 mod far;
+mod field;
 mod fleet;
 mod hops;
 mod killed;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         fleet::tests(),
         doctor::tests(),
         anywhere::tests(),
+        field::tests(),
         ssh::tests(),
         passwords::tests(),
         accounts::tests(),
