@@ -31,6 +31,9 @@
 //! It does not restart what has ended, and keeps no list of what should run: a context that is lost stays lost.
 #![forbid(unsafe_code)]
 
+#[cfg(not(unix))]
+compile_error!("offshoot runs on Linux and other Unix systems, not on this one: use WSL on Windows");
+
 mod connect_all;
 mod connecting;
 mod context_ext;
