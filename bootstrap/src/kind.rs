@@ -177,6 +177,14 @@ pub enum ConnectErrorKind {
         /// What it asks.
         question: Text,
     },
+    /// The program that was to be there is not.
+    #[error("{path} {why}; put the program of this very build there, or let it be sent")]
+    NotPreplaced {
+        /// Where it was to be.
+        path: Text,
+        /// What is there.
+        why: Text,
+    },
     /// The user may not do that there.
     #[error("the user may not do this there; it is for its administrator to allow")]
     NotAllowed,
@@ -282,6 +290,7 @@ impl ConnectErrorKind {
             Self::NoTerminal => "no_terminal",
             Self::PasswordWrong => "password_wrong",
             Self::Unanswered { .. } => "unanswered",
+            Self::NotPreplaced { .. } => "not_preplaced",
             Self::NotAllowed => "not_allowed",
             Self::NoSuchUser => "no_such_user",
             Self::NoLogin => "no_login",

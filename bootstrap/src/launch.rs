@@ -204,6 +204,7 @@ fn errand(plan: &Plan, transport: &Transport) -> io::Result<Errand> {
         // Its name means nothing where it enters.
         keep: transport.keep && transport.enter.is_empty(),
         cache: transport.cache,
+        preplaced: transport.preplaced.clone(),
     })
 }
 

@@ -17,6 +17,7 @@ pub(crate) struct Options {
     pub(crate) args: Vec<String>,
     pub(crate) keep: bool,
     pub(crate) cache: bool,
+    pub(crate) preplaced: Option<String>,
 }
 
 impl Default for Options {
@@ -30,6 +31,7 @@ impl Default for Options {
             args: Vec::new(),
             keep: false,
             cache: false,
+            preplaced: None,
         }
     }
 }
@@ -40,9 +42,10 @@ impl Options {
         let name = self.name.clone().unwrap_or_else(|| clean_name(&format!("{method}:{place}")));
         let payload = self.payload.clone().unwrap_or_else(Payload::this_program);
         let (folders, args) = (self.folders.clone(), self.args.clone());
-        let (keep, cache) = (self.keep, self.cache);
+        let (keep, cache, preplaced) = (self.keep, self.cache, self.preplaced.clone());
+        let flaw = preplaced.as_ref().and_then(|path| check_folder(path)).or(transport.flaw);
         Plan {
-            transport: Some(Transport { folders, args, keep, cache, ..transport }),
+            transport: Some(Transport { folders, args, keep, cache, preplaced, flaw, ..transport }),
             timeout: self.timeout,
             stamped: self.stamped,
             ..Plan::new(Text::from(place), Text::from(method), name, payload)
@@ -120,6 +123,13 @@ macro_rules! common_options {
         /// user's own and nobody else may enter it.
         pub fn cache(mut self, cache: bool) -> Self {
             self.options.cache = cache;
+            self
+        }
+
+        /// Runs the program that somebody else has put there, by its absolute path: a package, or whoever may say what runs on
+        /// that machine. It must be the one of [`payload`](Self::payload), by its hash. Nothing is written there.
+        pub fn preplaced(mut self, path: impl Into<String>) -> Self {
+            self.options.preplaced = Some(path.into());
             self
         }
 

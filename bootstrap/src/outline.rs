@@ -89,6 +89,9 @@ fn questions(transport: &Transport) -> String {
 }
 
 fn placement(transport: &Transport) -> String {
+    if let Some(path) = &transport.preplaced {
+        return format!("nothing; {} is run, if it has the right hash", Text::from(path.as_str()));
+    }
     let folders = match &transport.folders[..] {
         [] => "$XDG_RUNTIME_DIR, $TMPDIR, /tmp, /var/tmp, $HOME or /dev/shm, else in memory".to_owned(),
         named => Text::from(named.join(", ")).to_string(),

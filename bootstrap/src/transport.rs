@@ -28,6 +28,8 @@ pub struct Transport {
     pub keep: bool,
     /// Whether the program stays there for the next connect, in a folder of the user's own.
     pub cache: bool,
+    /// Where somebody else has put the program there, which is checked and run and never written.
+    pub preplaced: Option<String>,
     /// Whose words are to be understood when it fails.
     pub dialect: Dialect,
     /// Whether it has a terminal of its own, on which it may ask as well; what it is sent and says passes that by.
@@ -85,6 +87,7 @@ impl Transport {
             args: Vec::new(),
             keep: false,
             cache: false,
+            preplaced: None,
             dialect: Dialect::Other,
             terminal: false,
             question: None,

@@ -26,6 +26,7 @@ use crate::{
     gateway::{Gateway, Knock, Passage},
     helpers::{MakerKey, Makers},
     nursery::Nursery,
+    proof::{Leave, ProofKey, Proofs},
     table::Table,
 };
 
@@ -44,6 +45,9 @@ const ARITY: usize = 8;
 /// A connect that is not taken because too many come at once (`busy`) is tried again after a rest, for as long as its
 /// time lasts, and fewer go on at once from then on: in all lists of the router that go the same way, such as ssh, from the
 /// same context. Dropping the iterator gives up what has not ended.
+///
+/// A password that several of them have is given to one host at first, and to the others once that has let us in. If it is
+/// refused it is given to none of them.
 ///
 /// If the root has not the descriptors for all of them, none is begun, and each ends with an error that says how many it
 /// takes ([`ConnectErrorKind::DescriptorsNeeded`]).
@@ -137,17 +141,15 @@ impl IntoIterator for ConnectAll {
         }
         let mut makers = Makers::new(maker, parallel, arity);
         helpers.into_iter().for_each(|helper| makers.add(helper));
+        let mut proofs = Proofs::default();
         let jobs = plans.into_iter().enumerate();
-        let waiting = jobs.map(|(index, plan)| Job {
-            index,
-            plan,
-            rest: REST,
-            not_before: now,
-            end: None,
-            helped: true,
+        let waiting = jobs.map(|(index, plan)| {
+            let proof = proofs.key(&plan);
+            Job { index, plan, proof, rest: REST, not_before: now, end: None, helped: true }
         });
         let (waiting, deadline) = (waiting.collect(), limit.map(|limit| (later(limit), limit)));
-        Arrivals { shared, makers, grows, waiting, running: BTreeMap::new(), deadline, lack, wake, woken }
+        let running = BTreeMap::new();
+        Arrivals { shared, makers, grows, proofs, waiting, running, deadline, lack, wake, woken }
     }
 }
 
@@ -157,6 +159,7 @@ pub struct Arrivals {
     makers: Makers,
     /// Whether each that comes up helps.
     grows: bool,
+    proofs: Proofs,
     waiting: VecDeque<Job>,
     running: BTreeMap<usize, Running>,
     deadline: Option<(Instant, Duration)>,
@@ -170,6 +173,7 @@ pub struct Arrivals {
 struct Job {
     index: usize,
     plan: Plan,
+    proof: ProofKey,
     /// How long it rests when it is not taken.
     rest: Duration,
     not_before: Instant,
@@ -250,8 +254,14 @@ impl FusedIterator for Arrivals {}
 impl Arrivals {
     /// The next of those that are not begun at all.
     fn hopeless(&mut self) -> Option<(usize, Result<Context, ConnectError>)> {
-        let kind = self.lack.clone()?;
-        let job = self.waiting.pop_front()?;
+        let (at, kind) = match self.lack.clone() {
+            Some(lack) => (0, lack),
+            None => {
+                let is_refused = |job: &Job| self.proofs.leave(job.proof) == Leave::Never;
+                (self.waiting.iter().position(is_refused)?, ConnectErrorKind::PasswordWrong)
+            }
+        };
+        let job = self.waiting.remove(at)?;
         Some((job.index, Err(ConnectError::new(&job.plan, Phase::Allocate, kind))))
     }
 
@@ -280,7 +290,10 @@ impl Arrivals {
     fn begin(&mut self) -> Option<(usize, Result<Context, ConnectError>)> {
         loop {
             let now = Instant::now();
-            let can_begin = |job: &Job| job.not_before <= now && self.makers.free(job.helped).is_some();
+            let can_begin = |job: &Job| {
+                let may = self.proofs.leave(job.proof) == Leave::Given;
+                may && job.not_before <= now && self.makers.free(job.helped).is_some()
+            };
             let at = self.waiting.iter().position(can_begin)?;
             let job = self.waiting.get(at)?;
             let (by, maker) = self.makers.free(job.helped)?;
@@ -293,6 +306,7 @@ impl Arrivals {
             plan.timeout = end.saturating_duration_since(now);
             let (index, connecting) = (job.index, Connecting::new(&maker, plan));
             self.makers.begun(by);
+            self.proofs.begun(job.proof);
             self.running.insert(index, Running { job, by, passage, connecting });
             if let Some(ended) = self.look(index) {
                 return Some(ended);
@@ -313,7 +327,9 @@ impl Arrivals {
             return None;
         };
         let Running { mut job, by, passage, .. } = self.running.remove(&index)?;
-        passage.ended(outcome.as_ref().err().map(ConnectError::kind));
+        let failure = outcome.as_ref().err().map(ConnectError::kind);
+        passage.ended(failure);
+        self.proofs.ended(job.proof, failure);
         self.makers.ended(by);
         match outcome {
             Err(error) if *error.kind() == ConnectErrorKind::Busy => self.rest(job, error),

@@ -49,6 +49,7 @@ mod launching;
 mod monitor;
 mod nest;
 mod nursery;
+mod proof;
 pub mod record;
 mod router;
 mod run;

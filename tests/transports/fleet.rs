@@ -21,6 +21,7 @@ crate::tests![
     helpers_make_what_the_one_that_was_asked_has_no_room_for,
     a_list_that_grows_makes_a_tree_and_brings_all_up,
     a_helper_that_is_lost_costs_no_host,
+    a_password_is_proved_on_one_host_and_a_refused_one_is_given_to_no_other,
     all_hosts_come_up_behind_an_sshd_that_takes_few_at_once,
 ];
 
@@ -193,6 +194,38 @@ fn a_helper_that_is_lost_costs_no_host() -> Result<(), Missing> {
     let up = waiting.join().unwrap();
     assert_eq!(parents(&router, &up), BTreeMap::from([(ContextId::ROOT, 7)]));
     assert!(up.iter().all(|child| child.call(ADD, (2, 3)).unwrap() == 5));
+    Ok(())
+}
+
+fn a_password_is_proved_on_one_host_and_a_refused_one_is_given_to_no_other() -> Result<(), Missing> {
+    payload("leaf")?;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    // An su that writes down who asks at the same time, and lets in whoever knows the word.
+    let script = "#!/bin/sh\ncd \"${0%/*}\"; echo + >>steps; printf 'Password: ' >&2; read word; sleep 0.2; echo - >>steps\n\
+        [ \"$word\" = right ] && exec sh -c \"$3\"\necho 'su: Authentication failure' >&2; exit 1\n";
+    fs::write(at("su"), script).unwrap();
+    crate::far::run(&["chmod", "700", &at("su")]);
+    let router = Router::new().unwrap();
+    let tried = |word: &str| {
+        let host = |n| {
+            Sudo::by_su()
+                .program(at("su"))
+                .password(word)
+                .payload(payload("leaf").unwrap())
+                .name(format!("h{n}"))
+        };
+        let all = router.connect_all((0..6).map(host)).parallel(6).into_iter();
+        let outcomes: Vec<_> =
+            all.map(|(_, outcome)| outcome.map(drop).map_err(|error| error.code())).collect();
+        (outcomes, fs::read_to_string(at("steps")).unwrap())
+    };
+    let (outcomes, steps) = tried("wrong");
+    assert_eq!((outcomes, steps.as_str()), (vec![Err("password_wrong"); 6], "+\n-\n"));
+    fs::remove_file(at("steps")).unwrap();
+    let (outcomes, steps) = tried("right");
+    assert_eq!(outcomes, vec![Ok(()); 6]);
+    assert!(steps.starts_with("+\n-\n+\n") && steps.lines().count() == 12, "{steps}");
     Ok(())
 }
 

@@ -49,6 +49,8 @@ enum State {
     Silent,
     /// It looks whether it has the program.
     Cached,
+    /// It looks whether somebody has put it there.
+    Preplaced,
     /// It looks for a place; the program is on its way.
     Placing,
     /// It receives the program.
@@ -83,7 +85,7 @@ impl Dialogue {
         match self.state {
             _ if !self.has_spoken => Phase::Shell,
             State::Silent => Phase::Shell,
-            State::Cached | State::Placing | State::InMemory => Phase::Place,
+            State::Cached | State::Preplaced | State::Placing | State::InMemory => Phase::Place,
             State::Sent { .. } | State::Over => Phase::Send,
         }
     }
@@ -149,7 +151,8 @@ impl Dialogue {
                 self.is_other = false;
                 Ok(Some(self.place()))
             }
-            (State::Sent { .. } | State::Cached, "run") => {
+            (State::Preplaced, "missing") => Err(self.not_preplaced(rest)),
+            (State::Sent { .. } | State::Cached | State::Preplaced, "run") => {
                 self.state = State::Over;
                 Ok(Some(Reply::Running))
             }
@@ -166,7 +169,7 @@ impl Dialogue {
                 Some(Step::Refused { reason: rest.trim_end_matches([',', ' ']).into() })
             }
             (State::Cached, "missing") => Some(Step::NotCached),
-            (State::Sent { .. } | State::Cached, "run") => Some(Step::Running),
+            (State::Sent { .. } | State::Cached | State::Preplaced, "run") => Some(Step::Running),
             _ => None,
         }
     }
@@ -198,6 +201,10 @@ impl Dialogue {
         if is_begun {
             self.is_other = true;
             return Ok(None);
+        }
+        if let Some(path) = &self.errand.preplaced {
+            self.state = State::Preplaced;
+            return Ok(Some(Reply::Line(self.errand.preplaced(path))));
         }
         if may_have_it {
             self.state = State::Cached;
@@ -240,6 +247,11 @@ impl Dialogue {
         Ok(Reply::Line(self.errand.memory(self.size(false), machine, interpreter)))
     }
 
+    fn not_preplaced(&self, why: &str) -> ConnectErrorKind {
+        let path = self.errand.preplaced.as_deref().unwrap_or_default();
+        ConnectErrorKind::NotPreplaced { path: path.into(), why: why.into() }
+    }
+
     fn no_place(&self) -> ConnectErrorKind {
         ConnectErrorKind::NoPlace { tried: self.reasons.join(", ").into() }
     }
@@ -261,6 +273,7 @@ mod tests {
             folders: Vec::new(),
             keep: false,
             cache: false,
+            preplaced: None,
         };
         Dialogue::new(Offer::Program(program), errand)
     }

@@ -11,6 +11,7 @@ const COMMAND: &str = "o() { echo \"offsh\"\"oot0 $*\"; }; \
      while IFS= read -r l; do eval \"$l\"; done";
 
 const CACHE: &str = include_str!("cache.sh");
+const PREPLACED: &str = include_str!("preplaced.sh");
 const PLACE: &str = include_str!("place.sh");
 const MEMORY: &str = include_str!("memory.sh");
 const PERL: &str = include_str!("memory.pl");
@@ -51,6 +52,8 @@ pub(crate) struct Errand {
     pub(crate) keep: bool,
     /// Whether it stays there for the next connect.
     pub(crate) cache: bool,
+    /// Where somebody else has put it; nothing is sent then.
+    pub(crate) preplaced: Option<String>,
 }
 
 impl Errand {
@@ -58,6 +61,12 @@ impl Errand {
     pub(crate) fn cached(&self) -> String {
         let Self { nonce, host, hash, .. } = self;
         format!("n={nonce} t={} h={hash}; {}; {}\n", quoted(host), self.runner(), one_line(CACHE))
+    }
+
+    /// The line that runs the program that somebody else has put there.
+    pub(crate) fn preplaced(&self, path: &str) -> String {
+        let Self { nonce, hash, .. } = self;
+        format!("n={nonce} h={hash} q={}; {}; {}\n", quoted(path), self.runner(), one_line(PREPLACED))
     }
 
     /// The line after which `size` bytes of the program are read, packed by gzip or as they are. The folders in
@@ -159,9 +168,11 @@ mod tests {
             folders: vec!["/a b".into()],
             keep: false,
             cache: false,
+            preplaced: None,
         };
         for line in [
             errand.cached(),
+            errand.preplaced("/usr/lib/it's"),
             errand.place(7, true, &["/c d".into()]),
             errand.memory(7, Machine::X86_64, Interpreter::Perl),
             errand.memory(7, Machine::X86_64, Interpreter::Python),

@@ -53,8 +53,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     match Sshd::new() {
         Ok(sshd) => fleets(bench, &sshd)?,
         Err(why) => {
-            let absent = Samples { absent: Some(format!("{why:#}")), ..Samples::default() };
-            bench.emit(Line::new("fleet.1", "ms", &absent))?;
+            bench.emit(Line::new("fleet.1", "ms", &Samples::absent(format!("{why:#}"))))?;
         }
     }
     trees(bench)

@@ -42,10 +42,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     sudo(bench, few)?;
     match Sshd::new() {
         Ok(sshd) => ssh(bench, few, &sshd),
-        Err(why) => {
-            let absent = Samples { absent: Some(format!("{why:#}")), ..Samples::default() };
-            bench.emit(Line::new("reach.ssh.sent", "ms", &absent))
-        }
+        Err(why) => bench.emit(Line::new("reach.ssh.sent", "ms", &Samples::absent(format!("{why:#}")))),
     }
 }
 
@@ -75,12 +72,11 @@ fn beyond(n: usize, ours: impl Fn() -> Result<f64>, least: impl Fn() -> Result<f
 
 fn sudo(bench: &Bench, few: usize) -> Result<()> {
     let mut can = Command::new("sudo");
-    let absent = |why: &str| Samples { absent: Some(why.to_owned()), ..Samples::default() };
     if !can.args(["-n", "true"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
         return bench.emit(Line::new(
             "reach.sudo",
             "ms",
-            &absent("sudo lets nobody in without a password here"),
+            &Samples::absent("sudo lets nobody in without a password"),
         ));
     }
     let leaf = bench.programs.leaf.as_path();
