@@ -6,7 +6,7 @@ use offshoot_wire::Secret;
 
 use crate::{
     Dialect, Method, Plan, Question, Text, Transport,
-    options::{Options, check_word, common_options, program_option},
+    options::{Options, check_word, common_options, program_option, words_option},
 };
 
 /// What sudo is told to ask with, so that nothing else is taken for its question.
@@ -33,6 +33,7 @@ pub struct Sudo {
     password: Option<Secret>,
     asks: Option<String>,
     terminal: bool,
+    extra: Vec<String>,
     options: Options,
 }
 
@@ -77,6 +78,7 @@ impl Sudo {
             password: None,
             asks: None,
             terminal: false,
+            extra: Vec::new(),
             options: Options::default(),
         }
     }
@@ -107,19 +109,27 @@ impl Sudo {
         self
     }
 
+    words_option!(
+        "Options of the tool, such as `-E` (keep the environment), `-H`, `-i`, `-g` and a group, or `-r` and `-t` of SELinux."
+    );
     program_option!();
 
     common_options!();
 
     fn transport(&self) -> Transport {
-        let words = |words: &[&str]| Transport::words([&[&*self.program], words].concat());
         let has_password = self.password.is_some();
+        let extra = || self.extra.iter().map(String::as_str);
+        let words = |before: &[&str], behind: &[&str]| {
+            let before = before.iter().copied().chain(extra());
+            let all = std::iter::once(&*self.program).chain(before).chain(behind.iter().copied());
+            Transport::words(all)
+        };
+        let user = ["-u", &*self.user, "--"];
         let transport = match self.tool {
-            Tool::Sudo if has_password => words(&["-S", "-p", SUDO_ASKS, "-u", &self.user, "--"]),
-            Tool::Sudo => words(&["-n", "-u", &self.user, "--"]),
-            Tool::Su => Transport { takes_line: true, ..words(&[&self.user, "-c"]) },
-            Tool::Doas if has_password => words(&["-u", &self.user, "--"]),
-            Tool::Doas => words(&["-n", "-u", &self.user, "--"]),
+            Tool::Sudo if has_password => words(&["-S", "-p", SUDO_ASKS], &user),
+            Tool::Su => Transport { takes_line: true, ..words(&[], &[&self.user, "-c"]) },
+            Tool::Doas if has_password => words(&[], &user),
+            Tool::Sudo | Tool::Doas => words(&["-n"], &user),
         };
         let asks = |usual: &str| self.asks.clone().unwrap_or_else(|| usual.to_owned());
         let asks = match self.tool {

@@ -113,10 +113,10 @@ fn su_takes_the_password_of_the_other_user() -> Result<(), Missing> {
 }
 
 /// The configuration of doas while the value lives.
-struct DoasRule(&'static Path);
+pub(crate) struct DoasRule(&'static Path);
 
 impl DoasRule {
-    fn new(rule: &str) -> Result<Self, Missing> {
+    pub(crate) fn new(rule: &str) -> Result<Self, Missing> {
         program("doas")?;
         let file = Path::new("/etc/doas.conf");
         if file.exists() {

@@ -23,7 +23,7 @@ crate::tests![
 ];
 
 /// A root folder in which there is busybox, and nothing else.
-fn busybox_root() -> Result<TempDir, Missing> {
+pub(crate) fn busybox_root() -> Result<TempDir, Missing> {
     as_root()?;
     let busybox = program("busybox")?;
     let root = tempfile::Builder::new().prefix("root-").tempdir().unwrap();
@@ -110,17 +110,17 @@ fn a_folder_becomes_a_container_by_nspawn() -> Result<(), Missing> {
 }
 
 /// What is said of each container: neither a network nor more than this machine has.
-const RUN: [&str; 8] =
+pub(crate) const RUN: [&str; 8] =
     ["--network", "none", "--pull", "never", "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"];
 
 /// An engine of our own, with one image and one container.
-struct Podman {
+pub(crate) struct Podman {
     folder: TempDir,
-    words: Vec<String>,
+    pub(crate) words: Vec<String>,
 }
 
 impl Podman {
-    fn new(root: &Path) -> Result<Self, Missing> {
+    pub(crate) fn new(root: &Path) -> Result<Self, Missing> {
         let podman = program("podman")?;
         let folder = tempfile::Builder::new().prefix("podman-").tempdir().unwrap();
         let at = |name: &str| folder.path().join(name).display().to_string();

@@ -27,6 +27,7 @@ mod life;
 mod passwords;
 mod shells;
 mod ssh;
+mod suite;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         doctor::tests(),
         anywhere::tests(),
         field::tests(),
+        suite::tests(),
         ssh::tests(),
         passwords::tests(),
         accounts::tests(),

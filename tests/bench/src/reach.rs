@@ -156,7 +156,7 @@ fn up(there: &Context, count: u64) -> Result<f64> {
 
 /// The same by a plain client; its login is not counted.
 fn bare_up(sshd: &Sshd, count: u64) -> Result<f64> {
-    let command = format!("echo; exec cat /dev/zero | head -c {}", count * MESSAGE);
+    let command = format!("echo; exec dd if=/dev/zero bs={MESSAGE} count={count} 2>/dev/null");
     let mut child = sshd.plain(&command).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let mut from = child.stdout.take().context("its output is a pipe")?;
     from.read_exact(&mut [0])?;
