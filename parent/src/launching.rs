@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io::{self, PipeWriter},
     os::fd::AsFd as _,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         mpsc::{self, Sender, SyncSender},
@@ -12,7 +13,7 @@ use std::{
 };
 
 use offshoot_bootstrap::{
-    ConnectError, ConnectErrorKind, Launch, Observer, Phase, Prompter, Spawned, Started,
+    ConnectError, ConnectErrorKind, Launch, Observer, Phase, Plan, Prompter, Spawned, Started, Step,
 };
 use offshoot_core::wire::ContextId;
 
@@ -40,6 +41,16 @@ pub(crate) struct Company {
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
+/// An observer that panics has seen enough; the connect goes on.
+#[derive(Debug)]
+struct Guarded(Arc<dyn Observer>);
+
+impl Observer for Guarded {
+    fn saw(&self, plan: &Plan, step: &Step) {
+        drop(catch_unwind(AssertUnwindSafe(|| self.0.saw(plan, step))));
+    }
+}
+
 /// The connects that go by a transport and have not come so far.
 #[derive(Debug)]
 pub(crate) struct Launches {
@@ -62,7 +73,7 @@ struct Running {
 impl Launches {
     pub(crate) fn new(jobs: Sender<Job>, company: Company) -> io::Result<Self> {
         let turns = company.prompter.map(Turns::new).transpose()?.map(Arc::new);
-        let observer = company.observer;
+        let observer = company.observer.map(|observer| Arc::new(Guarded(observer)) as Arc<dyn Observer>);
         Ok(Self { jobs, turns, observer, running: BTreeMap::new(), waiting: VecDeque::new() })
     }
 

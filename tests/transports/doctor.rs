@@ -17,6 +17,7 @@ crate::tests![
     a_broken_way_is_told_up_to_where_it_breaks,
     a_report_can_be_pasted_though_a_far_side_echoes_the_password,
     an_observer_sees_how_much_of_the_program_has_left,
+    an_observer_that_panics_ends_no_connect,
 ];
 
 fn tried(method: impl Method) -> Report {
@@ -135,5 +136,13 @@ fn an_observer_sees_how_much_of_the_program_has_left() -> Result<(), Missing> {
     ];
     assert!(order.is_sorted(), "{seen:?}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    Ok(())
+}
+
+fn an_observer_that_panics_ends_no_connect() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let router = Router::builder().observer(|_: &Plan, _: &Step| panic!("seen enough")).build().unwrap();
+    let child = router.connect(Wrapped::new::<&str>([]).payload(leaf)).unwrap();
+    assert_eq!(child.call(crate::far::ADD, (2, 3)).unwrap(), 5);
     Ok(())
 }

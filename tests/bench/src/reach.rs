@@ -26,6 +26,8 @@ pub(crate) const ROWS: &[&str] = &[
     "reach.ssh.cached",
     "reach.ssh.sent.bytes",
     "reach.ssh.cached.bytes",
+    "reach.ssh.whole.mitogen",
+    "reach.ssh.whole.execnet",
     "reach.ssh.call",
     "reach.ssh.up",
 ];
@@ -120,7 +122,25 @@ fn ssh(bench: &Bench, few: usize, sshd: &Sshd) -> Result<()> {
         let line = Line::new(format!("reach.ssh.{name}.bytes"), "bytes", &measured.take(id));
         bench.emit(line.noting("both ways, with what ssh needs itself"))?;
     }
+    peers(bench, few, sshd)?;
     streams(bench, sshd, leaf)
+}
+
+/// Milliseconds with the login, against those that send a program of their own too.
+fn peers(bench: &Bench, few: usize, sshd: &Sshd) -> Result<()> {
+    let (mitogen, execnet) = (bench.python("mitogen")?, bench.python("execnet")?);
+    let mut turns = Turns::default();
+    let ours = turns.add(|| median_of(few, || connected(sshd.ssh("client", &bench.programs.leaf)?)));
+    let question = format!("start_ssh {few} {}", sshd.file("client"));
+    let theirs = [("Mitogen", &mitogen), ("execnet", &execnet)]
+        .map(|(peer, python)| (peer, turns.ask(python, question.clone())));
+    let mut measured = turns.run(bench.rounds)?;
+    let ours = measured.take(ours);
+    for (peer, id) in theirs {
+        let line = Line::new(format!("reach.ssh.whole.{}", peer.to_lowercase()), "ms", &ours);
+        bench.emit(line.against(peer, &measured.take(id)).below())?;
+    }
+    Ok(())
 }
 
 /// What a link by ssh carries, beside what ssh carries.
