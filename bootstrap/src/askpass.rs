@@ -1,8 +1,11 @@
 //! The helper by which an ssh client asks, and the answers to it.
 //!
-//! It is a script of a few words in sealed memory, which the client finds by our `/proc` entry, as it does the two pipes
-//! of it: no file is made. It passes the question on with its own number. The answer is written into the very pipe that
+//! It is a script of a few words in sealed memory, which the client finds by our `/proc` entry, as it does the pipes of
+//! it: no file is made. It passes the question on with its own number. The answer is written into the very pipe that
 //! the helper has from the client which asks, so that no other program can get it, and the helper is told to end.
+//!
+//! Several clients may ask at once: of the host and of the jump hosts on the way. Before it asks each helper takes the
+//! number of a pipe by which it alone is told how to end.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -18,7 +21,7 @@ use rustix::{
 };
 
 use crate::{
-    ConnectErrorKind, Plan, Prompter, Text,
+    ConnectErrorKind, Launch, Text,
     prompter::Query,
     questions::{Login, Question},
     sys,
@@ -27,14 +30,20 @@ use crate::{
 /// The longest question that is taken, in bytes: that for an unknown host key is a few lines.
 const MAX_QUESTION: usize = 16 * 1024;
 
+/// How many questions are taken in a connect: one for each account and key on a long way.
+const MAX_QUESTIONS: usize = 16;
+
 /// The helper of one connect.
+#[derive(Debug)]
 pub(crate) struct Askpass {
     /// Closed first: without it nobody can start the helper any more, whatever becomes of the numbers of the others.
     script: OwnedFd,
     questions: PipeReader,
     _asking: PipeWriter,
-    _verdicts: PipeReader,
-    verdict: PipeWriter,
+    /// Holds the number of the pipe for the next helper.
+    turns: (PipeReader, PipeWriter),
+    /// For each helper one: by which it is told how to end.
+    verdicts: Vec<(PipeReader, PipeWriter)>,
     /// Of a question that has not come whole.
     heard: Vec<u8>,
     logins: Vec<(Login, bool)>,
@@ -45,33 +54,67 @@ pub(crate) struct Askpass {
 /// What the helper says.
 struct Asked {
     helper: Pid,
+    /// Which of the pipes it has.
+    verdict: usize,
     text: String,
+}
+
+impl Asked {
+    fn parse(said: &str) -> Option<Self> {
+        let (helper, rest) = said.split_once(' ')?;
+        let (verdict, text) = rest.split_once(' ')?;
+        let helper = helper.parse().ok().and_then(Pid::from_raw)?;
+        Some(Self { helper, verdict: verdict.parse().ok()?, text: text.to_owned() })
+    }
+}
+
+/// What was asked, and what came of it.
+pub(crate) struct Answered {
+    /// For people.
+    pub(crate) question: Text,
+    /// Whether there was an answer, or the reason why the client cannot go on.
+    pub(crate) outcome: Result<bool, ConnectErrorKind>,
 }
 
 impl Askpass {
     pub(crate) fn new(logins: &[Login]) -> io::Result<Self> {
         let (questions, asking) = io::pipe()?;
-        let (verdicts, verdict) = io::pipe()?;
+        let turns = io::pipe()?;
         fcntl_setfl(&questions, fcntl_getfl(&questions)? | OFlags::NONBLOCK)?;
         // Its descriptor 1 is another while it asks; 3 is the pipe from the client all the time.
         let script = format!(
-            "#!/bin/sh\nexec 3>&1\nprintf '%s %s\\000' \"$$\" \"$1\" >{} && read -r a <{} && exit \"$a\"\nexit 1\n",
+            "#!/bin/sh\nexec 3>&1\nread -r n v <{} && printf '%s %s %s\\000' \"$$\" \"$n\" \"$1\" >{} && \
+             read -r a <\"$v\" && exit \"$a\"\nexit 1\n",
+            path(turns.0.as_fd()),
             path(asking.as_fd()),
-            path(verdicts.as_fd())
         );
         let (script, _) = sys::memory_image("askpass", script.as_bytes())?;
         let logins = logins.iter().map(|login| (login.clone(), false)).collect();
-        Ok(Self {
+        let mut helper = Self {
             script,
             questions,
             _asking: asking,
-            _verdicts: verdicts,
-            verdict,
+            turns,
+            verdicts: Vec::new(),
             heard: Vec::new(),
             logins,
             asked: Vec::new(),
             has_answered: false,
-        })
+        };
+        helper.invite()?;
+        Ok(helper)
+    }
+
+    /// Makes the pipe of the next helper, which may ask then.
+    fn invite(&mut self) -> io::Result<()> {
+        if self.verdicts.len() < MAX_QUESTIONS {
+            let (read, write) = io::pipe()?;
+            let (number, path) = (self.verdicts.len(), path(read.as_fd()));
+            self.verdicts.push((read, write));
+            // One line at a time is in it: there is room.
+            writeln!(self.turns.1, "{number} {path}")?;
+        }
+        Ok(())
     }
 
     /// What the client must have in its environment.
@@ -90,26 +133,29 @@ impl Askpass {
         self.has_answered
     }
 
-    /// Answers what is asked, unless it `is_late`; `leader` is the process that was started. What was asked is returned
-    /// for people, with the reason if the client cannot go on: to leave it without an answer would be a failed login.
-    pub(crate) fn answer(
-        &mut self,
-        plan: &Plan,
-        leader: Pid,
-        is_late: bool,
-        prompter: Option<&dyn Prompter>,
-    ) -> (Option<Text>, Result<(), ConnectErrorKind>) {
-        let Some(Asked { helper, text }) = self.hear() else { return (None, Ok(())) };
+    /// Takes what has come of questions.
+    pub(crate) fn hear(&mut self) {
+        let mut piece = [0; 4096];
+        let read = self.questions.read(&mut piece).unwrap_or_default();
+        self.heard.extend_from_slice(piece.get(..read).unwrap_or_default());
+    }
+
+    /// Answers the next of what was asked, unless it `is_late`; `leader` is the process that was started. `None`: nobody
+    /// asks who may. A client without an answer must not go on where that would be a failed login.
+    pub(crate) fn answer(&mut self, launch: &Launch<'_>, leader: Pid, is_late: bool) -> Option<Answered> {
+        let Asked { helper, verdict, text } = loop {
+            let asked = self.next()?;
+            // A client of another connect has another leader; whoever asks after the shell has spoken is not ssh.
+            if !is_late && getpgid(Some(asked.helper)) == Ok(leader) {
+                break asked;
+            }
+            self.decide(asked.verdict, 1);
+        };
         let question = Question::of(&text);
-        // A client of another connect has another leader; whoever asks after the shell has spoken is not ssh.
-        if is_late || getpgid(Some(helper)) != Ok(leader) {
-            self.decide(1);
-            return (None, Ok(()));
-        }
         let is_of_place = parent_of(helper) == Some(leader);
         let query = Query {
-            place: plan.place.clone(),
-            method: plan.method.clone(),
+            place: launch.plan.place.clone(),
+            method: launch.plan.method.clone(),
             account: question.account().map(Text::from),
             is_of_place,
             text: Text::from(text.trim()),
@@ -117,15 +163,15 @@ impl Askpass {
             attempt: self.count(&text),
         };
         let secret = self.known(question, is_of_place);
-        let secret = secret.or_else(|| prompter.and_then(|prompter| prompter.answer(&query)));
+        let secret = secret.or_else(|| launch.prompter.and_then(|prompter| prompter.answer(&query)));
         let outcome = match (secret, question) {
             (Some(secret), _) => {
                 self.has_answered |= matches!(question, Question::Password { .. });
-                self.give(helper, &secret)
+                self.give(helper, verdict, &secret).map(|()| true)
             }
             (None, Question::Passphrase | Question::HostKey) => {
-                self.decide(1);
-                Ok(())
+                self.decide(verdict, 1);
+                Ok(false)
             }
             (None, Question::Password { account }) => {
                 let is_again = query.attempt > 1 || self.is_used(account, is_of_place);
@@ -135,22 +181,22 @@ impl Askpass {
                 Err(ConnectErrorKind::Unanswered { question: query.text.clone() })
             }
         };
-        (Some(query.text), outcome)
+        Some(Answered { question: query.text, outcome })
     }
 
-    fn hear(&mut self) -> Option<Asked> {
-        let mut piece = [0; 4096];
-        let read = self.questions.read(&mut piece).unwrap_or_default();
-        self.heard.extend_from_slice(piece.get(..read).unwrap_or_default());
-        let Some(end) = self.heard.iter().position(|byte| *byte == 0) else {
-            self.heard.truncate(MAX_QUESTION);
-            return None;
-        };
-        let asked: Vec<u8> = self.heard.drain(..=end).collect();
-        let asked = String::from_utf8_lossy(asked.strip_suffix(&[0]).unwrap_or_default()).into_owned();
-        let (helper, text) = asked.split_once(' ')?;
-        let helper = helper.parse().ok().and_then(Pid::from_raw)?;
-        Some(Asked { helper, text: text.to_owned() })
+    /// The next question that has come whole.
+    fn next(&mut self) -> Option<Asked> {
+        while let Some(end) = self.heard.iter().position(|byte| *byte == 0) {
+            let said: Vec<u8> = self.heard.drain(..=end).collect();
+            // Without a pipe for it the next helper waits, and the connect ends at its deadline.
+            drop(self.invite());
+            let said = String::from_utf8_lossy(said.strip_suffix(&[0]).unwrap_or_default());
+            if let Some(asked) = Asked::parse(&said) {
+                return Some(asked);
+            }
+        }
+        self.heard.truncate(MAX_QUESTION);
+        None
     }
 
     fn count(&mut self, text: &str) -> u32 {
@@ -177,19 +223,21 @@ impl Askpass {
     }
 
     /// Writes the answer to the client that asks, by the pipe that its helper has from it.
-    fn give(&mut self, helper: Pid, secret: &Secret) -> Result<(), ConnectErrorKind> {
+    fn give(&mut self, helper: Pid, verdict: usize, secret: &Secret) -> Result<(), ConnectErrorKind> {
         let line = Secret::new([secret.expose().as_bytes(), b"\n"].concat());
         let to = format!("/proc/{}/fd/3", helper.as_raw_pid());
         let written =
             OpenOptions::new().write(true).open(to).and_then(|mut to: File| to.write_all(line.expose()));
-        self.decide(u8::from(written.is_err()));
+        self.decide(verdict, u8::from(written.is_err()));
         written.map_err(|error| ConnectErrorKind::from_system(&error))
     }
 
-    /// Tells the helper how to end.
-    fn decide(&mut self, status: u8) {
-        // A byte or two in a pipe that holds no more than those of helpers that have gone: there is room.
-        drop(writeln!(self.verdict, "{status}"));
+    /// Tells a helper how to end.
+    fn decide(&mut self, verdict: usize, status: u8) {
+        // A line in a pipe of its own: there is room. Whoever names another pipe is told nothing.
+        if let Some((_, verdict)) = self.verdicts.get_mut(verdict) {
+            drop(writeln!(verdict, "{status}"));
+        }
     }
 }
 

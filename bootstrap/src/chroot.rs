@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     Dialect, Method, Plan, Text, Transport,
-    options::{Options, check_folder, check_word, common_options},
+    options::{Options, check_folder, check_word, common_options, program_option, user_option},
 };
 
 /// A folder that is to be the root of the child, by `chroot`. There must be a shell in it.
@@ -29,17 +29,11 @@ impl Chroot {
         Self { folder: folder.into(), program: "chroot".to_owned(), user: None, options: Options::default() }
     }
 
-    /// Who the child is to run as, by name or number, with a group behind a colon if that is another.
-    pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = Some(user.into());
-        self
-    }
+    user_option!(
+        "Who the child is to run as, by name or number, with a group behind a colon if that is another."
+    );
 
-    /// The program to run, where it is not in the PATH by its usual name.
-    pub fn program(mut self, program: impl Into<String>) -> Self {
-        self.program = program.into();
-        self
-    }
+    program_option!();
 
     common_options!();
 

@@ -1,10 +1,11 @@
 //! A child in a container, by the tool of its engine.
 
-use std::fmt;
+use std::{fmt, iter};
 
 use crate::{
     Dialect, Method, Plan, Text, Transport,
-    options::{Options, check_word, common_options},
+    options::{Options, check_word, common_options, program_option, user_option, words_option},
+    quote::quoted,
 };
 
 /// A running container, pod or set of namespaces in which there is a shell.
@@ -25,6 +26,7 @@ pub struct Container {
     namespace: Option<String>,
     part: Option<String>,
     extra: Vec<String>,
+    is_bare: bool,
     options: Options,
 }
 
@@ -153,15 +155,22 @@ impl Container {
             namespace: None,
             part: None,
             extra: Vec::new(),
+            is_bare: false,
             options: Options::default(),
         }
     }
 
-    /// Who the child is to run as there, where the engine can be told (docker, podman, buildah, jail).
-    pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = Some(user.into());
+    /// For an image without a shell, of docker, podman or the namespaces of a process: the program is received on the
+    /// machine of the container, and enters it by a descriptor that was opened before. Root must do it, by `nsenter`, and
+    /// the program is root there with all capabilities: for images that are trusted as the machine is.
+    pub fn without_shell(mut self) -> Self {
+        self.is_bare = true;
         self
     }
+
+    user_option!(
+        "Who the child is to run as there, where the engine can be told (docker, podman, buildah, jail)."
+    );
 
     /// The namespace of a pod.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
@@ -175,17 +184,9 @@ impl Container {
         self
     }
 
-    /// Words right behind the program, such as `--context` and its value, or `-H` and a socket.
-    pub fn option<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
-        self.extra.extend(words.into_iter().map(Into::into));
-        self
-    }
+    words_option!("Words right behind the program, such as `--context` and its value, or `-H` and a socket.");
 
-    /// The program of the engine, where it is not in the PATH by its usual name.
-    pub fn program(mut self, program: impl Into<String>) -> Self {
-        self.program = program.into();
-        self
-    }
+    program_option!();
 
     common_options!();
 
@@ -209,7 +210,37 @@ impl Container {
         argv
     }
 
+    /// How a program enters by itself what has no shell, if it can. The script is run where the engine is, and is told the
+    /// container and the program.
+    fn entrance(&self) -> Option<Vec<String>> {
+        match self.engine {
+            Engine::Nsenter => Some(self.leader()),
+            Engine::Docker | Engine::Podman => {
+                let engine = iter::once(&self.program).chain(&self.extra);
+                let engine = engine.map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+                let script = format!(
+                    r#"p=$({engine} inspect --format '{{{{.State.Pid}}}}' "$0") && exec nsenter -a -t "$p" -- "$@""#
+                );
+                Some(vec!["sh".to_owned(), "-c".to_owned(), script, self.name.clone()])
+            }
+            _ => None,
+        }
+    }
+
+    fn transport(&self) -> Transport {
+        if !self.is_bare {
+            return Transport::words(self.leader());
+        }
+        let enter = self.entrance().unwrap_or_default();
+        Transport { enter, ..Transport::words::<String>([]) }
+    }
+
     fn flaw(&self) -> Option<crate::ConnectErrorKind> {
+        if self.is_bare && self.entrance().is_none() {
+            let why = "cannot be entered without a shell by this engine".into();
+            let text = self.name.as_str().into();
+            return Some(crate::ConnectErrorKind::BadPlace { what: "container".into(), text, why });
+        }
         let named = [
             ("container", Some(&self.name)),
             ("user", self.user.as_ref()),
@@ -222,8 +253,7 @@ impl Container {
 
 impl Method for Container {
     fn plan(&self) -> Plan {
-        let transport =
-            Transport { dialect: Dialect::Container, flaw: self.flaw(), ..Transport::words(self.leader()) };
+        let transport = Transport { dialect: Dialect::Container, flaw: self.flaw(), ..self.transport() };
         self.options.plan(self.engine.word(), &self.name, transport)
     }
 }

@@ -42,10 +42,12 @@ const SSH: &[Known] = &[
 ];
 
 const SUDO: &[Known] = &[
+    ("you must have a tty", || ConnectErrorKind::NoTerminal),
     ("a password is required", || ConnectErrorKind::PasswordNeeded),
     ("interactive authentication is required", || ConnectErrorKind::PasswordNeeded),
     ("Authentication required", || ConnectErrorKind::PasswordNeeded),
     ("Authentication failure", || ConnectErrorKind::PasswordWrong),
+    ("Authentication failed", || ConnectErrorKind::PasswordWrong),
     ("incorrect password attempt", || ConnectErrorKind::PasswordWrong),
     ("Sorry, try again", || ConnectErrorKind::PasswordWrong),
     ("is not in the sudoers file", || ConnectErrorKind::NotAllowed),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     Dialect, Method, Plan, Text, Transport,
-    options::{Options, check_word, common_options},
+    options::{Options, check_word, common_options, user_option, words_option},
 };
 
 /// A container of the child's own, made of an image in which there is a shell. It is removed when the child ends.
@@ -42,17 +42,9 @@ impl Image {
         Self { engine, image, program, user: None, extra: Vec::new(), options: Options::default() }
     }
 
-    /// Who the child is to run as there.
-    pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = Some(user.into());
-        self
-    }
+    user_option!("Who the child is to run as there.");
 
-    /// Options of `run`, such as `--network` and `none`, or `--volume=/data:/data`.
-    pub fn option<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
-        self.extra.extend(words.into_iter().map(Into::into));
-        self
-    }
+    words_option!("Options of `run`, such as `--network` and `none`, or `--volume=/data:/data`.");
 
     /// The program of the engine, where it is not in the PATH by its usual name, and the options before `run`.
     pub fn program<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {

@@ -111,6 +111,16 @@ pub enum ConnectErrorKind {
         /// How many this process may have; `None` if it is the whole system that has no more.
         limit: Option<u64>,
     },
+    /// Many connects would take more descriptors than this process may have; none of them was begun.
+    #[error(
+        "all of them take {needed} descriptors, and this process may have {limit}; raise the limit (`ulimit -n {needed}`) or have fewer children at once"
+    )]
+    DescriptorsNeeded {
+        /// How many there would be, those that are open already among them.
+        needed: u64,
+        /// How many this process may have.
+        limit: u64,
+    },
     /// No process can be added.
     #[error(
         "no further process may be started; raise the limit (`ulimit -u`, pids.max of the control group) or have fewer children at once"
@@ -153,6 +163,11 @@ pub enum ConnectErrorKind {
     /// A password is asked for and none was given.
     #[error("it asks for a password and none was given; give one with `.password(..)`")]
     PasswordNeeded,
+    /// It talks to nobody without a terminal.
+    #[error(
+        "it wants a terminal; give it one of its own with `.terminal()`, which nothing of the program goes by"
+    )]
+    NoTerminal,
     /// The password was refused. It was not tried again.
     #[error("the password was refused; it was tried once, since accounts get locked")]
     PasswordWrong,
@@ -161,6 +176,14 @@ pub enum ConnectErrorKind {
     Unanswered {
         /// What it asks.
         question: Text,
+    },
+    /// The program that was to be there is not.
+    #[error("{path} {why}; put the program of this very build there, or let it be sent")]
+    NotPreplaced {
+        /// Where it was to be.
+        path: Text,
+        /// What is there.
+        why: Text,
     },
     /// The user may not do that there.
     #[error("the user may not do this there; it is for its administrator to allow")]
@@ -254,6 +277,7 @@ impl ConnectErrorKind {
             Self::NoLoader { .. } => "no_loader",
             Self::NoPlace { .. } => "no_place",
             Self::TooManyDescriptors { .. } => "too_many_descriptors",
+            Self::DescriptorsNeeded { .. } => "descriptors_needed",
             Self::TooManyProcesses => "too_many_processes",
             Self::Spawn { .. } => "spawn",
             Self::NoAnswer { .. } => "no_answer",
@@ -263,8 +287,10 @@ impl ConnectErrorKind {
             Self::Authentication => "authentication",
             Self::PasswordExpired => "password_expired",
             Self::PasswordNeeded => "password_needed",
+            Self::NoTerminal => "no_terminal",
             Self::PasswordWrong => "password_wrong",
             Self::Unanswered { .. } => "unanswered",
+            Self::NotPreplaced { .. } => "not_preplaced",
             Self::NotAllowed => "not_allowed",
             Self::NoSuchUser => "no_such_user",
             Self::NoLogin => "no_login",
@@ -402,6 +428,11 @@ mod tests {
                 ConnectErrorKind::TooManyDescriptors { limit: Some(1024) },
                 "too many descriptors are open (this process may have 1024); raise the limit (`ulimit -n`) or have \
                  fewer children at once",
+            ),
+            (
+                ConnectErrorKind::DescriptorsNeeded { needed: 2000, limit: 1024 },
+                "all of them take 2000 descriptors, and this process may have 1024; raise the limit (`ulimit -n \
+                 2000`) or have fewer children at once",
             ),
             (
                 ConnectErrorKind::TooManyProcesses,

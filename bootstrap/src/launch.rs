@@ -7,18 +7,22 @@ use std::{
 };
 
 use crate::{
-    CHILD_ARG, ConnectError, ConnectErrorKind, Phase, Plan, Prompter, Spawned, Transport,
+    CHILD_ARG, ConnectError, ConnectErrorKind, Observer, Phase, Plan, Prompter, Spawned, Step, Transport,
     askpass::Askpass,
-    spawn::{self, spawn},
+    spawn,
     stage0::{Dialogue, Errand},
-    talk::{Rules, Talk},
+    sys,
+    talk::Talk,
 };
 
-/// Carries a plan out: [`spawn`]s the process, and where it only leads to a far side, has the program received, placed
+/// What stands for no deadline at all.
+const FOREVER: Duration = Duration::from_secs(86_400 * 365);
+
+/// Carries a plan out: [`spawn`](crate::spawn())s the process, and where it only leads to a far side, has the program received, placed
 /// and started there. It returns as soon as the program runs; what it says is left to the caller.
 ///
 /// Blocks, until `deadline` at the latest. `cancel` gives it up at once when it becomes readable or its other end is
-/// closed.
+/// closed. Whoever wants to be asked or to see it happen takes a [`Launch`].
 ///
 /// ```no_run
 /// use std::{io::{Read as _, Write as _}, net::Shutdown, os::unix::net::UnixStream, time::{Duration, Instant}};
@@ -39,41 +43,141 @@ use crate::{
 ///
 /// # Errors
 ///
-/// Those of [`spawn`], and whatever the way there or the far side has to say: no place for the program, another
+/// Those of [`spawn`](crate::spawn()), and whatever the way there or the far side has to say: no place for the program, another
 /// machine, the deadline. No process is left here; none and no file there, as soon as the far side learns of it.
 pub fn launch(
     plan: &Plan,
     deadline: Instant,
     cancel: Option<BorrowedFd<'_>>,
 ) -> Result<Spawned, ConnectError> {
-    launch_asking(plan, deadline, cancel, None)
+    Launch { cancel, ..Launch::new(plan).until(deadline) }.run()
 }
 
-/// As [`launch`], and what the plan has no answer to is asked of the prompter. It is waited for, whatever the deadline.
-///
-/// # Errors
-/// As [`launch`].
-pub fn launch_asking(
-    plan: &Plan,
-    deadline: Instant,
-    cancel: Option<BorrowedFd<'_>>,
-    prompter: Option<&dyn Prompter>,
-) -> Result<Spawned, ConnectError> {
-    let Some(transport) = &plan.transport else { return spawn(plan) };
-    let limit = rounded(deadline.saturating_duration_since(Instant::now()));
-    plan.check()?;
-    let fail = |kind| ConnectError::new(plan, Phase::Spawn, kind);
-    let from_system = |error: io::Error| fail(ConnectErrorKind::from_system(&error));
-    let offer = plan.payload.offer().map_err(fail)?;
-    if offer.needs_loader() {
-        return Err(fail(ConnectErrorKind::NotStatic { program: plan.payload.to_string().into() }));
+/// A plan that is about to be carried out, with whom to ask and who looks on.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "nothing is started before `run`"]
+pub struct Launch<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) deadline: Instant,
+    /// How long that was away at the beginning.
+    pub(crate) limit: Duration,
+    pub(crate) cancel: Option<BorrowedFd<'a>>,
+    pub(crate) prompter: Option<&'a dyn Prompter>,
+    observer: Option<&'a dyn Observer>,
+    is_tied: bool,
+}
+
+/// What was started for a plan, and has not led anywhere yet. Dropping it kills the process.
+#[derive(Debug)]
+pub struct Started {
+    spawned: Spawned,
+    askpass: Option<Askpass>,
+}
+
+impl<'a> Launch<'a> {
+    /// Of a plan, which has its own time-out from now on.
+    pub fn new(plan: &'a Plan) -> Self {
+        let now = Instant::now();
+        // A time-out that no clock can hold is none.
+        let deadline = now.checked_add(plan.timeout).unwrap_or(now + FOREVER);
+        Self {
+            plan,
+            deadline,
+            limit: plan.timeout,
+            cancel: None,
+            prompter: None,
+            observer: None,
+            is_tied: false,
+        }
     }
-    let errand = errand(plan, transport).map_err(from_system)?;
-    let askpass = askpass(transport, prompter).map_err(from_system)?;
-    let env = askpass.as_ref().map(Askpass::env).unwrap_or_default();
-    let spawned = spawn::start(plan, &env).map_err(fail)?;
-    let talk = Talk::new(spawned, Dialogue::new(offer, errand), transport, askpass);
-    talk.hold(&Rules { plan, deadline, limit, cancel, prompter })
+
+    /// Until that time at the latest.
+    pub fn until(self, deadline: Instant) -> Self {
+        let limit = rounded(deadline.saturating_duration_since(Instant::now()));
+        Self { deadline, limit, ..self }
+    }
+
+    /// Given up at once when that becomes readable, or its other end is closed.
+    pub const fn unless(self, cancel: BorrowedFd<'a>) -> Self {
+        Self { cancel: Some(cancel), ..self }
+    }
+
+    /// What the plan has no answer to is asked of that prompter. It is waited for, whatever the deadline.
+    pub const fn asking(self, prompter: &'a dyn Prompter) -> Self {
+        Self { prompter: Some(prompter), ..self }
+    }
+
+    /// That observer is told of every step.
+    pub const fn seen_by(self, observer: &'a dyn Observer) -> Self {
+        Self { observer: Some(observer), ..self }
+    }
+
+    /// What leads to the place is killed when the thread that starts it ends, where the system can do that: for a thread
+    /// that lives as long as the child may, so that not even a client that looks at nothing outlives this program.
+    pub const fn tied(self) -> Self {
+        Self { is_tied: true, ..self }
+    }
+
+    /// Carries it out; see [`launch`].
+    ///
+    /// # Errors
+    /// As [`launch`].
+    pub fn run(self) -> Result<Spawned, ConnectError> {
+        let started = self.start()?;
+        self.finish(started)
+    }
+
+    /// The first half of [`run`](Self::run): starts the process, and does not wait for it.
+    ///
+    /// # Errors
+    /// As [`spawn`](crate::spawn()).
+    pub fn start(&self) -> Result<Started, ConnectError> {
+        let plan = self.plan;
+        plan.check()?;
+        let fail = |kind| ConnectError::new(plan, Phase::Spawn, kind);
+        let askpass = plan.transport.as_ref().map(|transport| askpass(transport, self.prompter)).transpose();
+        let askpass = askpass.map_err(|error| fail(ConnectErrorKind::from_system(&error)))?.flatten();
+        let env = askpass.as_ref().map(Askpass::env).unwrap_or_default();
+        let spawned = spawn::start(plan, &env, self.is_tied).map_err(fail)?;
+        self.saw(Step::Started { pid: spawned.process.pid() });
+        Ok(Started { spawned, askpass })
+    }
+
+    /// The second half, in which it blocks: has the program received, placed and started there.
+    ///
+    /// # Errors
+    /// As [`launch`].
+    pub fn finish(self, started: Started) -> Result<Spawned, ConnectError> {
+        let Started { spawned, askpass } = started;
+        let plan = self.plan;
+        let Some(transport) = &plan.transport else {
+            self.saw(Step::Running);
+            return Ok(spawned);
+        };
+        let fail = |kind| ConnectError::new(plan, Phase::Spawn, kind);
+        let offer = plan.payload.offer().map_err(fail)?;
+        if offer.needs_loader() {
+            return Err(fail(ConnectErrorKind::NotStatic { program: plan.payload.to_string().into() }));
+        }
+        let errand = errand(plan, transport).map_err(|error| fail(ConnectErrorKind::from_system(&error)))?;
+        let talk = Talk::new(spawned, Dialogue::new(offer, errand), transport, askpass);
+        talk.hold(&self)
+    }
+
+    /// Why it is over, whatever else has gone wrong, if it is.
+    pub(crate) fn over(&self) -> Option<ConnectErrorKind> {
+        if self.cancel.is_some_and(|cancel| sys::is_ready(cancel)) {
+            return Some(ConnectErrorKind::Cancelled);
+        }
+        let is_late = self.deadline <= Instant::now();
+        is_late.then_some(ConnectErrorKind::NoAnswer { limit: self.limit })
+    }
+
+    pub(crate) fn saw(&self, step: Step) {
+        if let Some(observer) = self.observer {
+            observer.saw(self.plan, &step);
+        }
+    }
 }
 
 /// The helper of an ssh client, without which nothing can be asked of us. If nothing is to be asked it may be missing.
@@ -93,10 +197,14 @@ fn errand(plan: &Plan, transport: &Transport) -> io::Result<Errand> {
         nonce: bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
         host: String::new(),
         hash: String::new(),
+        name: plan.payload.name().into_owned(),
         args: child.into_iter().chain(transport.args.iter().cloned()).collect(),
+        enter: transport.enter.clone(),
         folders: transport.folders.clone(),
-        keep: transport.keep,
+        // Its name means nothing where it enters.
+        keep: transport.keep && transport.enter.is_empty(),
         cache: transport.cache,
+        preplaced: transport.preplaced.clone(),
     })
 }
 

@@ -37,8 +37,8 @@
 //!   print and can be sent on, and no process and no file is left.
 //!
 //! It does not supervise or restart, and does not read or write the streams: what they carry is the caller's
-//! affair. Linux is tested; other Unix systems take the substitutes of `src/sys.rs`. No unsafe code.
-#![forbid(unsafe_code)]
+//! affair. Linux is tested; other Unix systems take the substitutes of `src/sys.rs`, which has the one line of unsafe
+//! code.
 
 #[cfg(not(unix))]
 compile_error!("offshoot runs on Linux and other Unix systems, not on this one: use WSL on Windows");
@@ -74,9 +74,11 @@ mod spawn;
 mod srun;
 mod ssh;
 mod stage0;
+mod step;
 mod sudo;
 mod sys;
 mod talk;
+mod terminal;
 mod text;
 mod transport;
 mod wrapped;
@@ -88,7 +90,7 @@ pub use error::{ConnectError, Phase};
 pub use exit::{Escalation, Exit, ExitReport};
 pub use image::Image;
 pub use kind::ConnectErrorKind;
-pub use launch::{launch, launch_asking};
+pub use launch::{Launch, Started, launch};
 pub use local::Local;
 pub use machine::{Machine, UnknownMachine};
 pub use method::{DEFAULT_TIMEOUT, Method, Plan};
@@ -103,6 +105,7 @@ pub use set::{Entry, PayloadSet};
 pub use spawn::{CHILD_ARG, Spawned, spawn};
 pub use srun::Srun;
 pub use ssh::Ssh;
+pub use step::{Observer, Step};
 pub use sudo::Sudo;
 pub use text::Text;
 pub use transport::{Dialect, Question, Transport};

@@ -9,7 +9,7 @@ use std::{
 use offshoot_wire::{MAX_NAME, clean_name};
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectError, ConnectErrorKind, Payload, Phase, Text, Transport};
+use crate::{ConnectError, ConnectErrorKind, Payload, Phase, Secret, Text, Transport};
 
 /// How long a connect may take where nobody said otherwise: a slow machine starts a process in a second, and a
 /// person who waits gives up after half a minute.
@@ -76,6 +76,15 @@ impl Plan {
     ) -> Self {
         let (place, method, name) = (place.into(), method.into(), name.into());
         Self { place, method, name, payload, transport: None, timeout: DEFAULT_TIMEOUT, stamped: false }
+    }
+
+    /// The passwords in it: whatever is told of it must hold none of them.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let transport = self.transport.iter();
+        transport.flat_map(|transport| {
+            let asked = transport.question.iter().filter_map(|question| question.answer.as_ref());
+            asked.chain(transport.logins.iter().flatten().map(|login| &login.password))
+        })
     }
 
     /// Checks what a type cannot: the names. [`spawn`](crate::spawn) does so too; to ask beforehand saves an id.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     Dialect, Method, Plan, Text, Transport,
-    options::{Options, check_folder, check_word, common_options},
+    options::{Options, check_folder, check_word, common_options, program_option, user_option, words_option},
 };
 
 /// A folder that is to be the root of a container of the child's own, by `systemd-nspawn`. For a machine that runs already
@@ -39,23 +39,11 @@ impl Nspawn {
         }
     }
 
-    /// Who the child is to run as there.
-    pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = Some(user.into());
-        self
-    }
+    user_option!("Who the child is to run as there.");
 
-    /// Options of `systemd-nspawn`, such as `--private-network` or `--bind=/data`.
-    pub fn option<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
-        self.extra.extend(words.into_iter().map(Into::into));
-        self
-    }
+    words_option!("Options of `systemd-nspawn`, such as `--private-network` or `--bind=/data`.");
 
-    /// The program to run, where it is not in the PATH by its usual name.
-    pub fn program(mut self, program: impl Into<String>) -> Self {
-        self.program = program.into();
-        self
-    }
+    program_option!();
 
     common_options!();
 

@@ -17,6 +17,7 @@ pub(crate) struct Options {
     pub(crate) args: Vec<String>,
     pub(crate) keep: bool,
     pub(crate) cache: bool,
+    pub(crate) preplaced: Option<String>,
 }
 
 impl Default for Options {
@@ -30,19 +31,21 @@ impl Default for Options {
             args: Vec::new(),
             keep: false,
             cache: false,
+            preplaced: None,
         }
     }
 }
 
 impl Options {
-    /// The plan of a method that goes by `transport` to `place`. A child that was not named is named after it.
+    /// The plan of a method that goes by `transport` to `place`. A child that was not named is named after both.
     pub(crate) fn plan(&self, method: &'static str, place: &str, transport: Transport) -> Plan {
-        let name = self.name.clone().unwrap_or_else(|| clean_name(place));
+        let name = self.name.clone().unwrap_or_else(|| clean_name(&format!("{method}:{place}")));
         let payload = self.payload.clone().unwrap_or_else(Payload::this_program);
         let (folders, args) = (self.folders.clone(), self.args.clone());
-        let (keep, cache) = (self.keep, self.cache);
+        let (keep, cache, preplaced) = (self.keep, self.cache, self.preplaced.clone());
+        let flaw = preplaced.as_ref().and_then(|path| check_folder(path)).or(transport.flaw);
         Plan {
-            transport: Some(Transport { folders, args, keep, cache, ..transport }),
+            transport: Some(Transport { folders, args, keep, cache, preplaced, flaw, ..transport }),
             timeout: self.timeout,
             stamped: self.stamped,
             ..Plan::new(Text::from(place), Text::from(method), name, payload)
@@ -82,7 +85,7 @@ macro_rules! common_options {
         }
 
         /// What the child is called: its part of the name, 1 to 64 bytes, letters, digits and any of `-_@:+=`. After
-        /// the place where it is not said.
+        /// the way and the place where it is not said: `ssh:web1`.
         pub fn name(mut self, name: impl Into<String>) -> Self {
             self.options.name = Some(name.into());
             self
@@ -123,8 +126,15 @@ macro_rules! common_options {
             self
         }
 
-        /// Leaves the file of the program where it is while it runs, and removes it at the end: security monitors may
-        /// take a program without a file for an attack.
+        /// Runs the program that somebody else has put there, by its absolute path: a package, or whoever may say what runs on
+        /// that machine. It must be the one of [`payload`](Self::payload), by its hash. Nothing is written there.
+        pub fn preplaced(mut self, path: impl Into<String>) -> Self {
+            self.options.preplaced = Some(path.into());
+            self
+        }
+
+        /// Leaves the file of the program where it is while it runs, under the program's own name, and removes it at the
+        /// end: security monitors may take a program without a file for an attack, and some programs go by their name.
         pub fn keep_file(mut self) -> Self {
             self.options.keep = true;
             self
@@ -132,4 +142,37 @@ macro_rules! common_options {
     };
 }
 
-pub(crate) use common_options;
+/// The builder's method for the tool of a method; the field is `program`.
+macro_rules! program_option {
+    () => {
+        /// The program to run, where it is not in the PATH by its usual name.
+        pub fn program(mut self, program: impl Into<String>) -> Self {
+            self.program = program.into();
+            self
+        }
+    };
+}
+
+/// The builder's method for who the child is to run as; the field is `user`.
+macro_rules! user_option {
+    ($doc:literal) => {
+        #[doc = $doc]
+        pub fn user(mut self, user: impl Into<String>) -> Self {
+            self.user = Some(user.into());
+            self
+        }
+    };
+}
+
+/// The builder's method for words that its tool is given as they are; the field is `extra`.
+macro_rules! words_option {
+    ($doc:literal) => {
+        #[doc = $doc]
+        pub fn option<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
+            self.extra.extend(words.into_iter().map(Into::into));
+            self
+        }
+    };
+}
+
+pub(crate) use {common_options, program_option, user_option, words_option};

@@ -43,13 +43,17 @@ impl Outgoing {
         self.pieces.is_empty()
     }
 
-    /// Writes what there is room for. That the far side has gone shows when it is read.
-    pub(crate) fn write(&mut self, mut to: impl Write) {
+    /// Writes what there is room for, and says how much of how many bytes of the program have left. That the far side has
+    /// gone shows when it is read.
+    pub(crate) fn write(&mut self, mut to: impl Write, progress: impl Fn(u64, u64)) {
         while let Some(piece) = self.pieces.front() {
             let rest = piece.bytes().get(self.written..).unwrap_or_default();
             let is_last = match to.write(rest) {
                 Ok(written) => {
                     self.written = self.written.saturating_add(written);
+                    if matches!(piece, Piece::Program { .. }) {
+                        progress(self.written as u64, piece.bytes().len() as u64);
+                    }
                     written == rest.len()
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -99,7 +103,7 @@ mod tests {
         }
         out.push(Piece::Secret(Secret::new(b"word\n".to_vec())));
         while !out.is_empty() {
-            out.write(&mut narrow);
+            out.write(&mut narrow, |_, _| {});
         }
         assert_eq!(narrow.taken, b"one\nsec\nword\n");
     }

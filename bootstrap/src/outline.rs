@@ -26,6 +26,9 @@ impl Plan {
             None => say("runs here", &payload.to_string()),
             Some(transport) => {
                 say("runs here", &command(transport));
+                if !transport.enter.is_empty() {
+                    say("enters by", &words(&transport.enter));
+                }
                 say("may be asked", &questions(transport));
                 say("is sent", &payload.to_string());
                 say("is written there", &placement(transport));
@@ -39,14 +42,19 @@ impl Plan {
 
 /// The command, to be pasted into a shell.
 fn command(transport: &Transport) -> String {
+    let variables = transport.env.iter().map(|(name, value)| format!("{name}={} ", shown(value)));
+    Text::from(variables.collect::<String>() + &words(&transport.argv())).to_string()
+}
+
+fn words(all: &[String]) -> String {
+    Text::from(all.iter().map(|word| shown(word)).collect::<Vec<_>>().join(" ")).to_string()
+}
+
+/// The word as a shell takes it.
+fn shown(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    let shown = |word: &String| {
-        let needs_quotes = word.is_empty() || !word.chars().all(is_plain);
-        if needs_quotes { quoted(word) } else { word.clone() }
-    };
-    let variables = transport.env.iter().map(|(name, value)| format!("{name}={}", shown(value)));
-    let words: Vec<_> = variables.chain(transport.argv().iter().map(shown)).collect();
-    Text::from(words.join(" ")).to_string()
+    let needs_quotes = word.is_empty() || !word.chars().all(is_plain);
+    if needs_quotes { quoted(word) } else { word.to_owned() }
 }
 
 fn questions(transport: &Transport) -> String {
@@ -56,6 +64,9 @@ fn questions(transport: &Transport) -> String {
     if let Some(question) = transport.question.as_ref().filter(|_| !is_silent) {
         let words = Text::from(question.words.trim());
         all.push(format!("`{words}` on its stderr, {} on its stdin", known(question.answer.is_some())));
+    }
+    if transport.terminal {
+        all.push("the same on a terminal of its own".to_owned());
     }
     for login in transport.logins.iter().flatten() {
         all.push(match &login.account {
@@ -78,6 +89,9 @@ fn questions(transport: &Transport) -> String {
 }
 
 fn placement(transport: &Transport) -> String {
+    if let Some(path) = &transport.preplaced {
+        return format!("nothing; {} is run, if it has the right hash", Text::from(path.as_str()));
+    }
     let folders = match &transport.folders[..] {
         [] => "$XDG_RUNTIME_DIR, $TMPDIR, /tmp, /var/tmp, $HOME or /dev/shm, else in memory".to_owned(),
         named => Text::from(named.join(", ")).to_string(),

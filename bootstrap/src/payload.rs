@@ -201,6 +201,23 @@ impl Payload {
         }
     }
 
+    /// The file that it is, if it is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match &self.0 {
+            Source::File(path) => Some(path),
+            Source::ThisProgram | Source::Bytes(_) | Source::Sent { .. } | Source::Set(_) => None,
+        }
+    }
+
+    /// The same with its file in memory, so that it can be sent to where that is not; as it is if it is no file, or one that
+    /// cannot be read, which whoever uses it says.
+    #[must_use]
+    pub fn loaded(&self) -> Self {
+        let read = self.path().and_then(|path| Self::bytes(self.name(), fs::read(path).ok()?).ok());
+        read.unwrap_or_else(|| self.clone())
+    }
+
     /// Nobody has sent what it stands for.
     pub(crate) fn not_here(&self) -> ConnectErrorKind {
         ConnectErrorKind::NotFound { path: self.to_string().into() }

@@ -8,7 +8,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::{ExitReport, sys};
+use crate::{ExitReport, sys, terminal::Terminal};
 
 /// How long a dropped process may take to go after SIGKILL, before it is left to init: only one that hangs in
 /// the kernel takes so long.
@@ -23,11 +23,18 @@ pub struct Process {
     child: Child,
     /// Its number may belong to somebody else by now: it must not be signalled.
     gone: bool,
+    /// That of its session, which hangs up with it.
+    terminal: Option<Terminal>,
 }
 
 impl Process {
-    pub(crate) const fn new(child: Child) -> Self {
-        Self { child, gone: false }
+    pub(crate) const fn new(child: Child, terminal: Option<Terminal>) -> Self {
+        Self { child, gone: false, terminal }
+    }
+
+    /// The terminal of its session, if it has one from us.
+    pub(crate) const fn terminal(&self) -> Option<&Terminal> {
+        self.terminal.as_ref()
     }
 
     /// The number of the process.

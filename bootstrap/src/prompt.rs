@@ -18,6 +18,11 @@ impl Prompt {
         Self { question, heard: Vec::new(), is_answered: false }
     }
 
+    /// The words by which the question is known.
+    pub(crate) fn words(&self) -> &str {
+        &self.question.words
+    }
+
     /// Takes what has come; what is to be answered, with the line end.
     ///
     /// # Errors

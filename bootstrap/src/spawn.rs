@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{ConnectError, ConnectErrorKind, Machine, Phase, Plan, Process, payload::Source, place, sys};
+use crate::{
+    ConnectError, ConnectErrorKind, Machine, Phase, Plan, Process, payload::Source, place, sys,
+    terminal::Terminal,
+};
 
 /// The first argument of a program that was started by [`Payload::this_program`](crate::Payload::this_program): it
 /// tells the child not to be a second root.
@@ -53,25 +56,34 @@ pub struct Spawned {
 /// file is left then.
 pub fn spawn(plan: &Plan) -> Result<Spawned, ConnectError> {
     plan.check()?;
-    start(plan, &[]).map_err(|kind| ConnectError::new(plan, Phase::Spawn, kind))
+    start(plan, &[], false).map_err(|kind| ConnectError::new(plan, Phase::Spawn, kind))
 }
 
-/// As [`spawn`], of a plan that was checked; with more in the environment of a transport.
-pub(crate) fn start(plan: &Plan, env: &[(String, String)]) -> Result<Spawned, ConnectErrorKind> {
+/// As [`spawn`], of a plan that was checked; with more in the environment of a transport, which is killed when this thread
+/// ends if it `is_tied`.
+pub(crate) fn start(
+    plan: &Plan,
+    env: &[(String, String)],
+    is_tied: bool,
+) -> Result<Spawned, ConnectErrorKind> {
     let no_descriptor = |error| ConnectErrorKind::from_system(&error);
     let (link, theirs) = UnixStream::pair().map_err(no_descriptor)?;
     let (stderr, their_stderr) = io::pipe().map_err(no_descriptor)?;
     let theirs = ChildEnd { link: theirs.into(), stderr: their_stderr.into() };
     let shown = format!("offshoot:{}", plan.name);
+    let has_terminal = plan.transport.as_ref().is_some_and(|transport| transport.terminal);
+    let terminal = has_terminal.then(Terminal::new).transpose().map_err(no_descriptor)?;
 
     let child = match (&plan.transport, &plan.payload.0) {
         (Some(transport), _) => {
             let argv = transport.argv();
             let (program, args) = argv.split_first().ok_or(ConnectErrorKind::NoShell)?;
             let program = Path::new(program);
-            theirs
-                .run(program, |command| command.args(args).envs(transport.env.iter().chain(env).cloned()))
-                .map_err(|error| ConnectErrorKind::from_search(&error, program))?
+            let theirs_of_it = terminal.as_ref().map(Terminal::theirs).transpose().map_err(no_descriptor)?;
+            let mut command = theirs.command(program).map_err(no_descriptor)?;
+            command.args(args).envs(transport.env.iter().chain(env).cloned());
+            sys::set_apart(&mut command, theirs_of_it, is_tied);
+            run(command).map_err(|error| ConnectErrorKind::from_search(&error, program))?
         }
         (None, Source::ThisProgram) => {
             let program = sys::this_program().map_err(no_descriptor)?;
@@ -92,7 +104,7 @@ pub(crate) fn start(plan: &Plan, env: &[(String, String)]) -> Result<Spawned, Co
             place::run(program, |path| theirs.run(path, |command| command.arg0(&shown)))?
         }
     };
-    let process = Process::new(child);
+    let process = Process::new(child, terminal);
     Ok(Spawned {
         link: link.into(),
         stderr: stderr.into(),
@@ -109,27 +121,33 @@ struct ChildEnd {
 }
 
 impl ChildEnd {
+    /// Runs it in a process group of its own.
     fn run(&self, program: &Path, refine: impl Fn(&mut Command) -> &mut Command) -> io::Result<Child> {
-        /// How often a file that is being written is tried again, and after how long: 100 ms in all.
-        const TRIES: u32 = 50;
-        const REST: Duration = Duration::from_millis(2);
-
-        let mut command = Command::new(program);
-        command
-            .stdin(self.link.try_clone()?)
-            .stdout(self.link.try_clone()?)
-            .stderr(self.stderr.try_clone()?)
-            .process_group(0);
-        refine(&mut command);
-        for _ in 1..TRIES {
-            match command.spawn() {
-                // A file that we have written and closed may still be open for writing in a process that another
-                // thread is just starting, until that one loads its program.
-                #[expect(clippy::disallowed_methods, reason = "nobody tells when")]
-                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => thread::sleep(REST),
-                settled => return settled,
-            }
-        }
-        command.spawn()
+        let mut command = self.command(program)?;
+        refine(command.process_group(0));
+        run(command)
     }
+
+    fn command(&self, program: &Path) -> io::Result<Command> {
+        let mut command = Command::new(program);
+        command.stdin(self.link.try_clone()?).stdout(self.link.try_clone()?).stderr(self.stderr.try_clone()?);
+        Ok(command)
+    }
+}
+
+fn run(mut command: Command) -> io::Result<Child> {
+    /// How often a file that is being written is tried again, and after how long: 100 ms in all.
+    const TRIES: u32 = 50;
+    const REST: Duration = Duration::from_millis(2);
+
+    for _ in 1..TRIES {
+        match command.spawn() {
+            // A file that we have written and closed may still be open for writing in a process that another
+            // thread is just starting, until that one loads its program.
+            #[expect(clippy::disallowed_methods, reason = "nobody tells when")]
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => thread::sleep(REST),
+            settled => return settled,
+        }
+    }
+    command.spawn()
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     Method, Plan, Text, Transport,
-    options::{Options, check_word, common_options},
+    options::{Options, check_word, common_options, program_option, words_option},
 };
 
 /// One task on one node, by `srun`: in the job that this program runs in, else in a job of its own.
@@ -37,17 +37,9 @@ impl Srun {
         self
     }
 
-    /// Options of `srun`, such as `--jobid=7`, `--partition=short` or `--overlap`.
-    pub fn option<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
-        self.extra.extend(words.into_iter().map(Into::into));
-        self
-    }
+    words_option!("Options of `srun`, such as `--jobid=7`, `--partition=short` or `--overlap`.");
 
-    /// The program to run, where it is not in the PATH by its usual name.
-    pub fn program(mut self, program: impl Into<String>) -> Self {
-        self.program = program.into();
-        self
-    }
+    program_option!();
 
     common_options!();
 

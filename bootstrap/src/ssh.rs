@@ -6,7 +6,7 @@ use offshoot_wire::Secret;
 
 use crate::{
     Account, Dialect, Login, Method, Plan, Text, Transport,
-    options::{Options, check_word, common_options},
+    options::{Options, check_word, common_options, program_option, user_option},
 };
 
 /// What is asked of the client whatever the user's configuration says: no terminal, no command and no forwarding of
@@ -67,11 +67,7 @@ impl Ssh {
         }
     }
 
-    /// The user to log in as: the configuration's where it is not said.
-    pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = Some(user.into());
-        self
-    }
+    user_option!("The user to log in as: the configuration's where it is not said.");
 
     /// The port: the configuration's where it is not said, and that is 22 mostly.
     pub fn port(mut self, port: u16) -> Self {
@@ -85,11 +81,7 @@ impl Ssh {
         self
     }
 
-    /// The client to run: `ssh`, out of the PATH, where it is not said.
-    pub fn program(mut self, program: impl Into<String>) -> Self {
-        self.program = program.into();
-        self
-    }
+    program_option!();
 
     /// The password of the account there, for where no key lets one in. It is given once, to the client that is started
     /// for this host and to no other, and only for the [`user`](Self::user) if one is said. OpenSSH 8.4 or later and

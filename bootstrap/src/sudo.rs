@@ -6,7 +6,7 @@ use offshoot_wire::Secret;
 
 use crate::{
     Dialect, Method, Plan, Question, Text, Transport,
-    options::{Options, check_word, common_options},
+    options::{Options, check_word, common_options, program_option, words_option},
 };
 
 /// What sudo is told to ask with, so that nothing else is taken for its question.
@@ -14,8 +14,9 @@ const SUDO_ASKS: &str = "[offshoot] password: ";
 
 /// Another user of the same machine.
 ///
-/// It asks no terminal: sudo and su read a password from the stream by which the program follows, and get it when
-/// they have asked for it and not before. doas asks nobody but a terminal, so that its rule must be one with `nopass`.
+/// sudo and su read a password from the stream by which the program follows, and get it when they have asked for it and
+/// not before. doas asks nobody but a terminal: it has one of its own where a password is given, by which nothing else
+/// goes.
 ///
 /// ```
 /// use offshoot_bootstrap::Sudo;
@@ -31,6 +32,8 @@ pub struct Sudo {
     user: String,
     password: Option<Secret>,
     asks: Option<String>,
+    terminal: bool,
+    extra: Vec<String>,
     options: Options,
 }
 
@@ -74,6 +77,8 @@ impl Sudo {
             user: "root".to_owned(),
             password: None,
             asks: None,
+            terminal: false,
+            extra: Vec::new(),
             options: Options::default(),
         }
     }
@@ -84,41 +89,57 @@ impl Sudo {
         self
     }
 
-    /// The password: the own one for sudo, that of the other user for su. It is given once, when it is asked for.
+    /// The password: the own one for sudo and doas, that of the other user for su. It is given once, when it is asked
+    /// for.
     pub fn password(mut self, password: impl Into<Secret>) -> Self {
         self.password = Some(password.into());
         self
     }
 
-    /// The words by which su asks, where they are not `Password: `.
+    /// The words by which su or doas asks, where they are not `Password: ` and `password: `.
     pub fn asks(mut self, words: impl Into<String>) -> Self {
         self.asks = Some(words.into());
         self
     }
 
-    /// The program to run, where it is not in the PATH by its usual name.
-    pub fn program(mut self, program: impl Into<String>) -> Self {
-        self.program = program.into();
+    /// Gives it a terminal of its own, for a sudo that wants one (`requiretty`) or an su that asks on nothing else. What the
+    /// program is sent and says does not go by it.
+    pub fn terminal(mut self) -> Self {
+        self.terminal = true;
         self
     }
+
+    words_option!(
+        "Options of the tool, such as `-E` (keep the environment), `-H`, `-g` and a group, or `-r` and `-t` of SELinux."
+    );
+    program_option!();
 
     common_options!();
 
     fn transport(&self) -> Transport {
-        let words = |words: &[&str]| Transport::words([&[&*self.program], words].concat());
         let has_password = self.password.is_some();
-        let transport = match self.tool {
-            Tool::Sudo if has_password => words(&["-S", "-p", SUDO_ASKS, "-u", &self.user, "--"]),
-            Tool::Sudo => words(&["-n", "-u", &self.user, "--"]),
-            Tool::Su => Transport { takes_line: true, ..words(&[&self.user, "-c"]) },
-            Tool::Doas => words(&["-n", "-u", &self.user, "--"]),
+        let extra = || self.extra.iter().map(String::as_str);
+        let words = |before: &[&str], behind: &[&str]| {
+            let before = before.iter().copied().chain(extra());
+            let all = std::iter::once(&*self.program).chain(before).chain(behind.iter().copied());
+            Transport::words(all)
         };
+        let user = ["-u", &*self.user, "--"];
+        let transport = match self.tool {
+            Tool::Sudo if has_password => words(&["-S", "-p", SUDO_ASKS], &user),
+            Tool::Su => Transport { takes_line: true, ..words(&[], &[&self.user, "-c"]) },
+            Tool::Doas if has_password => words(&[], &user),
+            Tool::Sudo | Tool::Doas => words(&["-n"], &user),
+        };
+        let asks = |usual: &str| self.asks.clone().unwrap_or_else(|| usual.to_owned());
         let asks = match self.tool {
             Tool::Sudo => SUDO_ASKS.to_owned(),
-            Tool::Su | Tool::Doas => self.asks.clone().unwrap_or_else(|| "Password: ".to_owned()),
+            Tool::Su => asks("Password: "),
+            Tool::Doas => asks("password: "),
         };
         Transport {
             dialect: Dialect::Sudo,
+            terminal: self.terminal || (has_password && matches!(self.tool, Tool::Doas)),
             question: Some(Question::new(asks, self.password.clone())),
             // Its words are to be the ones that we know.
             env: vec![("LC_MESSAGES".to_owned(), "C".to_owned())],

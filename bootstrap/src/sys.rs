@@ -2,8 +2,12 @@
 
 use std::{
     io,
-    os::fd::OwnedFd,
+    os::{
+        fd::{BorrowedFd, OwnedFd},
+        unix::process::CommandExt as _,
+    },
     path::PathBuf,
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -11,7 +15,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    process::{Pid, Resource, getrlimit},
+    process::{Pid, Resource, getrlimit, ioctl_tiocsctty, setsid},
 };
 
 /// How often a process without a descriptor of its own is looked at.
@@ -70,6 +74,12 @@ pub(crate) fn watch(_pid: Pid) -> Option<OwnedFd> {
     None
 }
 
+/// Whether a descriptor can be read, or its other end is closed. Never blocks.
+pub(crate) fn is_ready(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+}
+
 /// Sleeps until one of the descriptors is ready or the deadline has come, and says which are ready, in order.
 /// `blind` says that something without a descriptor is waited for too, so that the sleep is a short one.
 pub(crate) fn sleep<'a>(
@@ -93,6 +103,43 @@ pub(crate) fn sleep<'a>(
             vec![true; fds.len()]
         }
     }
+}
+
+/// Has the program of a command lead a process group of its own; if it is to have a terminal, a session with that. In ours
+/// it stays otherwise: sudo remembers by session who has given a password. If it `is_tied` it is killed when the thread
+/// that starts it ends, which only some systems can do.
+#[allow(unsafe_code)]
+pub(crate) fn set_apart(command: &mut Command, terminal: Option<OwnedFd>, is_tied: bool) {
+    let starter = rustix::process::getpid();
+    if terminal.is_none() {
+        command.process_group(0);
+        if !is_tied {
+            return;
+        }
+    }
+    let begin = move || {
+        if let Some(terminal) = &terminal {
+            setsid()?;
+            ioctl_tiocsctty(terminal)?;
+        }
+        if is_tied { tie_to(starter) } else { Ok(()) }
+    };
+    // SAFETY: what runs between fork and exec makes system calls, and no more: it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(begin) };
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn tie_to(starter: Pid) -> io::Result<()> {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have ended before this was set.
+    if getppid() == Some(starter) { Ok(()) } else { Err(Errno::SRCH.into()) }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn tie_to(_starter: Pid) -> io::Result<()> {
+    Ok(())
 }
 
 /// How many descriptors this process may have open; `None` is without limit.

@@ -4,7 +4,7 @@ use std::{
     io::{self, Read as _},
     net::Shutdown,
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
     time::{Duration, Instant},
@@ -16,12 +16,13 @@ use rustix::{
 };
 
 use crate::{
-    ConnectError, ConnectErrorKind, Dialect, Phase, Plan, Process, Prompter, Spawned, Transport,
-    askpass::Askpass,
+    ConnectError, ConnectErrorKind, Dialect, Launch, Phase, Plan, Process, Spawned, Step, Text, Transport,
+    askpass::{Answered, Askpass},
     explain,
     outgoing::{Outgoing, Piece},
     prompt::Prompt,
     stage0::{Dialogue, Reply, known},
+    sys,
 };
 
 /// Bytes read in one call.
@@ -47,22 +48,20 @@ pub(crate) struct Talk {
     outgoing: Outgoing,
 }
 
-/// What holds for all of a talk.
-pub(crate) struct Rules<'a> {
-    pub(crate) plan: &'a Plan,
-    pub(crate) deadline: Instant,
-    /// How long that was at the beginning.
-    pub(crate) limit: Duration,
-    pub(crate) cancel: Option<BorrowedFd<'a>>,
-    pub(crate) prompter: Option<&'a dyn Prompter>,
-}
-
 /// What there is to do.
 struct Ready {
     link: PollFlags,
     stderr: bool,
+    terminal: bool,
     question: bool,
     cancelled: bool,
+}
+
+/// Where something was asked, and so is to be answered.
+#[derive(Clone, Copy)]
+enum Asks {
+    OnStderr,
+    OnTerminal,
 }
 
 /// What came of a look at the link.
@@ -96,27 +95,27 @@ impl Talk {
     }
 
     /// Talks until the program runs.
-    pub(crate) fn hold(mut self, rules: &Rules<'_>) -> Result<Spawned, ConnectError> {
-        let outcome = self.talk(rules);
-        self.learn(rules, matches!(outcome, Ok(Some(_))));
+    pub(crate) fn hold(mut self, launch: &Launch<'_>) -> Result<Spawned, ConnectError> {
+        let outcome = self.talk(launch);
+        self.learn(launch, matches!(outcome, Ok(Some(_))));
         let kind = match outcome {
             Ok(Some(said)) => match self.link.set_nonblocking(false) {
                 Ok(()) => {
                     return self
                         .spawned(said)
-                        .map_err(|kind| ConnectError::new(rules.plan, Phase::Send, kind));
+                        .map_err(|kind| ConnectError::new(launch.plan, Phase::Send, kind));
                 }
                 Err(error) => ConnectErrorKind::from_system(&error),
             },
             Ok(None) => ConnectErrorKind::Closed,
             Err(kind) => kind,
         };
-        Err(self.fail(rules.plan, kind))
+        Err(self.fail(launch.plan, kind))
     }
 
     /// Remembers what the far side is, unless something went wrong with it.
-    fn learn(&self, rules: &Rules<'_>, is_running: bool) {
-        let Some(transport) = &rules.plan.transport else { return };
+    fn learn(&self, launch: &Launch<'_>, is_running: bool) {
+        let Some(transport) = &launch.plan.transport else { return };
         match self.dialogue.host().filter(|_| is_running) {
             Some(host) => known::remember(&transport.leader, host),
             None => known::forget(&transport.leader),
@@ -124,82 +123,90 @@ impl Talk {
     }
 
     /// Until the program runs, with what it has said then, or the link has ended.
-    fn talk(&mut self, rules: &Rules<'_>) -> Result<Option<Vec<u8>>, ConnectErrorKind> {
+    fn talk(&mut self, launch: &Launch<'_>) -> Result<Option<Vec<u8>>, ConnectErrorKind> {
         self.link.set_nonblocking(true).map_err(|error| ConnectErrorKind::from_system(&error))?;
-        self.begin(rules);
+        self.begin(launch);
         loop {
-            let ready = self.wait(rules)?;
+            let ready = self.wait(launch)?;
             if ready.cancelled {
                 return Err(ConnectErrorKind::Cancelled);
             }
             if ready.stderr {
                 let heard = self.read_stderr();
-                self.answer(heard)?;
+                self.answer(launch, heard, Asks::OnStderr)?;
+            }
+            if ready.terminal {
+                let heard = self.read_terminal();
+                self.answer(launch, heard, Asks::OnTerminal)?;
             }
             if ready.question {
-                self.answer_client(rules)?;
+                // Others may have been asked before, for longer than there was time.
+                self.answer_client(launch).map_err(|kind| launch.over().unwrap_or(kind))?;
             }
             if ready.link.intersects(PollFlags::OUT) {
-                self.outgoing.write(&self.link);
+                self.write(launch);
             }
             if ready.link.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-                match self.read()? {
+                match self.read(launch)? {
                     Heard::More => {}
                     Heard::Running(said) => return Ok(Some(said)),
                     Heard::Closed => return Ok(None),
                 }
             }
-            if rules.deadline <= Instant::now() {
-                return Err(ConnectErrorKind::NoAnswer { limit: rules.limit });
+            if launch.deadline <= Instant::now() {
+                return Err(ConnectErrorKind::NoAnswer { limit: launch.limit });
             }
         }
     }
 
     /// A far side that is known is told what to do before it has spoken, where nobody on the way can take that for the
     /// answer to a question, as sudo would in a command of the user's.
-    fn begin(&mut self, rules: &Rules<'_>) {
+    fn begin(&mut self, launch: &Launch<'_>) {
         let is_deaf = |transport: &&Transport| matches!(transport.dialect, Dialect::Ssh | Dialect::Container);
-        let transport = rules.plan.transport.as_ref().filter(is_deaf).filter(|way| way.question.is_none());
+        let transport = launch.plan.transport.as_ref().filter(is_deaf).filter(|way| way.question.is_none());
         let known = transport.and_then(|transport| known::recall(&transport.leader));
         if let Some(reply) = known.and_then(|host| self.dialogue.begin_with(host)) {
-            self.obey(reply);
+            self.obey(launch, reply);
         }
     }
 
     /// Sleeps until there is something to do.
-    fn wait(&self, rules: &Rules<'_>) -> Result<Ready, ConnectErrorKind> {
+    fn wait(&self, launch: &Launch<'_>) -> Result<Ready, ConnectErrorKind> {
         let writing = if self.outgoing.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
         let stderr = self.stderr.as_ref().map(AsFd::as_fd);
         let questions = self.askpass.as_ref().map(Askpass::questions);
-        let others = [stderr, questions, rules.cancel];
+        let terminal = self.process.terminal().map(AsFd::as_fd);
+        let others = [stderr, terminal, questions, launch.cancel];
         let mut fds = vec![PollFd::new(&self.link, PollFlags::IN | writing)];
         fds.extend(others.iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)));
-        let left = Timespec::try_from(rules.deadline.saturating_duration_since(Instant::now())).ok();
+        let left = Timespec::try_from(launch.deadline.saturating_duration_since(Instant::now())).ok();
         match poll(&mut fds, left.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(ConnectErrorKind::from_system(&error.into())),
         }
         let mut ready = fds.iter().map(PollFd::revents);
         let link = ready.next().unwrap_or(PollFlags::empty());
-        let [stderr, question, cancelled] =
+        let [stderr, terminal, question, cancelled] =
             others.map(|fd| fd.is_some() && ready.next().is_some_and(|flags| !flags.is_empty()));
-        Ok(Ready { link, stderr, question, cancelled })
+        Ok(Ready { link, stderr, terminal, question, cancelled })
     }
 
-    /// Answers what the client asks by its helper.
-    fn answer_client(&mut self, rules: &Rules<'_>) -> Result<(), ConnectErrorKind> {
+    /// Answers what the client asks by its helper, all that has come.
+    fn answer_client(&mut self, launch: &Launch<'_>) -> Result<(), ConnectErrorKind> {
         let is_late = self.dialogue.phase() != Phase::Shell;
         let (Some(askpass), Some(leader)) = (&mut self.askpass, self.process.number()) else { return Ok(()) };
-        let (asked, outcome) = askpass.answer(rules.plan, leader, is_late, rules.prompter);
-        // It says why, if it is the last that was said.
-        if let Some(asked) = asked {
-            self.words.extend_from_slice(asked.as_bytes());
+        askpass.hear();
+        while let Some(Answered { question, outcome }) = askpass.answer(launch, leader, is_late) {
+            launch.saw(Step::Asked { question: question.clone(), is_answered: outcome == Ok(true) });
+            // It says why, if it is the last that was said.
+            self.words.extend_from_slice(question.as_bytes());
             self.words.push(b'\n');
+            outcome?;
         }
-        outcome
+        Ok(())
     }
 
-    fn read(&mut self) -> Result<Heard, ConnectErrorKind> {
+    fn read(&mut self, launch: &Launch<'_>) -> Result<Heard, ConnectErrorKind> {
         let mut piece = [0; PIECE];
         let read = match (&self.link).read(&mut piece) {
             Ok(0) => return Ok(Heard::Closed),
@@ -209,38 +216,34 @@ impl Talk {
         };
         let mut rest = piece.get(..read).unwrap_or_default();
         while !rest.is_empty() {
-            let (taken, reply) = self.dialogue.hear(rest)?;
+            let heard = self.dialogue.hear(rest);
+            self.dialogue.news().for_each(|step| launch.saw(step));
+            let (taken, reply) = heard?;
             rest = rest.get(taken..).unwrap_or_default();
             match reply {
                 None => {}
                 Some(Reply::Running) => return Ok(Heard::Running(rest.to_vec())),
-                Some(reply) => self.obey(reply),
+                Some(reply) => self.obey(launch, reply),
             }
         }
         Ok(Heard::More)
     }
 
-    fn obey(&mut self, reply: Reply) {
-        match reply {
-            Reply::Running => {}
-            Reply::Line(line) => self.say(Piece::Line(line)),
-            Reply::Program => self.send_program(false),
-            Reply::Place { line, is_packed } => {
-                self.say(Piece::Line(line));
-                self.send_program(is_packed);
-            }
-        }
+    fn obey(&mut self, launch: &Launch<'_>, reply: Reply) {
+        let program =
+            |is_packed| self.dialogue.program().cloned().map(|program| Piece::Program { program, is_packed });
+        let (line, program) = match reply {
+            Reply::Running => (None, None),
+            Reply::Line(line) => (Some(line), None),
+            Reply::Program => (None, program(false)),
+            Reply::Place { line, is_packed } => (Some(line), program(is_packed)),
+        };
+        line.map(Piece::Line).into_iter().chain(program).for_each(|piece| self.outgoing.push(piece));
+        self.write(launch);
     }
 
-    fn send_program(&mut self, is_packed: bool) {
-        if let Some(program) = self.dialogue.program().cloned() {
-            self.say(Piece::Program { program, is_packed });
-        }
-    }
-
-    fn say(&mut self, piece: Piece) {
-        self.outgoing.push(piece);
-        self.outgoing.write(&self.link);
+    fn write(&mut self, launch: &Launch<'_>) {
+        self.outgoing.write(&self.link, |sent, size| launch.saw(Step::Sending { sent, size }));
     }
 
     /// Reads what is there on stderr; how much that was.
@@ -254,23 +257,53 @@ impl Talk {
                 0
             }
             Ok(read) => {
-                self.words.extend_from_slice(piece.get(..read).unwrap_or_default());
-                if self.words.len() > 2 * KEPT {
-                    self.words.drain(..self.words.len().saturating_sub(KEPT));
-                }
+                self.hear_words(piece.get(..read).unwrap_or_default());
                 read
             }
         }
     }
 
-    /// Answers what was asked in the last bytes of what came on stderr.
-    fn answer(&mut self, heard: usize) -> Result<(), ConnectErrorKind> {
+    /// Reads what is there on the terminal, beside what came on stderr; how much that was.
+    fn read_terminal(&mut self) -> usize {
+        let mut piece = [0; PIECE];
+        let read = self.process.terminal().map_or(0, |terminal| terminal.read(&mut piece));
+        self.hear_words(piece.get(..read).unwrap_or_default());
+        read
+    }
+
+    fn hear_words(&mut self, words: &[u8]) {
+        self.words.extend_from_slice(words);
+        if self.words.len() > 2 * KEPT {
+            self.words.drain(..self.words.len().saturating_sub(KEPT));
+        }
+    }
+
+    /// Answers what was asked in the last bytes of what came on stderr or the terminal.
+    fn answer(&mut self, launch: &Launch<'_>, heard: usize, asks: Asks) -> Result<(), ConnectErrorKind> {
         let Some(prompt) = self.prompt.as_mut().filter(|_| self.dialogue.phase() == Phase::Shell) else {
             return Ok(());
         };
         let start = self.words.len().saturating_sub(heard);
-        if let Some(answer) = prompt.hear(self.words.get(start..).unwrap_or_default())? {
-            self.say(Piece::Secret(answer));
+        let answer = prompt.hear(self.words.get(start..).unwrap_or_default());
+        let question = Text::from(prompt.words().trim());
+        match answer {
+            Ok(None) => return Ok(()),
+            Ok(Some(answer)) => {
+                launch.saw(Step::Asked { question, is_answered: true });
+                match (asks, self.process.terminal()) {
+                    (Asks::OnTerminal, Some(terminal)) => {
+                        terminal.answer(&answer).map_err(|error| ConnectErrorKind::from_system(&error))?;
+                    }
+                    _ => {
+                        self.outgoing.push(Piece::Secret(answer));
+                        self.write(launch);
+                    }
+                }
+            }
+            Err(kind) => {
+                launch.saw(Step::Asked { question, is_answered: false });
+                return Err(kind);
+            }
         }
         Ok(())
     }
@@ -315,9 +348,7 @@ impl Talk {
     }
 
     fn is_more_on_stderr(&self) -> bool {
-        let Some(stderr) = &self.stderr else { return false };
-        let mut fds = [PollFd::new(stderr, PollFlags::IN)];
-        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+        self.stderr.as_ref().is_some_and(|stderr| sys::is_ready(stderr.as_fd()))
     }
 }
 

@@ -17,6 +17,9 @@ pub struct Transport {
     pub leader: Vec<String>,
     /// Whether it hands one line to a shell there, as `ssh` does, rather than words to a program, as `docker exec` does.
     pub takes_line: bool,
+    /// Words to put before the program where it is run: it is received and placed where the leader leads, and enters the
+    /// place itself by them, through a descriptor that was opened before. Empty mostly.
+    pub enter: Vec<String>,
     /// The folders in which the program is put there, in order; empty for those that there usually are.
     pub folders: Vec<String>,
     /// The arguments of the program.
@@ -25,8 +28,12 @@ pub struct Transport {
     pub keep: bool,
     /// Whether the program stays there for the next connect, in a folder of the user's own.
     pub cache: bool,
+    /// Where somebody else has put the program there, which is checked and run and never written.
+    pub preplaced: Option<String>,
     /// Whose words are to be understood when it fails.
     pub dialect: Dialect,
+    /// Whether it has a terminal of its own, on which it may ask as well; what it is sent and says passes that by.
+    pub terminal: bool,
     /// What may be asked on stderr before the shell speaks, and the answer.
     pub question: Option<Question>,
     /// The passwords for what an ssh client asks; `None`: what is run is not one, and does not ask by a helper.
@@ -75,11 +82,14 @@ impl Transport {
         Self {
             leader: leader.into_iter().map(Into::into).collect(),
             takes_line: false,
+            enter: Vec::new(),
             folders: Vec::new(),
             args: Vec::new(),
             keep: false,
             cache: false,
+            preplaced: None,
             dialect: Dialect::Other,
+            terminal: false,
             question: None,
             logins: None,
             env: Vec::new(),

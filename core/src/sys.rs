@@ -1,5 +1,5 @@
-//! What a child inherits from whoever started it, put back to what a program expects: signals and descriptors. And the
-//! threads of a program in which nothing unwinds.
+//! What a child inherits from whoever started it, put back to what a program expects: signals, descriptors, whose end is
+//! its own. And the threads of a program in which nothing unwinds.
 #![allow(unsafe_code)]
 
 use std::{mem::MaybeUninit, ptr};
@@ -17,8 +17,19 @@ const FAR: libc::c_int = 4096;
 ///
 /// To be called before this process has opened anything, and while it has one thread.
 pub(crate) fn shed() {
+    untie();
     restore_signals();
     close_others();
+}
+
+/// What leads here may have been tied to the life of who started it, and a program that it has become still is. A child
+/// goes by its link, and has things to do when that ends.
+fn untie() {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // SAFETY: the call takes numbers, and changes a setting of this process alone.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, 0, 0, 0, 0)
+    };
 }
 
 fn restore_signals() {
@@ -194,5 +205,21 @@ mod thread {
             drop(thread);
             assert_eq!(seen.recv(), Ok(true));
         }
+    }
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_not_killed_with_who_started_it() {
+        let mut signal: libc::c_int = 0;
+        // SAFETY: the call takes numbers.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGURG, 0, 0, 0) };
+        untie();
+        // SAFETY: the kernel writes a number to where one is.
+        unsafe { libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut signal, 0, 0, 0) };
+        assert_eq!(signal, 0);
     }
 }

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
     iter::FusedIterator,
+    path::PathBuf,
     pin::Pin,
     sync::{
         Arc,
@@ -13,10 +14,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Phase, Plan};
-use offshoot_core::{Context, internal::later};
+use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Payload, Phase, Plan};
+use offshoot_core::{
+    Context,
+    internal::{self, Shared, later},
+    wire::Role,
+};
 
-use crate::Connecting;
+use crate::{
+    Connecting, descriptors,
+    gateway::{Gateway, Knock, Passage},
+    helpers::{MakerKey, Makers},
+    nursery::Nursery,
+    proof::{Leave, ProofKey, Proofs},
+    table::Table,
+};
 
 /// How many connects go on at once where nobody said otherwise: an sshd with default limits takes ten that have not
 /// logged in.
@@ -24,12 +36,21 @@ const PARALLEL: usize = 10;
 /// How long a connect rests that was not taken, the first time; each time twice as long as before, up to the second.
 const REST: Duration = Duration::from_millis(100);
 const MAX_REST: Duration = Duration::from_secs(3);
+/// How many a helper makes at a time where nobody said otherwise.
+const ARITY: usize = 8;
 
 /// Many connects, made by [`ContextExt::connect_all`](crate::ContextExt::connect_all). Nothing happens before it is
 /// iterated; it yields the place of each in the list and its outcome, in the order in which they end.
 ///
 /// A connect that is not taken because too many come at once (`busy`) is tried again after a rest, for as long as its
-/// time lasts, and fewer go on at once from then on. Dropping the iterator gives up what has not ended.
+/// time lasts, and fewer go on at once from then on: in all lists of the router that go the same way, such as ssh, from the
+/// same context. Dropping the iterator gives up what has not ended.
+///
+/// A password that several of them have is given to one host at first, and to the others once that has let us in. If it is
+/// refused it is given to none of them.
+///
+/// If the root has not the descriptors for all of them, none is begun, and each ends with an error that says how many it
+/// takes ([`ConnectErrorKind::DescriptorsNeeded`]).
 ///
 /// ```no_run
 /// # fn f(router: &offshoot_parent::Router) {
@@ -53,16 +74,48 @@ pub struct ConnectAll {
     plans: Vec<Plan>,
     parallel: usize,
     limit: Option<Duration>,
+    helpers: Vec<Context>,
+    grows: bool,
+    arity: usize,
 }
 
 impl ConnectAll {
     pub(crate) const fn new(maker: Context, plans: Vec<Plan>) -> Self {
-        Self { maker, plans, parallel: PARALLEL, limit: None }
+        Self {
+            maker,
+            plans,
+            parallel: PARALLEL,
+            limit: None,
+            helpers: Vec::new(),
+            grows: false,
+            arity: ARITY,
+        }
     }
 
     /// How many go on at once, at most: 10 unless set.
     pub fn parallel(self, parallel: usize) -> Self {
         Self { parallel: parallel.max(1), ..self }
+    }
+
+    /// Has these contexts make some of them as well, whenever the one that was asked makes as many as it may. They go by their
+    /// own keys and see what is sent to what they make: passwords too.
+    ///
+    /// What a helper fails at, or is lost with while it makes it, is made by the context that was asked. What it has made
+    /// is its child, and goes with it.
+    pub fn helped_by(mut self, helpers: impl IntoIterator<Item = Context>) -> Self {
+        self.helpers.extend(helpers);
+        self
+    }
+
+    /// Has each of them help with the rest as soon as it is up, if it can have children: a tree grows, as by
+    /// [`helped_by`](Self::helped_by).
+    pub fn growing(self) -> Self {
+        Self { grows: true, ..self }
+    }
+
+    /// How many a helper makes at a time: 8 unless set.
+    pub fn arity(self, arity: usize) -> Self {
+        Self { arity: arity.max(1), ..self }
     }
 
     /// How long all of them may take, beside the time-out of each.
@@ -76,74 +129,89 @@ impl IntoIterator for ConnectAll {
     type IntoIter = Arrivals;
 
     fn into_iter(self) -> Arrivals {
-        let Self { maker, plans, parallel, limit } = self;
+        let Self { maker, mut plans, parallel, limit, helpers, grows, arity } = self;
         let (wake, woken) = mpsc::channel();
         let now = Instant::now();
-        let jobs = plans.into_iter().enumerate();
-        let waiting = jobs.map(|(index, plan)| Job { index, plan, rest: REST, not_before: now, end: None });
-        let (waiting, deadline) = (waiting.collect(), limit.map(|limit| (later(limit), limit)));
-        Arrivals {
-            maker,
-            waiting,
-            running: BTreeMap::new(),
-            window: Window { now: parallel, most: parallel },
-            deadline,
-            wake,
-            woken,
+        let shared = internal::shared_of::<Table>(&maker);
+        let is_here = shared.as_ref().is_some_and(|shared| shared.me() == maker.id());
+        let lack = if is_here { descriptors::lack(&plans, parallel) } else { None };
+        if grows || !helpers.is_empty() {
+            // A helper has no files of ours. What cannot be read is told by whoever makes it.
+            load(&mut plans);
         }
+        let mut makers = Makers::new(maker, parallel, arity);
+        helpers.into_iter().for_each(|helper| makers.add(helper));
+        let mut proofs = Proofs::default();
+        let jobs = plans.into_iter().enumerate();
+        let waiting = jobs.map(|(index, plan)| {
+            let proof = proofs.key(&plan);
+            Job { index, plan, proof, rest: REST, not_before: now, end: None, helped: true }
+        });
+        let (waiting, deadline) = (waiting.collect(), limit.map(|limit| (later(limit), limit)));
+        let running = BTreeMap::new();
+        Arrivals { shared, makers, grows, proofs, waiting, running, deadline, lack, wake, woken }
     }
 }
 
 /// The outcomes of [`ConnectAll`], as they come.
 pub struct Arrivals {
-    maker: Context,
+    shared: Option<Arc<Shared<Table>>>,
+    makers: Makers,
+    /// Whether each that comes up helps.
+    grows: bool,
+    proofs: Proofs,
     waiting: VecDeque<Job>,
-    running: BTreeMap<usize, (Job, Connecting)>,
-    window: Window,
+    running: BTreeMap<usize, Running>,
     deadline: Option<(Instant, Duration)>,
-    wake: Sender<usize>,
-    woken: Receiver<usize>,
+    /// Why none of them is begun.
+    lack: Option<ConnectErrorKind>,
+    wake: Sender<Knock>,
+    woken: Receiver<Knock>,
 }
 
 /// One connect.
 struct Job {
     index: usize,
     plan: Plan,
+    proof: ProofKey,
     /// How long it rests when it is not taken.
     rest: Duration,
     not_before: Instant,
     /// Set when it is begun for the first time.
     end: Option<Instant>,
+    /// Whether a helper may make it: none has failed at it.
+    helped: bool,
 }
 
-/// How many go on at once: half as many after each that was not taken, one more after each that was.
-struct Window {
-    now: usize,
-    most: usize,
-}
-
-impl Window {
-    const fn refused(&mut self) {
-        self.now = if self.now > 1 { self.now / 2 } else { 1 };
-    }
-
-    const fn taken(&mut self) {
-        if self.now < self.most {
-            self.now += 1;
+/// Puts the programs of files into memory, each once.
+fn load(plans: &mut [Plan]) {
+    let mut loaded: BTreeMap<PathBuf, Payload> = BTreeMap::new();
+    for plan in plans {
+        if let Some(path) = plan.payload.path() {
+            let program = loaded.entry(path.to_owned()).or_insert_with(|| plan.payload.loaded());
+            plan.payload = program.clone();
         }
     }
+}
+
+/// One that is under way.
+struct Running {
+    job: Job,
+    by: MakerKey,
+    passage: Passage,
+    connecting: Connecting,
 }
 
 /// Says which connect has something to tell.
 struct Ring {
     index: usize,
-    to: Sender<usize>,
+    to: Sender<Knock>,
 }
 
 impl Wake for Ring {
     fn wake(self: Arc<Self>) {
         // It fails once nobody listens any more.
-        let _ = self.to.send(self.index);
+        let _ = self.to.send(Knock::Ended(self.index));
     }
 }
 
@@ -152,8 +220,8 @@ impl Iterator for Arrivals {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(late) = self.late() {
-                return Some(late);
+            if let Some(hopeless) = self.hopeless().or_else(|| self.late()) {
+                return Some(hopeless);
             }
             if let Some(ended) = self.begin() {
                 return Some(ended);
@@ -161,12 +229,14 @@ impl Iterator for Arrivals {
             if self.waiting.is_empty() && self.running.is_empty() {
                 return None;
             }
-            // Woken by a connect that has ended, when one has rested, and when the time is over.
-            let index = match self.next_due() {
+            // Woken by a connect that has ended, by a gateway that has room, when one has rested, and when the time is over.
+            let knock = match self.next_due() {
                 Some(due) => self.woken.recv_timeout(due.saturating_duration_since(Instant::now())).ok(),
                 None => self.woken.recv().ok(),
             };
-            if let Some(ended) = index.and_then(|index| self.look(index)) {
+            if let Some(Knock::Ended(index)) = knock
+                && let Some(ended) = self.look(index)
+            {
                 return Some(ended);
             }
         }
@@ -182,6 +252,19 @@ impl ExactSizeIterator for Arrivals {}
 impl FusedIterator for Arrivals {}
 
 impl Arrivals {
+    /// The next of those that are not begun at all.
+    fn hopeless(&mut self) -> Option<(usize, Result<Context, ConnectError>)> {
+        let (at, kind) = match self.lack.clone() {
+            Some(lack) => (0, lack),
+            None => {
+                let is_refused = |job: &Job| self.proofs.leave(job.proof) == Leave::Never;
+                (self.waiting.iter().position(is_refused)?, ConnectErrorKind::PasswordWrong)
+            }
+        };
+        let job = self.waiting.remove(at)?;
+        Some((job.index, Err(ConnectError::new(&job.plan, Phase::Allocate, kind))))
+    }
+
     /// The next of those for which the time of all is over.
     fn late(&mut self) -> Option<(usize, Result<Context, ConnectError>)> {
         let (at, limit) = self.deadline?;
@@ -189,56 +272,93 @@ impl Arrivals {
             return None;
         }
         // What has come up in time was in time, however late it is looked at.
-        while let Ok(index) = self.woken.try_recv() {
-            if let Some(ended) = self.look(index) {
+        while let Ok(knock) = self.woken.try_recv() {
+            if let Knock::Ended(index) = knock
+                && let Some(ended) = self.look(index)
+            {
                 return Some(ended);
             }
         }
         let waiting = self.waiting.pop_front().map(|job| (job, Phase::Allocate));
         // Dropping a connect gives it up.
-        let running = || self.running.pop_first().map(|(_, (job, _))| (job, Phase::Spawn));
+        let running = || self.running.pop_first().map(|(_, running)| (running.job, Phase::Spawn));
         let (job, phase) = waiting.or_else(running)?;
         Some((job.index, Err(ConnectError::new(&job.plan, phase, ConnectErrorKind::NoAnswer { limit }))))
     }
 
     /// Begins what there is room for, up to the first that ends at once.
     fn begin(&mut self) -> Option<(usize, Result<Context, ConnectError>)> {
-        while self.running.len() < self.window.now {
+        loop {
             let now = Instant::now();
-            let at = self.waiting.iter().position(|job| job.not_before <= now)?;
+            let can_begin = |job: &Job| {
+                let may = self.proofs.leave(job.proof) == Leave::Given;
+                may && job.not_before <= now && self.makers.free(job.helped).is_some()
+            };
+            let at = self.waiting.iter().position(can_begin)?;
+            let job = self.waiting.get(at)?;
+            let (by, maker) = self.makers.free(job.helped)?;
+            // Those of one list go the same way mostly: where one has no room the others need not ask.
+            let passage = self.gateway(maker, &job.plan).enter(&self.wake)?;
+            let maker = maker.clone();
             let mut job = self.waiting.remove(at)?;
             let end = *job.end.get_or_insert_with(|| later(job.plan.timeout));
             let mut plan = job.plan.clone();
             plan.timeout = end.saturating_duration_since(now);
-            let (index, connecting) = (job.index, Connecting::new(&self.maker, plan));
-            self.running.insert(index, (job, connecting));
+            let (index, connecting) = (job.index, Connecting::new(&maker, plan));
+            self.makers.begun(by);
+            self.proofs.begun(job.proof);
+            self.running.insert(index, Running { job, by, passage, connecting });
             if let Some(ended) = self.look(index) {
                 return Some(ended);
             }
         }
-        None
+    }
+
+    fn gateway(&self, maker: &Context, plan: &Plan) -> Arc<Gateway> {
+        let nursery = self.shared.as_ref().and_then(|shared| shared.hooks_as::<Nursery>());
+        nursery.map(|nursery| nursery.gateways().of(maker.id(), plan)).unwrap_or_default()
     }
 
     /// Looks at a connect that may have ended.
     fn look(&mut self, index: usize) -> Option<(usize, Result<Context, ConnectError>)> {
-        let (_, connecting) = self.running.get_mut(&index)?;
+        let Running { connecting, .. } = self.running.get_mut(&index)?;
         let waker = Waker::from(Arc::new(Ring { index, to: self.wake.clone() }));
         let Poll::Ready(outcome) = Pin::new(connecting).poll(&mut TaskContext::from_waker(&waker)) else {
             return None;
         };
-        let (job, _) = self.running.remove(&index)?;
+        let Running { mut job, by, passage, .. } = self.running.remove(&index)?;
+        let failure = outcome.as_ref().err().map(ConnectError::kind);
+        passage.ended(failure);
+        self.proofs.ended(job.proof, failure);
+        self.makers.ended(by);
         match outcome {
             Err(error) if *error.kind() == ConnectErrorKind::Busy => self.rest(job, error),
+            Err(_) if by.is_helper() => {
+                // It may be the helper's fault, and it has cost time.
+                (job.helped, job.end) = (false, None);
+                self.waiting.push_front(job);
+                None
+            }
             outcome => {
-                self.window.taken();
+                if let (true, Ok(context)) = (self.grows, &outcome)
+                    && self.can_help(context)
+                {
+                    self.makers.add(context.clone());
+                }
                 Some((index, outcome))
             }
         }
     }
 
+    fn can_help(&self, context: &Context) -> bool {
+        let nursery = self.shared.as_ref().and_then(|shared| shared.hooks_as::<Nursery>());
+        nursery
+            .and_then(|nursery| nursery.about(context.id()))
+            .is_some_and(|about| about.role == Role::Parent)
+    }
+
     /// Has a connect that was not taken wait, if it has the time.
     fn rest(&mut self, mut job: Job, error: ConnectError) -> Option<(usize, Result<Context, ConnectError>)> {
-        self.window.refused();
         job.not_before = later(job.rest);
         job.rest = MAX_REST.min(job.rest.saturating_mul(2));
         if job.end.is_some_and(|end| end <= job.not_before) {
@@ -250,8 +370,11 @@ impl Arrivals {
 
     /// When something is to be done though nothing has come.
     fn next_due(&self) -> Option<Instant> {
-        let has_room = self.running.len() < self.window.now;
-        let rested = self.waiting.iter().filter(|_| has_room).map(|job| job.not_before);
+        let has_room = self.makers.free(true).is_some();
+        let now = Instant::now();
+        // Those that have rested wait for a gateway.
+        let resting = self.waiting.iter().filter(|job| has_room && job.not_before > now);
+        let rested = resting.map(|job| job.not_before);
         rested.chain(self.deadline.map(|(at, _)| at)).min()
     }
 }
@@ -262,21 +385,5 @@ impl fmt::Debug for Arrivals {
             .field("waiting", &self.waiting.len())
             .field("running", &self.running.len())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fewer_go_on_after_a_refusal_and_more_again_after_each_that_was_taken() {
-        let mut window = Window { now: 9, most: 9 };
-        window.refused();
-        assert_eq!(window.now, 4);
-        (0..3).for_each(|_| window.refused());
-        assert_eq!(window.now, 1);
-        (0..20).for_each(|_| window.taken());
-        assert_eq!(window.now, 9);
     }
 }

@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::atomic::{AtomicU64, Ordering},
     task::{Context as TaskContext, Poll},
     time::{Duration, Instant},
 };
@@ -11,7 +12,7 @@ use std::{
 use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Phase, Plan};
 use offshoot_core::{
     CallError, Context, Pending, Progress,
-    internal::{self, Shared},
+    internal::{self, Shared, later},
     wire::{ContextId, Handle, Role},
 };
 
@@ -19,6 +20,7 @@ use crate::{
     create::{Answer, Ask, Created},
     nursery::Nursery,
     table::Table,
+    then::then,
 };
 
 /// What the context that makes a child has beyond the time-out of the connect, to say what went wrong.
@@ -40,9 +42,16 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 /// ```
 #[must_use = "dropping it gives the connect up; wait for it"]
 pub struct Connecting {
+    wish: Wish,
+    state: State,
+}
+
+/// What is wanted, and of whom.
+#[derive(Clone)]
+struct Wish {
     maker: Context,
     plan: Plan,
-    state: State,
+    ticket: u64,
 }
 
 enum State {
@@ -54,16 +63,22 @@ enum State {
 impl Connecting {
     /// Asks `maker` for a child.
     pub(crate) fn new(maker: &Context, plan: Plan) -> Self {
-        let state = ask(maker, &plan).map_or_else(State::Failed, |pending| State::Asked(Box::new(pending)));
-        Self { maker: maker.clone(), plan, state }
+        static TICKETS: AtomicU64 = AtomicU64::new(0);
+        let wish = Wish { maker: maker.clone(), plan, ticket: TICKETS.fetch_add(1, Ordering::Relaxed) };
+        let state = wish.ask().map_or_else(State::Failed, |pending| State::Asked(Box::new(pending)));
+        Self { wish, state }
     }
 
     /// Waits until the child is up or the connect has failed, at the latest when its own time-out has passed.
     ///
     /// # Errors
     /// [`ConnectError`] says where, by which method, in which phase and why.
-    pub fn wait(self) -> Result<Context, ConnectError> {
-        self.finish(Pending::wait)
+    pub fn wait(mut self) -> Result<Context, ConnectError> {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Asked(pending) => self.wish.judge(pending.wait()),
+            State::Failed(error) => Err(error),
+            State::Over => Err(self.wish.error(Phase::Allocate, ConnectErrorKind::Cancelled)),
+        }
     }
 
     /// As [`wait`](Self::wait), for at most `timeout`; then it is given up.
@@ -71,7 +86,7 @@ impl Connecting {
     /// # Errors
     /// As [`wait`](Self::wait).
     pub fn wait_timeout(self, timeout: Duration) -> Result<Context, ConnectError> {
-        self.finish(|pending| pending.wait_timeout(timeout))
+        self.wait_deadline(later(timeout))
     }
 
     /// As [`wait`](Self::wait), until `deadline` at the latest; then it is given up.
@@ -79,7 +94,13 @@ impl Connecting {
     /// # Errors
     /// As [`wait`](Self::wait).
     pub fn wait_deadline(self, deadline: Instant) -> Result<Context, ConnectError> {
-        self.finish(|pending| pending.wait_deadline(deadline))
+        match &self.state {
+            State::Asked(pending) if !pending.ready_deadline(deadline) => {
+                let limit = self.wish.plan.timeout;
+                Err(self.wish.error(Phase::Spawn, ConnectErrorKind::NoAnswer { limit }))
+            }
+            State::Asked(_) | State::Failed(_) | State::Over => self.wait(),
+        }
     }
 
     /// Whether it has ended, so that [`wait`](Self::wait) returns at once.
@@ -90,18 +111,9 @@ impl Connecting {
             State::Failed(_) | State::Over => true,
         }
     }
+}
 
-    fn finish(
-        mut self,
-        wait: impl FnOnce(Pending<Answer>) -> Result<Answer, CallError>,
-    ) -> Result<Context, ConnectError> {
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Asked(pending) => self.judge(wait(*pending)),
-            State::Failed(error) => Err(error),
-            State::Over => Err(self.error(Phase::Allocate, ConnectErrorKind::Cancelled)),
-        }
-    }
-
+impl Wish {
     fn judge(&self, answer: Result<Answer, CallError>) -> Result<Context, ConnectError> {
         match answer {
             Ok(Ok(created)) => self.accept(&created),
@@ -161,36 +173,42 @@ impl Connecting {
     fn error(&self, phase: Phase, kind: ConnectErrorKind) -> ConnectError {
         ConnectError::new(&self.plan, phase, kind)
     }
+
+    fn ask(&self) -> Result<Pending<Answer>, ConnectError> {
+        let Self { maker, plan, ticket } = self;
+        plan.check()?;
+        let shared = internal::shared_of::<Table>(maker);
+        let role =
+            shared.as_ref().and_then(|shared| Some(shared.hooks_as::<Nursery>()?.about(maker.id())?.role));
+        let Some(shared) = shared.filter(|_| role != Some(Role::Leaf)) else { return Err(self.no_parent()) };
+        let plan = Box::new(with_program_sent(&shared, maker.id(), plan));
+        let caller = maker.with_timeout(plan.timeout.saturating_add(ANSWER_MARGIN));
+        let ask = Ask::Child { plan, ticket: *ticket };
+        Ok(internal::ask(&caller, Handle::CREATE_CHILD, "connect", &ask))
+    }
+
+    /// Tells the maker, on the same way. Its answer comes all the same, and may be a child.
+    fn give_up(&self) {
+        let caller = self.maker.with_timeout(self.plan.timeout.saturating_add(ANSWER_MARGIN));
+        let ask = Ask::GiveUp { ticket: self.ticket };
+        internal::ask::<_, ()>(&caller, Handle::CREATE_CHILD, "give up", &ask).detach();
+    }
 }
 
-/// A child that came up while nobody looked is nobody's.
+/// A child that comes up while nobody looks is nobody's, however its maker's word for it crosses ours.
 impl Drop for Connecting {
     fn drop(&mut self) {
-        if let State::Asked(pending) = std::mem::replace(&mut self.state, State::Over)
-            && pending.is_ready()
-            && let Ok(child) = self.judge(pending.wait())
-        {
-            drop(child.shutdown());
+        let State::Asked(pending) = std::mem::replace(&mut self.state, State::Over) else { return };
+        let wish = self.wish.clone();
+        if !pending.is_ready() {
+            wish.give_up();
         }
+        then(*pending, move |answer| {
+            if let Ok(child) = wish.judge(answer) {
+                drop(child.shutdown());
+            }
+        });
     }
-}
-
-fn ask(maker: &Context, plan: &Plan) -> Result<Pending<Answer>, ConnectError> {
-    plan.check()?;
-    let shared = internal::shared_of::<Table>(maker);
-    let role = shared.as_ref().and_then(|shared| Some(shared.hooks_as::<Nursery>()?.about(maker.id())?.role));
-    if shared.is_none() || role == Some(Role::Leaf) {
-        let kind = ConnectErrorKind::Leaf { context: maker.name().into() };
-        return Err(ConnectError::new(plan, Phase::Allocate, kind));
-    }
-    let timeout = plan.timeout.saturating_add(ANSWER_MARGIN);
-    let plan = shared.map_or_else(|| plan.clone(), |shared| with_program_sent(&shared, maker.id(), plan));
-    Ok(internal::ask(
-        &maker.with_timeout(timeout),
-        Handle::CREATE_CHILD,
-        "connect",
-        &Ask::Child(Box::new(plan)),
-    ))
 }
 
 /// More than what a message holds beside a program, in bytes.
@@ -221,7 +239,7 @@ impl Future for Connecting {
             State::Asked(pending) => match Pin::new(&mut **pending).poll(task) {
                 Poll::Ready(answer) => {
                     self.state = State::Over;
-                    Poll::Ready(self.judge(answer))
+                    Poll::Ready(self.wish.judge(answer))
                 }
                 Poll::Pending => Poll::Pending,
             },
@@ -239,8 +257,8 @@ impl Future for Connecting {
 impl fmt::Debug for Connecting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connecting")
-            .field("maker", &self.maker)
-            .field("place", &self.plan.place)
+            .field("maker", &self.wish.maker)
+            .field("place", &self.wish.plan.place)
             .field("ready", &self.is_ready())
             .finish()
     }

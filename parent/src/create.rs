@@ -14,7 +14,13 @@ pub(crate) const REFUSED: &str = "refused: ";
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Ask {
     /// Make a child.
-    Child(Box<Plan>),
+    Child {
+        plan: Box<Plan>,
+        /// By which whoever asks calls it later.
+        ticket: u64,
+    },
+    /// The child of that ticket is not wanted any more. If it is up already the answer for it says so.
+    GiveUp { ticket: u64 },
     /// Keep a program for plans that name it by its hash.
     Keep(Keep),
 }
@@ -43,7 +49,7 @@ pub(crate) struct About {
     pub(crate) role: Role,
 }
 
-/// The answer to [`Ask::Child`]; that to [`Ask::Keep`] is empty.
+/// The answer to [`Ask::Child`]; that to the others is empty.
 pub(crate) type Answer = Result<Created, ConnectError>;
 
 /// Why a child did not come up, from what its link had seen and how its process ended.

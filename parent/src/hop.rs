@@ -9,6 +9,7 @@ use offshoot_core::{
 };
 
 use crate::{
+    launching::Company,
     nursery::{Inherited, Nursery},
     table::Table,
 };
@@ -81,7 +82,7 @@ impl Hop {
     /// Serves until the process is told to end, or its parent is lost. Its children go first.
     pub fn run(self) -> ! {
         self.boot.run(|setup: &Setup| {
-            let nursery = Nursery::new(Inherited::from(setup), None, None);
+            let nursery = Nursery::new(Inherited::from(setup), None, Company::default());
             (Table::hop(setup.id), Arc::new(nursery) as Arc<dyn Hooks<Table>>)
         })
     }

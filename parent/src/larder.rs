@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, mpsc::Sender},
 };
 
 use offshoot_bootstrap::Payload;
@@ -18,7 +18,9 @@ use offshoot_core::{
 use crate::{
     create::{Ask, Keep},
     nest::Request,
+    spawner::Job,
     table::Table,
+    then::then,
 };
 
 /// What is kept of programs, in bytes; the newest is kept whatever its size.
@@ -47,13 +49,21 @@ impl<T> Default for Shelf<T> {
 }
 
 impl<T> Shelf<T> {
+    /// What is there already becomes the newest.
     fn put(&mut self, hash: String, size: usize, thing: T) {
+        self.remove(&hash);
         self.items.push_back(Item { hash, size, thing });
         self.bytes = self.bytes.saturating_add(size);
         while self.bytes > ROOM && self.items.len() > 1 {
             let size = self.items.pop_front().map_or(0, |item| item.size);
             self.bytes = self.bytes.saturating_sub(size);
         }
+    }
+
+    fn remove(&mut self, hash: &str) {
+        let at = self.items.iter().position(|item| item.hash == hash);
+        let size = at.and_then(|at| self.items.remove(at)).map_or(0, |item| item.size);
+        self.bytes = self.bytes.saturating_sub(size);
     }
 
     fn get(&self, hash: &str) -> Option<&T> {
@@ -86,9 +96,18 @@ impl Larder {
     }
 
     /// Takes a program from above, or the word that it has come before, and passes it on; who can go on with it now.
-    pub(crate) fn keep(&mut self, shared: &Arc<Shared<Table>>, keep: Keep) -> Vec<Request> {
+    /// `None`: it is not kept, since too many are waited for.
+    pub(crate) fn keep(
+        &mut self,
+        shared: &Arc<Shared<Table>>,
+        jobs: &Sender<Job>,
+        keep: Keep,
+    ) -> Option<Vec<Request>> {
         let Keep { hash, payload, on } = keep;
-        if !on.is_empty() && self.due.len() < MAX_DUE {
+        if !on.is_empty() {
+            if self.due.len() >= MAX_DUE {
+                return None;
+            }
             self.due.push_back((hash, on));
         }
         // What it is is seen from the program, and not believed.
@@ -98,27 +117,48 @@ impl Larder {
         }
         for (hash, on) in std::mem::take(&mut self.due) {
             match self.kept.get(&hash).cloned() {
-                Some(payload) => self.pass_on(shared, &payload, on),
+                Some(payload) => self.pass_on(shared, jobs, &payload, on),
                 None => self.due.push_back((hash, on)),
             }
         }
         let waiting = std::mem::take(&mut self.waiting);
-        waiting.into_iter().filter_map(|request| self.fill(request)).collect()
+        Some(waiting.into_iter().filter_map(|request| self.fill(request)).collect())
     }
 
-    /// Sends a program to the first of `on`, unless it was before, to be sent on to the others.
-    pub(crate) fn pass_on(&mut self, shared: &Arc<Shared<Table>>, payload: &Payload, mut on: Vec<ContextId>) {
+    /// Sends a program to the first of `on`, unless it was before, to be sent on to the others. If that one does not keep
+    /// it, that is a [`Job::NotKept`].
+    pub(crate) fn pass_on(
+        &mut self,
+        shared: &Arc<Shared<Table>>,
+        jobs: &Sender<Job>,
+        payload: &Payload,
+        mut on: Vec<ContextId>,
+    ) {
         let Some(hash) = payload.hash().filter(|_| !on.is_empty()) else { return };
-        let child = on.remove(0);
-        let Some(sent) = self.sent.get_mut(&child) else { return };
+        let id = on.remove(0);
+        let Some(sent) = self.sent.get_mut(&id) else { return };
         let is_new = sent.get(hash).is_none();
         if is_new {
             sent.put(hash.to_owned(), payload.size(), ());
         }
         if is_new || !on.is_empty() {
-            let keep = Keep { hash: hash.to_owned(), payload: is_new.then(|| payload.clone()), on };
-            let child = shared.context(child).with_deadline(None);
-            internal::ask::<_, ()>(&child, Handle::CREATE_CHILD, "payload", &Ask::Keep(keep)).detach();
+            let (hash, jobs) = (hash.to_owned(), jobs.clone());
+            let keep = Keep { hash: hash.clone(), payload: is_new.then(|| payload.clone()), on };
+            let child = shared.context(id).with_deadline(None);
+            let asked = internal::ask::<_, ()>(&child, Handle::CREATE_CHILD, "payload", &Ask::Keep(keep));
+            then(asked, move |answer| {
+                if answer.is_err() {
+                    // It fails only once the thread that makes children has ended.
+                    drop(jobs.send(Job::NotKept(id, hash)));
+                }
+            });
+        }
+    }
+
+    /// A child has not kept a program that it was sent: it is sent again when it is needed.
+    pub(crate) fn not_kept(&mut self, child: ContextId, hash: &str) {
+        if let Some(sent) = self.sent.get_mut(&child) {
+            sent.remove(hash);
         }
     }
 

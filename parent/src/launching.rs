@@ -6,18 +6,22 @@ use std::{
     os::fd::AsFd as _,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex,
-        mpsc::{self, Sender},
+        Arc,
+        mpsc::{self, Sender, SyncSender},
     },
     thread::{self, JoinHandle},
 };
 
 use offshoot_bootstrap::{
-    ConnectError, ConnectErrorKind, Phase, Prompter, Query, Secret, Spawned, launch_asking,
+    ConnectError, ConnectErrorKind, Launch, Observer, Phase, Plan, Prompter, Spawned, Started, Step,
 };
-use offshoot_core::{machine::CallKey, wire::ContextId};
+use offshoot_core::wire::ContextId;
 
-use crate::{nest::Request, nursery::lock, spawner::Job};
+use crate::{
+    nest::{Asked, Request},
+    spawner::Job,
+    turn::{Asker, Turns},
+};
 
 /// How many go on at once; a bastion with default limits refuses long before.
 const AT_ONCE: usize = 64;
@@ -30,44 +34,47 @@ pub(crate) struct Launched {
     pub(crate) outcome: Result<Spawned, ConnectError>,
 }
 
+/// Who is asked, and who looks on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Company {
+    pub(crate) prompter: Option<Arc<dyn Prompter>>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+}
+
+/// An observer that panics has seen enough; the connect goes on.
+#[derive(Debug)]
+struct Guarded(Arc<dyn Observer>);
+
+impl Observer for Guarded {
+    fn saw(&self, plan: &Plan, step: &Step) {
+        drop(catch_unwind(AssertUnwindSafe(|| self.0.saw(plan, step))));
+    }
+}
+
 /// The connects that go by a transport and have not come so far.
 #[derive(Debug)]
 pub(crate) struct Launches {
     jobs: Sender<Job>,
-    prompter: Option<Arc<InTurn>>,
+    turns: Option<Arc<Turns>>,
+    observer: Option<Arc<dyn Observer>>,
     running: BTreeMap<ContextId, Running>,
     waiting: VecDeque<(Request, ContextId)>,
-}
-
-/// Has a person asked one question at a time, whatever connects are under way.
-#[derive(Debug)]
-struct InTurn {
-    prompter: Arc<dyn Prompter>,
-    /// Held while it is asked: that is what the others wait for.
-    turn: Mutex<()>,
-}
-
-impl Prompter for InTurn {
-    fn answer(&self, query: &Query) -> Option<Secret> {
-        let _turn = lock(&self.turn);
-        // Without an answer the connect fails; without an end it would be waited for.
-        catch_unwind(AssertUnwindSafe(|| self.prompter.answer(query))).unwrap_or_default()
-    }
 }
 
 /// A connect with a thread.
 #[derive(Debug)]
 struct Running {
-    call: CallKey,
+    asked: Asked,
     /// Dropping it gives the connect up.
     gate: Option<PipeWriter>,
     thread: JoinHandle<()>,
 }
 
 impl Launches {
-    pub(crate) fn new(jobs: Sender<Job>, prompter: Option<Arc<dyn Prompter>>) -> Self {
-        let prompter = prompter.map(|prompter| Arc::new(InTurn { prompter, turn: Mutex::default() }));
-        Self { jobs, prompter, running: BTreeMap::new(), waiting: VecDeque::new() }
+    pub(crate) fn new(jobs: Sender<Job>, company: Company) -> io::Result<Self> {
+        let turns = company.prompter.map(Turns::new).transpose()?.map(Arc::new);
+        let observer = company.observer.map(|observer| Arc::new(Guarded(observer)) as Arc<dyn Observer>);
+        Ok(Self { jobs, turns, observer, running: BTreeMap::new(), waiting: VecDeque::new() })
     }
 
     /// Begins one, or has it wait for its turn. Its end is a [`Job::Launched`], whatever happens.
@@ -96,12 +103,12 @@ impl Launches {
         std::mem::take(&mut self.waiting).into_iter().map(|(request, _)| request)
     }
 
-    /// Gives the connect for a call up. It is returned if it had not begun; else it still ends.
-    pub(crate) fn cancel(&mut self, call: CallKey) -> Option<Request> {
-        if let Some(running) = self.running.values_mut().find(|running| running.call == call) {
+    /// Gives the connect up that was asked for so. It is returned if it had not begun; else it still ends.
+    pub(crate) fn cancel(&mut self, is_it: impl Fn(&Asked) -> bool) -> Option<Request> {
+        if let Some(running) = self.running.values_mut().find(|running| is_it(&running.asked)) {
             running.gate = None;
         }
-        let at = self.waiting.iter().position(|(request, _)| request.call == call)?;
+        let at = self.waiting.iter().position(|(request, _)| is_it(&request.asked))?;
         self.waiting.remove(at).map(|(request, _)| request)
     }
 
@@ -109,39 +116,59 @@ impl Launches {
         self.running.is_empty()
     }
 
+    /// Starts the process by this thread, which lives as long as its children: what leads to one goes with it. The rest
+    /// has a thread of its own.
     fn start(&mut self, request: Request, id: ContextId) {
-        let call = request.call;
-        // The request goes to the thread once there is one.
-        let (give, take) = mpsc::sync_channel::<Request>(1);
-        match self.thread(id, take) {
-            Ok((thread, gate)) => {
-                self.running.insert(id, Running { call, gate: Some(gate), thread });
-                drop(give.send(request));
-            }
-            Err(error) => {
+        let mut launch = Launch::new(&request.plan).tied();
+        if let Some(turns) = &self.turns {
+            launch = launch.asking(turns.prompter());
+        }
+        if let Some(observer) = &self.observer {
+            launch = launch.seen_by(&**observer);
+        }
+        let asked = request.asked;
+        let begun = launch.start().and_then(|started| {
+            let refused = |error: io::Error| {
                 let kind = ConnectErrorKind::Spawn { error: error.to_string().into() };
-                let error = ConnectError::new(&request.plan, Phase::Spawn, kind);
-                finish(&self.jobs, request, id, Err(error));
+                ConnectError::new(&request.plan, Phase::Spawn, kind)
+            };
+            Ok((started, self.thread(id).map_err(refused)?))
+        });
+        match begun {
+            Ok((started, (thread, give, gate))) => {
+                self.running.insert(id, Running { asked, gate: Some(gate), thread });
+                drop(give.send((request, started)));
             }
+            Err(error) => finish(&self.jobs, request, id, Err(error)),
         }
     }
 
-    fn thread(
-        &self,
-        id: ContextId,
-        take: mpsc::Receiver<Request>,
-    ) -> io::Result<(JoinHandle<()>, PipeWriter)> {
+    /// A thread that waits for what it is to carry on with.
+    fn thread(&self, id: ContextId) -> io::Result<(JoinHandle<()>, SyncSender<Begun>, PipeWriter)> {
+        let (give, take) = mpsc::sync_channel::<Begun>(1);
         let (cancel, gate) = io::pipe()?;
-        let (jobs, prompter) = (self.jobs.clone(), self.prompter.clone());
+        let (jobs, turns, observer) = (self.jobs.clone(), self.turns.clone(), self.observer.clone());
         let body = move || {
-            let Ok(request) = take.recv() else { return };
-            let prompter = prompter.as_deref().map(|prompter| prompter as &dyn Prompter);
-            let outcome = launch_asking(&request.plan, request.deadline, Some(cancel.as_fd()), prompter);
+            let Ok((request, started)) = take.recv() else { return };
+            let (deadline, cancel) = (request.deadline, cancel.as_fd());
+            let asker = turns.as_deref().map(|turns| Asker { turns, deadline, cancel });
+            let mut launch = Launch::new(&request.plan).until(deadline).unless(cancel);
+            if let Some(asker) = &asker {
+                launch = launch.asking(asker);
+            }
+            if let Some(observer) = &observer {
+                launch = launch.seen_by(&**observer);
+            }
+            let outcome = launch.finish(started);
             finish(&jobs, request, id, outcome);
         };
-        Ok((thread::Builder::new().name("offshoot-connect".to_owned()).spawn(body)?, gate))
+        let thread = thread::Builder::new().name("offshoot-connect".to_owned()).spawn(body)?;
+        Ok((thread, give, gate))
     }
 }
+
+/// A connect with a process.
+type Begun = (Request, Started);
 
 /// It fails only once the thread that makes children has ended; what was started is killed with it then.
 fn finish(jobs: &Sender<Job>, request: Request, id: ContextId, outcome: Result<Spawned, ConnectError>) {

@@ -31,10 +31,17 @@
 //! It does not restart what has ended, and keeps no list of what should run: a context that is lost stays lost.
 #![forbid(unsafe_code)]
 
+#[cfg(not(unix))]
+compile_error!("offshoot runs on Linux and other Unix systems, not on this one: use WSL on Windows");
+
 mod connect_all;
 mod connecting;
 mod context_ext;
 mod create;
+mod descriptors;
+mod doctor;
+mod gateway;
+mod helpers;
 mod hop;
 mod ids;
 mod larder;
@@ -42,22 +49,26 @@ mod launching;
 mod monitor;
 mod nest;
 mod nursery;
+mod proof;
 pub mod record;
 mod router;
 mod run;
 mod spawner;
 pub mod table;
 mod text;
+mod then;
 pub mod tree;
+mod turn;
 
 pub use connect_all::{Arrivals, ConnectAll};
 pub use connecting::Connecting;
 pub use context_ext::ContextExt;
+pub use doctor::Report;
 pub use hop::Hop;
 pub use offshoot_bootstrap::{
     Chroot, ConnectError, ConnectErrorKind, Container, ExitReport, Image, Local, Machine, Method, Nspawn,
-    Payload, PayloadError, PayloadSet, Phase, Plan, Prompter, Query, Secret, Srun, Ssh, Sudo, Transport,
-    Wrapped, embed,
+    Observer, Payload, PayloadError, PayloadSet, Phase, Plan, Prompter, Query, Secret, Srun, Ssh, Step, Sudo,
+    Transport, Wrapped, embed,
 };
 pub use offshoot_core::wire::Blob;
 pub use offshoot_core::{
@@ -75,7 +86,8 @@ pub mod prelude {
     pub use crate::{
         Blob, Call, CallError, Caller, Chroot, ConnectError, ConnectErrorKind, Connecting, Container,
         Context, ContextExt, ContextId, Function, Functions, Hop, Image, Local, Lost, Message, Method,
-        Nspawn, Outcome, Payload, PayloadSet, Pending, Policy, Progress, Prompter, Query, Receiver,
-        RecvError, Router, Secret, Select, SendError, Sender, Shutdown, Srun, Ssh, Sudo, Tree, Wrapped,
+        Nspawn, Observer, Outcome, Payload, PayloadSet, Pending, Plan, Policy, Progress, Prompter, Query,
+        Receiver, RecvError, Router, Secret, Select, SendError, Sender, Shutdown, Srun, Ssh, Step, Sudo,
+        Tree, Wrapped,
     };
 }

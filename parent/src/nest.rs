@@ -38,6 +38,8 @@ const SLACK: Duration = Duration::from_secs(1);
 const MARGIN: u32 = 8;
 /// What decoding a plan may take beside the bytes of its payload, in bytes.
 const PLAN_BUDGET: usize = 64 * 1024;
+/// Why a program is not kept.
+const TOO_MANY_DUE: &str = "too many programs are waited for here";
 
 /// The children of a context.
 pub(crate) struct Nest {
@@ -57,10 +59,19 @@ pub(crate) struct Nest {
     end: Option<Instant>,
 }
 
+/// The call by which somebody has asked for a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) call: CallKey,
+    pub(crate) by: ContextId,
+    /// The number that he has given it.
+    pub(crate) ticket: u64,
+}
+
 /// A child that somebody has asked for.
 #[derive(Debug)]
 pub(crate) struct Request {
-    pub(crate) call: CallKey,
+    pub(crate) asked: Asked,
     pub(crate) plan: Plan,
     pub(crate) deadline: Instant,
 }
@@ -145,14 +156,15 @@ impl Nest {
     fn take(&mut self, shared: &Arc<Shared<Table>>, job: Job) {
         match job {
             Job::Create(call) => self.serve(shared, call),
-            Job::Provide(payload, on) => self.larder.pass_on(shared, &payload, on),
+            Job::Provide(payload, on) => self.larder.pass_on(shared, &self.jobs, &payload, on),
+            Job::NotKept(child, hash) => self.larder.not_kept(child, &hash),
             Job::Ids => {
                 for request in mem::take(&mut self.waiting) {
                     self.find_id(shared, request);
                 }
             }
             Job::Launched(launched) => self.launched(shared, *launched),
-            Job::Cancelled(call) => self.give_up(shared, call),
+            Job::Cancelled(call) => self.give_up(shared, |asked| asked.call == call),
             Job::Child(id, news) => self.hear(shared, id, news),
             Job::End(left) => {
                 let whole = if self.inherited.is_of_root() {
@@ -189,18 +201,26 @@ impl Nest {
         let Some(incoming) = shared.service_call(call) else { return };
         let argument = incoming.body.slice(incoming.args_at, incoming.body.len());
         match codec::decode(&argument, argument.len().saturating_add(PLAN_BUDGET)) {
-            Ok(Ask::Child(plan)) => self.create(shared, call, *plan),
-            Ok(Ask::Keep(keep)) => {
-                for request in self.larder.keep(shared, keep) {
-                    self.find_id(shared, request);
-                }
+            Ok(Ask::Child { plan, ticket }) => {
+                self.create(shared, Asked { call, by: incoming.src, ticket }, *plan);
+            }
+            Ok(Ask::GiveUp { ticket }) => {
+                self.give_up(shared, |asked| asked.by == incoming.src && asked.ticket == ticket);
                 shared.answer_value(call, &());
             }
+            Ok(Ask::Keep(keep)) => match self.larder.keep(shared, &self.jobs, keep) {
+                Some(fed) => {
+                    fed.into_iter().for_each(|request| self.find_id(shared, request));
+                    shared.answer_value(call, &());
+                }
+                None => shared.answer_failed(call, Failed::Error, TOO_MANY_DUE.to_owned()),
+            },
             Err(error) => shared.answer_failed(call, Failed::Arguments, error.to_string()),
         }
     }
 
-    fn create(&mut self, shared: &Shared<Table>, call: CallKey, plan: Plan) {
+    fn create(&mut self, shared: &Shared<Table>, asked: Asked, plan: Plan) {
+        let call = asked.call;
         if let Err(error) = plan.check() {
             return answer(shared, call, &Err(error));
         }
@@ -208,7 +228,7 @@ impl Nest {
         let jobs = self.jobs.clone();
         // It fails only once this thread has ended.
         shared.when_cancelled(call, move || drop(jobs.send(Job::Cancelled(call))));
-        if let Some(request) = self.larder.fill(Request { call, plan, deadline }) {
+        if let Some(request) = self.larder.fill(Request { asked, plan, deadline }) {
             self.find_id(shared, request);
         }
     }
@@ -232,7 +252,7 @@ impl Nest {
     }
 
     fn start(&mut self, shared: &Shared<Table>, request: Request, id: ContextId) {
-        if shared.is_cancelled(request.call) {
+        if shared.is_cancelled(request.asked.call) {
             return request.fail(shared, Phase::Allocate, ConnectErrorKind::Cancelled);
         }
         if request.plan.transport.is_none() {
@@ -248,16 +268,16 @@ impl Nest {
     }
 
     /// Nobody waits any more for a child that is being made.
-    fn give_up(&mut self, shared: &Shared<Table>, call: CallKey) {
-        let is_it = |request: &Request| request.call == call;
-        let waiting = self.waiting.iter().position(is_it).and_then(|at| self.waiting.remove(at));
+    fn give_up(&mut self, shared: &Shared<Table>, is_it: impl Fn(&Asked) -> bool) {
+        let asked_so = |request: &Request| is_it(&request.asked);
+        let waiting = self.waiting.iter().position(asked_so).and_then(|at| self.waiting.remove(at));
         let unfed = self.larder.waiting();
-        let unfed = unfed.iter().position(is_it).map(|at| unfed.swap_remove(at));
-        if let Some(request) = waiting.or(unfed).or_else(|| self.launches.cancel(call)) {
+        let unfed = unfed.iter().position(asked_so).map(|at| unfed.swap_remove(at));
+        if let Some(request) = waiting.or(unfed).or_else(|| self.launches.cancel(&is_it)) {
             return request.fail(shared, Phase::Allocate, ConnectErrorKind::Cancelled);
         }
         let mut made = self.children.values();
-        if let Some(child) = made.find(|child| child.asker.as_ref().is_some_and(is_it)) {
+        if let Some(child) = made.find(|child| child.asker.as_ref().is_some_and(asked_so)) {
             shared.cut_child(child.link, "the connect was given up");
         }
     }
@@ -270,7 +290,7 @@ impl Nest {
             Err(error) if self.end.is_some() => {
                 return request.fail(shared, error.phase(), ConnectErrorKind::ShuttingDown);
             }
-            Err(error) => return answer(shared, request.call, &Err(error)),
+            Err(error) => return answer(shared, request.asked.call, &Err(error)),
         };
         if shared.is_closing() {
             // It is not announced any more, and goes as it came.
@@ -326,14 +346,14 @@ impl Nest {
         match news {
             News::Up(hello) => {
                 let Some(request) = child.asker.take() else { return };
-                if shared.is_cancelled(request.call) {
+                if shared.is_cancelled(request.asked.call) {
                     shared.cut_child(child.link, "the connect was given up");
                 }
                 let about = About { pid: hello.pid, role: hello.role };
                 if let Some(nursery) = shared.hooks_as::<Nursery>() {
                     nursery.greeted(shared, id, about);
                 }
-                return answer(shared, request.call, &Ok(Created { id, about }));
+                return answer(shared, request.asked.call, &Ok(Created { id, about }));
             }
             News::Failed(failure) => {
                 let deadline = child.asker.as_ref().map(|request| request.deadline);
@@ -388,13 +408,13 @@ impl Nest {
                 ConnectError::new(&request.plan, Phase::Up, ConnectErrorKind::Closed)
             }
         };
-        answer(shared, request.call, &Err(error));
+        answer(shared, request.asked.call, &Err(error));
     }
 }
 
 impl Request {
     fn fail(self, shared: &Shared<Table>, phase: Phase, kind: ConnectErrorKind) {
-        answer(shared, self.call, &Err(ConnectError::new(&self.plan, phase, kind)));
+        answer(shared, self.asked.call, &Err(ConnectError::new(&self.plan, phase, kind)));
     }
 
     fn refuse(self, shared: &Shared<Table>, error: &io::Error) {

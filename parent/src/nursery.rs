@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::{Payload, Prompter};
+use offshoot_bootstrap::Payload;
 use offshoot_core::{
     internal::{Hooks, Shared, Way},
     machine::{CallKey, LinkKey, Routes as _},
@@ -16,6 +16,8 @@ use offshoot_core::{
 
 use crate::{
     create::{About, Created},
+    gateway::Gateways,
+    launching::Company,
     record::Recorder,
     spawner::{Job, Spawner},
     table::Table,
@@ -26,6 +28,7 @@ pub(crate) struct Nursery {
     spawner: Spawner,
     /// What contexts below said of themselves, as far as this context made them or had them made.
     known: Mutex<BTreeMap<ContextId, About>>,
+    gateways: Gateways,
     recorder: Option<Recorder>,
 }
 
@@ -81,12 +84,13 @@ impl Inherited {
 }
 
 impl Nursery {
-    pub(crate) fn new(
-        inherited: Inherited,
-        recorder: Option<Recorder>,
-        prompter: Option<Arc<dyn Prompter>>,
-    ) -> Self {
-        Self { spawner: Spawner::new(inherited, prompter), known: Mutex::default(), recorder }
+    pub(crate) fn new(inherited: Inherited, recorder: Option<Recorder>, company: Company) -> Self {
+        Self {
+            spawner: Spawner::new(inherited, company),
+            known: Mutex::default(),
+            gateways: Gateways::default(),
+            recorder,
+        }
     }
 
     /// What `id` said of itself, if this context has it at first hand or from who made it.
@@ -127,6 +131,11 @@ impl Nursery {
         self.spawner.wait(limit)
     }
 
+    /// The ways by which connects of this program go.
+    pub(crate) const fn gateways(&self) -> &Gateways {
+        &self.gateways
+    }
+
     fn known(&self) -> MutexGuard<'_, BTreeMap<ContextId, About>> {
         lock(&self.known)
     }
@@ -145,6 +154,7 @@ impl Hooks<Table> for Nursery {
         let mut known = self.known();
         for id in ids {
             known.remove(id);
+            self.gateways.forget(*id);
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use offshoot_bootstrap::{ConnectError, Method, Prompter};
+use offshoot_bootstrap::{ConnectError, Method, Observer, Prompter};
 use offshoot_core::{
     Call, Context, ContextId, Function, Functions, IntoReturn, Message, Policy, Receiver, Sender, Shutdown,
     internal::{self, Broker, Hooks, Shared, spawn_broker, spawn_workers},
@@ -18,6 +18,7 @@ use offshoot_core::{
 
 use crate::{
     ConnectAll, Connecting, ContextExt as _, Tree,
+    launching::Company,
     nursery::{Inherited, Nursery},
     record::Recorder,
     table::{Table, TableSizes},
@@ -172,7 +173,7 @@ pub struct RouterBuilder {
     one_way: bool,
     limits: Limits,
     record: Option<PathBuf>,
-    prompter: Option<Arc<dyn Prompter>>,
+    pub(crate) company: Company,
 }
 
 impl RouterBuilder {
@@ -246,8 +247,23 @@ impl RouterBuilder {
     /// let host = router.connect(Ssh::new("web1").ask())?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn prompter(self, prompter: impl Prompter + 'static) -> Self {
-        Self { prompter: Some(Arc::new(prompter)), ..self }
+    pub fn prompter(mut self, prompter: impl Prompter + 'static) -> Self {
+        self.company.prompter = Some(Arc::new(prompter));
+        self
+    }
+
+    /// Who is told of every step of the connects that the root itself makes by a way to another place: what is asked, what
+    /// machine it is, how much of the program has left.
+    ///
+    /// ```no_run
+    /// use offshoot_parent::prelude::*;
+    ///
+    /// let router = Router::builder().observer(|plan: &Plan, step: &Step| println!("{}: {step}", plan.place)).build()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.company.observer = Some(Arc::new(observer));
+        self
     }
 
     /// Starts the router.
@@ -277,7 +293,7 @@ impl RouterBuilder {
             build: self.functions.build_id(),
             limits: self.limits,
         };
-        let nursery = Arc::new(Nursery::new(inherited, recorder, self.prompter));
+        let nursery = Arc::new(Nursery::new(inherited, recorder, self.company));
         let hooks = Arc::clone(&nursery) as Arc<dyn Hooks<Table>>;
         let shared = Shared::new(config, "root".to_owned(), Table::root(), hooks)?;
         let here = shared.context(ContextId::ROOT);

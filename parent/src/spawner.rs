@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use offshoot_bootstrap::{Exit, Payload, Prompter};
+use offshoot_bootstrap::{Exit, Payload};
 use offshoot_core::{
     internal::{ChildWatcher, LinkFailure, Shared},
     machine::CallKey,
@@ -17,7 +17,7 @@ use offshoot_core::{
 };
 
 use crate::{
-    launching::{Launched, Launches},
+    launching::{Company, Launched, Launches},
     nest::Nest,
     nursery::{Inherited, lock},
     table::Table,
@@ -30,6 +30,8 @@ pub(crate) enum Job {
     Create(CallKey),
     /// A program is to be sent to a context below, by a child and its children.
     Provide(Payload, Vec<ContextId>),
+    /// A child has not kept the program of that hash.
+    NotKept(ContextId, String),
     /// Ids have come, or will not come.
     Ids,
     /// The program of one that went by a transport runs, or will not.
@@ -61,7 +63,7 @@ pub(crate) enum News {
 #[derive(Debug)]
 pub(crate) struct Spawner {
     inherited: Inherited,
-    prompter: Option<Arc<dyn Prompter>>,
+    company: Company,
     running: Mutex<Option<Running>>,
 }
 
@@ -73,8 +75,8 @@ struct Running {
 }
 
 impl Spawner {
-    pub(crate) const fn new(inherited: Inherited, prompter: Option<Arc<dyn Prompter>>) -> Self {
-        Self { inherited, prompter, running: Mutex::new(None) }
+    pub(crate) const fn new(inherited: Inherited, company: Company) -> Self {
+        Self { inherited, company, running: Mutex::new(None) }
     }
 
     /// Has a child made for a call to this context; the call is answered whatever happens.
@@ -122,7 +124,7 @@ impl Spawner {
     fn start(&self, shared: &Arc<Shared<Table>>) -> std::io::Result<Running> {
         let (jobs, inbox) = mpsc::channel();
         let (finished, done) = mpsc::channel();
-        let launches = Launches::new(jobs.clone(), self.prompter.clone());
+        let launches = Launches::new(jobs.clone(), self.company.clone())?;
         let nest = Nest::new(Arc::downgrade(shared), self.inherited.clone(), jobs.clone(), launches)?;
         let body = move || {
             nest.run(&inbox);

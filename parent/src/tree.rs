@@ -26,6 +26,7 @@ pub struct Node {
     parent: Option<ContextId>,
     depth: usize,
     name: String,
+    path: String,
     pid: Option<u32>,
 }
 
@@ -43,15 +44,18 @@ impl Tree {
             parent: None,
             depth: 0,
             name: "root".to_owned(),
+            path: String::new(),
             pid: Some(std::process::id()),
         };
         let mut nodes = Vec::new();
         let mut open = vec![root];
         while let Some(node) = open.pop() {
             let below = children.remove(&node.id).unwrap_or_default();
-            let child = |(id, name)| {
+            let child = |(id, name): (ContextId, String)| {
                 let pid = nursery.about(id).map(|about| about.pid);
-                Node { id, parent: Some(node.id), depth: node.depth + 1, name, pid }
+                let above = if node.path.is_empty() { String::new() } else { format!("{}.", node.path) };
+                let path = above + &name;
+                Node { id, parent: Some(node.id), depth: node.depth + 1, name, path, pid }
             };
             open.extend(below.into_iter().rev().map(child));
             nodes.push(node);
@@ -121,6 +125,13 @@ impl Node {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The names of all contexts from below the root down to this one, with dots between them: `ssh:web1.sudo:root`. That
+    /// of the root is empty.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// The number of its process on its own machine, as it said itself. Known for what the root connected, directly

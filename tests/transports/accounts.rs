@@ -1,6 +1,10 @@
 //! Other users of a machine, by sudo, su and doas, from a context that runs as somebody who must ask.
 
-use std::{fs, path::Path, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use offshoot_parent::{Phase, prelude::*};
 
@@ -12,8 +16,13 @@ crate::tests![
     sudo_says_who_is_not_allowed,
     su_takes_the_password_of_the_other_user,
     doas_lets_in_whom_its_rule_lets_in,
+    doas_asks_for_the_password_on_a_terminal_of_its_own,
+    a_sudo_that_wants_a_terminal_gets_one_and_its_stream_stays_whole,
     a_password_is_nowhere_to_be_read,
 ];
+
+/// Served by the reference leaf.
+const LENGTH: Function<String, u64> = Function::new("length");
 
 pub(crate) const PASSWORD: &str = "pass word$1";
 
@@ -48,11 +57,11 @@ impl Desk {
         Ok(Self { _user: user, router, there, _sshd: sshd })
     }
 
-    fn connect(&self, method: Sudo) -> Result<Context, ConnectError> {
+    pub(crate) fn connect(&self, method: Sudo) -> Result<Context, ConnectError> {
         self.there.connect(method.payload(Payload::bytes("leaf", static_program("leaf").unwrap()).unwrap()))
     }
 
-    fn uid_of(&self, context: &Context) -> u32 {
+    pub(crate) fn uid_of(&self, context: &Context) -> u32 {
         let pid = self.router.tree().pid(context.id()).unwrap();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
@@ -104,10 +113,10 @@ fn su_takes_the_password_of_the_other_user() -> Result<(), Missing> {
 }
 
 /// The configuration of doas while the value lives.
-struct DoasRule(&'static Path);
+pub(crate) struct DoasRule(&'static Path);
 
 impl DoasRule {
-    fn new(rule: &str) -> Result<Self, Missing> {
+    pub(crate) fn new(rule: &str) -> Result<Self, Missing> {
         program("doas")?;
         let file = Path::new("/etc/doas.conf");
         if file.exists() {
@@ -131,6 +140,51 @@ fn doas_lets_in_whom_its_rule_lets_in() -> Result<(), Missing> {
     assert_eq!((root.call(ADD, (2, 3)).unwrap(), desk.uid_of(&root)), (5, 0));
     let error = desk.connect(Sudo::by_doas().user("nobody")).unwrap_err();
     assert_eq!(error.code(), "not_allowed", "{error}");
+    Ok(())
+}
+
+fn doas_asks_for_the_password_on_a_terminal_of_its_own() -> Result<(), Missing> {
+    let desk = Desk::new("doastty")?;
+    let _rule = DoasRule::new("permit osh-doastty as root")?;
+    let error = desk.connect(Sudo::by_doas()).unwrap_err();
+    assert_eq!(error.code(), "password_needed", "{error}");
+    let error = desk.connect(Sudo::by_doas().password("wrong")).unwrap_err();
+    assert_eq!(error.code(), "password_wrong", "{error}");
+    assert!(!error.to_string().contains("wrong\n"), "{error}");
+    let root = desk.connect(Sudo::by_doas().password(PASSWORD)).unwrap();
+    assert_eq!((root.call(ADD, (2, 3)).unwrap(), desk.uid_of(&root)), (5, 0));
+    Ok(())
+}
+
+/// Lines for sudo while the value lives.
+pub(crate) struct SudoRule(PathBuf);
+
+impl SudoRule {
+    pub(crate) fn new(user: &str, lines: &str) -> Self {
+        let file = Path::new("/etc/sudoers.d").join(user);
+        fs::write(&file, format!("{lines}\n")).unwrap();
+        run(&["chmod", "440", file.to_str().unwrap()]);
+        Self(file)
+    }
+}
+
+impl Drop for SudoRule {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).unwrap();
+    }
+}
+
+fn a_sudo_that_wants_a_terminal_gets_one_and_its_stream_stays_whole() -> Result<(), Missing> {
+    let desk = Desk::of_sudoer("tty")?;
+    let _rule = SudoRule::new("osh-tty", "Defaults:osh-tty requiretty, use_pty");
+    let error = desk.connect(Sudo::new().password(PASSWORD)).unwrap_err();
+    assert_eq!(error.code(), "no_terminal", "{error}");
+    let root = desk.connect(Sudo::new().password(PASSWORD).terminal()).unwrap();
+    assert_eq!((root.call(ADD, (2, 3)).unwrap(), desk.uid_of(&root)), (5, 0));
+    // Every byte there is goes both ways as it is.
+    let text: String = (0..=0x7ff).filter_map(char::from_u32).cycle().take(100_000).collect();
+    let length = text.len() as u64;
+    assert_eq!(root.call(LENGTH, text).unwrap(), length);
     Ok(())
 }
 

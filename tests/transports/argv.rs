@@ -57,7 +57,7 @@ fn each_tool_is_run_by_the_words_that_it_knows() -> Result<(), Missing> {
     );
     let ssh = || Ssh::new("web").program(at()).payload(leaf());
     let container = |container: Container| container.program(at()).payload(leaf());
-    let known: [(Box<dyn Method>, String); 24] = [
+    let known: [(Box<dyn Method>, String); 25] = [
         (Box::new(ssh()), format!("{silent} -- web")),
         (
             Box::new(ssh().user("u").port(22).identity("/k").option("A=b").config("/c")),
@@ -69,6 +69,10 @@ fn each_tool_is_run_by_the_words_that_it_knows() -> Result<(), Missing> {
         (
             Box::new(Sudo::new().user("u").password("x").program(at()).payload(leaf())),
             "-S -p [offshoot] password:  -u u --".into(),
+        ),
+        (
+            Box::new(Sudo::new().option(["-E", "-r", "role"]).program(at()).payload(leaf())),
+            "-n -E -r role -u root --".into(),
         ),
         (Box::new(Sudo::by_su().user("u").program(at()).payload(leaf())), "u -c".into()),
         (Box::new(Sudo::by_doas().user("u").program(at()).payload(leaf())), "-n -u u --".into()),

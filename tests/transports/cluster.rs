@@ -16,13 +16,13 @@ use crate::far::{ADD, Missing, Planned, as_root, payload, program, run};
 crate::tests![a_step_of_a_slurm_job_answers_and_leaves_nothing];
 
 /// A node, its controller, and who vouches for their users.
-struct Cluster {
+pub(crate) struct Cluster {
     folder: TempDir,
     daemons: Vec<Child>,
 }
 
 impl Cluster {
-    fn new() -> Result<Self, Missing> {
+    pub(crate) fn new() -> Result<Self, Missing> {
         as_root()?;
         for tool in ["munged", "slurmctld", "slurmd", "srun", "sinfo"] {
             program(tool)?;
@@ -52,6 +52,15 @@ impl Cluster {
         };
         eventually("the node is idle", Duration::from_secs(20), is_idle);
         Ok(cluster)
+    }
+
+    /// A step on it. The client finds it by its environment.
+    pub(crate) fn plan(&self, payload: Payload) -> Plan {
+        let mut plan = Srun::new().payload(payload).plan();
+        if let Some(transport) = &mut plan.transport {
+            transport.env.push(("SLURM_CONF".to_owned(), self.file("slurm.conf")));
+        }
+        plan
     }
 
     fn file(&self, name: &str) -> String {
@@ -100,13 +109,8 @@ impl Drop for Cluster {
 fn a_step_of_a_slurm_job_answers_and_leaves_nothing() -> Result<(), Missing> {
     let leaf = payload("leaf")?;
     let cluster = Cluster::new()?;
-    // The client finds the cluster by its environment.
-    let mut plan = Srun::new().payload(leaf).plan();
-    if let Some(transport) = &mut plan.transport {
-        transport.env.push(("SLURM_CONF".to_owned(), cluster.file("slurm.conf")));
-    }
     let router = Router::new().unwrap();
-    let step = router.connect(Planned(plan)).unwrap();
+    let step = router.connect(Planned(cluster.plan(leaf))).unwrap();
     for n in 0..10 {
         assert_eq!(step.call(ADD, (n, 3)).unwrap(), n + 3);
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use offshoot_parent::prelude::*;
-use offshoot_tests::real::eventually;
+use offshoot_tests::real::{descendants, eventually};
 use tempfile::TempDir;
 
 use crate::far::{ADD, Missing, as_root, payload, program, run};
@@ -19,10 +19,11 @@ crate::tests![
     the_namespaces_of_a_process_are_entered,
     a_folder_becomes_a_container_by_nspawn,
     a_container_of_podman_is_entered,
+    a_container_without_a_shell_is_entered_by_a_descriptor,
 ];
 
 /// A root folder in which there is busybox, and nothing else.
-fn busybox_root() -> Result<TempDir, Missing> {
+pub(crate) fn busybox_root() -> Result<TempDir, Missing> {
     as_root()?;
     let busybox = program("busybox")?;
     let root = tempfile::Builder::new().prefix("root-").tempdir().unwrap();
@@ -109,17 +110,17 @@ fn a_folder_becomes_a_container_by_nspawn() -> Result<(), Missing> {
 }
 
 /// What is said of each container: neither a network nor more than this machine has.
-const RUN: [&str; 8] =
+pub(crate) const RUN: [&str; 8] =
     ["--network", "none", "--pull", "never", "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"];
 
 /// An engine of our own, with one image and one container.
-struct Podman {
+pub(crate) struct Podman {
     folder: TempDir,
-    words: Vec<String>,
+    pub(crate) words: Vec<String>,
 }
 
 impl Podman {
-    fn new(root: &Path) -> Result<Self, Missing> {
+    pub(crate) fn new(root: &Path) -> Result<Self, Missing> {
         let podman = program("podman")?;
         let folder = tempfile::Builder::new().prefix("podman-").tempdir().unwrap();
         let at = |name: &str| folder.path().join(name).display().to_string();
@@ -131,6 +132,10 @@ impl Podman {
             ("--events-backend", "file".into()),
         ];
         let mut words = vec![podman.display().to_string()];
+        // What podman takes by itself may want control groups of another kind than there are.
+        words.extend(
+            program("runc").into_iter().flat_map(|runc| ["--runtime".into(), runc.display().to_string()]),
+        );
         words.extend(options.into_iter().flat_map(|(option, value)| [option.to_owned(), value]));
         let engine = Self { folder, words };
         run(&["tar", "-C", root.to_str().unwrap(), "-cf", &engine.file("image.tar"), "."]);
@@ -161,6 +166,10 @@ impl Drop for Podman {
     }
 }
 
+fn error_of(method: impl Method) -> ConnectError {
+    Router::new().unwrap().connect(method).unwrap_err()
+}
+
 fn a_container_of_podman_is_entered() -> Result<(), Missing> {
     let (root, leaf) = (busybox_root()?, payload("leaf")?);
     let engine = Podman::new(root.path())?;
@@ -170,9 +179,45 @@ fn a_container_of_podman_is_entered() -> Result<(), Missing> {
     works(by("c"));
     works(by("c").user("1000"));
     works(Image::podman("far:1").program(&engine.words).option(RUN).payload(leaf.clone()));
-    let error = |method| Router::new().unwrap().connect(method).unwrap_err();
+    let error = |method: Container| error_of(method);
     assert_eq!(error(by("nosuch")).code(), "no_container");
+    let sealed = ["--read-only", "--read-only-tmpfs=false"];
+    let no_place = Image::podman("far:1").program(&engine.words).option(RUN).option(sealed);
+    let no_place = error_of(no_place.payload(leaf.clone()));
+    assert_eq!(no_place.code(), "no_place", "{no_place}");
+    // Not every machine can pause one.
+    if engine.run(&["pause", "c"]).is_ok() {
+        assert_eq!(error(by("c")).code(), "no_container");
+        engine.run(&["unpause", "c"])?;
+    }
     engine.run(&["stop", "-t", "0", "c"])?;
     assert_eq!(error(by("c")).code(), "no_container");
+    Ok(())
+}
+
+fn a_container_without_a_shell_is_entered_by_a_descriptor() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    as_root()?;
+    let root = tempfile::Builder::new().prefix("root-").tempdir().unwrap();
+    fs::create_dir(root.path().join("bin")).unwrap();
+    fs::copy(program("busybox")?, root.path().join("bin/sleep")).unwrap();
+    let engine = Podman::new(root.path())?;
+    let there =
+        || Container::podman("c").program(&engine.words[0]).option(&engine.words[1..]).payload(leaf.clone());
+    let error = |method| Router::new().unwrap().connect(method).unwrap_err();
+    let no_shell = error(there());
+    assert_eq!(no_shell.code(), "no_shell", "{no_shell}");
+    let router = Router::new().unwrap();
+    let inside = router.connect(there().without_shell()).unwrap();
+    assert_eq!(inside.call(ADD, (2, 3)).unwrap(), 5);
+    // It is there, beside the process that the container runs: the root folder of both is that of the image.
+    let is_inside =
+        |pid: &u32| fs::read_dir(format!("/proc/{pid}/root/bin")).is_ok_and(|files| files.count() == 1);
+    let inside_now = descendants().iter().filter(|pid| is_inside(pid)).count();
+    assert!(inside_now >= 2, "{inside_now}");
+    drop(router);
+    engine.run(&["stop", "-t", "0", "c"])?;
+    assert!(["no_container", "exited"].contains(&error(there().without_shell()).code()));
+    assert_eq!(error(Container::kubectl("p").without_shell().payload(leaf)).code(), "bad_place");
     Ok(())
 }

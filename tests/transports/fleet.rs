@@ -1,19 +1,27 @@
 //! Many connects: so many at a time, fewer where an sshd takes no more, each result as it comes.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     time::{Duration, Instant},
 };
 
+use offshoot_bootstrap::Dialect;
 use offshoot_parent::prelude::*;
+use offshoot_tests::real::{Signal, eventually, kill};
 
-use crate::far::{ADD, Listening, Missing, Sshd, payload};
+use crate::far::{ADD, Listening, Missing, Planned, Sshd, payload};
 
 crate::tests![
     results_come_in_the_order_in_which_they_end,
     no_more_go_on_at_once_than_were_asked_for,
     the_time_of_all_ends_those_that_have_not,
+    lists_that_go_the_same_way_share_what_that_takes,
+    a_list_for_which_there_are_no_descriptors_is_not_begun,
+    helpers_make_what_the_one_that_was_asked_has_no_room_for,
+    a_list_that_grows_makes_a_tree_and_brings_all_up,
+    a_helper_that_is_lost_costs_no_host,
+    a_password_is_proved_on_one_host_and_a_refused_one_is_given_to_no_other,
     all_hosts_come_up_behind_an_sshd_that_takes_few_at_once,
 ];
 
@@ -69,6 +77,155 @@ fn the_time_of_all_ends_those_that_have_not() -> Result<(), Missing> {
         .collect();
     assert_eq!(failed, BTreeSet::from([(1, true), (2, true)]));
     assert!(since.elapsed() < Duration::from_secs(5));
+    Ok(())
+}
+
+fn lists_that_go_the_same_way_share_what_that_takes() -> Result<(), Missing> {
+    payload("leaf")?;
+    // An sshd that takes two at once, and counts whom it has refused.
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display().to_string();
+    let script = "cd $0; for n in 1 2; do mkdir $n 2>/dev/null && break; n=; done; \
+        [ $n ] || { echo >>refused; echo kex_exchange_identification: closed >&2; exit 255; }; \
+        sleep 0.1; rmdir $n; exec \"$@\"";
+    let host = |n: usize| {
+        let mut plan = by(script, &at).name(format!("h{n}")).plan();
+        plan.transport.as_mut().unwrap().dialect = Dialect::Ssh;
+        Planned(plan)
+    };
+    let router = Router::new().unwrap();
+    let lists = || router.connect_all((0..12).map(host)).parallel(8);
+    let refused = || fs::read_to_string(folder.path().join("refused")).unwrap_or_default().lines().count();
+    assert!(lists().into_iter().all(|(_, outcome)| outcome.is_ok()));
+    // What one list has learnt holds for two that go on at the same time.
+    let before = refused();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| assert!(lists().into_iter().all(|(_, outcome)| outcome.is_ok())));
+        }
+    });
+    let by_both = refused() - before;
+    assert!(by_both <= 2 * before.max(4), "{by_both} refused of two lists, {before} of the first");
+    Ok(())
+}
+
+fn a_list_for_which_there_are_no_descriptors_is_not_begun() -> Result<(), Missing> {
+    payload("leaf")?;
+    let router = Router::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let sign = folder.path().join("begun").display().to_string();
+    let hosts = || (0..40_000).map(|_| by("touch $0; exec \"$@\"", &sign));
+    let errors: Vec<_> =
+        router.connect_all(hosts()).into_iter().map(|(_, outcome)| outcome.unwrap_err()).collect();
+    assert_eq!(errors.len(), 40_000);
+    assert!(errors.iter().all(|error| error.code() == "descriptors_needed"));
+    let text = errors[0].to_string();
+    assert!(
+        text.contains("all of them take 80") && text.contains("raise the limit (`ulimit -n 80"),
+        "{text}"
+    );
+    assert!(!fs::exists(&sign).unwrap());
+    Ok(())
+}
+
+fn hop(router: &Router, name: &str) -> Context {
+    router.connect(Local::new(payload("hop").unwrap()).name(name)).unwrap()
+}
+
+fn parents(router: &Router, children: &[Context]) -> BTreeMap<ContextId, usize> {
+    let tree = router.tree();
+    let mut parents = BTreeMap::new();
+    for child in children {
+        *parents.entry(tree.get(child.id()).unwrap().parent().unwrap()).or_default() += 1;
+    }
+    parents
+}
+
+fn helpers_make_what_the_one_that_was_asked_has_no_room_for() -> Result<(), Missing> {
+    payload("hop")?;
+    let router = Router::new().unwrap();
+    let helpers = ["a", "b"].map(|name| hop(&router, name));
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display().to_string();
+    // None goes on before there are as many as all of them make at a time: two, three and three.
+    let script = "touch $0/$$; until [ $(ls $0 | wc -l) -ge 8 ]; do sleep 0.05; done; exec \"$@\"";
+    let all = router.connect_all((0..12).map(|_| by(script, &at))).parallel(2).arity(3);
+    let up: Vec<_> =
+        all.helped_by(helpers.clone()).into_iter().map(|(_, outcome)| outcome.unwrap()).collect();
+    assert!(up.iter().all(|child| child.call(ADD, (2, 3)).unwrap() == 5));
+    let parents = parents(&router, &up);
+    assert!(parents[&ContextId::ROOT] >= 2, "{parents:?}");
+    assert!(helpers.iter().all(|helper| parents[&helper.id()] >= 3), "{parents:?}");
+    Ok(())
+}
+
+fn a_list_that_grows_makes_a_tree_and_brings_all_up() -> Result<(), Missing> {
+    let program = payload("hop")?;
+    let router = Router::new().unwrap();
+    let host = |n| {
+        Wrapped::new(["sh", "-c", "sleep 0.2; exec \"$@\"", "sh"])
+            .payload(program.clone())
+            .name(format!("h{n}"))
+    };
+    let all = router.connect_all((0..10).map(host)).parallel(1).arity(2).growing();
+    let up: Vec<_> = all.into_iter().map(|(_, outcome)| outcome.unwrap()).collect();
+    assert!(up.iter().all(|child| child.is_alive()));
+    assert_eq!(up.iter().map(|child| child.name().to_owned()).collect::<BTreeSet<_>>().len(), 10);
+    let parents = parents(&router, &up);
+    assert!(parents.len() >= 3, "{}", router.tree());
+    Ok(())
+}
+
+fn a_helper_that_is_lost_costs_no_host() -> Result<(), Missing> {
+    payload("hop")?;
+    let router = Router::new().unwrap();
+    let helper = hop(&router, "helper");
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display().to_string();
+    let script = "touch $0/$$; until [ -e $0/go ]; do sleep 0.05; done; exec \"$@\"";
+    let all = router.connect_all((0..7).map(|_| by(script, &at))).parallel(1).arity(4);
+    let all = all.helped_by([helper.clone()]).into_iter();
+    let waiting = std::thread::spawn(move || all.map(|(_, outcome)| outcome.unwrap()).collect::<Vec<_>>());
+    let begun = || (fs::read_dir(folder.path()).unwrap().count() >= 5).then_some(());
+    eventually("five have begun", Duration::from_secs(20), begun);
+    kill(router.tree().pid(helper.id()).unwrap(), Signal::KILL);
+    helper.lost().wait_timeout(Duration::from_secs(5)).unwrap();
+    fs::write(folder.path().join("go"), "").unwrap();
+    let up = waiting.join().unwrap();
+    assert_eq!(parents(&router, &up), BTreeMap::from([(ContextId::ROOT, 7)]));
+    assert!(up.iter().all(|child| child.call(ADD, (2, 3)).unwrap() == 5));
+    Ok(())
+}
+
+fn a_password_is_proved_on_one_host_and_a_refused_one_is_given_to_no_other() -> Result<(), Missing> {
+    payload("leaf")?;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    // An su that writes down who asks at the same time, and lets in whoever knows the word.
+    let script = "#!/bin/sh\ncd \"${0%/*}\"; echo + >>steps; printf 'Password: ' >&2; read word; sleep 0.2; echo - >>steps\n\
+        [ \"$word\" = right ] && exec sh -c \"$3\"\necho 'su: Authentication failure' >&2; exit 1\n";
+    fs::write(at("su"), script).unwrap();
+    crate::far::run(&["chmod", "700", &at("su")]);
+    let router = Router::new().unwrap();
+    let tried = |word: &str| {
+        let host = |n| {
+            Sudo::by_su()
+                .program(at("su"))
+                .password(word)
+                .payload(payload("leaf").unwrap())
+                .name(format!("h{n}"))
+        };
+        let all = router.connect_all((0..6).map(host)).parallel(6).into_iter();
+        let outcomes: Vec<_> =
+            all.map(|(_, outcome)| outcome.map(drop).map_err(|error| error.code())).collect();
+        (outcomes, fs::read_to_string(at("steps")).unwrap())
+    };
+    let (outcomes, steps) = tried("wrong");
+    assert_eq!((outcomes, steps.as_str()), (vec![Err("password_wrong"); 6], "+\n-\n"));
+    fs::remove_file(at("steps")).unwrap();
+    let (outcomes, steps) = tried("right");
+    assert_eq!(outcomes, vec![Ok(()); 6]);
+    assert!(steps.starts_with("+\n-\n+\n") && steps.lines().count() == 12, "{steps}");
     Ok(())
 }
 

@@ -106,8 +106,11 @@ fn ways_of_several_kinds_lead_one_behind_the_other() -> Result<(), Missing> {
     let root = desk.there.connect(Sudo::new().password(PASSWORD).payload(hop)).unwrap();
     let inside = root.connect(Container::nsenter(namespaces.pid).payload(leaf()?)).unwrap();
     adds(&inside);
-    let tree = desk.router.tree().to_string();
-    assert_eq!(tree.lines().count(), 4, "{tree}");
+    let tree = desk.router.tree();
+    assert_eq!(tree.len(), 4, "{tree}");
+    // Its name is the way there.
+    let path = format!("ssh:far.sudo:root.nsenter:{}", namespaces.pid);
+    assert_eq!(tree.get(inside.id()).unwrap().path(), path);
     root.shutdown().wait_timeout(std::time::Duration::from_secs(5)).unwrap();
     assert!(inside.call(ADD, (2, 3)).unwrap_err().is_lost());
     assert!(desk.there.is_alive());

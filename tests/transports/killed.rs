@@ -19,6 +19,7 @@ use crate::far::{ADD, Missing, Sshd, payload};
 crate::tests![
     a_root_that_is_killed_while_a_program_is_put_somewhere_leaves_nothing,
     a_root_that_is_killed_leaves_nothing_behind_ssh,
+    a_client_that_waits_for_a_silent_server_goes_with_its_root,
     a_hop_that_is_killed_while_a_program_is_put_somewhere_leaves_nothing,
     a_client_that_is_killed_before_it_has_a_word_fails_its_connect_at_once,
 ];
@@ -50,6 +51,10 @@ pub(crate) fn be_root_if_asked() {
         [stop, sign, folder, keep] => {
             let method = stalled(stop.parse().unwrap(), sign, folder, &leaf);
             router.connect(if keep == "keep" { method.keep_file() } else { method })
+        }
+        [config, port] => {
+            let silent = Ssh::new("127.0.0.1").port(port.parse().unwrap());
+            router.connect(silent.config(config).payload(leaf))
         }
         [config] => router.connect(Ssh::new("far").config(config).payload(leaf)),
         _ => unreachable!("no such root: {words:?}"),
@@ -113,6 +118,17 @@ fn a_root_that_is_killed_leaves_nothing_behind_ssh() -> Result<(), Missing> {
     let mut line = String::new();
     io::BufReader::new(root.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "up\n");
+    kill_root(root);
+    all_is_gone(folder.path());
+    Ok(())
+}
+
+fn a_client_that_waits_for_a_silent_server_goes_with_its_root() -> Result<(), Missing> {
+    payload("leaf")?;
+    let (sshd, folder) = (Sshd::new("")?, tempfile::tempdir().unwrap());
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let root = root(&[&sshd.file("client"), &silent.local_addr().unwrap().port().to_string()]);
+    let _taken = silent.accept().unwrap();
     kill_root(root);
     all_is_gone(folder.path());
     Ok(())

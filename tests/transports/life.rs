@@ -8,15 +8,16 @@ use std::{
 
 use offshoot_bootstrap::launch;
 use offshoot_parent::{Phase, prelude::*};
-use offshoot_tests::real::{descendants, eventually, is_gone, logs};
+use offshoot_tests::real::{Signal, descendants, eventually, is_gone, kill, logs};
 
-use crate::far::{ADD, Missing, payload, program};
+use crate::far::{ADD, Missing, payload, program, static_program};
 
 crate::tests![
     what_a_transport_says_while_its_child_is_up_is_read_and_logged,
     what_a_program_says_before_it_is_spoken_to_is_in_the_error,
     a_connect_that_is_given_up_ends_at_once,
     a_connect_that_waits_for_its_turn_can_be_given_up,
+    a_connect_that_is_given_up_while_its_answer_is_on_the_way_leaves_no_child,
     the_time_that_an_error_names_is_the_one_there_was,
 ];
 
@@ -92,6 +93,46 @@ fn a_connect_that_waits_for_its_turn_can_be_given_up() -> Result<(), Missing> {
     assert_eq!(router.connect(Wrapped::new::<&str>([]).payload(leaf)).unwrap().call(ADD, (2, 3)).unwrap(), 5);
     assert!(!sign.exists());
     Ok(())
+}
+
+fn a_connect_that_is_given_up_while_its_answer_is_on_the_way_leaves_no_child() -> Result<(), Missing> {
+    let (hop, leaf, folder) = (payload("hop")?, payload("leaf")?, tempfile::tempdir().unwrap());
+    let said = folder.path().join("said");
+    // What the hop says is written down, and then goes through a process that can be stopped.
+    let script = "\"$@\" | tee $0 | cat -u";
+    let router = Router::new().unwrap();
+    let way = ["sh", "-c", script, said.to_str().unwrap()];
+    let there = router.connect(Wrapped::new(way).payload(hop)).unwrap();
+    // Now it has ids, for which it would have to ask.
+    let first = there.connect(Local::new(leaf_bytes()).name("first")).unwrap();
+    let is_cat = |pid: &u32| comm_of(*pid) == "cat\n";
+    let cat = descendants().into_iter().find(is_cat).unwrap();
+    kill(cat, Signal::STOP);
+    let way = ["sh", "-c", "\"$@\"", "way-of-orphan"];
+    let connecting = there.connect_async(Wrapped::new(way).payload(leaf).name("orphan"));
+    eventually("the hop has answered", Duration::from_secs(10), || {
+        let said = fs::read(&said).ok()?;
+        let name = said.windows(6).rposition(|word| word == b"orphan")?;
+        // The announcement ends with the name; a whole header and more has come behind it.
+        (said.len() > name + 6 + 26).then_some(())
+    });
+    let is_on_way = |pid: &u32| {
+        fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words.contains("way-of-orphan"))
+    };
+    let way = descendants().into_iter().find(is_on_way).unwrap();
+    drop(connecting);
+    kill(cat, Signal::CONT);
+    eventually("its child is gone", Duration::from_secs(5), || is_gone(way).then_some(()));
+    assert_eq!(first.call(ADD, (2, 3)).unwrap(), 5);
+    Ok(())
+}
+
+fn comm_of(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default()
+}
+
+fn leaf_bytes() -> Payload {
+    Payload::bytes("leaf", static_program("leaf").unwrap()).unwrap()
 }
 
 fn the_time_that_an_error_names_is_the_one_there_was() -> Result<(), Missing> {

@@ -13,10 +13,13 @@
 )]
 
 mod accounts;
+mod anywhere;
 mod argv;
 mod cluster;
 mod containers;
+mod doctor;
 mod far;
+mod field;
 mod fleet;
 mod hops;
 mod killed;
@@ -24,6 +27,7 @@ mod life;
 mod passwords;
 mod shells;
 mod ssh;
+mod suite;
 
 use std::process::ExitCode;
 
@@ -42,6 +46,10 @@ fn main() -> ExitCode {
         killed::tests(),
         hops::tests(),
         fleet::tests(),
+        doctor::tests(),
+        anywhere::tests(),
+        field::tests(),
+        suite::tests(),
         ssh::tests(),
         passwords::tests(),
         accounts::tests(),

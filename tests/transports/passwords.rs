@@ -4,12 +4,16 @@ use std::{
     fs,
     io::Read as _,
     os::unix::fs::PermissionsExt as _,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 
 use offshoot_parent::{Phase, prelude::*};
-use offshoot_tests::real::eventually;
+use offshoot_tests::real::{descendants, eventually};
 
 use crate::far::{ADD, Listening, Missing, Sshd, User, payload, program};
 
@@ -23,6 +27,8 @@ crate::tests![
     an_unknown_host_key_is_shown_and_not_accepted,
     a_prompter_sees_who_asks_and_what,
     a_prompter_that_panics_gives_no_answer,
+    nobody_is_asked_for_a_connect_that_is_over,
+    clients_that_ask_at_the_same_time_each_get_their_own_answer,
     an_ssh_password_is_nowhere_to_be_read,
 ];
 
@@ -238,6 +244,72 @@ fn a_prompter_that_panics_gives_no_answer() -> Result<(), Missing> {
     let router = Router::builder().prompter(|_: &Query| panic!("nobody is there")).build().unwrap();
     let error = router.connect(client.ssh().ask().timeout(Duration::from_secs(10))).unwrap_err();
     assert_eq!(error.code(), "password_needed", "{error}");
+    Ok(())
+}
+
+fn nobody_is_asked_for_a_connect_that_is_over() -> Result<(), Missing> {
+    payload("leaf")?;
+    let (asked, questions) = mpsc::channel();
+    let (answer, answers) = mpsc::channel::<()>();
+    let answers = Mutex::new(answers);
+    let prompter = move |query: &Query| {
+        asked.send(query.text.to_string()).unwrap();
+        answers.lock().unwrap().recv().ok()?;
+        Some("typed".into())
+    };
+    let router = Router::builder().prompter(prompter).build().unwrap();
+    let client = |n: u32| Client::new(&format!("ask 'Enter PIN {n}: '; exit 7"));
+    let (first, second, third) = (client(1), client(2), client(3));
+    let begun = router.connect_async(first.ssh().ask());
+    assert_eq!(questions.recv_timeout(Duration::from_secs(10)).unwrap(), "Enter PIN 1:");
+    // It has to wait for its turn, and longer than it has time; the other is given up meanwhile.
+    let given_up = router.connect_async(third.ssh().ask());
+    let late = router.connect_async(second.ssh().ask().timeout(Duration::from_millis(500)));
+    let error = late.wait().unwrap_err();
+    assert_eq!(error.code(), "no_answer", "{error}");
+    drop(given_up);
+    let of_third = third.file("ssh");
+    let is_of_third = |pid: &u32| {
+        fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words.contains(&of_third))
+    };
+    let none = || (!descendants().iter().any(is_of_third)).then_some(());
+    eventually("its client is gone", Duration::from_secs(5), none);
+    answer.send(()).unwrap();
+    assert_eq!(begun.wait().unwrap_err().code(), "exited");
+    // Whoever still waited would be asked now.
+    drop(answer);
+    drop(router);
+    assert_eq!(questions.iter().count(), 0);
+    Ok(())
+}
+
+fn clients_that_ask_at_the_same_time_each_get_their_own_answer() -> Result<(), Missing> {
+    payload("leaf")?;
+    let helpers = || {
+        let is_helper = |pid: &u32| {
+            let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            words.contains("@j") && words.contains("/proc/") && state.contains(") S ")
+        };
+        descendants().iter().filter(|pid| is_helper(pid)).count()
+    };
+    // The first is answered only once all have asked, as far as they can.
+    let is_first = AtomicBool::new(true);
+    let prompter = move |query: &Query| {
+        if is_first.swap(false, Ordering::Relaxed) {
+            eventually("three ask", Duration::from_secs(10), || (helpers() >= 3).then_some(()));
+        }
+        Some(query.account.as_deref()?.into())
+    };
+    let router = Router::builder().prompter(prompter).build().unwrap();
+    // By a pipe, as a client has it.
+    let ask = |n: u32| format!("(\"$SSH_ASKPASS\" \"me@j{n}'s password: \" || echo no >&2) | cat >>$0.{n} &");
+    let client = Client::new(&format!("{} {} {} wait; exit 7", ask(1), ask(2), ask(3)));
+    let error = router.connect(client.ssh().ask()).unwrap_err();
+    assert_eq!(error.code(), "exited", "{error}");
+    let answers = [1, 2, 3].map(|n| fs::read_to_string(client.file(&format!("ssh.{n}"))).unwrap());
+    assert_eq!(answers, ["me@j1\n", "me@j2\n", "me@j3\n"], "{error}");
+    assert!(!error.last_words().lines().any(|line| line == "no"), "{error}");
     Ok(())
 }
 

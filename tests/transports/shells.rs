@@ -21,6 +21,7 @@ crate::tests![
     a_far_side_that_is_known_is_sent_the_program_before_it_has_spoken,
     a_far_side_that_has_changed_is_told_anew,
     a_program_that_may_stay_is_sent_once,
+    a_program_that_somebody_else_has_put_there_is_checked_and_run,
     a_cache_that_others_could_have_changed_is_not_trusted,
     nothing_is_left_wherever_the_stream_is_cut,
     what_comes_before_and_between_is_no_obstacle,
@@ -210,6 +211,31 @@ fn a_program_that_may_stay_is_sent_once() -> Result<(), Missing> {
         assert!(sent_with_cache(home.path(), &leaf) > 100_000, "{shell}");
         assert!(sent_with_cache(home.path(), &leaf) < 8_000, "{shell}");
     }
+    Ok(())
+}
+
+fn a_program_that_somebody_else_has_put_there_is_checked_and_run() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().join("leaf");
+    let method = |leaf: &Payload| sh(leaf).preplaced(there.to_str().unwrap());
+    let error = fails(method(&leaf));
+    assert!(
+        error.code() == "not_preplaced" && error.to_string().contains("is not there, or may not"),
+        "{error}"
+    );
+    fs::copy("/bin/true", &there).unwrap();
+    let error = fails(method(&leaf));
+    assert!(error.code() == "not_preplaced" && error.to_string().contains("is another program"), "{error}");
+    fs::write(&there, static_program("leaf")?).unwrap();
+    for shell in ["dash", "bash", "busybox", "mksh", "zsh"] {
+        let folder = shell_named_sh(&program(shell)?);
+        let path = format!("PATH={}:/usr/bin:/bin", folder.path().display());
+        works(by(&["env", &path], &leaf).preplaced(there.to_str().unwrap()));
+    }
+    assert_eq!(fails(sh(&leaf).preplaced("leaf")).code(), "bad_place");
+    assert!(method(&leaf).explain().contains("is written there: nothing; "));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     Ok(())
 }
 

@@ -36,7 +36,7 @@ fn a_child_on_a_host_answers_and_leaves_nothing() -> Result<(), Missing> {
     let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
     let router = Router::new().unwrap();
     let child = router.connect(sshd.ssh().payload(leaf)).unwrap();
-    assert_eq!((add(&child), child.name()), (5, "far"));
+    assert_eq!((add(&child), child.name()), (5, "ssh:far"));
     child.shutdown().wait_timeout(Duration::from_secs(5)).unwrap();
     nothing_is_left();
     Ok(())

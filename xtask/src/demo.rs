@@ -45,6 +45,9 @@ pub(crate) struct Flags {
     /// Go there from this host, which is reached first
     #[arg(long, value_name = "HOST", requires = "ssh")]
     via: Option<String>,
+    /// Only try the way to the host step by step, and report it
+    #[arg(long, requires = "ssh")]
+    doctor: bool,
     /// What else the demo program is given
     #[arg(last = true)]
     rest: Vec<String>,
@@ -56,7 +59,7 @@ pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
     for (flag, host) in [("--ssh", &flags.ssh), ("--via", &flags.via)] {
         demo.args(host.iter().flat_map(|host| [flag, host]));
     }
-    demo.args(&flags.rest);
+    demo.args(flags.doctor.then_some("--doctor")).args(&flags.rest);
     run::pass_through(&mut demo)?;
     Ok(ExitCode::SUCCESS)
 }

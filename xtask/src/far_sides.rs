@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use crate::run;
 
 /// A program of each package, by which it is seen whether that is there, and the package in Debian.
-const NEEDED: [(&str, &str); 17] = [
+const NEEDED: [(&str, &str); 18] = [
     ("/usr/sbin/sshd", "openssh-server"),
     ("/usr/bin/ssh", "openssh-client"),
     ("/usr/bin/sudo", "sudo"),
@@ -16,6 +16,7 @@ const NEEDED: [(&str, &str); 17] = [
     ("/usr/bin/fish", "fish"),
     ("/bin/tcsh", "tcsh"),
     ("/usr/bin/podman", "podman"),
+    ("/usr/sbin/runc", "runc"),
     ("/usr/bin/systemd-nspawn", "systemd-container"),
     ("/usr/bin/openssl", "openssl"),
     ("/usr/sbin/slurmctld", "slurmctld"),

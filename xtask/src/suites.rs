@@ -140,6 +140,13 @@ fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
             if target.name == TRANSPORTS {
                 far_sides::install();
                 payload::build(workspace, &payload::REFERENCE, Progress::Silent)?;
+                // Cargo does not build an example for a test that is named.
+                let example =
+                    cargo(workspace.root(), "build --package offshoot-bootstrap --example anywhere");
+                let built = programs([example])?;
+                if built.tally.failed > 0 {
+                    return Ok(built);
+                }
             }
             tests([workspace_test(workspace.root(), &format!("--test {}", target.name))])
         })

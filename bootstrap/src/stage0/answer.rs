@@ -90,6 +90,12 @@ impl Host {
         Self { uname: format!("{system} {machine}"), machine: known, tools }
     }
 
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let tools = self.tools.iter().map(|tool| format!(", {tool}"));
+        format!("{}{}", self.uname, tools.collect::<String>())
+    }
+
     pub(crate) fn has(&self, tool: &str) -> bool {
         self.tools.iter().any(|have| have == tool)
     }

@@ -5,7 +5,7 @@ use super::{
     words::{Errand, Interpreter},
 };
 use crate::{
-    ConnectErrorKind, Phase,
+    ConnectErrorKind, Phase, Step,
     payload::{Offer, Program},
 };
 
@@ -39,6 +39,8 @@ pub(crate) struct Dialogue {
     /// Folders in which it could not be put, with the reasons.
     failed: Vec<String>,
     reasons: Vec<String>,
+    /// What has happened and was not told.
+    news: Vec<Step>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,8 @@ enum State {
     Silent,
     /// It looks whether it has the program.
     Cached,
+    /// It looks whether somebody has put it there.
+    Preplaced,
     /// It looks for a place; the program is on its way.
     Placing,
     /// It receives the program.
@@ -72,6 +76,7 @@ impl Dialogue {
             state: State::Silent,
             failed: Vec::new(),
             reasons: Vec::new(),
+            news: Vec::new(),
         }
     }
 
@@ -80,7 +85,7 @@ impl Dialogue {
         match self.state {
             _ if !self.has_spoken => Phase::Shell,
             State::Silent => Phase::Shell,
-            State::Cached | State::Placing | State::InMemory => Phase::Place,
+            State::Cached | State::Preplaced | State::Placing | State::InMemory => Phase::Place,
             State::Sent { .. } | State::Over => Phase::Send,
         }
     }
@@ -90,6 +95,11 @@ impl Dialogue {
         let (taken, answer) = self.answers.push(bytes);
         let reply = answer.map(|answer| self.answer(&answer)).transpose()?.flatten();
         Ok((taken, reply))
+    }
+
+    /// What has happened since this was asked the last time.
+    pub(crate) fn news(&mut self) -> impl Iterator<Item = Step> {
+        std::mem::take(&mut self.news).into_iter()
     }
 
     /// What is sent of the offer, once something was begun.
@@ -109,13 +119,16 @@ impl Dialogue {
     fn answer(&mut self, answer: &Answer) -> Result<Option<Reply>, ConnectErrorKind> {
         if answer.to == "hello" && !self.has_spoken {
             self.has_spoken = true;
-            return self.greet(Host::parse(&answer.words));
+            let host = Host::parse(&answer.words);
+            self.news.push(Step::Spoke { host: host.text().into() });
+            return self.greet(host);
         }
         // Anybody can say something; only who has read the errand knows its nonce.
         if answer.to != self.errand.nonce {
             return Ok(None);
         }
         let (word, rest) = answer.words.split_once(' ').unwrap_or((&answer.words, ""));
+        self.news.extend(self.step(word, rest));
         match (self.state, word) {
             (State::Placing, "at") => {
                 self.state = State::Sent { in_memory: false };
@@ -138,12 +151,26 @@ impl Dialogue {
                 self.is_other = false;
                 Ok(Some(self.place()))
             }
-            (State::Sent { .. } | State::Cached, "run") => {
+            (State::Preplaced, "missing") => Err(self.not_preplaced(rest)),
+            (State::Sent { .. } | State::Cached | State::Preplaced, "run") => {
                 self.state = State::Over;
                 Ok(Some(Reply::Running))
             }
             (State::Sent { in_memory }, "failed") => self.try_elsewhere(rest, in_memory).map(Some),
             _ => Ok(None),
+        }
+    }
+
+    /// What an answer means for who looks on.
+    fn step(&self, word: &str, rest: &str) -> Option<Step> {
+        match (self.state, word) {
+            (State::Placing | State::InMemory, "at") => Some(Step::Placed { place: rest.into() }),
+            (State::Placing, "none") | (State::Sent { .. }, "failed") => {
+                Some(Step::Refused { reason: rest.trim_end_matches([',', ' ']).into() })
+            }
+            (State::Cached, "missing") => Some(Step::NotCached),
+            (State::Sent { .. } | State::Cached | State::Preplaced, "run") => Some(Step::Running),
+            _ => None,
         }
     }
 
@@ -175,6 +202,10 @@ impl Dialogue {
             self.is_other = true;
             return Ok(None);
         }
+        if let Some(path) = &self.errand.preplaced {
+            self.state = State::Preplaced;
+            return Ok(Some(Reply::Line(self.errand.preplaced(path))));
+        }
         if may_have_it {
             self.state = State::Cached;
             return Ok(Some(Reply::Line(self.errand.cached())));
@@ -203,7 +234,8 @@ impl Dialogue {
     }
 
     fn try_memory(&mut self) -> Result<Reply, ConnectErrorKind> {
-        let host = self.host.as_ref().filter(|_| !self.errand.keep);
+        let is_here = self.errand.enter.is_empty();
+        let host = self.host.as_ref().filter(|_| is_here && !self.errand.keep);
         let machine = host.and_then(|host| host.machine);
         let interpreter = host.and_then(|host| match () {
             () if host.has("perl") => Some(Interpreter::Perl),
@@ -213,6 +245,11 @@ impl Dialogue {
         let (Some(machine), Some(interpreter)) = (machine, interpreter) else { return Err(self.no_place()) };
         self.state = State::InMemory;
         Ok(Reply::Line(self.errand.memory(self.size(false), machine, interpreter)))
+    }
+
+    fn not_preplaced(&self, why: &str) -> ConnectErrorKind {
+        let path = self.errand.preplaced.as_deref().unwrap_or_default();
+        ConnectErrorKind::NotPreplaced { path: path.into(), why: why.into() }
     }
 
     fn no_place(&self) -> ConnectErrorKind {
@@ -230,10 +267,13 @@ mod tests {
             nonce: "ab".into(),
             host: String::new(),
             hash: String::new(),
+            name: String::new(),
             args: Vec::new(),
+            enter: Vec::new(),
             folders: Vec::new(),
             keep: false,
             cache: false,
+            preplaced: None,
         };
         Dialogue::new(Offer::Program(program), errand)
     }

@@ -1,6 +1,6 @@
 # What the shell on the far side is told once it has spoken: receive a program, put it where it can run, become it.
 # Set before it: n a nonce, t the machine that the program is for, s its size as sent, h the SHA-256 of the program,
-# z what unpacks it, k whether its file is kept while it runs; x the folders that have failed, with a colon before and
+# z what unpacks it, k whether its file is kept while it runs, and p its name then; x the folders that have failed, with a colon before and
 # after each; c is empty, or a folder in which the program is kept. The arguments are the folders to try; a runs "$@" with the program's own arguments. Sent as one line: a
 # line end here is a space there, and a comment is left out.
 
@@ -47,7 +47,7 @@ fi;
 o $n run;
 umask $m;
 trap - PIPE;
-if [ "$f" ]; then trap : HUP INT TERM; a "$q"; e=$?; rm -rf "$f"; exit $e; fi;
+if [ "$f" ]; then trap : HUP INT TERM; mv -f "$q" "$f/$p"; a "$f/$p"; e=$?; rm -rf "$f"; exit $e; fi;
 a exec "$q";
 exit 126;
 fi;

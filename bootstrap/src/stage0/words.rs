@@ -1,5 +1,7 @@
 //! What is said to the far side: the command that starts stage 0, and the lines that it reads.
 
+use offshoot_wire::clean_name;
+
 use crate::{machine::Machine, quote::quoted};
 
 /// The command. Between single quotes it passes every login shell: there is no `!` in it (tcsh), no backslash (fish),
@@ -9,6 +11,7 @@ const COMMAND: &str = "o() { echo \"offsh\"\"oot0 $*\"; }; \
      while IFS= read -r l; do eval \"$l\"; done";
 
 const CACHE: &str = include_str!("cache.sh");
+const PREPLACED: &str = include_str!("preplaced.sh");
 const PLACE: &str = include_str!("place.sh");
 const MEMORY: &str = include_str!("memory.sh");
 const PERL: &str = include_str!("memory.pl");
@@ -37,14 +40,20 @@ pub(crate) struct Errand {
     pub(crate) host: String,
     /// The SHA-256 of the program, hexadecimal.
     pub(crate) hash: String,
+    /// What the program is called where its file is kept: some go by that.
+    pub(crate) name: String,
     /// The arguments of the program.
     pub(crate) args: Vec<String>,
+    /// What is put before the program, which takes it by its descriptor to another place; empty where it runs there.
+    pub(crate) enter: Vec<String>,
     /// The folders to try; empty for those that there usually are.
     pub(crate) folders: Vec<String>,
     /// Whether its file stays while it runs.
     pub(crate) keep: bool,
     /// Whether it stays there for the next connect.
     pub(crate) cache: bool,
+    /// Where somebody else has put it; nothing is sent then.
+    pub(crate) preplaced: Option<String>,
 }
 
 impl Errand {
@@ -54,16 +63,23 @@ impl Errand {
         format!("n={nonce} t={} h={hash}; {}; {}\n", quoted(host), self.runner(), one_line(CACHE))
     }
 
+    /// The line that runs the program that somebody else has put there.
+    pub(crate) fn preplaced(&self, path: &str) -> String {
+        let Self { nonce, hash, .. } = self;
+        format!("n={nonce} h={hash} q={}; {}; {}\n", quoted(path), self.runner(), one_line(PREPLACED))
+    }
+
     /// The line after which `size` bytes of the program are read, packed by gzip or as they are. The folders in
     /// `failed` are not tried again.
     pub(crate) fn place(&self, size: usize, is_packed: bool, failed: &[String]) -> String {
         let Self { nonce, host, hash, .. } = self;
         let unpacker = if is_packed { "gunzip" } else { "cat" };
         let keep = if self.keep { "yes" } else { "no" };
+        let name = quoted(&clean_name(&self.name));
         let folders = if self.folders.is_empty() { FOLDERS.to_owned() } else { words(&self.folders) };
         let failed: String = failed.iter().map(|folder| format!(":{folder}:")).collect();
         format!(
-            "n={nonce} t={} s={size} h={hash} z={unpacker} k={keep} x={} {}; {}; set -- {folders}; {}\n",
+            "n={nonce} t={} s={size} h={hash} z={unpacker} k={keep} p={name} x={} {}; {}; set -- {folders}; {}\n",
             quoted(host),
             quoted(&failed),
             // What the line for the cache has left in it.
@@ -89,9 +105,17 @@ impl Errand {
         )
     }
 
-    /// The function that adds the program's own arguments.
+    /// The function that adds the program's own arguments. What enters another place has the descriptor too, which some
+    /// shells close unless it is named.
     fn runner(&self) -> String {
-        format!("a() {{ \"$@\" {}; }}", words(&self.args))
+        let args = words(&self.args);
+        if self.enter.is_empty() {
+            return format!("a() {{ \"$@\" {args}; }}");
+        }
+        format!(
+            "a() {{ if [ \"$1\" = exec ]; then shift; fi; exec {} \"$@\" {args} 9<&9; }}",
+            words(&self.enter)
+        )
     }
 }
 
@@ -138,13 +162,17 @@ mod tests {
             nonce: "ab".into(),
             host: "Linux x86_64".into(),
             hash: "00".into(),
+            name: "a b".into(),
             args: vec!["it's".into(), "$(id)".into()],
+            enter: Vec::new(),
             folders: vec!["/a b".into()],
             keep: false,
             cache: false,
+            preplaced: None,
         };
         for line in [
             errand.cached(),
+            errand.preplaced("/usr/lib/it's"),
             errand.place(7, true, &["/c d".into()]),
             errand.memory(7, Machine::X86_64, Interpreter::Perl),
             errand.memory(7, Machine::X86_64, Interpreter::Python),

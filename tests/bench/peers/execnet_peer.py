@@ -1,4 +1,6 @@
 """execnet, asked the questions of the bench."""
+import sys
+
 import execnet
 
 from questions import No, answer, median_seconds, memory, now
@@ -77,11 +79,11 @@ def bulk(hops, way, size, count):
     return total / 1e6 / took
 
 
-def start(n):
+def start(n, spec='popen'):
     def one():
         own = execnet.Group()
         begun = now()
-        own.makegateway('popen').remote_exec('channel.send(1)').receive()
+        own.makegateway(spec).remote_exec('channel.send(1)').receive()
         took = now() - begun
         own.terminate(1)
         return took
@@ -105,6 +107,10 @@ def broadcast():
     return 1e6 * (now() - begun) / len(many)
 
 
+def start_ssh(n, config):
+    return start(n, 'ssh=-F %s far//python=%s' % (config, sys.executable))
+
+
 def end():
     begun = now()
     for gateway in many:
@@ -115,6 +121,6 @@ def end():
     return 1e3 * (now() - begun)
 
 
-answer({'round_trip': round_trip, 'calls': calls, 'bulk': bulk, 'start': start, 'memory': leaf_memory,
+answer({'round_trip': round_trip, 'calls': calls, 'bulk': bulk, 'start': start, 'start_ssh': start_ssh, 'memory': leaf_memory,
         'create': create, 'broadcast': broadcast, 'end': end})
 group.terminate(1)

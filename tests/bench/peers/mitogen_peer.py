@@ -67,15 +67,19 @@ def table(router):
         assert total == size * count
         return total / 1e6 / took
 
-    def start(n):
+    def start(n, way=router.local, **words):
         def one():
             begun = now()
-            at = router.local(python_path=sys.executable)
+            at = way(python_path=sys.executable, **words)
             at.call(remote.noop)
             took = now() - begun
             at.shutdown(wait=True)
             return took
         return 1e3 * median_seconds(int(n), one)
+
+    def start_ssh(n, config):
+        # What it would set itself is in the configuration.
+        return start(n, router.ssh, hostname='far', ssh_args=['-F', config], check_host_keys='ignore')
 
     def leaf_memory(what):
         return memory(place(router, 0).call(remote.pid))[what]
@@ -114,7 +118,7 @@ def table(router):
         many.clear()
         return 1e3 * (now() - begun)
 
-    return {'round_trip': round_trip, 'calls': calls, 'bulk': bulk, 'start': start, 'memory': leaf_memory,
+    return {'round_trip': round_trip, 'calls': calls, 'bulk': bulk, 'start': start, 'start_ssh': start_ssh, 'memory': leaf_memory,
             'latch': latch, 'create': create, 'broadcast': broadcast, 'end': end}
 
 

@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use crate::{
-    bench::Bench, beside_bulk, bulk, calls, growth, idle, latch, many, memory, payload, round_trip, start,
+    bench::Bench, beside_bulk, bulk, calls, fleet, growth, idle, latch, many, memory, payload, reach,
+    round_trip, start,
 };
 
 /// Rows that are measured in one process.
@@ -70,6 +71,14 @@ pub(crate) const ALL: &[Group] = &[
         run: start::run,
     },
     Group {
+        name: "reach",
+        about: "from asking for a child elsewhere to the end of its first call, and what a link by ssh carries",
+        rows: reach::ROWS,
+        twice: false,
+        slow: false,
+        run: reach::run,
+    },
+    Group {
         name: "memory",
         about: "what an idle leaf takes, and what a child costs the root",
         rows: memory::ROWS,
@@ -100,6 +109,14 @@ pub(crate) const ALL: &[Group] = &[
         twice: false,
         slow: true,
         run: growth::run,
+    },
+    Group {
+        name: "fleet",
+        about: "one command on many hosts by ssh, and trees that grow by helpers",
+        rows: fleet::ROWS,
+        twice: false,
+        slow: false,
+        run: fleet::run,
     },
     Group {
         name: "idle",

@@ -86,6 +86,11 @@ impl Samples {
         Self { values: values.into_iter().collect(), absent: None }
     }
 
+    /// There are none, and why.
+    pub(crate) fn absent(why: impl Into<String>) -> Self {
+        Self { values: Vec::new(), absent: Some(why.into()) }
+    }
+
     pub(crate) fn values(&self) -> &[f64] {
         &self.values
     }

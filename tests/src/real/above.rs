@@ -147,10 +147,10 @@ impl Above {
         /// As `offshoot-parent` writes it.
         #[derive(Serialize)]
         enum Ask<'a> {
-            Child(&'a Plan),
+            Child { plan: &'a Plan, ticket: u64 },
         }
 
-        self.send(&self.call(Handle::CREATE_CHILD, reply_to, "", &Ask::Child(plan)));
+        self.send(&self.call(Handle::CREATE_CHILD, reply_to, "", &Ask::Child { plan, ticket: 0 }));
         let frame = self.until("ALLOCATE_ID or ADD_ROUTE", |frame| {
             matches!(frame.handle, Handle::ALLOCATE_ID | Handle::ADD_ROUTE)
         });

@@ -16,16 +16,33 @@ pub(crate) struct Host {
     pub(crate) config: Option<String>,
 }
 
+impl Host {
+    /// The hosts on the way, this one the last.
+    fn way(&self, options: &Options) -> anyhow::Result<Vec<Ssh>> {
+        // As bytes: the files are here, and not there.
+        let hop = bytes(&options.hop)?;
+        let ssh = |name: &String| {
+            let ssh = Ssh::new(name).payload(hop.clone());
+            self.config.iter().fold(ssh, |ssh, file| ssh.config(file))
+        };
+        Ok(self.via.iter().chain([&self.name]).map(ssh).collect())
+    }
+}
+
+/// Tries the way there, and says what it saw.
+pub(crate) fn examine(host: &Host, options: &Options, say: &mut Say) -> anyhow::Result<()> {
+    let report = Router::builder().doctor(host.way(options)?);
+    let event = json!({ "event": "report", "good": report.is_good(), "text": report.to_string() });
+    say.plain(&report.to_string(), event);
+    ensure!(report.is_good(), "{} cannot be reached so", host.name);
+    Ok(())
+}
+
 pub(crate) fn visit(router: &Router, host: &Host, options: &Options, say: &mut Say) -> anyhow::Result<()> {
-    // As bytes: the files are here, and not there.
-    let (hop, leaf) = (bytes(&options.hop)?, bytes(&options.leaf)?);
-    let ssh = |name: &str| {
-        let ssh = Ssh::new(name).payload(hop.clone());
-        host.config.iter().fold(ssh, |ssh, file| ssh.config(file))
-    };
+    let leaf = bytes(&options.leaf)?;
     let mut made = router.here();
-    for name in host.via.iter().chain([&host.name]) {
-        made = reached(&made, ssh(name), say)?;
+    for ssh in host.way(options)? {
+        made = reached(&made, ssh, say)?;
     }
     let below = reached(&made, Local::new(leaf).name("below"), say)?;
     let start = Instant::now();

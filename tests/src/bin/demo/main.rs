@@ -22,6 +22,8 @@ struct Options {
     hop: PathBuf,
     json: bool,
     host: Option<Host>,
+    /// Whether the way to the host is to be tried, and nothing else.
+    doctor: bool,
 }
 
 fn main() -> ExitCode {
@@ -29,14 +31,18 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(text) => {
             println!(
-                "{text}\nusage: demo --leaf FILE --hop FILE [--json] [--ssh HOST [--via HOST] [--ssh-config FILE]]; \
+                "{text}\nusage: demo --leaf FILE --hop FILE [--json] [--ssh HOST [--via HOST] [--ssh-config FILE] [--doctor]]; \
                  `cargo xtask demo` builds both files"
             );
             return ExitCode::from(2);
         }
     };
     let mut say = Say::new(options.json);
-    match stages::run(&options, &mut say) {
+    let shown = match &options.host {
+        Some(host) if options.doctor => host::examine(host, &options, &mut say),
+        _ => stages::run(&options, &mut say),
+    };
+    match shown {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say.failure(&error);
@@ -47,7 +53,7 @@ fn main() -> ExitCode {
 
 fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
     let (mut leaf, mut hop, mut json) = (None, None, false);
-    let (mut ssh, mut via, mut config) = (None, None, None);
+    let (mut ssh, mut via, mut config, mut doctor) = (None, None, None, false);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--leaf" => leaf = args.next(),
@@ -56,12 +62,16 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
             "--ssh" => ssh = args.next(),
             "--via" => via = args.next(),
             "--ssh-config" => config = args.next(),
+            "--doctor" => doctor = true,
             other => return Err(format!("unknown argument {other}")),
         }
     }
     let host = ssh.map(|name| Host { name, via, config });
+    if doctor && host.is_none() {
+        return Err("--doctor needs a host".into());
+    }
     match (leaf, hop) {
-        (Some(leaf), Some(hop)) => Ok(Options { leaf: leaf.into(), hop: hop.into(), json, host }),
+        (Some(leaf), Some(hop)) => Ok(Options { leaf: leaf.into(), hop: hop.into(), json, host, doctor }),
         _ => Err("both payloads must be named".into()),
     }
 }

@@ -1,0 +1,67 @@
+//! A terminal of a child's own, for what is asked nowhere else; what the child is sent and says passes it by.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
+    },
+};
+
+use offshoot_wire::Secret;
+use rustix::{
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    io::{FdFlags, fcntl_setfd},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr},
+};
+
+/// Both ends. Whoever has it as the terminal of his session is told of a hang-up when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    ours: File,
+    /// Kept, so that ours is never at an end.
+    theirs: OwnedFd,
+}
+
+impl Terminal {
+    /// One that does not show what is typed.
+    pub(crate) fn new() -> io::Result<Self> {
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+        fcntl_setfd(&ours, FdFlags::CLOEXEC)?;
+        fcntl_setfl(&ours, fcntl_getfl(&ours)? | OFlags::NONBLOCK)?;
+        grantpt(&ours)?;
+        unlockpt(&ours)?;
+        let name = ptsname(&ours, Vec::new())?;
+        let name = std::ffi::OsStr::from_bytes(name.as_bytes());
+        // It must not become the terminal of this very session.
+        let no_tty = i32::try_from(OFlags::NOCTTY.bits()).unwrap_or_default();
+        let theirs = OpenOptions::new().read(true).write(true).custom_flags(no_tty).open(name)?;
+        let mut modes = tcgetattr(&theirs)?;
+        modes.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
+        tcsetattr(&theirs, OptionalActions::Now, &modes)?;
+        Ok(Self { ours: ours.into(), theirs: theirs.into() })
+    }
+
+    /// The end for the child.
+    pub(crate) fn theirs(&self) -> io::Result<OwnedFd> {
+        self.theirs.try_clone()
+    }
+
+    /// What was said on it; nothing if that is nothing.
+    pub(crate) fn read(&self, piece: &mut [u8]) -> usize {
+        (&self.ours).read(piece).unwrap_or_default()
+    }
+
+    /// Types an answer, which is a line: there is room for one.
+    pub(crate) fn answer(&self, line: &Secret<Vec<u8>>) -> io::Result<()> {
+        (&self.ours).write_all(line.expose())
+    }
+}
+
+impl AsFd for Terminal {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ours.as_fd()
+    }
+}

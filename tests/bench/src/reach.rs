@@ -1,0 +1,196 @@
+//! What it takes to reach other places: by ssh, by sudo, through a shell, into namespaces.
+
+use std::{
+    cell::RefCell,
+    io::Read as _,
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use offshoot_bench::table::{NOOP, SOURCE};
+use offshoot_parent::prelude::*;
+
+use crate::{
+    bench::Bench,
+    far::{Cat, Sshd, run as ran},
+    harness::{Samples, Turns, micros_each, seconds},
+    report::Line,
+};
+
+pub(crate) const ROWS: &[&str] = &[
+    "reach.shell",
+    "reach.sudo",
+    "reach.ssh.sent",
+    "reach.ssh.cached",
+    "reach.ssh.sent.bytes",
+    "reach.ssh.cached.bytes",
+    "reach.ssh.whole.mitogen",
+    "reach.ssh.whole.execnet",
+    "reach.ssh.call",
+    "reach.ssh.up",
+];
+
+const MESSAGE: u64 = 128 * 1024;
+
+pub(crate) fn run(bench: &Bench) -> Result<()> {
+    let (few, leaf) = (bench.amount(12), bench.programs.leaf.as_path());
+    let mut turns = Turns::default();
+    let shell =
+        turns.add(|| median_of(few, || connected(Wrapped::new::<&str>([]).payload(Payload::file(leaf)?))));
+    let mut measured = turns.run(bench.rounds)?;
+    bench.emit(Line::new("reach.shell", "ms", &measured.take(shell)).at_most(8.0))?;
+    sudo(bench, few)?;
+    match Sshd::new() {
+        Ok(sshd) => ssh(bench, few, &sshd),
+        Err(why) => bench.emit(Line::new("reach.ssh.sent", "ms", &Samples::absent(format!("{why:#}")))),
+    }
+}
+
+/// Milliseconds from asking for a child to the end of its first call.
+fn connected(method: impl Method) -> Result<f64> {
+    let router = Router::new()?;
+    let start = Instant::now();
+    router.connect(method)?.call(NOOP, ())?;
+    Ok(start.elapsed().as_secs_f64() * 1e3)
+}
+
+fn median_of(n: usize, mut one: impl FnMut() -> Result<f64>) -> Result<f64> {
+    let all: Vec<f64> = (0..n).map(|_| one()).collect::<Result<_>>()?;
+    Samples::of(all).median().context("there was one")
+}
+
+/// How much longer the one takes than the other, which is the least that there is on that way.
+fn beyond(n: usize, ours: impl Fn() -> Result<f64>, least: impl Fn() -> Result<f64>) -> Result<f64> {
+    let (mut all, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..n {
+        bare.push(least()?);
+        all.push(ours()?);
+    }
+    let median = |values| Samples::of(values).median().context("there was one");
+    Ok(median(all)? - median(bare)?)
+}
+
+fn sudo(bench: &Bench, few: usize) -> Result<()> {
+    let mut can = Command::new("sudo");
+    if !can.args(["-n", "true"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        return bench.emit(Line::new(
+            "reach.sudo",
+            "ms",
+            &Samples::absent("sudo lets nobody in without a password"),
+        ));
+    }
+    let leaf = bench.programs.leaf.as_path();
+    let mut turns = Turns::default();
+    let id = turns.add(|| {
+        let ours = || connected(Sudo::new().payload(Payload::file(leaf)?));
+        beyond(few, ours, || ran(Command::new("sudo").args(["-n", "true"])))
+    });
+    let mut measured = turns.run(bench.rounds)?;
+    bench.emit(Line::new("reach.sudo", "ms", &measured.take(id)).noting("beyond `sudo true`").at_most(10.0))
+}
+
+fn ssh(bench: &Bench, few: usize, sshd: &Sshd) -> Result<()> {
+    let leaf = bench.programs.leaf.as_path();
+    let cache = format!("XDG_CACHE_HOME={}", sshd.file("cache"));
+    std::fs::create_dir_all(sshd.file("cache"))?;
+    let sent = || sshd.ssh("client", leaf);
+    let cached = || Ok::<_, anyhow::Error>(sent()?.cache(true).option(format!("SetEnv={cache}")));
+    let least = || ran(&mut sshd.plain("true"));
+    let mut turns = Turns::default();
+    let times = [
+        ("sent", 25.0, turns.add(|| beyond(few, || connected(sent()?), least))),
+        ("cached", 10.0, turns.add(|| beyond(few, || connected(cached()?), least))),
+    ];
+    let bytes = [("sent", false), ("cached", true)].map(|(name, stays)| {
+        (
+            name,
+            turns.add(move || {
+                sshd.passed()?;
+                connected(sshd.ssh("counted", leaf)?.cache(stays))?;
+                Ok(sshd.passed()? as f64)
+            }),
+        )
+    });
+    let mut measured = turns.run(bench.rounds)?;
+    for (name, limit, id) in times {
+        let line = Line::new(format!("reach.ssh.{name}"), "ms", &measured.take(id));
+        bench.emit(line.noting("beyond `ssh host true`").at_most(limit))?;
+    }
+    for (name, id) in bytes {
+        let line = Line::new(format!("reach.ssh.{name}.bytes"), "bytes", &measured.take(id));
+        bench.emit(line.noting("both ways, with what ssh needs itself"))?;
+    }
+    peers(bench, few, sshd)?;
+    streams(bench, sshd, leaf)
+}
+
+/// Milliseconds with the login, against those that send a program of their own too.
+fn peers(bench: &Bench, few: usize, sshd: &Sshd) -> Result<()> {
+    let (mitogen, execnet) = (bench.python("mitogen")?, bench.python("execnet")?);
+    let mut turns = Turns::default();
+    let ours = turns.add(|| median_of(few, || connected(sshd.ssh("client", &bench.programs.leaf)?)));
+    let question = format!("start_ssh {few} {}", sshd.file("client"));
+    let theirs = [("Mitogen", &mitogen), ("execnet", &execnet)]
+        .map(|(peer, python)| (peer, turns.ask(python, question.clone())));
+    let mut measured = turns.run(bench.rounds)?;
+    let ours = measured.take(ours);
+    for (peer, id) in theirs {
+        let line = Line::new(format!("reach.ssh.whole.{}", peer.to_lowercase()), "ms", &ours);
+        bench.emit(line.against(peer, &measured.take(id)).below())?;
+    }
+    Ok(())
+}
+
+/// What a link by ssh carries, beside what ssh carries.
+fn streams(bench: &Bench, sshd: &Sshd, leaf: &Path) -> Result<()> {
+    let router = Router::new()?;
+    let there = router.connect(sshd.ssh("client", leaf)?)?;
+    let (n, count) = (bench.amount(400), bench.amount(1024) as u64);
+    let cat = RefCell::new(Cat::start(sshd)?);
+    let mut turns = Turns::default();
+    let call = turns.add(|| micros_each(n, || Ok(there.call(NOOP, ())?)));
+    let bare_call = turns.add(|| micros_each(n, || cat.borrow_mut().round_trip()));
+    let up = turns.add(|| up(&there, count));
+    let bare_up = turns.add(|| bare_up(sshd, count));
+    let mut measured = turns.run(bench.rounds)?;
+    let line = Line::new("reach.ssh.call", "us", &measured.take(call));
+    bench.emit(line.against("ssh host cat", &measured.take(bare_call)).at_most_times(1.6))?;
+    let line = Line::new("reach.ssh.up", "MB/s", &measured.take(up));
+    bench.emit(line.against("ssh host cat", &measured.take(bare_up)).at_least_times(0.95))
+}
+
+/// Megabytes a second from there.
+fn up(there: &Context, count: u64) -> Result<f64> {
+    let mut got = 0;
+    let took = seconds(|| {
+        for message in there.call(SOURCE, (count, MESSAGE))? {
+            got += message?.len() as u64;
+        }
+        Ok(())
+    })?;
+    ensure!(got == count * MESSAGE, "{got} bytes have come");
+    Ok(got as f64 / 1e6 / took)
+}
+
+/// The same by a plain client; its login is not counted.
+fn bare_up(sshd: &Sshd, count: u64) -> Result<f64> {
+    let command = format!("echo; exec dd if=/dev/zero bs={MESSAGE} count={count} 2>/dev/null");
+    let mut child = sshd.plain(&command).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let mut from = child.stdout.take().context("its output is a pipe")?;
+    from.read_exact(&mut [0])?;
+    let mut piece = vec![0; MESSAGE as usize];
+    let mut got = 0_u64;
+    let took = seconds(|| {
+        loop {
+            match from.read(&mut piece)? {
+                0 => return Ok(()),
+                read => got += read as u64,
+            }
+        }
+    })?;
+    child.wait()?;
+    ensure!(got == count * MESSAGE, "{got} bytes have come");
+    Ok(got as f64 / 1e6 / took)
+}

@@ -1,0 +1,222 @@
+//! What breaks such tools in the field, one test each: other people's configurations, banners, accounts and clients.
+
+use std::{
+    fs,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use offshoot_parent::prelude::*;
+use offshoot_tests::real::{descendants, eventually, is_gone};
+
+use crate::{
+    accounts::{Desk, PASSWORD, SudoRule},
+    far::{ADD, Missing, Sshd, User, payload, program, run},
+};
+
+crate::tests![
+    a_configuration_that_would_break_the_stream_is_overridden,
+    a_failure_is_told_though_the_configuration_wants_quiet,
+    a_shared_connection_is_used_and_left_alone,
+    a_server_that_takes_one_session_a_connection_gets_more_connections,
+    a_banner_of_a_megabyte_that_asks_for_a_password_is_no_question,
+    a_password_that_must_be_changed_says_so,
+    a_umask_and_a_home_that_is_not_there_are_no_obstacle,
+    a_machine_that_calls_itself_another_is_named,
+    two_connects_fill_one_cache_entry,
+    a_lecture_before_the_question_is_no_obstacle,
+    sudo_leads_to_a_user_who_may_read_nothing_of_ours,
+    an_su_that_asks_in_its_own_words_is_answered,
+    a_transport_that_stays_behind_its_child_is_ended,
+];
+
+fn adds(context: &Context) {
+    assert_eq!(context.call(ADD, (2, 3)).unwrap(), 5);
+}
+
+/// Puts lines before all others of the client's configuration.
+fn configure(sshd: &Sshd, lines: &str) {
+    let client = fs::read_to_string(sshd.file("client")).unwrap();
+    fs::write(sshd.file("client"), format!("Host far\n{lines}\n{client}")).unwrap();
+}
+
+fn a_configuration_that_would_break_the_stream_is_overridden() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
+    let sign = sshd.file("ran");
+    configure(
+        &sshd,
+        &format!(
+            "  RemoteCommand touch {sign}\n  RequestTTY force\n  PermitLocalCommand yes\n  LocalCommand touch {sign}\n  \
+             ForwardAgent yes\n  ForwardX11 yes\n  LogLevel QUIET\n  RemoteForward 127.0.0.1:1 127.0.0.1:1\n  EscapeChar ~"
+        ),
+    );
+    let router = Router::new().unwrap();
+    adds(&router.connect(sshd.ssh().payload(leaf)).unwrap());
+    assert!(!fs::exists(sign).unwrap());
+    Ok(())
+}
+
+fn a_failure_is_told_though_the_configuration_wants_quiet() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
+    configure(&sshd, "  LogLevel QUIET\n  HostKeyAlias elsewhere");
+    let error = Router::new().unwrap().connect(sshd.ssh().payload(leaf)).unwrap_err();
+    assert_eq!(error.code(), "host_key", "{error}");
+    Ok(())
+}
+
+/// A connection that the user's clients share, while the value lives.
+struct Shared<'a>(&'a Sshd);
+
+impl<'a> Shared<'a> {
+    fn new(sshd: &'a Sshd) -> Self {
+        let socket = sshd.file("mux");
+        configure(sshd, &format!("  ControlMaster auto\n  ControlPath {socket}\n  ControlPersist 60"));
+        Self(sshd)
+    }
+
+    fn control(&self, word: &str) -> bool {
+        let mut ssh = Command::new("ssh");
+        ssh.args(["-F", &self.0.file("client"), "-O", word, "far"]);
+        ssh.output().unwrap().status.success()
+    }
+}
+
+impl Drop for Shared<'_> {
+    fn drop(&mut self) {
+        self.control("exit");
+        let is_clean = || (!fs::exists(self.0.file("mux")).unwrap_or_default()).then_some(());
+        eventually("the master has gone", Duration::from_secs(5), is_clean);
+    }
+}
+
+fn a_shared_connection_is_used_and_left_alone() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
+    let shared = Shared::new(&sshd);
+    // The first makes it, the second uses it.
+    for _ in 0..2 {
+        let router = Router::new().unwrap();
+        let there = router.connect(sshd.ssh().payload(leaf.clone())).unwrap();
+        adds(&there);
+        let since = Instant::now();
+        there.shutdown().wait_timeout(Duration::from_secs(5)).unwrap();
+        drop(router);
+        assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
+        assert!(shared.control("check"));
+    }
+    Ok(())
+}
+
+fn a_server_that_takes_one_session_a_connection_gets_more_connections() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("MaxSessions 1")?, payload("leaf")?);
+    let _shared = Shared::new(&sshd);
+    let router = Router::new().unwrap();
+    let both = ["a", "b"].map(|name| router.connect(sshd.ssh().payload(leaf.clone()).name(name)).unwrap());
+    both.iter().for_each(adds);
+    Ok(())
+}
+
+fn a_banner_of_a_megabyte_that_asks_for_a_password_is_no_question() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let folder = tempfile::tempdir().unwrap();
+    let banner = folder.path().join("banner");
+    fs::write(&banner, "Password: \x1b[31m root@far's password: \n".repeat(30_000)).unwrap();
+    run(&["chmod", "-R", "a+rX", folder.path().to_str().unwrap()]);
+    let sshd = Sshd::new(&format!("Banner {}", banner.display()))?;
+    let user = User::new("banner", &program("bash")?)?;
+    user.password(PASSWORD);
+    let router = Router::new().unwrap();
+    let method =
+        sshd.ssh().user(&user.name).payload(leaf).password(PASSWORD).option("PubkeyAuthentication=no");
+    adds(&router.connect(method).unwrap());
+    Ok(())
+}
+
+fn a_password_that_must_be_changed_says_so() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
+    let user = User::new("expired", &program("bash")?)?;
+    user.password(PASSWORD);
+    run(&["chage", "-d", "0", &user.name]);
+    let error = Router::new().unwrap().connect(sshd.ssh().user(&user.name).payload(leaf)).unwrap_err();
+    assert_eq!(error.code(), "password_expired", "{error}");
+    Ok(())
+}
+
+fn a_umask_and_a_home_that_is_not_there_are_no_obstacle() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let router = Router::new().unwrap();
+    for mask in ["000", "027", "077", "777"] {
+        let script = format!("umask {mask}; HOME=/no/such/home; exec \"$@\"");
+        let method = Wrapped::new(["sh", "-c", &script, "sh"]).payload(leaf.clone());
+        adds(&router.connect(method.clone()).unwrap());
+        adds(&router.connect(method.keep_file()).unwrap());
+    }
+    Ok(())
+}
+
+fn a_machine_that_calls_itself_another_is_named() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    program("setarch")?;
+    if cfg!(not(target_arch = "x86_64")) {
+        return Err(Missing::because("only an x86_64 kernel calls itself i686"));
+    }
+    let error = Router::new().unwrap().connect(Wrapped::new(["setarch", "i686"]).payload(leaf)).unwrap_err();
+    assert!(error.code() == "wrong_machine" && error.to_string().contains("Linux i686"), "{error}");
+    Ok(())
+}
+
+fn two_connects_fill_one_cache_entry() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let home = tempfile::tempdir().unwrap();
+    let cache = format!("XDG_CACHE_HOME={}", home.path().display());
+    let method = || Wrapped::new(["env", &cache]).payload(leaf.clone()).cache(true);
+    let router = Router::new().unwrap();
+    let all = router.connect_all((0..8).map(|_| method())).parallel(8);
+    all.into_iter().for_each(|(_, child)| adds(&child.unwrap()));
+    assert_eq!(fs::read_dir(home.path().join("offshoot")).unwrap().count(), 1);
+    Ok(())
+}
+
+fn a_lecture_before_the_question_is_no_obstacle() -> Result<(), Missing> {
+    let desk = Desk::of_sudoer("lecture")?;
+    let _rule = SudoRule::new("osh-lecture", "Defaults:osh-lecture lecture=always");
+    adds(&desk.connect(Sudo::new().password(PASSWORD)).unwrap());
+    Ok(())
+}
+
+fn sudo_leads_to_a_user_who_may_read_nothing_of_ours() -> Result<(), Missing> {
+    let desk = Desk::of_sudoer("outer")?;
+    let other = User::new("inner", &program("dash")?)?;
+    let there = desk.connect(Sudo::new().user(&other.name).password(PASSWORD)).unwrap();
+    adds(&there);
+    assert_ne!(desk.uid_of(&there), desk.uid_of(&desk.there));
+    assert_ne!(desk.uid_of(&there), 0);
+    Ok(())
+}
+
+fn an_su_that_asks_in_its_own_words_is_answered() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let folder = tempfile::tempdir().unwrap();
+    let su = folder.path().join("su");
+    let script = "#!/bin/sh\nprintf 'Mot de passe : ' >&2\nread word\n[ \"$word\" = secret ] || exit 1\nexec sh -c \"$3\"\n";
+    fs::write(&su, script).unwrap();
+    run(&["chmod", "700", su.to_str().unwrap()]);
+    let method = Sudo::by_su().program(su.to_str().unwrap()).password("secret").payload(leaf);
+    let router = Router::new().unwrap();
+    adds(&router.connect(method.clone().asks("Mot de passe : ")).unwrap());
+    let error = router.connect(method.timeout(Duration::from_secs(1))).unwrap_err();
+    assert!(error.code() == "no_answer" && error.last_words().contains("Mot de passe :"), "{error}");
+    Ok(())
+}
+
+fn a_transport_that_stays_behind_its_child_is_ended() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let router = Router::new().unwrap();
+    let stays = ["sh", "-c", "trap '' TERM HUP; \"$@\"; exec sleep 1000", "sh"];
+    let child = router.connect(Wrapped::new(stays).payload(leaf)).unwrap();
+    adds(&child);
+    // It holds the link open, and so is given the time that a child has to end, and no more.
+    child.shutdown().wait_timeout(Duration::from_secs(8)).unwrap();
+    let is_clean = || descendants().into_iter().all(is_gone).then_some(());
+    eventually("nothing of it is left", Duration::from_secs(2), is_clean);
+    Ok(())
+}
