@@ -176,3 +176,43 @@ fn a_stream_through_hops_ends_at_both_ends_when_either_is_lost() {
         });
     }
 }
+
+#[test]
+fn what_waits_behind_a_call_that_is_given_up_leaves() {
+    check("0>1", |w| {
+        w.start(Call::new(0, 1).bytes(300));
+        // It finds no credit, and behind it waits what needs none.
+        let second = w.start(Call::new(0, 1).bytes(300).chain(1));
+        w.now_do(&Op::EndChain(0, 1, 1));
+        w.may(Op::Cancel(second));
+    });
+}
+
+#[test]
+fn a_message_that_waits_for_room_behind_a_call_to_who_is_lost_is_not_forgotten() {
+    check("0>1 0>2", |w| {
+        w.will(Op::Start(Call::new(1, 2).bytes(1500)));
+        w.will(Op::Start(Call::new(1, 2).one_way()));
+        w.may(Op::Crash(2));
+    });
+}
+
+#[test]
+fn nobody_keeps_an_account_with_who_was_lost_before_he_was_written_to() {
+    check("0>1 0>2", |w| {
+        w.will(Op::Start(Call::new(1, 2).one_way()));
+        w.may(Op::Crash(2));
+    });
+}
+
+#[test]
+fn a_grant_that_names_who_is_lost_is_not_kept() {
+    check("0>1 1>2 0>3", |w| {
+        // The grant finds no credit.
+        w.start(Call::new(0, 2).bytes(300));
+        w.start(Call::new(0, 2).bytes(300));
+        let grant = w.grant(0, 2, 3, "parents");
+        w.will(Op::Start(grant));
+        w.may(Op::Crash(3));
+    });
+}

@@ -83,9 +83,10 @@ impl<R: Routes> Machine<R> {
         let Some(call) = self.handles.call(handle).cloned() else { return Progress::Unknown };
         let me = self.config.me;
         let link = self.way_to(call.respondent);
-        if let Some(entry) = link.and_then(|link| self.link_mut(link)) {
+        if let Some(link) = link {
             let flow = FlowKey::new(me, call.respondent, call.to);
-            entry.outbox.take_out_of(flow, &|queued| queued.frame.reply_to == ReplyTo::Handle(handle));
+            let of_call = |queued: &Queued| queued.frame.reply_to == ReplyTo::Handle(handle);
+            self.take_out(link, &mut |outbox| outbox.take_out_of(flow, &of_call), out);
         }
         if call.progress == Progress::NotSent {
             self.handles.remove(handle);
@@ -106,10 +107,10 @@ impl<R: Routes> Machine<R> {
     }
 
     /// A call has ended while a part of it has not left: nobody would read that.
-    pub(super) fn stop_sending(&mut self, call: &Waiting, handle: Handle) {
+    pub(super) fn stop_sending(&mut self, call: &Waiting, handle: Handle, out: &mut Actions) {
         let flow = FlowKey::new(self.config.me, call.respondent, call.to);
-        if let Some(entry) = self.way_to(call.respondent).and_then(|link| self.link_mut(link)) {
-            entry.outbox.take_rest(flow, ReplyTo::Handle(handle));
+        if let Some(link) = self.way_to(call.respondent) {
+            self.take_out(link, &mut |outbox| outbox.take_rest(flow, ReplyTo::Handle(handle)), out);
         }
     }
 

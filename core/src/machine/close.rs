@@ -4,7 +4,7 @@ use offshoot_wire::{ContextId, Handle, ReplyTo, Shutdown, codec};
 
 use super::{
     Action, Actions, Ended, LinkEnd, LinkKey, Machine, NoWay, Outcome, Progress, Queued, Routes, Tick, Timer,
-    Unsent, handles::Entry,
+    Unsent, handles::Entry, queued::FlowKey,
 };
 
 /// The part that a context keeps for itself of the time that it was given to end: it outlives its children, and ends
@@ -39,11 +39,8 @@ impl<R: Routes> Machine<R> {
             };
         };
         let me = self.config.me;
-        let starved = self
-            .link_mut(link)
-            .map(|l| l.outbox.take_starved(&|key| key.src == me && key.dst == dst))
-            .unwrap_or_default();
-        for queued in starved {
+        let ours = |key: &FlowKey| key.src == me && key.dst == dst;
+        for queued in self.take_out(link, &mut |outbox| outbox.take_starved(&ours), out) {
             self.end_unsent(queued, out);
         }
         if let Ok(body) = codec::encode(&Shutdown { left_ms }) {

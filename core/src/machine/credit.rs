@@ -27,8 +27,6 @@ struct Sending {
     /// Our end of the stream whose window it is: the next stream there may bear the handle of one that is not quite over
     /// here.
     by: Option<Handle>,
-    /// Nobody seems to be there: it goes as soon as all that was spent has come back.
-    dissolving: bool,
 }
 
 /// What one source may send to one window here.
@@ -70,27 +68,24 @@ impl Credits {
 
     /// Bytes have left.
     pub(super) fn spend(&mut self, dst: ContextId, window: Window, by: Option<Handle>, bytes: usize) {
-        let new = Sending { left: self.start, by, dissolving: false };
+        let new = Sending { left: self.start, by };
         let account = self.sending.or_insert_with((dst, window), || new.clone());
         if account.by != by {
             *account = new;
         }
         account.left = account.left.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
-        account.dissolving = false;
     }
 
-    /// Credit has come.
+    /// Credit has come. A window that is as if it had never been used is forgotten: what went to somebody who was gone
+    /// comes back too, and nothing else ever tells of him.
     pub(super) fn earn(&mut self, dst: ContextId, window: Window, bytes: u32) -> Earned {
         let Some(account) = self.sending.get_mut(&(dst, window)) else { return Earned::Nothing };
         let Some(sum) = account.left.checked_add(bytes).filter(|sum| *sum <= i32::MAX as u32) else {
             return Earned::TooMuch;
         };
         account.left = sum;
-        if account.dissolving && sum == self.start {
+        if sum == self.start {
             self.sending.remove(&(dst, window));
-        } else if sum > self.start {
-            // Only a destination itself gives more than it got: it is there.
-            account.dissolving = false;
         }
         Earned::More
     }
@@ -180,13 +175,10 @@ impl Credits {
     }
 
     /// Nobody seems to be `dst`. What is on its way to it is still given back where it ends, and if it comes to be after
-    /// all, that must not be counted twice: each window goes once it is as if it had never been used.
+    /// all, that must not be counted twice: the windows that miss something go once they have all of it.
     pub(super) fn dissolve(&mut self, dst: ContextId) {
         let start = self.start;
-        self.sending.retain(|(to, _), account| {
-            account.dissolving |= to == dst;
-            to != dst || account.left < start
-        });
+        self.sending.retain(|(to, _), account| to != dst || account.left < start);
         self.receiving.retain(|(src, _), _| src != dst);
     }
 

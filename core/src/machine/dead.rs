@@ -149,10 +149,8 @@ impl<R: Routes> Machine<R> {
         self.end_call(handle, Outcome::Dead { dead, by, progress }, out);
         let nobody = by != respondent && matches!(code, DeadCode::NoRoute | DeadCode::Gone);
         let is_last = self.handles.in_flight(respondent) == 0;
-        // Other calls to it may still wait for what is given back of its windows.
-        if nobody && is_last && code == DeadCode::Gone {
-            self.credits.forget(respondent);
-        } else if nobody {
+        // What is under way to it still comes back, and others may wait for that.
+        if nobody {
             self.credits.dissolve(respondent);
         }
         if nobody && is_last {
@@ -168,7 +166,7 @@ impl<R: Routes> Machine<R> {
             self.timers.clear(at, super::Timer::Deadline(handle));
         }
         self.parts.forget(call.respondent, handle);
-        self.stop_sending(&call, handle);
+        self.stop_sending(&call, handle, out);
         match &outcome {
             // Nobody will read what it brings.
             Outcome::Reply(body) if call.given_up => self.refuse_ends_in(call.respondent, body, out),

@@ -445,6 +445,9 @@ impl<R: Routes> Machine<R> {
             let text = format!("context {} serves no function {function}", self.config.me);
             return self.refuse(from, frame, DropKind::NoHandle, DeadCode::NoHandle, text, out);
         }
+        if let Some(text) = self.granted_in_vain(frame) {
+            return self.refuse(from, frame, DropKind::Policy, DeadCode::Policy, text, out);
+        }
         if self.grants.add(to, function, self.config.limits.grants) {
             self.reply_value(frame, out);
         } else {

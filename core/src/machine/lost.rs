@@ -111,15 +111,17 @@ impl<R: Routes> Machine<R> {
     fn lose_all(&mut self, gone: &dyn Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {
         let why = lost_text(del);
         for link in self.link_keys() {
-            if let Some(entry) = self.link_mut(link).filter(|l| !l.outbox.is_empty()) {
-                // What others sent to the lost is answered where it is met next; here it only takes room.
-                let unsent = entry.outbox.take_out(&|key| gone(key.dst), &|_| true);
-                for queued in unsent {
-                    if let Some(from) = queued.from {
-                        self.unbook(from, queued.weight(), out);
-                    }
-                    self.answer_unsent(queued, &why, out);
+            // What others sent to the lost is answered where it is met next; here it only takes room.
+            let unsent =
+                self.take_out(link, &mut |outbox| outbox.take_out(&|key| gone(key.dst), &|_| true), out);
+            for queued in unsent {
+                if let Some(from) = queued.from {
+                    self.unbook(from, queued.weight(), out);
                 }
+                self.answer_unsent(queued, &why, out);
+            }
+            if R::HAS_CHILDREN {
+                self.stop_grants_to(link, gone, out);
             }
         }
         self.parts.forget_all(gone);

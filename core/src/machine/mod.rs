@@ -46,6 +46,7 @@ use desk::Desk;
 use handles::Handles;
 use link::{Link, LinkEnd};
 use map::Set;
+use outbox::Outbox;
 use parts::Parts;
 use policy::Grants;
 use queued::{FlowKey, Queued};
@@ -270,6 +271,25 @@ impl<R: Routes> Machine<R> {
         let Some(entry) = self.link_mut(link).filter(|l| !l.cut) else { return };
         entry.outbox.push_first(queued);
         out.push(Action::Write(link));
+    }
+
+    /// Takes what is not wanted any more out of what waits for a link. What waited behind it may leave now, so the
+    /// writer is woken, and whoever waits for room.
+    fn take_out(
+        &mut self,
+        link: LinkKey,
+        take: &mut dyn FnMut(&mut Outbox) -> Vec<Queued>,
+        out: &mut Actions,
+    ) -> Vec<Queued> {
+        let Some(entry) = self.link_mut(link) else { return Vec::new() };
+        let taken = take(&mut entry.outbox);
+        if !taken.is_empty() && entry.outbox.is_ready() {
+            out.push(Action::Write(link));
+        }
+        for queued in &taken {
+            self.make_room(link, &queued.frame, out);
+        }
+        taken
     }
 
     /// Gives credit back to the source of what came.

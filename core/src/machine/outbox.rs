@@ -412,12 +412,13 @@ impl Outbox {
 
     /// Takes out what has not left of the body that waits for `reply_to`, if a part of it has: then it is the first of
     /// its flow, behind nothing but what takes no credit.
-    pub(super) fn take_rest(&mut self, key: FlowKey, reply_to: ReplyTo) {
+    pub(super) fn take_rest(&mut self, key: FlowKey, reply_to: ReplyTo) -> Vec<Queued> {
         let first =
             self.flows.get(&key).and_then(|flow| flow.queue.iter().find(|queued| queued.window.is_some()));
-        if first.is_some_and(|queued| queued.sent > 0 && queued.frame.reply_to == reply_to) {
-            self.take_out_of(key, &|queued| queued.sent > 0);
+        if first.is_none_or(|queued| queued.sent == 0 || queued.frame.reply_to != reply_to) {
+            return Vec::new();
         }
+        self.take_out_of(key, &|queued| queued.sent > 0)
     }
 
     /// Frames at these places of a flow were taken out: who waited for one of them waits for one less.

@@ -1,8 +1,11 @@
 //! Who may call what (rule 11): a policy a function, and grants by id.
 
-use offshoot_wire::{CallHead, ContextId, Frame, Handle, codec};
+use offshoot_wire::{CallHead, ContextId, Dead, DeadCode, Frame, Handle, codec};
 
-use super::{LinkKey, Machine, Owner, Policy, Routes, parts::CONTROL_BUDGET};
+use super::{
+    Actions, LinkKey, Machine, NoWay, Outcome, Owner, Policy, Progress, Queued, Routes,
+    parts::CONTROL_BUDGET, queued::FlowKey,
+};
 
 /// What ancestors have allowed beyond the policies: this context may call that function here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -44,6 +47,46 @@ pub(super) fn read_grant(body: &[u8]) -> Option<(String, ContextId)> {
 }
 
 impl<R: Routes> Machine<R> {
+    /// Why a GRANT is not passed on, if the context that it names is gone: nobody would tell of its loss any more.
+    pub(super) fn granted_in_vain(&self, frame: &Frame) -> Option<String> {
+        // A leaf grants nothing: nobody is below it.
+        if !R::HAS_CHILDREN || frame.handle != Handle::GRANT {
+            return None;
+        }
+        let (_, granted) = read_grant(&frame.body)?;
+        self.refusal(granted).map(|NoWay { text, .. }| format!("nothing can be granted: {text}"))
+    }
+
+    /// A GRANT that waits and names somebody who is gone does not leave: the news of the loss would be there before it.
+    pub(super) fn stop_grants_to(
+        &mut self,
+        link: LinkKey,
+        gone: &dyn Fn(ContextId) -> bool,
+        out: &mut Actions,
+    ) {
+        let names_one = |queued: &Queued| read_grant(&queued.frame.body).is_some_and(|(_, to)| gone(to));
+        let of_grants = |key: &FlowKey| key.handle == Handle::GRANT;
+        for queued in self.take_out(link, &mut |outbox| outbox.take_out(&of_grants, &names_one), out) {
+            let text = "nothing can be granted: who was to be granted it is gone".to_owned();
+            if let Some(from) = queued.from {
+                self.unbook(from, queued.weight(), out);
+            }
+            match queued.frame.reply_to.handle().filter(|_| queued.frame.src == self.config.me) {
+                Some(handle) => {
+                    let dead = Dead { code: DeadCode::Policy, text };
+                    let outcome = Outcome::Dead { dead, by: self.config.me, progress: Progress::NotSent };
+                    self.end_call(handle, outcome, out);
+                }
+                None => {
+                    if let Some(back) = self.way_to(queued.frame.src) {
+                        self.give_back(back, &queued.frame, out);
+                    }
+                    self.answer_dead(&queued.frame, DeadCode::Policy, text, out);
+                }
+            }
+        }
+    }
+
     /// A GRANT that passes is as good as a frame from the context that it names: where it goes, its loss must be told.
     pub(super) fn remember_granted(&mut self, to: LinkKey, frame: &Frame) {
         if R::HAS_CHILDREN

@@ -125,6 +125,9 @@ impl<R: Routes> Machine<R> {
             let text = format!("context {} is being cut off", frame.dst);
             return self.refuse_passing(from, &frame, DropKind::NoRoute, DeadCode::Gone, text, out);
         }
+        if let Some(text) = self.granted_in_vain(&frame) {
+            return self.refuse_passing(from, &frame, DropKind::Policy, DeadCode::Policy, text, out);
+        }
         self.remember_passing(to, frame.src);
         self.remember_granted(to, &frame);
         if frame.is_control() {
@@ -171,6 +174,9 @@ impl<R: Routes> Machine<R> {
                 if self.link(to).is_none_or(|l| l.cut) {
                     let text = format!("context {} is being cut off", queued.frame.dst);
                     return Err(NoWay { code: DeadCode::Gone, text });
+                }
+                if let Some(text) = self.granted_in_vain(&queued.frame) {
+                    return Err(NoWay { code: DeadCode::Policy, text });
                 }
                 self.remember_granted(to, &queued.frame);
                 self.queue(to, queued, out);

@@ -327,8 +327,9 @@ impl<R: Routes> Machine<R> {
         stream.unsent = 0;
         let (Some(peer), Some(peer_handle)) = (stream.peer, stream.peer_handle) else { return };
         let key = super::FlowKey::new(self.config.me, peer, peer_handle);
-        let Some(link) = self.way_to(peer).and_then(|key| self.link_mut(key)) else { return };
-        let purged = link.outbox.take_out_of(key, &|queued| queued.spender() == Some(handle));
+        let Some(link) = self.way_to(peer) else { return };
+        let of_stream = |queued: &Queued| queued.spender() == Some(handle);
+        let purged = self.take_out(link, &mut |outbox| outbox.take_out_of(key, &of_stream), out);
         for queued in purged {
             self.keep_ends(&ends_of_item(&queued.frame.body), out);
         }

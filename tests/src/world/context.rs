@@ -6,7 +6,9 @@ use offshoot_core::machine::{
     Action, Actions, CallKey, Ended, Event, Incoming, LinkKey, NewChild, NoId, Outcome, Outgoing, Progress,
     StreamUnsent, Tick, Unsent,
 };
-use offshoot_wire::{Body, CallId, ContextId, Direction, End, Frame, Handle, ReplyHead, Setup, VERSION};
+use offshoot_wire::{
+    Body, CallId, ContextId, Direction, End, Frame, Handle, Hello, ReplyHead, Role, Setup, VERSION,
+};
 
 use super::{
     arrival::Arrival,
@@ -27,6 +29,10 @@ pub struct Io<'a> {
     pub history: &'a mut History,
     /// What the world has to do.
     pub effects: &'a mut Vec<Effect>,
+    /// When a child that is made now must have said HELLO.
+    pub hello_by: Tick,
+    /// Every frame that comes is checked: the cost is that of all that a context holds.
+    pub is_thorough: bool,
 }
 
 impl std::fmt::Debug for Io<'_> {
@@ -44,6 +50,10 @@ pub enum Effect {
     Cut(ContextId),
     /// Kill this child.
     Kill(ContextId),
+    /// Something waits to be written to this neighbour.
+    Write(ContextId),
+    /// This neighbour is read again.
+    Read(ContextId),
 }
 
 /// A child to be made.
@@ -201,7 +211,8 @@ impl Context {
             io.history.wrong("I10", format!("context {}: {action:?} for a link that is down", self.me()));
         }
         match action {
-            Action::Write(_) | Action::Record { .. } | Action::Lost { .. } => {}
+            Action::Record { .. } | Action::Lost { .. } => {}
+            Action::Write(link) => io.effects.push(Effect::Write(link.peer)),
             Action::Cut(link, _) => io.effects.push(Effect::Cut(link.peer)),
             Action::Escalate(link) => io.effects.push(Effect::Kill(link.peer)),
             Action::Up(link, _) => self.child_is_up(link.peer, out, io),
@@ -210,6 +221,7 @@ impl Context {
             }
             Action::Resume(link) => {
                 self.unread.remove(&link.peer);
+                io.effects.push(Effect::Read(link.peer));
             }
             Action::Answer { handle, outcome } => self.answered(handle, &outcome, out, io),
             Action::Watched { handle, .. } => {
@@ -233,7 +245,7 @@ impl Context {
                 self.closing = true;
             }
             Action::Note(note) => {
-                io.history.notes.insert((self.me(), note.kind));
+                io.history.note(self.me(), note.kind);
             }
         }
     }
@@ -290,8 +302,11 @@ impl Context {
         };
         if call.one_way {
             match self.router.send_one_way(io.now, dst, call.mailbox, body, out) {
-                Ok(()) => {}
-                Err(Unsent::Full(body)) => self.blocked.push_back((dst, body)),
+                Ok(()) => io.history.unanswered(self.me(), dst),
+                Err(Unsent::Full(body)) => {
+                    io.history.calls[no as usize].has_waited = true;
+                    self.blocked.push_back((dst, body));
+                }
                 Err(unsent) => io.history.refused(no, &unsent),
             }
             return no;
@@ -328,8 +343,10 @@ impl Context {
     fn send_blocked(&mut self, out: &mut Actions, io: &mut Io<'_>) {
         for (dst, body) in std::mem::take(&mut self.blocked) {
             let sent = self.router.send_one_way(io.now, dst, Handle::CALL_FUNCTION, body, out);
-            if let Err(Unsent::Full(body)) = sent {
-                self.blocked.push_back((dst, body));
+            match sent {
+                Ok(()) => io.history.unanswered(self.me(), dst),
+                Err(Unsent::Full(body)) => self.blocked.push_back((dst, body)),
+                Err(_) => {}
             }
         }
     }
@@ -343,6 +360,7 @@ impl Context {
             && let Ok((ReplyHead::Value(ends), Some(value))) = job::reply(body)
         {
             let from = io.history.calls[wait.call as usize].dst;
+            let ends = if io.history.hostile.contains(&from) { Vec::new() } else { ends };
             for end in ends {
                 self.take_end(from, end, value.stream, Some(wait.taste), None, out, io);
             }
@@ -400,6 +418,11 @@ impl Context {
     }
 
     fn run(&mut self, worker: usize, call: Incoming, out: &mut Actions, io: &mut Io<'_>) {
+        if io.history.hostile.contains(&call.src) {
+            // What it asks for proves nothing, and need not make sense.
+            self.router.answer(io.now, call.key, job::failed_body(), &[], true, out);
+            return self.router.release_worker(worker);
+        }
         self.workers[worker] = true;
         let Ok(args) = job::args(&call.body, call.args_at) else {
             io.history.wrong("I16", format!("the arguments of a call to context {} are damaged", self.me()));
@@ -408,7 +431,7 @@ impl Context {
         if !job::is_pad(&args.pad) {
             io.history.wrong("I16", format!("the arguments of call {} are damaged", args.call));
         }
-        io.history.runs(args.call, call.src, self.me());
+        io.history.runs(args.call, call.src, self.me(), Handle::CALL_FUNCTION);
         super::invariants::i15_a_handler_runs_only_where_its_policy_allows_it(self, &call, io.history);
         let task = Task { call: args.call, src: call.src, worker: Some(worker), held: None };
         self.tasks.insert(call.key, task);
@@ -640,9 +663,12 @@ impl Context {
 
     fn serve(&mut self, key: CallKey, out: &mut Actions, io: &mut Io<'_>) {
         let Some(call) = self.router.service_call(key) else { return };
+        if io.history.hostile.contains(&call.src) {
+            return self.router.answer(io.now, key, job::failed_body(), &[], true, out);
+        }
         let Ok(args) = job::args(&call.body, call.args_at) else { return };
         self.tasks.insert(key, Task { call: args.call, src: call.src, worker: None, held: None });
-        io.history.runs(args.call, call.src, self.me());
+        io.history.runs(args.call, call.src, self.me(), Handle::CREATE_CHILD);
         // The label of the child travels in place of an answer's length.
         let Job::Answer(label) = args.job else { return };
         let birth = Birth { id: self.me(), label, is_parent: true, is_stamped: false, for_call: Some(key) };
@@ -682,8 +708,7 @@ impl Context {
         let name = format!("c{}", birth.label);
         let setup =
             Setup { version: VERSION, id: birth.id, ancestors, name: name.clone(), ..self.setup.clone() };
-        let child =
-            NewChild { id: birth.id, name, stamped: birth.is_stamped, deadline: Tick(u64::MAX), setup };
+        let child = NewChild { id: birth.id, name, stamped: birth.is_stamped, deadline: io.hello_by, setup };
         let link = self.router.add_child(io.now, child, out);
         self.links.insert(birth.id, link);
         if let Some(key) = birth.for_call {
@@ -699,16 +724,70 @@ impl Context {
         }
     }
 
+    /// It has read its SETUP, and says HELLO to its parent.
+    pub fn say_hello(&mut self, role: Role, io: &mut Io<'_>) {
+        let mut out = Actions::new();
+        let hello = Hello { version: VERSION, features: 0, role, pid: 1, build: 0 };
+        let parent = self.ancestors().first().copied();
+        if let Some((parent, link)) = parent.zip(self.router.add_parent(io.now, &hello, &mut out)) {
+            self.links.insert(parent, link);
+        }
+        self.act(out, io);
+    }
+
+    /// A timer fires.
+    pub fn due(&mut self, io: &mut Io<'_>) {
+        let mut out = Actions::new();
+        self.router.handle(io.now, Event::Due, &mut out);
+        self.act(out, io);
+    }
+
+    /// It tells another context, or itself, to end.
+    pub fn shut_down(&mut self, dst: ContextId, io: &mut Io<'_>) {
+        let mut out = Actions::new();
+        if dst == self.me() {
+            self.router.shutdown(io.now, 1000, &mut out);
+            self.closing = true;
+        } else {
+            self.router.shutdown_context(io.now, dst, 1000, &mut out).ok();
+        }
+        self.act(out, io);
+    }
+
+    /// It will add nothing more to a chain in another context.
+    pub fn end_chain(&mut self, dst: ContextId, chain: u32, io: &mut Io<'_>) {
+        let mut out = Actions::new();
+        self.router.end_chain(dst, chain, &mut out);
+        self.act(out, io);
+    }
+
+    /// Bytes have come from a neighbour, be they a frame or less.
+    pub fn heard(&mut self, peer: ContextId, io: &Io<'_>) {
+        if let Some(link) = self.links.get(&peer) {
+            self.router.heard(io.now, *link);
+        }
+    }
+
+    /// The header of a frame that is too long has come from a neighbour.
+    pub fn oversize(&mut self, peer: ContextId, frame: Frame, io: &mut Io<'_>) {
+        let Some(link) = self.links.get(&peer).copied() else { return };
+        let mut out = Actions::new();
+        self.router.handle(io.now, Event::Oversize { link, frame }, &mut out);
+        self.act(out, io);
+    }
+
     /// A frame has come from a neighbour.
     pub fn frame(&mut self, peer: ContextId, frame: Frame, io: &mut Io<'_>) {
         let Some(link) = self.links.get(&peer).copied() else { return };
         let mut out = Actions::new();
-        let arrival = Arrival::of(self, link, &frame);
+        let arrival = io.is_thorough.then(|| Arrival::of(self, link, &frame));
         self.router.heard(io.now, link);
         // Who is told that a call did not arrive tells the home of an end that it handed on: rule 12.
         let hands_on = self.handed_on.contains(&frame.handle);
         self.router.handle(io.now, Event::Frame { link, frame }, &mut out);
-        arrival.check(&self.router, hands_on, io.history);
+        if let Some(arrival) = arrival {
+            arrival.check(&self.router, hands_on, io.history);
+        }
         self.act(out, io);
     }
 
@@ -736,6 +815,17 @@ impl Context {
     #[must_use]
     pub fn open_calls(&self) -> usize {
         self.waits.len()
+    }
+
+    /// The calls whose handlers hold an answer.
+    pub fn held(&self) -> impl Iterator<Item = CallKey> + '_ {
+        self.tasks.iter().filter(|(_, task)| task.held.is_some()).map(|(key, _)| *key)
+    }
+
+    /// Its part of the dotted name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.setup.name
     }
 
     /// Its ancestors, parent first.

@@ -132,6 +132,7 @@ impl<'a> Search<'a> {
     fn rest(&mut self, world: &World) -> Result<(), Violation> {
         self.report.at_rest += 1;
         invariants::at_rest(world)?;
+        invariants::script(world)?;
         for (seen, (_, holds)) in self.witnessed.iter_mut().zip(self.start.witnesses.iter()) {
             *seen |= holds(world);
         }

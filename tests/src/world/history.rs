@@ -45,6 +45,22 @@ pub enum CallEnd {
 }
 
 impl CallEnd {
+    /// What such an end is called.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Value => "value",
+            Self::Failed => "failed",
+            Self::Dead(..) => "dead",
+            Self::Lost(..) => "lost",
+            Self::TimedOut(_) => "timed out",
+            Self::Stopped => "stopped",
+            Self::Refused(_) => "refused",
+            Self::Cancelled(_) => "cancelled",
+            Self::CallerGone => "caller gone",
+        }
+    }
+
     /// How far the call got, where the end says so.
     #[must_use]
     pub const fn progress(&self) -> Option<Progress> {
@@ -78,6 +94,8 @@ pub struct CallRecord {
     pub one_way: bool,
     /// It is a GRANT: no handler runs.
     pub is_grant: bool,
+    /// It was not taken at first, and others may have been before it was.
+    pub has_waited: bool,
 }
 
 /// One stream.
@@ -104,8 +122,8 @@ pub struct History {
     pub calls: Vec<CallRecord>,
     /// The streams.
     pub streams: Vec<StreamRecord>,
-    /// The call of each source that ran last in each destination, with its authority to order: rule 10.
-    last_run: BTreeMap<(ContextId, ContextId), CallNo>,
+    /// The call of each source that ran last in each mailbox of each destination: rule 10.
+    last_run: BTreeMap<(ContextId, ContextId, Handle), CallNo>,
     /// Every id that a context was made with.
     pub ids: BTreeSet<ContextId>,
     /// Functions granted: in which context, to whom, which.
@@ -114,6 +132,11 @@ pub struct History {
     pub notes: BTreeSet<(ContextId, DropKind)>,
     /// Contexts that a script made hostile: what they say proves nothing.
     pub hostile: BTreeSet<ContextId>,
+    /// Contexts that are gone.
+    gone: BTreeSet<ContextId>,
+    /// Who has sent something without an answer to whom, who was gone: nobody tells of that loss again, and a window of
+    /// his stays if credit of before it was still on its way.
+    strays: BTreeSet<(ContextId, ContextId)>,
     /// The first thing found wrong.
     pub violation: Option<Violation>,
 }
@@ -123,6 +146,24 @@ impl History {
     pub fn wrong(&mut self, invariant: &'static str, text: impl Into<String>) {
         if self.violation.is_none() {
             self.violation = Some(Violation { invariant, text: text.into() });
+        }
+    }
+
+    /// A context has dropped something and tells it: I2, in a tree of honest contexts nothing looks forged.
+    pub fn note(&mut self, at: ContextId, kind: DropKind) {
+        const FORGED: [DropKind; 9] = [
+            DropKind::Source,
+            DropKind::Authority,
+            DropKind::Credit,
+            DropKind::Control,
+            DropKind::Route,
+            DropKind::Grant,
+            DropKind::Role,
+            DropKind::Dead,
+            DropKind::Malformed,
+        ];
+        if self.notes.insert((at, kind)) && self.hostile.is_empty() && FORGED.contains(&kind) {
+            self.wrong("I2", format!("in a tree of honest contexts {at} has dropped something: {kind}"));
         }
     }
 
@@ -144,6 +185,7 @@ impl History {
             end: None,
             one_way,
             is_grant,
+            has_waited: false,
         });
         self.calls.len() as CallNo - 1
     }
@@ -173,7 +215,9 @@ impl History {
 
     /// A call has ended as its machine says.
     pub fn outcome(&mut self, call: CallNo, outcome: &Outcome) {
+        let is_hostile = self.calls.get(call as usize).is_some_and(|call| self.hostile.contains(&call.dst));
         let end = match outcome {
+            Outcome::Reply(_) if is_hostile => CallEnd::Value,
             Outcome::Reply(body) => match job::reply(body) {
                 Ok((ReplyHead::Value(_), Some(value))) => {
                     if value.call != call || !job::is_pad(&value.pad) {
@@ -198,7 +242,7 @@ impl History {
     }
 
     /// A handler begins to run a call.
-    pub fn runs(&mut self, call: CallNo, src: ContextId, at: ContextId) {
+    pub fn runs(&mut self, call: CallNo, src: ContextId, at: ContextId, mailbox: Handle) {
         let Some(record) = self.calls.get_mut(call as usize) else {
             return self.wrong("I2", format!("context {at} runs call {call}, which nobody made"));
         };
@@ -213,9 +257,10 @@ impl History {
         if runs > 1 {
             self.wrong("I1", format!("call {call} runs twice"));
         }
-        let last = self.last_run.insert((src, at), call);
-        if last.is_some_and(|last| last > call) {
-            self.wrong("I4", format!("call {call} of context {src} runs behind a later one"));
+        let has_waited = self.calls[call as usize].has_waited;
+        let last = if has_waited { None } else { self.last_run.insert((src, at, mailbox), call) };
+        if let Some(last) = last.filter(|last| *last > call) {
+            self.wrong("I4", format!("call {call} of context {src} runs behind call {last} of it"));
         }
         self.i01_progress_is_true(call);
     }
@@ -242,13 +287,16 @@ impl History {
 
     /// The receiver got an item: I4, in order and none missing.
     pub fn item(&mut self, stream: StreamNo, body: &[u8]) {
+        let record = &mut self.streams[stream as usize];
+        let (expected, sent) = (record.received, record.sent);
+        record.received = expected.saturating_add(1);
+        if !self.hostile.is_empty() {
+            // It may be one of theirs.
+            return;
+        }
         let Ok(item) = job::item(body) else {
             return self.wrong("I16", format!("an item of stream {stream} is damaged"));
         };
-        let record = &mut self.streams[stream as usize];
-        let expected = record.received;
-        record.received += 1;
-        let sent = record.sent;
         if item.stream != stream {
             self.wrong("I3", format!("an item of stream {} came to stream {stream}", item.stream));
         } else if item.number != expected || item.number >= sent {
@@ -259,8 +307,22 @@ impl History {
         }
     }
 
+    /// Something was sent to which there is no answer.
+    pub fn unanswered(&mut self, src: ContextId, dst: ContextId) {
+        if self.gone.contains(&dst) {
+            self.strays.insert((src, dst));
+        }
+    }
+
+    /// Whether `src` has no way to learn once more that `dst` is gone.
+    #[must_use]
+    pub fn is_stray(&self, src: ContextId, dst: ContextId) -> bool {
+        self.strays.contains(&(src, dst))
+    }
+
     /// A context is gone: its own calls have nobody to end for.
     pub fn context_gone(&mut self, id: ContextId) {
+        self.gone.insert(id);
         for record in self.calls.iter_mut().filter(|record| record.src == id && record.end.is_none()) {
             record.end = Some(CallEnd::CallerGone);
         }

@@ -1,13 +1,13 @@
 //! The invariants I1 to I26 as far as they concern machines.
 //!
 //! [`every_step`] looks at one moment, [`at_rest`] at a world in which nothing is left to do. What concerns more than a
-//! moment is watched as it happens: by the [`History`], by an [`Arrival`](super::arrival::Arrival) for each frame that
+//! moment is watched as it happens: by the [`History`] (I1 to I4, I8, I16), by an [`Arrival`](super::arrival::Arrival) for each frame that
 //! comes (I5, I12, I14), and for each that leaves where the wires are (I11). I18 is about clocks, which the machine has
 //! none of: T14 plays it, and processes show it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use offshoot_core::machine::{DropKind, Incoming, Owner};
+use offshoot_core::machine::{Ended, Incoming, Limits, Owner};
 use offshoot_wire::{ContextId, Window};
 
 use super::{
@@ -19,6 +19,31 @@ use super::{
 
 type Checked = Result<(), Violation>;
 
+/// Many contexts whose machines speak to each other: what the checks look at.
+pub trait Whole {
+    /// What has happened.
+    fn history(&self) -> &History;
+    /// The bounds of every machine.
+    fn limits(&self) -> &Limits;
+    /// Whether timers fire: what waits for one is there no longer at rest.
+    fn has_timers(&self) -> bool;
+    /// The live context of that id.
+    fn context(&self, id: ContextId) -> Option<&Context>;
+    /// Every live context, by id.
+    fn contexts(&self) -> impl Iterator<Item = (ContextId, &Context)>;
+    /// What people call a context.
+    fn label(&self, id: ContextId) -> String;
+
+    /// Whether every link between a context and the root is there, as far as its parents know.
+    fn is_attached(&self, id: ContextId) -> bool {
+        let ancestors = self.context(id).map(Context::ancestors).unwrap_or_default();
+        let children = std::iter::once(&id).chain(ancestors);
+        children.zip(ancestors).all(|(child, parent)| {
+            self.context(*parent).is_some_and(|parent| parent.links.contains_key(child))
+        })
+    }
+}
+
 fn must(holds: bool, invariant: &'static str, text: impl FnOnce() -> String) -> Checked {
     if holds { Ok(()) } else { Err(Violation { invariant, text: text() }) }
 }
@@ -27,39 +52,49 @@ fn must(holds: bool, invariant: &'static str, text: impl FnOnce() -> String) -> 
 ///
 /// # Errors
 /// The first that does not.
-pub fn every_step(world: &World) -> Checked {
-    if let Some(violation) = world.violation() {
+pub fn every_step(world: &impl Whole) -> Checked {
+    if let Some(violation) = world.history().violation.clone() {
         return Err(violation);
     }
-    i02_nothing_honest_is_dropped_as_forged(world)?;
     i12_no_stream_ends_cleanly_with_items_missing(world)?;
     for (id, context) in world.contexts() {
-        i07_what_is_announced_was_granted(world, id, context)?;
-        i09_bounds_hold(world, id, context)?;
-        i13_nobody_has_more_credit_than_was_given(world, id, context)?;
-        i17_every_call_that_runs_has_its_slot(world, id, context)?;
+        of_one(world, id, context)?;
     }
     Ok(())
+}
+
+/// What holds at every moment of one context and those that it knows.
+///
+/// # Errors
+/// The first that does not.
+pub fn of_one(world: &impl Whole, id: ContextId, context: &Context) -> Checked {
+    i07_what_is_announced_was_granted(world, id, context)?;
+    i09_bounds_hold(world, id, context)?;
+    i13_nobody_has_more_credit_than_was_given(world, id, context)?;
+    i17_every_call_that_runs_has_its_slot(id, context)
 }
 
 /// What holds once nothing is left to do.
 ///
 /// # Errors
 /// The first that does not.
-pub fn at_rest(world: &World) -> Checked {
+pub fn at_rest(world: &impl Whole) -> Checked {
     i19_each_call_has_ended(world)?;
     i22_each_stream_has_ended_at_both_ends(world)?;
+    i20_tables_are_the_true_tree(world)?;
     for (id, context) in world.contexts() {
-        i20_tables_are_the_true_tree(world, id, context)?;
         i21_nothing_is_left(world, id, context)?;
         i13_credit_is_conserved(world, id, context)?;
     }
     i25_the_root_has_counted_every_id(world)?;
-    i26_nobody_outlives_the_root(world)?;
-    script(world)
+    i26_nobody_outlives_the_root(world)
 }
 
-fn script(world: &World) -> Checked {
+/// What a script expects at rest.
+///
+/// # Errors
+/// The first that is not so.
+pub fn script(world: &World) -> Checked {
     for expectation in world.expectations.iter() {
         let end = world.history.calls[expectation.call as usize].end.clone();
         let as_expected = end.as_ref().is_some_and(|end| expectation.among.iter().any(|one| one.is(end)));
@@ -73,28 +108,8 @@ fn script(world: &World) -> Checked {
     Ok(())
 }
 
-/// I2: in a tree without a hostile context nothing looks forged, and nothing breaks the protocol.
-fn i02_nothing_honest_is_dropped_as_forged(world: &World) -> Checked {
-    const NEVER: [DropKind; 9] = [
-        DropKind::Source,
-        DropKind::Authority,
-        DropKind::Credit,
-        DropKind::Control,
-        DropKind::Route,
-        DropKind::Grant,
-        DropKind::Role,
-        DropKind::Dead,
-        DropKind::Malformed,
-    ];
-    let notes = &world.history.notes;
-    let forged = notes.iter().find(|(_, kind)| NEVER.contains(kind));
-    must(forged.is_none() || !world.history.hostile.is_empty(), "I2", || {
-        format!("in a tree of honest contexts something was dropped: {forged:?}")
-    })
-}
-
 /// I6, I7: an id stands in the table of each parent once, behind the link that owns it.
-fn i07_what_is_announced_was_granted(world: &World, id: ContextId, context: &Context) -> Checked {
+fn i07_what_is_announced_was_granted(world: &impl Whole, id: ContextId, context: &Context) -> Checked {
     let mut seen = BTreeSet::new();
     for entry in context.router.tree() {
         must(seen.insert(entry.id), "I6", || format!("{} is twice in the table of {id}", entry.id))?;
@@ -102,7 +117,7 @@ fn i07_what_is_announced_was_granted(world: &World, id: ContextId, context: &Con
             format!("{id} knows {} behind a link that does not own it", world.label(entry.id))
         })?;
         // I8: what was withdrawn is burnt, so nobody in a table was ever made twice.
-        must(world.history.ids.contains(&entry.id) || !world.history.hostile.is_empty(), "I8", || {
+        must(world.history().ids.contains(&entry.id) || !world.history().hostile.is_empty(), "I8", || {
             format!("{id} knows {}, whom nobody made", entry.id)
         })?;
     }
@@ -110,8 +125,8 @@ fn i07_what_is_announced_was_granted(world: &World, id: ContextId, context: &Con
 }
 
 /// I9: no queue is longer than its bound.
-fn i09_bounds_hold(world: &World, id: ContextId, context: &Context) -> Checked {
-    let (sizes, limits) = (context.router.sizes(), &world.settings.limits);
+fn i09_bounds_hold(world: &impl Whole, id: ContextId, context: &Context) -> Checked {
+    let (sizes, limits) = (context.router.sizes(), world.limits());
     // The frame that goes over the bound is queued, and the link is cut for it.
     let control = limits.control as usize + 4096 + 128;
     must(sizes.control_bytes <= control, "I9", || {
@@ -121,10 +136,14 @@ fn i09_bounds_hold(world: &World, id: ContextId, context: &Context) -> Checked {
 }
 
 /// I13: what a source may still send fits into what the destination would take.
-fn i13_nobody_has_more_credit_than_was_given(world: &World, id: ContextId, context: &Context) -> Checked {
+fn i13_nobody_has_more_credit_than_was_given(
+    world: &impl Whole,
+    id: ContextId,
+    context: &Context,
+) -> Checked {
     for (dst, window, left) in context.router.sending() {
         // What comes back for a context that is lost, nobody can spend.
-        let counts = world.history.hostile.is_empty() && world.is_attached(dst);
+        let counts = world.history().hostile.is_empty() && world.is_attached(dst);
         let Some(there) = world.context(dst).filter(|_| counts) else { continue };
         let size = there.router.receiving().into_iter().find(|r| r.src == id && r.window == window);
         // Without an account there the source has been forgotten, or nothing has come: `at_rest` tells.
@@ -137,15 +156,15 @@ fn i13_nobody_has_more_credit_than_was_given(world: &World, id: ContextId, conte
 }
 
 /// I13 at rest: what a source may send and what the destination has not given back is the window.
-fn i13_credit_is_conserved(world: &World, id: ContextId, context: &Context) -> Checked {
+fn i13_credit_is_conserved(world: &impl Whole, id: ContextId, context: &Context) -> Checked {
     for (dst, window, left) in context.router.sending() {
-        if matches!(window, Window::Stream(_)) || !world.history.hostile.is_empty() {
+        if matches!(window, Window::Stream(_)) || !world.history().hostile.is_empty() {
             continue;
         }
         let Some(there) = world.context(dst) else { continue };
         let account = there.router.receiving().into_iter().find(|r| r.src == id && r.window == window);
         let (size, used) =
-            account.map_or((world.settings.limits.window_start, 0), |account| (account.size, account.used));
+            account.map_or_else(|| (world.limits().window_start, 0), |account| (account.size, account.used));
         must(left + used == size, "I13", || {
             format!("of {id}'s window {window:?} at {dst}, {size} bytes, {left} are left and {used} used")
         })?;
@@ -154,9 +173,9 @@ fn i13_credit_is_conserved(world: &World, id: ContextId, context: &Context) -> C
 }
 
 /// I12, I24: who is told that a stream ended cleanly has got all of it.
-fn i12_no_stream_ends_cleanly_with_items_missing(world: &World) -> Checked {
-    for (no, stream) in world.history.streams.iter().enumerate() {
-        let clean = stream.receiver_ended == Some(offshoot_core::machine::Ended::Closed);
+fn i12_no_stream_ends_cleanly_with_items_missing(world: &impl Whole) -> Checked {
+    for (no, stream) in world.history().streams.iter().enumerate() {
+        let clean = stream.receiver_ended == Some(Ended::Closed);
         must(!clean || stream.sender_closed == Some(true), "I12", || {
             format!("the receiver of stream {no} is told of a clean end that nobody made")
         })?;
@@ -188,19 +207,20 @@ pub fn i15_a_handler_runs_only_where_its_policy_allows_it(
 }
 
 /// I17: a handler that has not ended keeps its slot, cancelled or not.
-fn i17_every_call_that_runs_has_its_slot(_: &World, id: ContextId, context: &Context) -> Checked {
+fn i17_every_call_that_runs_has_its_slot(id: ContextId, context: &Context) -> Checked {
     let (slots, tasks) = (context.router.sizes().calls, context.tasks.len());
     must(slots >= tasks, "I17", || format!("{id} runs {tasks} calls in {slots} slots"))
 }
 
 /// I19: each call has ended.
-fn i19_each_call_has_ended(world: &World) -> Checked {
-    for (no, call) in world.history.calls.iter().enumerate().filter(|(_, call)| !call.one_way) {
+fn i19_each_call_has_ended(world: &impl Whole) -> Checked {
+    for (no, call) in world.history().calls.iter().enumerate().filter(|(_, call)| !call.one_way) {
         let (src, dst) = (world.label(call.src), world.label(call.dst));
         must(call.end.is_some(), "I19", || {
             format!("call {no} from {src} to {dst} never ends (it ran {} times)", call.runs)
         })?;
-        must(call.end != Some(CallEnd::Value) || call.runs == 1 || call.is_grant, "I19", || {
+        let is_served = call.runs == 1 || call.is_grant || world.history().hostile.contains(&call.dst);
+        must(call.end != Some(CallEnd::Value) || is_served, "I19", || {
             format!("call {no} from {src} to {dst} has a value and ran {} times", call.runs)
         })?;
     }
@@ -208,7 +228,7 @@ fn i19_each_call_has_ended(world: &World) -> Checked {
 }
 
 /// I22: each end of a stream whose other side is gone or has closed knows it.
-fn i22_each_stream_has_ended_at_both_ends(world: &World) -> Checked {
+fn i22_each_stream_has_ended_at_both_ends(world: &impl Whole) -> Checked {
     for (id, context) in world.contexts() {
         let open = context.ends.len();
         must(open == 0, "I22", || format!("{open} ends of streams never end in {}", world.label(id)))?;
@@ -217,17 +237,34 @@ fn i22_each_stream_has_ended_at_both_ends(world: &World) -> Checked {
 }
 
 /// I20: each table holds exactly who lives below.
-fn i20_tables_are_the_true_tree(world: &World, id: ContextId, context: &Context) -> Checked {
-    let believed: BTreeSet<ContextId> = context.router.tree().iter().map(|entry| entry.id).collect();
-    let truly: BTreeSet<ContextId> =
-        world.contexts().filter(|(_, other)| other.ancestors().contains(&id)).map(|(id, _)| id).collect();
-    must(believed == truly, "I20", || {
-        format!("below {} live {truly:?}, but its table says {believed:?}", world.label(id))
-    })
+fn i20_tables_are_the_true_tree(world: &impl Whole) -> Checked {
+    let mut below: BTreeMap<ContextId, Vec<ContextId>> = BTreeMap::new();
+    for (id, context) in world.contexts() {
+        for above in context.ancestors() {
+            below.entry(*above).or_default().push(id);
+        }
+    }
+    for (id, context) in world.contexts() {
+        let believed: Vec<ContextId> = context.router.tree().iter().map(|entry| entry.id).collect();
+        let truly = below.remove(&id).unwrap_or_default();
+        must(believed == truly, "I20", || {
+            let differ = |a: &[ContextId], b: &[ContextId]| -> Vec<ContextId> {
+                a.iter().filter(|id| b.binary_search(id).is_err()).take(5).copied().collect()
+            };
+            let (dead, unknown) = (differ(&believed, &truly), differ(&truly, &believed));
+            format!(
+                "below {} live {} contexts and its table has {}; gone from there are {dead:?}, missing {unknown:?}",
+                world.label(id),
+                truly.len(),
+                believed.len()
+            )
+        })?;
+    }
+    Ok(())
 }
 
 /// I21: handles, bodies, calls, queues are empty, and nothing is about the dead.
-fn i21_nothing_is_left(world: &World, id: ContextId, context: &Context) -> Checked {
+fn i21_nothing_is_left(world: &impl Whole, id: ContextId, context: &Context) -> Checked {
     let (sizes, name) = (context.router.sizes(), world.label(id));
     must(sizes.handles == context.held_handles(), "I21", || {
         format!("{name} has {} handles, its program {}", sizes.handles, context.held_handles())
@@ -236,10 +273,12 @@ fn i21_nothing_is_left(world: &World, id: ContextId, context: &Context) -> Check
     must(sizes.calls == 0, "I21", || format!("{name} has {} calls open", sizes.calls))?;
     must(sizes.waiting == 0, "I21", || format!("{} frames wait in {name} for ever", sizes.waiting))?;
     must(sizes.links == context.links.len(), "I21", || format!("{name} has {} links", sizes.links))?;
-    if world.settings.timers {
+    if world.has_timers() {
         must(sizes.timers <= context.links.len(), "I21", || format!("{name} has {} timers", sizes.timers))?;
     }
-    let dead = context.router.remembers().into_iter().find(|about| world.context(*about).is_none());
+    let is_dead =
+        |about: &ContextId| world.context(*about).is_none() && !world.history().is_stray(id, *about);
+    let dead = context.router.remembers().into_iter().find(is_dead);
     must(dead.is_none(), "I21", || format!("{name} remembers something about {dead:?}, who is gone"))
 }
 
@@ -275,7 +314,7 @@ pub fn i23_everybody_is_reachable(world: &World) -> Checked {
 }
 
 /// I25: no context has an id that the root has not given out.
-fn i25_the_root_has_counted_every_id(world: &World) -> Checked {
+fn i25_the_root_has_counted_every_id(world: &impl Whole) -> Checked {
     let Some(root) = world.context(ContextId::ROOT) else { return Ok(()) };
     for id in world.contexts().map(|(id, _)| id).filter(|id| *id != ContextId::ROOT) {
         let known = matches!(root.router.owner(id), Owner::Child(_));
@@ -285,7 +324,7 @@ fn i25_the_root_has_counted_every_id(world: &World) -> Checked {
 }
 
 /// I26: once the root has gone, everybody has.
-fn i26_nobody_outlives_the_root(world: &World) -> Checked {
+fn i26_nobody_outlives_the_root(world: &impl Whole) -> Checked {
     let left: Vec<ContextId> = world.contexts().map(|(id, _)| id).collect();
     must(left.is_empty() || left.contains(&ContextId::ROOT), "I26", || format!("{left:?} outlive the root"))
 }

@@ -16,6 +16,7 @@
 
 pub mod arrival;
 pub mod context;
+pub mod dice;
 pub mod explore;
 pub mod history;
 pub mod invariants;
@@ -30,6 +31,7 @@ pub mod tree;
 pub mod whole;
 
 pub use context::Context;
+pub use dice::Dice;
 pub use explore::{Failure, Report, Scenario, check, explore};
 pub use history::{CallEnd, CallNo, CallRecord, History, StreamNo, StreamRecord, Violation};
 pub use job::{Job, Plan, Taste, Then};

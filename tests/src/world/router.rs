@@ -138,6 +138,12 @@ impl Router {
         }
     }
 
+    /// Whether this context can have children.
+    #[must_use]
+    pub const fn is_parent(&self) -> bool {
+        matches!(self, Self::Parent(_))
+    }
+
     /// Whom an id belongs to here.
     #[must_use]
     pub fn owner(&self, id: ContextId) -> Owner {

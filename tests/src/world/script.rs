@@ -3,6 +3,7 @@
 use offshoot_wire::{ContextId, Frame, Handle};
 
 use super::{
+    dice::Dice,
     history::{CallEnd, CallNo},
     job::{Job, Plan, Taste, Then},
 };
@@ -60,6 +61,30 @@ impl Call {
     #[must_use]
     pub fn new(src: u32, dst: u32) -> Self {
         Self { src, dst, ..Self::default() }
+    }
+
+    /// Some call, which may involve a third context.
+    #[must_use]
+    pub fn any(dice: &mut Dice, src: u32, dst: u32, third: ContextId) -> Self {
+        let items = dice.below(6) as u8;
+        let bytes = dice.below(3) as u32 * 150;
+        let plan = Plan { items, bytes, then: Then::Close };
+        let enough = dice.once_in(3).then_some(1);
+        let taste = Taste { slow: dice.once_in(2), enough };
+        let size = [0, 40, 300, 1500][dice.below(4) as usize];
+        let job = match dice.below(12) {
+            0..=4 => Job::Answer(size),
+            5 => Job::Hold(size),
+            6 => Job::Fail,
+            7 => Job::Nest(third, Box::new(Job::Answer(0))),
+            8 => Job::Source(plan),
+            9 => Job::Sink(taste),
+            10 => Job::Feed(plan),
+            _ => Job::HandOn(third, Box::new(Job::Sink(taste))),
+        };
+        let function = ["anyone", "anyone", "anyone", "parents", "children"][dice.below(5) as usize];
+        let call = Self { plan, taste, ..Self::new(src, dst) }.job(job).function(function).within(500);
+        call.bytes([0, 0, 100, 1200][dice.below(4) as usize])
     }
 
     /// What the handler does.

@@ -6,10 +6,10 @@ use offshoot_core::machine::DropKind;
 use offshoot_wire::DeadCode;
 
 use super::{
+    dice::Dice,
     explore::Failure,
     history::{CallEnd, CallNo, Violation},
     invariants,
-    job::{Job, Plan, Taste, Then},
     script::{Call, Op},
     story::{self, Event},
     whole::{Settings, Step, World},
@@ -187,27 +187,7 @@ impl Run {
 
     fn call(&mut self, src: u32, dst: u32) -> Call {
         let third = self.world.live_labels().nth(self.dice.below(4) as usize).unwrap_or(0);
-        let third = self.world.id(third);
-        let items = self.dice.below(6) as u8;
-        let bytes = self.dice.below(3) as u32 * 150;
-        let plan = Plan { items, bytes, then: Then::Close };
-        let enough = (self.dice.below(3) == 0).then_some(1);
-        let taste = Taste { slow: self.dice.below(2) == 0, enough };
-        let size = [0, 40, 300, 1500][self.dice.below(4) as usize];
-        let job = match self.dice.below(12) {
-            0..=4 => Job::Answer(size),
-            5 => Job::Hold(size),
-            6 => Job::Fail,
-            7 => Job::Nest(third, Box::new(Job::Answer(0))),
-            8 => Job::Source(plan),
-            9 => Job::Sink(taste),
-            10 => Job::Feed(plan),
-            _ => Job::HandOn(third, Box::new(Job::Sink(taste))),
-        };
-        let function = ["anyone", "anyone", "anyone", "parents", "children"][self.dice.below(5) as usize];
-        // A stream between two contexts of which one is no relation cannot be in a one-way tree.
-        let call = Call { plan, taste, ..Call::new(src, dst) }.job(job).function(function).within(500);
-        call.bytes([0, 0, 100, 1200][self.dice.below(4) as usize])
+        Call::any(&mut self.dice, src, dst, self.world.id(third))
     }
 }
 
@@ -225,29 +205,4 @@ fn tree(contexts: u32, dice: &mut Dice) -> String {
         text += &format!("{parent}>{label}{flags}{} ", if is_stamped { "s" } else { "" });
     }
     text
-}
-
-/// Random numbers that a seed gives again: splitmix64 (Steele, Lea, Flood 2014).
-struct Dice(u64);
-
-impl Dice {
-    const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    const fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn one_of<T: Copy>(&mut self, of: &[T]) -> Option<T> {
-        if of.is_empty() { None } else { Some(of[self.below(of.len() as u64) as usize]) }
-    }
 }

@@ -6,13 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use offshoot_core::machine::{Actions, CallKey, Config, Event, Limits, Machine, Policy, Tick, UpOnly};
+use offshoot_core::machine::{Actions, CallKey, Config, Limits, Machine, Policy, Tick, UpOnly};
 use offshoot_parent::table::Table;
-use offshoot_wire::{ContextId, Decoded, Decoder, Frame, Handle, Hello, Role, Setup, VERSION, codec};
+use offshoot_wire::{ContextId, Decoded, Decoder, Frame, Handle, Role, Setup, VERSION, codec};
 
 use super::{
     context::{Birth, Context, Effect, FUNCTIONS, Io},
     history::{CallNo, History, Violation},
+    invariants::Whole,
     router::Router,
     sabotage::Sabotage,
     script::{Call, End, Expectation, Op, OpNo, Pending},
@@ -129,6 +130,8 @@ pub struct World {
     unborn: BTreeMap<ContextId, Unborn>,
     /// The wires, by source and destination.
     pub wires: BTreeMap<(ContextId, ContextId), Wire>,
+    /// Where a machine has asked for something to be written, and not all that can has been.
+    wishes: BTreeSet<(ContextId, ContextId)>,
     paused: BTreeSet<ContextId>,
     now: Tick,
     /// What has happened.
@@ -160,6 +163,7 @@ impl World {
             cells: BTreeMap::new(),
             unborn: BTreeMap::new(),
             wires: BTreeMap::new(),
+            wishes: BTreeSet::new(),
             paused: BTreeSet::new(),
             now: Tick(0),
             history: History::default(),
@@ -324,16 +328,6 @@ impl World {
         self.names.iter().find(|(_, id)| *id == parent).map(|(label, _)| *label)
     }
 
-    /// Whether every link between a context and the root is there, as far as its parents know.
-    #[must_use]
-    pub fn is_attached(&self, id: ContextId) -> bool {
-        let ancestors = self.context(id).map(Context::ancestors).unwrap_or_default();
-        let children = std::iter::once(&id).chain(ancestors);
-        children.zip(ancestors).all(|(child, parent)| {
-            self.context(*parent).is_some_and(|parent| parent.links.contains_key(child))
-        })
-    }
-
     /// Whether a context is paused.
     #[must_use]
     pub fn is_paused(&self, label: u32) -> bool {
@@ -347,7 +341,8 @@ impl World {
         for (id, cell) in &self.cells {
             (id, cell.hash).hash(&mut hasher);
         }
-        (&self.unborn, &self.wires, &self.paused, self.now, &self.history, self.done).hash(&mut hasher);
+        (&self.unborn, &self.wires, &self.wishes, &self.paused, self.now, &self.history, self.done)
+            .hash(&mut hasher);
         hasher.finish()
     }
 
@@ -594,11 +589,7 @@ impl World {
             }
             Op::Shutdown(by, of) => {
                 let of = self.id(*of);
-                self.with(self.id(*by), |context, io| {
-                    let mut out = Actions::new();
-                    context.router.shutdown_context(io.now, of, 1000, &mut out).ok();
-                    context.act(out, io);
-                });
+                self.with(self.id(*by), |context, io| context.shut_down(of, io));
             }
             Op::Create(parent, label, is_parent) => {
                 let (label, is_parent) = (*label, *is_parent);
@@ -609,11 +600,7 @@ impl World {
             Op::Inject(by, frame) => self.inject(self.id(*by), frame),
             Op::EndChain(by, of, chain) => {
                 let of = self.id(*of);
-                self.with(self.id(*by), |context, io| {
-                    let mut out = Actions::new();
-                    context.router.end_chain(of, *chain, &mut out);
-                    context.act(out, io);
-                });
+                self.with(self.id(*by), |context, io| context.end_chain(of, *chain, io));
             }
             Op::Watch(by, of) => {
                 let of = self.id(*of);
@@ -655,7 +642,7 @@ impl World {
 
     /// A child has read its SETUP: it is there, and says HELLO.
     fn give_birth(&mut self, id: ContextId, frame: &Frame) {
-        let Some(Unborn { birth, parent }) = self.unborn.remove(&id) else { return };
+        let Some(Unborn { birth, .. }) = self.unborn.remove(&id) else { return };
         let Ok(setup) = codec::decode::<Setup>(&frame.body, 1 << 16) else {
             return self.history.wrong("I16", "SETUP is damaged");
         };
@@ -666,14 +653,7 @@ impl World {
             Role::Leaf => Router::Leaf(Machine::new(config, UpOnly::new(id))),
         };
         self.cells.insert(id, Cell::new(Context::new(router, setup, self.settings.workers)));
-        self.with(id, |context, io| {
-            let mut out = Actions::new();
-            let hello = Hello { version: VERSION, features: 0, role, pid: 1, build: 0 };
-            if let Some(link) = context.router.add_parent(io.now, &hello, &mut out) {
-                context.links.insert(parent, link);
-            }
-            context.act(out, io);
-        });
+        self.with(id, |context, io| context.say_hello(role, io));
     }
 
     /// It is so late now, and a context judges its timers.
@@ -689,11 +669,7 @@ impl World {
     }
 
     fn fire(&mut self, id: ContextId) {
-        self.with(id, |context, io| {
-            let mut out = Actions::new();
-            context.router.handle(io.now, Event::Due, &mut out);
-            context.act(out, io);
-        });
+        self.with(id, Context::due);
     }
 
     /// Lets a context act, does what it cannot do by itself, and writes what it has to write.
@@ -701,25 +677,90 @@ impl World {
         let Some(mut cell) = self.cells.remove(&id) else { return };
         let mut effects = Vec::new();
         let context = Arc::make_mut(&mut cell.context);
-        let mut io = Io { now: self.now, history: &mut self.history, effects: &mut effects };
+        let mut io = io(self.now, &mut self.history, &mut effects);
         act(context, &mut io);
         if !self.settings.slow_workers {
             while context.can_work() {
                 context.work(&mut io);
             }
         }
-        if !self.paused.contains(&id) {
-            write_out(id, context, &mut self.wires, &self.settings, &mut io);
-        }
         cell.rehash();
         self.cells.insert(id, cell);
+        self.carry_out(id, effects);
+        if !self.paused.contains(&id) {
+            self.write_out(id);
+        }
+    }
+
+    fn carry_out(&mut self, id: ContextId, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 Effect::Spawn(birth) => self.spawn(id, birth),
                 Effect::Cut(peer) => self.cut(id, peer),
                 Effect::Kill(child) => self.end(child),
+                Effect::Write(peer) => {
+                    self.wishes.insert((id, peer));
+                }
+                // Whoever may read can take a step.
+                Effect::Read(_) => {}
             }
         }
+    }
+
+    /// Moves what may leave from the outboxes to the wires, as far as these take it, where a machine has asked for it.
+    fn write_out(&mut self, id: ContextId) {
+        let wishes = |world: &Self| -> Vec<ContextId> {
+            let all = (id, ContextId::new(0))..=(id, ContextId::new(u32::MAX));
+            world.wishes.range(all).map(|(_, peer)| *peer).collect()
+        };
+        let mut moved = true;
+        while std::mem::take(&mut moved) {
+            for peer in wishes(self) {
+                match self.write_one(id, peer) {
+                    Written::Frame => moved = true,
+                    Written::Nothing => {
+                        self.wishes.remove(&(id, peer));
+                    }
+                    Written::Full => {}
+                }
+            }
+        }
+    }
+
+    fn write_one(&mut self, id: ContextId, peer: ContextId) -> Written {
+        let Some(wire) = self.wires.get(&(id, peer)).filter(|wire| !wire.cut) else {
+            return Written::Nothing;
+        };
+        if wire.frames.len() >= self.settings.in_flight {
+            return Written::Full;
+        }
+        let Some(mut cell) = self.cells.remove(&id) else { return Written::Nothing };
+        let Some(link) = cell.context.links.get(&peer).copied() else {
+            self.cells.insert(id, cell);
+            return Written::Nothing;
+        };
+        let context = Arc::make_mut(&mut cell.context);
+        let mut effects = Vec::new();
+        let mut io = io(self.now, &mut self.history, &mut effects);
+        let mut out = Actions::new();
+        let has_control = context.router.has_control(link);
+        let frame = context.router.pull(link, &mut out);
+        context.act(out, &mut io);
+        cell.rehash();
+        self.cells.insert(id, cell);
+        self.carry_out(id, effects);
+        let Some(frame) = frame else { return Written::Nothing };
+        if has_control && !frame.is_control() {
+            self.history.wrong("I11", format!("in context {id} data leave to {peer} before a control frame"));
+        }
+        let frame = over_the_wire(frame, &mut self.history);
+        if let Some(wire) = self.wires.get_mut(&(id, peer)) {
+            match &self.settings.sabotage {
+                Some(sabotage) => sabotage.write(frame, &mut wire.frames),
+                None => wire.frames.push_back(frame),
+            }
+        }
+        Written::Frame
     }
 
     fn spawn(&mut self, parent: ContextId, birth: Birth) {
@@ -763,6 +804,7 @@ impl World {
         self.unborn.remove(&id);
         self.paused.remove(&id);
         self.wires.retain(|(_, to), _| *to != id);
+        self.wishes.retain(|(from, to)| *from != id && *to != id);
         self.history.context_gone(id);
     }
 
@@ -770,6 +812,32 @@ impl World {
     #[must_use]
     pub fn violation(&self) -> Option<Violation> {
         self.history.violation.clone()
+    }
+}
+
+impl Whole for World {
+    fn history(&self) -> &History {
+        &self.history
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.settings.limits
+    }
+
+    fn has_timers(&self) -> bool {
+        self.settings.timers
+    }
+
+    fn context(&self, id: ContextId) -> Option<&Context> {
+        self.context(id)
+    }
+
+    fn contexts(&self) -> impl Iterator<Item = (ContextId, &Context)> {
+        self.contexts()
+    }
+
+    fn label(&self, id: ContextId) -> String {
+        self.label(id)
     }
 }
 
@@ -787,38 +855,17 @@ impl Cell {
     }
 }
 
-/// Moves what may leave from the outboxes to the wires, as far as these take it.
-fn write_out(
-    id: ContextId,
-    context: &mut Context,
-    wires: &mut BTreeMap<(ContextId, ContextId), Wire>,
-    settings: &Settings,
-    io: &mut Io<'_>,
-) {
-    let mut moved = true;
-    while std::mem::take(&mut moved) {
-        for (peer, link) in context.links.clone() {
-            let Some(wire) = wires.get_mut(&(id, peer)).filter(|wire| !wire.cut) else { continue };
-            if wire.frames.len() >= settings.in_flight {
-                continue;
-            }
-            let mut out = Actions::new();
-            let has_control = context.router.has_control(link);
-            if let Some(frame) = context.router.pull(link, &mut out) {
-                moved = true;
-                if has_control && !frame.is_control() {
-                    io.history
-                        .wrong("I11", format!("in context {id} data leave to {peer} before a control frame"));
-                }
-                let frame = over_the_wire(frame, io.history);
-                match &settings.sabotage {
-                    Some(sabotage) => sabotage.write(frame, &mut wire.frames),
-                    None => wire.frames.push_back(frame),
-                }
-            }
-            context.act(out, io);
-        }
-    }
+/// What a context of the small world acts with: nobody waits for a HELLO, and every frame is looked at.
+const fn io<'a>(now: Tick, history: &'a mut History, effects: &'a mut Vec<Effect>) -> Io<'a> {
+    Io { now, history, effects, hello_by: Tick(u64::MAX), is_thorough: true }
+}
+
+/// What came of writing one frame to a wire.
+enum Written {
+    Frame,
+    Nothing,
+    /// There is no room: what there is goes once there is.
+    Full,
 }
 
 /// What the far side decodes of a frame's bytes.
