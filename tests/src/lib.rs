@@ -8,6 +8,7 @@
 )]
 
 pub mod real;
+pub mod sim;
 pub mod world;
 
 /// The code of the README compiles.

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `payload`, `bench`, `demo` and `readme`.
+//! The project's own commands: `cargo xtask test`, `payload`, `bench`, `demo`, `sim` and `readme`.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
 
@@ -12,6 +12,7 @@ mod libtest;
 mod payload;
 mod readme;
 mod run;
+mod sim;
 mod suites;
 mod systems;
 mod test;
@@ -30,6 +31,7 @@ enum Command {
     Payload(payload::Flags),
     Bench(bench::Flags),
     Demo(demo::Flags),
+    Sim(sim::Flags),
     /// Write the README of every crate from its documentation
     Readme,
 }
@@ -49,6 +51,7 @@ fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Payload(flags) => payload::main(flags, &workspace),
         Command::Bench(flags) => bench::main(flags, &workspace),
         Command::Demo(flags) => demo::main(flags, &workspace),
+        Command::Sim(flags) => sim::main(flags, &workspace),
         Command::Readme => readme::main(&workspace),
     }
 }

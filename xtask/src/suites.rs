@@ -132,6 +132,7 @@ fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
     targets.filter(|target| target.name != MODEL).map(|target| {
         let about = match target.name.as_str() {
             "world" => "the small world: the machines in every delivery order",
+            "sim" => "whole trees by seed, with everything that goes wrong",
             "real" => "trees of real processes",
             TRANSPORTS => "ways to other places: shells, ssh",
             _ => "tests that need more than one crate",

@@ -1,0 +1,112 @@
+//! Whole trees by seed; `cargo xtask sim` runs more of them, and larger ones.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+};
+
+use offshoot_core::machine::DropKind;
+use offshoot_tests::sim::{Fault, Plan, Seen, run, scale};
+use offshoot_wire::DeadCode;
+
+/// How many seeds are run.
+const SEEDS: u64 = 200;
+/// Of how many contexts each.
+const CONTEXTS: u32 = 200;
+
+/// Every reason to drop a frame.
+const DROPS: [DropKind; 21] = [
+    DropKind::Source,
+    DropKind::Authority,
+    DropKind::NoRoute,
+    DropKind::NoHandle,
+    DropKind::Respondent,
+    DropKind::Policy,
+    DropKind::OneWay,
+    DropKind::Oversize,
+    DropKind::Fragment,
+    DropKind::Congested,
+    DropKind::Credit,
+    DropKind::Control,
+    DropKind::Route,
+    DropKind::Grant,
+    DropKind::Role,
+    DropKind::Quota,
+    DropKind::WouldWait,
+    DropKind::ShuttingDown,
+    DropKind::Dead,
+    DropKind::Malformed,
+    DropKind::Late,
+];
+
+/// Runs many seeds side by side, each of them twice.
+///
+/// # Panics
+/// With what each of those tells that breaks something.
+fn run_all(seeds: std::ops::Range<u64>) -> Vec<Seen> {
+    let next = AtomicU64::new(seeds.start);
+    let results: Vec<_> = thread::scope(|scope| {
+        let work = || {
+            let seeds = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed))
+                .take_while(|seed| *seed < seeds.end);
+            seeds.map(|seed| run(&Plan::new(CONTEXTS, seed))).collect()
+        };
+        let workers = [scope.spawn(work), scope.spawn(work)];
+        workers.into_iter().flat_map(|worker| -> Vec<_> { worker.join().unwrap() }).collect()
+    });
+    let told: Vec<String> = results.iter().filter_map(|it| Some(it.as_ref().err()?.to_string())).collect();
+    assert!(told.is_empty(), "{} seeds fail\n{}", told.len(), told.join("\n"));
+    results.into_iter().flatten().collect()
+}
+
+#[test]
+fn seeds_hold_all_invariants_and_see_every_fault_and_every_refusal() {
+    let seen = run_all(1..SEEDS + 1);
+    let mut faults = BTreeMap::new();
+    for (name, times) in seen.iter().flat_map(|seen| &seen.counts.faults) {
+        *faults.entry(*name).or_insert(0) += times;
+    }
+    for fault in Fault::ALL.iter().filter(|fault| **fault != Fault::Range) {
+        assert!(faults.get(fault.name()).is_some_and(|times| *times > SEEDS), "{fault} is rare: {faults:?}");
+    }
+    let drops: BTreeSet<DropKind> = seen.iter().flat_map(|seen| seen.drops.iter().copied()).collect();
+    for kind in DROPS {
+        assert!(drops.contains(&kind), "no seed has seen {kind:?}, only {drops:?}");
+    }
+    let codes: BTreeSet<DeadCode> = seen.iter().flat_map(|seen| seen.codes.iter().copied()).collect();
+    for code in [
+        DeadCode::NoRoute,
+        DeadCode::Policy,
+        DeadCode::OneWay,
+        DeadCode::Congested,
+        DeadCode::Gone,
+        DeadCode::ShuttingDown,
+        DeadCode::Busy,
+        DeadCode::WouldWait,
+        DeadCode::TooLate,
+    ] {
+        assert!(codes.contains(&code), "no call of any seed has ended by {code:?}, only by {codes:?}");
+    }
+    assert!(seen.iter().any(|seen| seen.counts.bad_streams > 0), "nobody has met a stream that is not ours");
+}
+
+#[test]
+fn ten_thousand_contexts_hold_all_invariants() {
+    let seen = run(&Plan::new(10_000, 1)).unwrap_or_else(|failure| panic!("{failure}"));
+    assert!(seen.contexts > 1000, "{seen:?}");
+}
+
+/// The cost of a call depends on how far it goes, that of a loss on who has heard of it: not on how many there are.
+#[test]
+fn a_call_and_a_loss_cost_no_more_in_a_larger_tree() {
+    let [small, large] = [1000, 10_000].map(|contexts| scale::measure(contexts).expect("it holds"));
+    let levels = large.depth as f64;
+    // There and back, and some credit now and then.
+    assert!(large.frames_a_call <= 4.5 * levels, "{large:?}");
+    let each = |row: &scale::Row| row.told as f64 / row.lost as f64;
+    assert!(each(&large) <= each(&small).max(1.0) * 2.0, "{small:?} {large:?}");
+    assert!(large.announced <= u64::from(large.contexts) * large.depth as u64, "{large:?}");
+}

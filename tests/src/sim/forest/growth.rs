@@ -1,0 +1,78 @@
+//! How a forest grows: every context makes its children once it is there.
+
+use std::collections::VecDeque;
+
+use offshoot_core::machine::{Machine, UpOnly};
+use offshoot_parent::table::Table;
+use offshoot_wire::{ContextId, Frame, Role, Setup, codec};
+
+use super::{Forest, Happening, Link};
+use crate::world::{Context, context::Birth, invariants::Whole, router::Router};
+
+impl Forest {
+    /// A context makes its children, and each of these its own once it is there.
+    pub(super) fn grow(&mut self, id: ContextId) {
+        let Some(label) = self.label_of(id) else { return };
+        let Some(budget) = self.budgets.remove(&label).filter(|budget| *budget > 0) else { return };
+        let children = budget.min(self.fan);
+        for child in 0..children {
+            let share = (budget - children) / children + u32::from(child < (budget - children) % children);
+            let label = self.new_label();
+            self.budgets.insert(label, share);
+            let coin = self.cells.get_mut(&id).is_some_and(|cell| cell.dice.once_in(4));
+            self.create(id, label, share > 0 || coin, false);
+        }
+    }
+
+    /// A name for a context to be.
+    pub const fn new_label(&mut self) -> u32 {
+        self.next_label += 1;
+        self.next_label
+    }
+
+    pub(super) fn label_of(&self, id: ContextId) -> Option<u32> {
+        self.context(id)
+            .map(|context| context.name().strip_prefix('c').and_then(|n| n.parse().ok()).unwrap_or(0))
+    }
+
+    /// A context makes a child.
+    pub fn create(&mut self, parent: ContextId, label: u32, is_parent: bool, is_stamped: bool) {
+        let birth = Birth { id: ContextId::ROOT, label, is_parent, is_stamped, for_call: None };
+        self.with(parent, |context, io| context.create(birth, io));
+    }
+
+    pub(super) fn spawn(&mut self, parent: ContextId, birth: Birth) {
+        let child = birth.id;
+        if self.history.hostile.contains(&parent) {
+            self.history.hostile.insert(child);
+        }
+        if let Some(cell) = self.cells.get_mut(&parent) {
+            cell.neighbours.insert(child);
+        }
+        self.links.insert(child, Link::new(self.settings.seed, parent, child, self.settings.pace));
+        self.unborn.insert(child, birth);
+        self.made.push(child);
+        let mut effects = VecDeque::new();
+        self.flush(parent, child, &mut effects);
+        self.carry_out(parent, effects.into());
+    }
+
+    /// A child has read its SETUP: it is there, and says HELLO.
+    pub(super) fn give_birth(&mut self, id: ContextId, frame: &Frame) {
+        let Some(birth) = self.unborn.remove(&id) else { return };
+        let Ok(setup) = codec::decode::<Setup>(&frame.body, 1 << 16) else {
+            return self.history.wrong("I16", "SETUP is damaged");
+        };
+        let role = if birth.is_parent { Role::Parent } else { Role::Leaf };
+        let config = self.config(&setup, role);
+        let router = match role {
+            Role::Parent => Router::Parent(Machine::new(config, Table::hop_with(id, self.settings.table))),
+            Role::Leaf => Router::Leaf(Machine::new(config, UpOnly::new(id))),
+        };
+        self.put(id, Context::new(router, setup, self.settings.workers));
+        self.with(id, |context, io| context.say_hello(role, io));
+        if self.budgets.get(&birth.label).is_some_and(|budget| *budget > 0) {
+            self.plan(1000, Happening::Grow(id));
+        }
+    }
+}
