@@ -9,8 +9,11 @@ use std::{
 };
 
 use offshoot_core::machine::DropKind;
-use offshoot_tests::sim::{Fault, Plan, Seen, run, scale};
-use offshoot_wire::DeadCode;
+use offshoot_tests::{
+    sim::{Fault, Plan, Seen, run, scale},
+    world::{REFUSALS, Sabotage},
+};
+use offshoot_wire::{DeadCode, Handle};
 
 /// How many seeds are run.
 const SEEDS: u64 = 200;
@@ -77,17 +80,7 @@ fn seeds_hold_all_invariants_and_see_every_fault_and_every_refusal() {
         assert!(drops.contains(&kind), "no seed has seen {kind:?}, only {drops:?}");
     }
     let codes: BTreeSet<DeadCode> = seen.iter().flat_map(|seen| seen.codes.iter().copied()).collect();
-    for code in [
-        DeadCode::NoRoute,
-        DeadCode::Policy,
-        DeadCode::OneWay,
-        DeadCode::Congested,
-        DeadCode::Gone,
-        DeadCode::ShuttingDown,
-        DeadCode::Busy,
-        DeadCode::WouldWait,
-        DeadCode::TooLate,
-    ] {
+    for code in REFUSALS {
         assert!(codes.contains(&code), "no call of any seed has ended by {code:?}, only by {codes:?}");
     }
     assert!(seen.iter().any(|seen| seen.counts.bad_streams > 0), "nobody has met a stream that is not ours");
@@ -109,4 +102,27 @@ fn a_call_and_a_loss_cost_no_more_in_a_larger_tree() {
     let each = |row: &scale::Row| row.told as f64 / row.lost as f64;
     assert!(each(&large) <= each(&small).max(1.0) * 2.0, "{small:?} {large:?}");
     assert!(large.announced <= u64::from(large.contexts) * large.depth as u64, "{large:?}");
+}
+
+/// What no link does, done on purpose, is seen, told with few deeds, and seen again by these alone.
+#[test]
+fn what_no_link_does_is_seen_and_replayed() {
+    for (sabotage, invariants) in [
+        (Sabotage::Double(Handle::CALL_FUNCTION), &["I1"][..]),
+        (Sabotage::LoseAnswers, &["I19", "I21", "I13"]),
+        (Sabotage::Lose(Handle::DEL_ROUTE), &["I19", "I20", "I21"]),
+        (Sabotage::Lose(Handle::CREDIT), &["I13", "I21", "I22", "I23"]),
+        (Sabotage::Lose(Handle::CANCEL), &["I21"]),
+    ] {
+        let faults = vec![Fault::Cut, Fault::Crash];
+        let plan = Plan { sabotage: Some(sabotage), faults, ..Plan::new(30, 1) };
+        let failure = run(&plan).expect_err("nobody has noticed");
+        let found = failure.violation.invariant;
+        assert!(invariants.contains(&found), "{sabotage:?}: {failure}");
+        let deeds = failure.plan.deeds().len();
+        assert!(deeds * 10 < plan.deeds().len(), "{sabotage:?} takes {deeds} deeds: {failure}");
+        assert!(!failure.story.is_empty(), "{sabotage:?}: {failure}");
+        let again = run(&failure.plan).expect_err("it does not happen again");
+        assert_eq!((again.violation, again.story), (failure.violation, failure.story));
+    }
 }

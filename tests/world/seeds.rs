@@ -14,7 +14,7 @@ use std::{
 };
 
 use offshoot_core::machine::DropKind;
-use offshoot_tests::world::{Failure, Seen, seeded};
+use offshoot_tests::world::{Failure, REFUSALS, Seen, seeded};
 use offshoot_wire::DeadCode;
 
 /// How many steps of chaos a seed has.
@@ -121,17 +121,7 @@ fn many_seeds_hold_what_the_machines_promise_and_see_every_kind_of_refusal() {
     ] {
         assert!(drops.contains(&kind), "no seed has seen {kind:?}, only {drops:?}");
     }
-    for code in [
-        DeadCode::NoRoute,
-        DeadCode::Policy,
-        DeadCode::OneWay,
-        DeadCode::Congested,
-        DeadCode::Gone,
-        DeadCode::ShuttingDown,
-        DeadCode::Busy,
-        DeadCode::WouldWait,
-        DeadCode::TooLate,
-    ] {
+    for code in REFUSALS {
         assert!(codes.contains(&code), "no call of any seed has ended by {code:?}, only by {codes:?}");
     }
     for fault in ["cut", "crash", "pause", "resume", "shutdown", "create"] {

@@ -110,7 +110,8 @@ pub(super) fn somebody_below(forest: &Forest, dice: &mut Dice) -> Option<Context
 
 /// How long a fault lasts, in microseconds.
 fn a_while(dice: &mut Dice) -> u64 {
-    1000 * (1 + dice.below([30, 300, 6000][dice.clone().below(3) as usize]))
+    let most = [30, 300, 6000][dice.below(3) as usize];
+    1000 * (1 + dice.below(most))
 }
 
 fn mend_later(forest: &mut Forest, after: u64, undo: Undo) {

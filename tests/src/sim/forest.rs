@@ -10,9 +10,8 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use offshoot_core::machine::{Config, Limits, Machine, Policy, Tick};
-use offshoot_parent::table::{Table, TableLimits};
-use offshoot_wire::{ContextId, Role, Setup, VERSION};
+use offshoot_core::machine::{Limits, Tick};
+use offshoot_wire::{ContextId, Role, Setup};
 
 use super::{
     agenda::{Agenda, Moment},
@@ -22,9 +21,10 @@ use super::{
 };
 use crate::world::{
     Context, Dice, History, Violation,
-    context::{Birth, Effect, FUNCTIONS, Io},
+    birth::{self, Birth, Tables},
+    context::{Effect, Io},
     invariants::{self, Whole},
-    router::Router,
+    sabotage::Sabotage,
 };
 
 /// How many of the last happenings a story tells.
@@ -37,10 +37,8 @@ pub struct Settings {
     pub seed: u64,
     /// The bounds of every machine.
     pub limits: Limits,
-    /// The bounds of every table.
-    pub table: TableLimits,
-    /// The first range of ids.
-    pub first_range: u32,
+    /// How every table is made.
+    pub tables: Tables,
     /// How many workers each context has.
     pub workers: usize,
     /// Workers take their time.
@@ -49,6 +47,8 @@ pub struct Settings {
     pub one_way: bool,
     /// How fast every link is; without it each has a pace of its own.
     pub pace: Option<Pace>,
+    /// What goes wrong on purpose, for the checks to see it.
+    pub sabotage: Option<Sabotage>,
     /// How many contexts there will be; large forests are not looked at as closely.
     pub contexts: u32,
 }
@@ -62,8 +62,8 @@ pub enum Happening {
     Due(ContextId),
     /// A program goes on.
     Program(ContextId),
-    /// A context makes its children.
-    Grow(ContextId),
+    /// A context makes children, below which there will be so many contexts altogether, themselves included.
+    Grow(ContextId, u32),
     /// The deed of that number is done.
     Deed(u32),
     /// A fault is mended.
@@ -106,9 +106,11 @@ pub struct Forest {
     /// How much is planned that is no timer.
     busy: usize,
     now: Moment,
+    /// How much has happened at this moment.
+    at_once: u64,
     /// Every id that was given to a context, in the order in which they were.
     pub made: Vec<ContextId>,
-    /// How many contexts grow below the one with this label.
+    /// How many contexts will grow below the one with this label, once it is there.
     budgets: BTreeMap<u32, u32>,
     /// How many children a context grows at most.
     fan: u32,
@@ -138,8 +140,9 @@ impl Forest {
             agenda: Agenda::default(),
             busy: 0,
             now: 0,
+            at_once: 0,
             made: vec![ContextId::ROOT],
-            budgets: BTreeMap::from([(0, settings.contexts.saturating_sub(1))]),
+            budgets: BTreeMap::new(),
             fan: fan.max(1),
             next_label: 0,
             history: History::default(),
@@ -151,7 +154,8 @@ impl Forest {
             settings,
         };
         forest.plant_root();
-        forest.plan(0, Happening::Grow(ContextId::ROOT));
+        let budget = forest.settings.contexts.saturating_sub(1);
+        forest.plan(0, Happening::Grow(ContextId::ROOT, budget));
         forest
     }
 
@@ -166,43 +170,19 @@ impl Forest {
     }
 
     fn plant_root(&mut self) {
-        let limits = &self.settings.limits;
-        let setup = Setup {
-            version: VERSION,
-            features: 0,
-            id: ContextId::ROOT,
-            ancestors: Vec::new(),
-            name: "root".into(),
-            one_way: self.settings.one_way,
-            body_limit: limits.body,
-            ping_ms: limits.ping_ms,
-            grace_ms: limits.grace_ms,
-            log_level: 0,
-        };
+        let setup = birth::root(&self.settings.limits, self.settings.one_way);
         self.history.ids.insert(ContextId::ROOT);
-        let table = Table::root_with(self.settings.table, self.settings.first_range);
-        let router = Router::Parent(Machine::new(self.config(&setup, Role::Parent), table));
-        self.put(ContextId::ROOT, Context::new(router, setup, self.settings.workers));
+        self.put(&setup, Role::Parent);
     }
 
-    fn put(&mut self, id: ContextId, context: Context) {
+    fn put(&mut self, setup: &Setup, role: Role) {
+        let id = setup.id;
+        let router = birth::router(setup, role, &self.settings.limits, self.settings.tables);
+        let context = Context::new(router, setup.clone(), self.settings.workers);
         let dice = Dice::of(!self.settings.seed, u64::from(id.number()));
         let neighbours = context.ancestors().first().copied().into_iter().collect();
         let cell = Cell { context, dice, is_paused: false, is_stirred: false, due: Moment::MAX, neighbours };
         self.cells.insert(id, cell);
-    }
-
-    fn config(&self, setup: &Setup, role: Role) -> Config {
-        let policies = [Policy::Anyone, Policy::Parents, Policy::Children];
-        Config {
-            me: setup.id,
-            ancestors: setup.ancestors.clone(),
-            role,
-            one_way: setup.one_way,
-            functions: FUNCTIONS.iter().map(|name| (*name).to_owned()).zip(policies).collect(),
-            build: 0,
-            limits: self.settings.limits.clone(),
-        }
     }
 
     // ---- time
@@ -211,6 +191,12 @@ impl Forest {
     #[must_use]
     pub const fn now(&self) -> Moment {
         self.now
+    }
+
+    /// How much has happened since time went on.
+    #[must_use]
+    pub const fn at_once(&self) -> u64 {
+        self.at_once
     }
 
     const fn tick(&self) -> Tick {
@@ -243,6 +229,7 @@ impl Forest {
     pub fn take_next(&mut self) -> Option<Happening> {
         let (at, what) = self.agenda.take_next()?;
         self.busy -= usize::from(!matches!(what, Happening::Due(_)));
+        self.at_once = if at == self.now { self.at_once + 1 } else { 0 };
         self.now = at;
         self.counts.events += 1;
         (at, what).hash(&mut self.digest);
@@ -255,7 +242,7 @@ impl Forest {
             Happening::Read(child, way) => self.read(child, way),
             Happening::Due(id) => self.due(id),
             Happening::Program(id) => self.program(id),
-            Happening::Grow(id) => self.grow(id),
+            Happening::Grow(id, budget) => self.grow(id, budget),
             Happening::Undo(undo) => self.undo(undo),
             Happening::Deed(_) => {}
         }
@@ -349,7 +336,7 @@ impl Forest {
         self.cells.is_empty()
     }
 
-    /// The live child whose link begins with this choice, or one of the next.
+    /// Some link, by its child.
     #[must_use]
     pub fn some_link(&self, dice: &mut Dice) -> Option<ContextId> {
         let id = self.some(dice)?;

@@ -6,7 +6,6 @@ use std::{
 };
 
 use offshoot_core::machine::{DropKind, Limits};
-use offshoot_parent::table::TableLimits;
 use offshoot_wire::{ContextId, DeadCode, IdRange};
 
 use super::{
@@ -18,13 +17,16 @@ use super::{
     shrink,
 };
 use crate::world::{
-    Call, CallEnd, CallNo, Dice, Violation,
+    Call, CallEnd, CallNo, Dice, Sabotage, Violation,
+    birth::Tables,
     invariants::{self, Whole},
 };
 
 const SECOND: Moment = 1_000_000;
 /// Once everything is mended, all must have ended after so long.
 const PATIENCE: Moment = 600 * SECOND;
+/// So much cannot happen at one moment, for each context, unless something goes round in circles.
+const AT_ONCE: u64 = 10_000;
 /// So long after that every deadline and every silence has been noticed.
 const LATE: Moment = 20 * SECOND;
 /// How many contexts, and how many pairs of them, are asked whether they can be reached.
@@ -45,13 +47,15 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// Only these deeds are done.
     pub only: Option<Vec<u32>>,
+    /// What goes wrong on purpose, for the checks to see it.
+    pub sabotage: Option<Sabotage>,
 }
 
 impl Plan {
     /// A plan in which everything may go wrong.
     #[must_use]
     pub fn new(contexts: u32, seed: u64) -> Self {
-        Self { contexts, seed, seconds: 10, faults: Fault::ALL.to_vec(), only: None }
+        Self { contexts, seed, seconds: 10, faults: Fault::ALL.to_vec(), only: None, sabotage: None }
     }
 
     fn has(&self, fault: Fault) -> bool {
@@ -86,26 +90,25 @@ impl Plan {
         limits.downlink = [16_000, 1 << 20][dice.below(2) as usize];
         limits.calls_in_flight = [4, 65_536][dice.below(2) as usize];
         limits.ping_ms = if self.contexts <= PINGED { [0, 1000][dice.below(2) as usize] } else { 0 };
-        let mut table = TableLimits::default();
-        let mut first_range = 0;
+        let mut tables = Tables::default();
         // A third of the seeds come to the end of all ids, another has links that come to the end of theirs.
         if self.has(Fault::Range) && self.contexts <= PINGED {
             match dice.below(3) {
-                0 => first_range = IdRange::LAST.number() - dice.below(20) as u32,
-                1 => (table.ranges, table.unused_ranges) = (2, 1),
+                0 => tables.first_range = IdRange::LAST.number() - dice.below(20) as u32,
+                1 => (tables.limits.ranges, tables.limits.unused_ranges) = (2, 1),
                 _ => {}
             }
-            table.heard = [8, 4096][dice.below(2) as usize];
+            tables.limits.heard = [8, 4096][dice.below(2) as usize];
         }
         Settings {
             seed: self.seed,
             limits,
-            table,
-            first_range,
+            tables,
             workers: 1 + dice.below(2) as usize,
             slow_workers: dice.once_in(2),
             one_way: dice.once_in(5),
             pace: None,
+            sabotage: self.sabotage,
             contexts: self.contexts,
         }
     }
@@ -225,6 +228,7 @@ fn live(forest: &mut Forest, plan: &Plan, is_told: bool) -> Result<Seen, Violati
     settle(forest, &faults)?;
     let mut seen = seen(forest);
     seen.rest_after = forest.now() - healed;
+    invariants::every_step(forest)?;
     invariants::at_rest(forest)?;
     probe(forest, &mut Dice::of(plan.seed, 4))?;
     end_in_order(forest)?;
@@ -233,11 +237,14 @@ fn live(forest: &mut Forest, plan: &Plan, is_told: bool) -> Result<Seen, Violati
 }
 
 /// Lets the next thing happen.
-fn step(forest: &mut Forest, faults: &[Fault]) -> Result<bool, Violation> {
+pub(super) fn step(forest: &mut Forest, faults: &[Fault]) -> Result<bool, Violation> {
     let Some(what) = forest.take_next() else { return Ok(false) };
     match what {
         Happening::Deed(number) => deeds::deed(forest, number, faults),
         other => forest.happen(other),
+    }
+    if forest.at_once() > AT_ONCE * u64::from(forest.settings.contexts) {
+        return Err(Violation { invariant: "progress", text: "time stands still".into() });
     }
     forest.history.violation.clone().map_or(Ok(true), Err)
 }

@@ -3,17 +3,17 @@
 use std::{fs, time::Instant};
 
 use offshoot_core::machine::Limits;
-use offshoot_parent::table::TableLimits;
 use offshoot_wire::{ContextId, Handle};
 
 use super::{
     agenda::Moment,
     forest::{Forest, Settings},
     link::Pace,
-    run::settle,
+    run::{settle, step},
 };
 use crate::world::{
     Call, Dice, Violation,
+    birth::Tables,
     invariants::{self, Whole},
 };
 
@@ -133,24 +133,18 @@ fn settings(contexts: u32) -> Settings {
     Settings {
         seed: u64::from(contexts),
         limits,
-        table: TableLimits::default(),
-        first_range: 0,
+        tables: Tables::default(),
         workers: 1,
         slow_workers: false,
         one_way: false,
+        sabotage: None,
         pace: Some(Pace { delay: 100, capacity: 212_992 }),
         contexts,
     }
 }
 
 fn until_quiet(forest: &mut Forest) -> Result<(), Violation> {
-    while !forest.is_quiet() {
-        let Some(what) = forest.take_next() else { break };
-        forest.happen(what);
-        if let Some(violation) = forest.history.violation.clone() {
-            return Err(violation);
-        }
-    }
+    while !forest.is_quiet() && step(forest, &[])? {}
     Ok(())
 }
 

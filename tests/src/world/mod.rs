@@ -15,6 +15,7 @@
 //! ```
 
 pub mod arrival;
+pub mod birth;
 pub mod context;
 pub mod dice;
 pub mod explore;
@@ -37,5 +38,5 @@ pub use history::{CallEnd, CallNo, CallRecord, History, StreamNo, StreamRecord, 
 pub use job::{Job, Plan, Taste, Then};
 pub use sabotage::Sabotage;
 pub use script::{Call, End, Op, OpNo};
-pub use seeded::{Seen, seeded};
+pub use seeded::{REFUSALS, Seen, seeded};
 pub use whole::{Settings, Step, World};

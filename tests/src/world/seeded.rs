@@ -20,6 +20,19 @@ const EVERY: usize = 32;
 /// How many steps may be spent on making a story shorter.
 const PATIENCE: usize = 50_000;
 
+/// The codes by which a call of some seed must end: what a tree of honest contexts refuses.
+pub const REFUSALS: [DeadCode; 9] = [
+    DeadCode::NoRoute,
+    DeadCode::Policy,
+    DeadCode::OneWay,
+    DeadCode::Congested,
+    DeadCode::Gone,
+    DeadCode::ShuttingDown,
+    DeadCode::Busy,
+    DeadCode::WouldWait,
+    DeadCode::TooLate,
+];
+
 /// What a seed has seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {

@@ -40,7 +40,7 @@ impl Forest {
         }
     }
 
-    pub(super) fn forget(&mut self, id: ContextId) -> Option<BTreeSet<ContextId>> {
+    fn forget(&mut self, id: ContextId) -> Option<BTreeSet<ContextId>> {
         let cell = self.cells.remove(&id)?;
         self.said.remove(&id);
         self.history.context_gone(id);

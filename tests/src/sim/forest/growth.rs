@@ -2,24 +2,22 @@
 
 use std::collections::VecDeque;
 
-use offshoot_core::machine::{Machine, UpOnly};
-use offshoot_parent::table::Table;
-use offshoot_wire::{ContextId, Frame, Role, Setup, codec};
+use offshoot_wire::{ContextId, Frame, Setup, codec};
 
 use super::{Forest, Happening, Link};
-use crate::world::{Context, context::Birth, invariants::Whole, router::Router};
+use crate::world::birth::{self, Birth};
 
 impl Forest {
     /// A context makes its children, and each of these its own once it is there.
-    pub(super) fn grow(&mut self, id: ContextId) {
-        let Some(label) = self.label_of(id) else { return };
-        let Some(budget) = self.budgets.remove(&label).filter(|budget| *budget > 0) else { return };
+    pub(super) fn grow(&mut self, id: ContextId, budget: u32) {
         let children = budget.min(self.fan);
         for child in 0..children {
             let share = (budget - children) / children + u32::from(child < (budget - children) % children);
             let label = self.new_label();
-            self.budgets.insert(label, share);
             let coin = self.cells.get_mut(&id).is_some_and(|cell| cell.dice.once_in(4));
+            if share > 0 {
+                self.budgets.insert(label, share);
+            }
             self.create(id, label, share > 0 || coin, false);
         }
     }
@@ -28,11 +26,6 @@ impl Forest {
     pub const fn new_label(&mut self) -> u32 {
         self.next_label += 1;
         self.next_label
-    }
-
-    pub(super) fn label_of(&self, id: ContextId) -> Option<u32> {
-        self.context(id)
-            .map(|context| context.name().strip_prefix('c').and_then(|n| n.parse().ok()).unwrap_or(0))
     }
 
     /// A context makes a child.
@@ -63,16 +56,11 @@ impl Forest {
         let Ok(setup) = codec::decode::<Setup>(&frame.body, 1 << 16) else {
             return self.history.wrong("I16", "SETUP is damaged");
         };
-        let role = if birth.is_parent { Role::Parent } else { Role::Leaf };
-        let config = self.config(&setup, role);
-        let router = match role {
-            Role::Parent => Router::Parent(Machine::new(config, Table::hop_with(id, self.settings.table))),
-            Role::Leaf => Router::Leaf(Machine::new(config, UpOnly::new(id))),
-        };
-        self.put(id, Context::new(router, setup, self.settings.workers));
+        let role = birth::role(&birth);
+        self.put(&setup, role);
         self.with(id, |context, io| context.say_hello(role, io));
-        if self.budgets.get(&birth.label).is_some_and(|budget| *budget > 0) {
-            self.plan(1000, Happening::Grow(id));
+        if let Some(budget) = self.budgets.remove(&birth.label) {
+            self.plan(1000, Happening::Grow(id, budget));
         }
     }
 }

@@ -6,7 +6,7 @@ use offshoot_core::machine::Actions;
 use offshoot_wire::{Body, ContextId, Decoded, Frame, Handle, Header};
 
 use super::{End, Forest, Happening, Moment, Way, io};
-use crate::world::context::Effect;
+use crate::world::{Sabotage, context::Effect};
 
 impl Forest {
     /// The pipe by which one context writes to another: its link and its way.
@@ -90,7 +90,10 @@ impl Forest {
             }
             self.counts.frame(&frame);
             let mut bytes = Vec::with_capacity(64 + frame.body.len());
-            frame.encode_into(&mut bytes);
+            match self.settings.sabotage {
+                None => frame.encode_into(&mut bytes),
+                Some(sabotage) => encode_worse(sabotage, frame, &mut bytes),
+            }
             link.pipe_mut(way).push(&bytes);
             if io.history.hostile.contains(&id) {
                 self.said.insert(id, bytes);
@@ -176,7 +179,7 @@ impl Forest {
         }
     }
 
-    pub(super) fn arrives(&mut self, at: ContextId, from: ContextId, frame: Frame) {
+    fn arrives(&mut self, at: ContextId, from: ContextId, frame: Frame) {
         // Nobody wants to read of links that are alive.
         if !matches!(frame.handle, Handle::PING | Handle::PONG) {
             self.tell(|_| {
@@ -195,7 +198,7 @@ impl Forest {
     }
 
     /// The reader of a pipe has come to its end.
-    pub(super) fn link_down(&mut self, child: ContextId, way: Way) {
+    fn link_down(&mut self, child: ContextId, way: Way) {
         let Some(link) = self.links.get(&child) else { return };
         let (reader, writer) = link.reader_and_writer(way);
         if self.cells.contains_key(&reader) {
@@ -214,6 +217,15 @@ impl Forest {
         if !holds(reader, writer) && !holds(writer, reader) {
             self.links.remove(&child);
         }
+    }
+}
+
+/// What an honest link would never carry.
+fn encode_worse(sabotage: Sabotage, frame: Frame, bytes: &mut Vec<u8>) {
+    let mut frames = VecDeque::new();
+    sabotage.write(frame, &mut frames);
+    for frame in frames {
+        frame.encode_into(bytes);
     }
 }
 

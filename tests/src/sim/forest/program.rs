@@ -56,12 +56,12 @@ impl Forest {
         }
     }
 
-    pub(super) fn neighbours(&self, id: ContextId) -> impl Iterator<Item = ContextId> + '_ {
+    fn neighbours(&self, id: ContextId) -> impl Iterator<Item = ContextId> + '_ {
         self.cells.get(&id).into_iter().flat_map(|cell| cell.neighbours.iter().copied())
     }
 
     /// Whether all that the machine of a context let go is inside the pipe.
-    pub(super) fn has_written(&self, id: ContextId, peer: ContextId) -> bool {
+    fn has_written(&self, id: ContextId, peer: ContextId) -> bool {
         let Some((child, way)) = self.pipe_between(id, peer) else { return true };
         self.links.get(&child).is_none_or(|link| !link.pipe(way).is_behind())
     }
