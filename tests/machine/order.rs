@@ -53,3 +53,22 @@ fn a_crowd_of_new_flows_does_not_starve_a_frame_that_waits() {
     });
     assert!(turns.is_some_and(|turns| turns < 5), "it left after {turns:?} turns");
 }
+
+#[test]
+fn a_context_that_loses_its_parent_tells_of_the_lost_behind_what_they_sent() {
+    let mut bed = Bed::new(Limits::default());
+    let hop = bed.child(ROOT);
+    let leaf = bed.child(hop);
+    bed.stop(leaf);
+    for _ in 0..2 {
+        bed.call(ROOT, leaf, call_body(0)).unwrap();
+    }
+    bed.settle();
+    let up = bed.link(hop, ROOT);
+    bed.cut_at(hop, up);
+    let down = bed.link(hop, leaf);
+    let order: Vec<Handle> = std::iter::from_fn(|| bed.at(hop, |machine, out| machine.pull(down, out)))
+        .map(|f| f.handle)
+        .collect();
+    assert_eq!(order, [Handle::CALL_FUNCTION, Handle::CALL_FUNCTION, Handle::DEL_ROUTE]);
+}

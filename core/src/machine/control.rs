@@ -357,9 +357,10 @@ impl<R: Routes> Machine<R> {
     }
 }
 
+/// Who is lost by a step: here, or only by what is told to others.
 fn lost_by(step: &Step) -> &[ContextId] {
     match step {
-        Step::Lost(del) => &del.ids,
+        Step::Lost(del) | Step::Up(RouteFrame::Del(del)) | Step::Down(_, RouteFrame::Del(del)) => &del.ids,
         _ => &[],
     }
 }
