@@ -228,7 +228,6 @@ fn live(forest: &mut Forest, plan: &Plan, is_told: bool) -> Result<Seen, Violati
     settle(forest, &faults)?;
     let mut seen = seen(forest);
     seen.rest_after = forest.now() - healed;
-    invariants::every_step(forest)?;
     invariants::at_rest(forest)?;
     probe(forest, &mut Dice::of(plan.seed, 4))?;
     end_in_order(forest)?;
