@@ -236,7 +236,8 @@ impl<R: Routes + Send + 'static> Shared<R> {
         effects: &mut Effects,
     ) {
         let name = self.name_in(state, src);
-        match from.map_or(Verdict::Taken, |link| state.links.count_record(link, self.now())) {
+        let limit = state.machine.config().limits.records;
+        match from.map_or(Verdict::Taken, |link| state.links.count_record(link, limit, self.now())) {
             Verdict::Skipped => return,
             Verdict::Taken => {}
             Verdict::TakenAfter(skipped) => effects.push(Effect::Tell(Record::new(
