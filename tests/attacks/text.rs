@@ -1,12 +1,13 @@
 //! What it would have people read: 50 to 52.
 
-use offshoot_parent::prelude::*;
+use offshoot_parent::{DropKind, prelude::*};
 use offshoot_tests::real::{PATIENCE, eventually, life::SHELL, table::FEED};
 
 use crate::stage::{Stage, shown};
 
 crate::tests![
     attack_50_a_flood_of_records_is_named_counted_and_escaped,
+    attack_50_a_record_that_cannot_be_read_is_counted,
     attack_51_an_output_without_a_line_end_is_cut,
     attack_52_an_error_text_is_cut_and_escaped,
     attack_52_an_error_text_that_is_no_text_is_an_error_of_its_own,
@@ -32,6 +33,17 @@ fn attack_50_a_flood_of_records_is_named_counted_and_escaped() {
     let came = came(&lines);
     assert!(sent > 4000, "it sends more than is taken: {sent}");
     assert!((1000..=4000).contains(&came), "{came} of {sent} came, a thousand in each second");
+    stage.end();
+}
+
+fn attack_50_a_record_that_cannot_be_read_is_counted() {
+    let stage = Stage::new();
+    let seven = stage.seven("leaf");
+    // No array, a member too many, no text.
+    stage.under_attack(|| {
+        ["00", "8403617861786178", "830361ff6178"].map(|body| seven.act(&format!("say 102 {body}")))
+    });
+    assert_eq!(stage.dropped(seven.context(), DropKind::Malformed), 3);
     stage.end();
 }
 

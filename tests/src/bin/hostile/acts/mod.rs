@@ -52,6 +52,7 @@ pub(crate) fn play(actor: &mut Actor, act: &str, words: Words<'_>) {
         "die" => fragments::die(),
         "speak" => sources::speak(actor, words),
         "call" => sources::call(actor, words),
+        "say" => sources::say(actor, words),
         "ask-handle" => sources::ask_handle(actor, words),
         "replies-at-random" => replies::at_random(actor, words),
         "dead-to" => replies::dead_to(actor, words),

@@ -30,6 +30,12 @@ pub(super) fn call(actor: &mut Actor, words: Words<'_>) {
     actor.tell_answer(&answer);
 }
 
+/// Sends a body to a handle of the root: HANDLE BODY.
+pub(super) fn say(actor: &mut Actor, words: Words<'_>) {
+    actor.send(&actor.frame(ROOT, words.number(0)).body(words.hex(1)));
+    actor.settle();
+}
+
 /// Sends a body to a handle and tells the answer: DST HANDLE BODY.
 pub(super) fn ask_handle(actor: &mut Actor, words: Words<'_>) {
     let question = actor.frame(words.number(0), words.number(1)).body(words.hex(2));
