@@ -12,6 +12,7 @@ use crate::{
     channel::carry::Draft,
     dispatch::{Caller, Relay},
     node::Node,
+    plain::front,
 };
 
 /// The longest text of an error that travels, in bytes.
@@ -115,8 +116,7 @@ pub(crate) fn cut(text: &str) -> String {
     if text.len() <= TEXT_MAX {
         return text.to_owned();
     }
-    let end = (0..=TEXT_MAX.saturating_sub(CUT.len())).rev().find(|at| text.is_char_boundary(*at));
-    format!("{}{CUT}", text.get(..end.unwrap_or(0)).unwrap_or_default())
+    format!("{}{CUT}", front(text, TEXT_MAX.saturating_sub(CUT.len())))
 }
 
 const CUT: &str = "… (cut)";

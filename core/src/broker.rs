@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    forward::Record,
     lease::Loan,
     link::{Channel, Found, Link, LinkEnd, Ready},
     machine::{Event, Routes},
@@ -217,23 +218,35 @@ impl<R: Routes + Send + 'static> Shared<R> {
         let end = verdict.as_ref().unwrap_or(end);
         link.turn.close();
         link.input().shut();
-        let was_there = self.with(|state, now| {
-            let was_there = state.links.remove(link.key).is_some();
-            if was_there {
+        let name = self.with(|state, now| {
+            let name = state.links.remove(link.key).map(|_| self.name_in(state, link.key.peer));
+            if name.is_some() {
                 let event = Event::LinkDown { link: link.key, reason: end.reason.clone() };
                 state.machine.handle(now, event, &mut state.out);
             }
-            was_there
+            name
         });
-        if was_there {
+        if let Some(name) = name {
             if let Some(watcher) = link.watcher.as_ref().filter(|_| R::HAS_CHILDREN) {
                 let failure = lock(&link.reader).fail(end, &self.sink);
                 match failure {
                     Some(failure) => watcher.failed(failure),
-                    None => watcher.down(&end.reason),
+                    None => {
+                        watcher.down(&end.reason);
+                        self.tell_cut(link, &name, end);
+                    }
                 }
             }
             self.link_gone();
+        }
+    }
+
+    /// Says that this side will have no more of a child. What ended by itself was wanted, or is told by who waits for it.
+    fn tell_cut(&self, link: &Link, name: &str, end: &LinkEnd) {
+        if !end.is_closed {
+            let (peer, reason) = (link.key.peer, &end.reason);
+            let text = format_args!("the link to context {peer}, {name}, was cut: {reason}");
+            self.sink.record(Record::new(log::Level::Warn, "offshoot", text));
         }
     }
 }

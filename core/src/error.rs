@@ -4,16 +4,17 @@ use std::{fmt, time::Duration};
 
 use offshoot_wire::ContextId;
 
-use crate::machine::Progress;
+use crate::{machine::Progress, plain::Plain};
 
 /// Why a call did not end in a value.
 ///
-/// [`may_have_run`](Self::may_have_run) says whether it is safe to do it again.
+/// [`may_have_run`](Self::may_have_run) says whether it is safe to do it again. Its text is one line that can be shown
+/// anywhere: what others wrote is escaped in it where it would move a cursor, ring a bell or begin a new line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
     /// The function returned an error.
-    #[error("{function} in {context} failed: {message}")]
+    #[error("{function} in {context} failed: {}", Plain(.message))]
     #[non_exhaustive]
     Failed {
         /// The function.
@@ -24,7 +25,7 @@ pub enum CallError {
         message: String,
     },
     /// The function panicked; its context lives on.
-    #[error("{function} in {context} panicked: {message}")]
+    #[error("{function} in {context} panicked: {}", Plain(.message))]
     #[non_exhaustive]
     Panicked {
         /// The function.
@@ -58,7 +59,8 @@ pub enum CallError {
     },
     /// The other program takes other arguments under this name.
     #[error(
-        "{context} cannot read the arguments of {function}: {message}; build both programs against the same constant"
+        "{context} cannot read the arguments of {function}: {}; build both programs against the same constant",
+        Plain(.message)
     )]
     #[non_exhaustive]
     DecodeArguments {
@@ -70,7 +72,7 @@ pub enum CallError {
         message: String,
     },
     /// The function ran, and its result cannot travel.
-    #[error("{context} ran {function} and cannot send its result: {message}")]
+    #[error("{context} ran {function} and cannot send its result: {}", Plain(.message))]
     #[non_exhaustive]
     EncodeResult {
         /// The function.
@@ -295,7 +297,7 @@ pub enum RecvError {
         reason: String,
     },
     /// The sender says that it failed, or was dropped by a panic.
-    #[error("the sender failed: {reason}")]
+    #[error("the sender failed: {}", Plain(.reason))]
     #[non_exhaustive]
     Failed {
         /// What it says.

@@ -7,7 +7,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::sink::Sink;
+use crate::{
+    plain::{Plain, front},
+    sink::Sink,
+};
 
 /// The longest text of one record, in bytes.
 const MAX_TEXT: usize = 8 * 1024;
@@ -56,33 +59,6 @@ impl Record {
             );
         }
     }
-}
-
-/// Text of others, shown on one line: what controls a terminal or turns the direction of writing is escaped.
-struct Plain<'a>(&'a str);
-
-impl fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for char in self.0.chars() {
-            if char.is_control() || turns(char) {
-                fmt::Display::fmt(&char.escape_default(), f)?;
-            } else {
-                f.write_char(char)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Marks and overrides of direction, and the separators of lines and paragraphs.
-const fn turns(char: char) -> bool {
-    matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// The front of `text`, at most `limit` bytes of it.
-fn front(text: &str, limit: usize) -> &str {
-    let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text.get(..end).unwrap_or_default()
 }
 
 /// Text that takes no more than its limit, however long what is formatted into it.
@@ -138,12 +114,6 @@ impl log::Log for Forwarder {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_record_is_one_line_whatever_a_stranger_wrote() {
-        let shown = Plain("a\nb\u{1b}]0;x\u{7}\u{9b}\u{202e}é").to_string();
-        assert_eq!(shown, "a\\nb\\u{1b}]0;x\\u{7}\\u{9b}\\u{202e}é");
-    }
 
     // protocol 6.7
     #[test]

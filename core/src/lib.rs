@@ -65,6 +65,7 @@ mod open;
 #[cfg(test)]
 mod pair;
 mod pending;
+mod plain;
 mod select;
 mod shared;
 mod shutdown;

@@ -10,6 +10,7 @@ use offshoot_wire::{Body, Dead, DeadCode, Failed, Handle, ReplyHead, codec};
 
 use crate::{
     CallError, Context,
+    answer::cut,
     caller::Chain,
     channel::{carry, freight::Brought},
     dispatch,
@@ -348,7 +349,8 @@ impl About<'_> {
 
     /// It failed over there.
     fn failed(&self, how: Failed, message: String) -> CallError {
-        let (function, context) = (self.function, self.name());
+        // An honest side has cut it.
+        let (function, context, message) = (self.function, self.name(), cut(&message));
         match how {
             Failed::Error => CallError::Failed { function, context, message },
             Failed::Panic => CallError::Panicked { function, context, message },

@@ -10,7 +10,7 @@ use std::{
 use offshoot_wire::{Body, ContextId, Handle, codec};
 
 use crate::{
-    forward::{BUDGET, Record},
+    forward::Record,
     machine::Unsent,
     node::Node,
     sync::{self, lock, rest},
@@ -63,7 +63,7 @@ enum Entry {
     /// Of this context.
     Own(Record),
     /// Of another, for the logger of this program, the root.
-    Foreign { from: String, body: Body },
+    Foreign { from: String, record: Record },
     /// Made already, but there was no room for it.
     Unsent(Body),
 }
@@ -71,8 +71,10 @@ enum Entry {
 impl Entry {
     fn size(&self) -> usize {
         match self {
-            Self::Own(record) => record.text.len().saturating_add(record.target.len()),
-            Self::Foreign { body, .. } | Self::Unsent(body) => body.capacity(),
+            Self::Own(record) | Self::Foreign { record, .. } => {
+                record.text.len().saturating_add(record.target.len())
+            }
+            Self::Unsent(body) => body.capacity(),
         }
     }
 }
@@ -100,9 +102,9 @@ impl Sink {
         self.put(Entry::Own(record));
     }
 
-    /// At the root: takes a record of another context as it came.
-    pub(crate) fn foreign(self: &Arc<Self>, from: String, body: Body) {
-        self.put(Entry::Foreign { from, body });
+    /// At the root: takes a record of another context.
+    pub(crate) fn foreign(self: &Arc<Self>, from: String, record: Record) {
+        self.put(Entry::Foreign { from, record });
     }
 
     /// Takes wakers of tasks, which are foreign code. They are never dropped.
@@ -288,12 +290,7 @@ impl Queue {
 fn log_entry(entry: Entry, node: &dyn Node) {
     match entry {
         Entry::Own(record) => log_safely(&record, &node.name_of(node.me())),
-        // What does not decode comes from a child that does not keep to the protocol; its link counts it.
-        Entry::Foreign { from, body } => {
-            if let Ok(record) = codec::decode::<Record>(&body, BUDGET) {
-                log_safely(&record, &from);
-            }
-        }
+        Entry::Foreign { from, record } => log_safely(&record, &from),
         // Nothing is sent from here.
         Entry::Unsent(_) => {}
     }

@@ -21,7 +21,7 @@ use crate::{
     launching::Company,
     nursery::{Inherited, Nursery},
     record::Recorder,
-    table::{Table, TableSizes},
+    table::{Table, TableLimits, TableSizes},
 };
 
 /// How long a router that is dropped waits for the end of its tree beyond the graces of its children, before it goes
@@ -172,6 +172,7 @@ pub struct RouterBuilder {
     workers: Option<usize>,
     one_way: bool,
     limits: Limits,
+    routes: TableLimits,
     record: Option<PathBuf>,
     pub(crate) company: Company,
 }
@@ -197,6 +198,11 @@ impl RouterBuilder {
     /// Other bounds than the usual; also sets what [`ping`](Self::ping) does.
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Other bounds than the usual for what each child may announce to the root, and how many ids it may have.
+    pub fn route_limits(self, routes: TableLimits) -> Self {
+        Self { routes, ..self }
     }
 
     /// Serves a function to whom the root granted it.
@@ -295,7 +301,7 @@ impl RouterBuilder {
         };
         let nursery = Arc::new(Nursery::new(inherited, recorder, self.company));
         let hooks = Arc::clone(&nursery) as Arc<dyn Hooks<Table>>;
-        let shared = Shared::new(config, "root".to_owned(), Table::root(), hooks)?;
+        let shared = Shared::new(config, "root".to_owned(), Table::root_with(self.routes, 0), hooks)?;
         let here = shared.context(ContextId::ROOT);
         let broker = Some(spawn_broker(&shared)?);
         // From here on dropping it cleans up.

@@ -205,6 +205,7 @@ fn input_a_limit_that_nobody_can_live_by_is_named() {
         (|limits| limits.control = 0, "control"),
         (|limits| limits.window_start = 0, "window_start"),
         (|limits| limits.window_max = 0, "window_max"),
+        (|limits| limits.downlink = 0, "downlink"),
         (|limits| limits.partial_bodies = 0, "partial_bodies"),
         (|limits| limits.calls_in_flight = 0, "calls_in_flight"),
         (|limits| limits.pings_lost = 0, "pings_lost"),

@@ -134,6 +134,7 @@ fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
             "world" => "the small world: the machines in every delivery order",
             "sim" => "whole trees by seed, with everything that goes wrong",
             "real" => "trees of real processes",
+            "attacks" => "hostile children of real processes, and what others notice",
             TRANSPORTS => "ways to other places: shells, ssh",
             _ => "tests that need more than one crate",
         };
@@ -250,13 +251,15 @@ fn programs(commands: impl IntoIterator<Item = Command>) -> Result<Outcome> {
     Ok(Outcome { tally, output, note: None })
 }
 
-/// Runs all `commands`, each of them some `cargo test`, and counts what their test binaries say.
+/// Runs all `commands`, each of them some `cargo test`, and counts what their test binaries say; a line that begins with
+/// `note: ` is for the summary.
 fn tests(commands: impl IntoIterator<Item = Command>) -> Result<Outcome> {
     let (output, failures) = run_all(commands)?;
     let mut tally = Tally::of(&output);
     // A binary that crashed or did not compile has printed no result.
     tally.failed = tally.failed.max(failures);
-    Ok(Outcome { tally, output, note: None })
+    let note = output.lines().find_map(|line| line.strip_prefix("note: ").map(str::to_owned));
+    Ok(Outcome { tally, output, note })
 }
 
 fn run_all(commands: impl IntoIterator<Item = Command>) -> Result<(String, usize)> {

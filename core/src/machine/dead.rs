@@ -6,6 +6,7 @@ use super::{
     Action, Actions, DropKind, Ended, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes,
     handles::Entry, parts::CONTROL_BUDGET,
 };
+use crate::plain::{front, plain};
 
 /// The longest text of a dead reply, in bytes.
 const MAX_TEXT: usize = 4096;
@@ -67,9 +68,7 @@ impl<R: Routes> Machine<R> {
         mut text: String,
         out: &mut Actions,
     ) {
-        while text.len() > MAX_TEXT {
-            text.pop();
-        }
+        text.truncate(front(&text, MAX_TEXT).len());
         let Ok(body) = codec::encode(&Dead { code, text }) else { return };
         let frame = Frame {
             dst,
@@ -99,9 +98,12 @@ impl<R: Routes> Machine<R> {
 
     /// A dead message has come for this context: it ends the call or the stream behind its handle, if it may.
     pub(super) fn on_dead(&mut self, link: Option<LinkKey>, frame: &Frame, out: &mut Actions) {
-        let Ok(dead) = codec::decode::<Dead>(&frame.body, CONTROL_BUDGET) else {
+        let Ok(Dead { code, mut text }) = codec::decode(&frame.body, CONTROL_BUDGET) else {
             return self.drop_frame(link, DropKind::Malformed, frame, out);
         };
+        // It will be part of what people read, and may be anybody's.
+        text.truncate(front(&text, MAX_TEXT).len());
+        let dead = Dead { code, text: plain(text) };
         let peer = match self.handles.get(frame.handle) {
             Some(Entry::Call(call)) => Some(call.respondent),
             Some(Entry::Stream(stream)) => stream.peer,

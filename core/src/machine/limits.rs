@@ -35,6 +35,8 @@ pub struct Limits {
     pub failed_chains: u32,
     /// Grants remembered.
     pub grants: u32,
+    /// Log records and lines of one link that are taken in one second; the rest is counted.
+    pub records: u32,
     /// A link that is idle so long is asked for a PONG, in milliseconds; 0 never.
     pub ping_ms: u32,
     /// So many PINGs without any byte in answer, and the link is lost.
@@ -52,17 +54,20 @@ impl Limits {
     /// Names a bound that is too small, and what it must be at least.
     pub fn check(&self) -> Result<(), String> {
         /// What one control frame may take.
-        const CONTROL_FRAME: u32 = 8 << 10;
-        let least = [
+        const CONTROL_FRAME: u64 = 8 << 10;
+        /// What the refusals of all that one turn of reading can bring may take.
+        const REFUSALS: u64 = 1 << 20;
+        let least: [(_, u64, u64); 9] = [
             // An answer that names a long error.
-            ("body", self.body, 64 << 10),
-            ("control", self.control, CONTROL_FRAME),
-            ("news", self.news, CONTROL_FRAME),
-            ("window_start", self.window_start, 1),
-            ("window_max", self.window_max, self.window_start),
-            ("partial_bodies", self.partial_bodies, 1),
-            ("calls_in_flight", self.calls_in_flight, 1),
-            ("pings_lost", self.pings_lost, 1),
+            ("body", self.body.into(), 64 << 10),
+            ("control", self.control.into(), CONTROL_FRAME),
+            ("news", self.news.into(), CONTROL_FRAME),
+            ("window_start", self.window_start.into(), 1),
+            ("window_max", self.window_max.into(), self.window_start.into()),
+            ("downlink", self.downlink, REFUSALS),
+            ("partial_bodies", self.partial_bodies.into(), 1),
+            ("calls_in_flight", self.calls_in_flight.into(), 1),
+            ("pings_lost", self.pings_lost.into(), 1),
         ];
         match least.iter().find(|(_, is, least)| is < least) {
             None => Ok(()),
@@ -91,6 +96,7 @@ impl Default for Limits {
             calls_in_flight: 65_536,
             failed_chains: 1024,
             grants: 4096,
+            records: 1000,
             ping_ms: 10_000,
             pings_lost: 3,
             started_ms: 20,

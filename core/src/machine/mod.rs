@@ -235,6 +235,11 @@ impl<R: Routes> Machine<R> {
         self.links.get_mut(key.slot).filter(|link| link.peer == key.peer)
     }
 
+    /// Counts a log record that came by a link and cannot be read.
+    pub fn count_unreadable(&mut self, link: LinkKey, out: &mut Actions) {
+        self.count_drop(link, DropKind::Malformed, out);
+    }
+
     /// Counts a frame whose content was at fault.
     fn count_drop(&mut self, link: LinkKey, kind: DropKind, out: &mut Actions) {
         let frame = self.own_frame(self.config.me, Handle::new(0), ReplyTo::Nobody, Body::default());

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, collections::VecDeque, mem, sync::Arc, time::Duration};
 
-use offshoot_wire::{Body, ContextId, Hello};
+use offshoot_wire::{Body, ContextId, Hello, codec};
 
 use super::{
     Shared, State,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     close::Why,
-    forward::Record,
+    forward::{BUDGET, Record},
     link::Link,
     machine::{Action, CallKey, LinkKey, Note, Outcome, Progress, Routes},
     sync::lock,
@@ -65,7 +65,7 @@ enum Effect {
     Room(ContextId),
     Record {
         from: String,
-        body: Body,
+        record: Record,
     },
     Tell(Record),
     Lost {
@@ -191,7 +191,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                         self.sink.room();
                     }
                 }
-                Effect::Record { from, body } => self.sink.foreign(from, body),
+                Effect::Record { from, record } => self.sink.foreign(from, record),
                 Effect::Tell(record) => self.sink.record(record),
                 Effect::Shutdown(left) => self.ending(left),
                 Effect::Orphaned => self.orphaned(),
@@ -236,7 +236,8 @@ impl<R: Routes + Send + 'static> Shared<R> {
         effects: &mut Effects,
     ) {
         let name = self.name_in(state, src);
-        match from.map_or(Verdict::Taken, |link| state.links.count_record(link, self.now())) {
+        let limit = state.machine.config().limits.records;
+        match from.map_or(Verdict::Taken, |link| state.links.count_record(link, limit, self.now())) {
             Verdict::Skipped => return,
             Verdict::Taken => {}
             Verdict::TakenAfter(skipped) => effects.push(Effect::Tell(Record::new(
@@ -247,7 +248,11 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 ),
             ))),
         }
-        effects.push(Effect::Record { from: name, body });
+        match (codec::decode(&body, BUDGET), from) {
+            (Ok(record), _) => effects.push(Effect::Record { from: name, record }),
+            (Err(_), Some(link)) => state.machine.count_unreadable(link, &mut state.out),
+            (Err(_), None) => {}
+        }
     }
 }
 

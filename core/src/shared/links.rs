@@ -14,8 +14,6 @@ use crate::{
     sync::{MutexGuard, lock},
 };
 
-/// Log records of one link that are taken in one second; the rest is counted.
-const MAX_RECORDS: u32 = 1000;
 /// Bytes that a sending thread writes of others' frames beside its own, in bytes.
 pub(crate) const SENDER_QUANTUM: usize = 64 * 1024;
 /// How long a few frames rest at most, in milliseconds: what they wait for comes in some microseconds, or not at all.
@@ -106,9 +104,10 @@ impl Links {
         self.entry(key).map(|entry| &mut entry.token)
     }
 
-    pub(super) fn count_record(&mut self, key: LinkKey, now: Tick) -> Verdict {
+    /// Whether one more record of a link is taken, of which `limit` are in a second.
+    pub(super) fn count_record(&mut self, key: LinkKey, limit: u32, now: Tick) -> Verdict {
         let Some(entry) = self.entry(key) else { return Verdict::Taken };
-        entry.records.count(now)
+        entry.records.count(limit, now)
     }
 
     pub(super) fn are_written(&self) -> bool {
@@ -121,7 +120,7 @@ impl Links {
 }
 
 impl Rate {
-    fn count(&mut self, now: Tick) -> Verdict {
+    fn count(&mut self, limit: u32, now: Tick) -> Verdict {
         let second = now.0 / 1000;
         let skipped = if second == self.second {
             0
@@ -129,7 +128,7 @@ impl Rate {
             (self.second, self.taken) = (second, 0);
             mem::take(&mut self.skipped)
         };
-        if self.taken >= MAX_RECORDS {
+        if self.taken >= limit {
             self.skipped = self.skipped.saturating_add(1);
             return Verdict::Skipped;
         }

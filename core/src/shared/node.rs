@@ -20,7 +20,7 @@ use crate::{
 const MANY: u32 = 16;
 
 impl<R: Routes + Send + 'static> Shared<R> {
-    pub(super) fn name_in(&self, state: &State<R>, id: ContextId) -> String {
+    pub(crate) fn name_in(&self, state: &State<R>, id: ContextId) -> String {
         match state.machine.routes().name(id) {
             _ if id == self.me => self.name.clone(),
             Some(name) => name.to_owned(),

@@ -6,6 +6,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use offshoot_core::{
@@ -19,6 +20,10 @@ use super::{
 
 /// How many bytes came.
 pub const LENGTH: Function<Blob, u64> = Function::new("length");
+/// Takes a number and gives it back.
+pub const TAKE: Function<u64, u64> = Function::new("take");
+/// Calls [`TAKE`] of the root so many times, and tells how many microseconds each call took.
+pub const PROBE: Function<u32, Vec<u32>> = Function::new("probe");
 /// The context that answers.
 pub const HERE: Function<(), Context> = Function::new("here");
 /// So many blobs of so many bytes.
@@ -60,6 +65,7 @@ static NOTED: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 pub(super) fn functions() -> Functions {
     Functions::new()
         .serve(LENGTH, |_, blob: Blob| u64::try_from(blob.len()).unwrap_or(u64::MAX))
+        .serve(PROBE, |call: &Call, count| probe(call, count))
         .serve(HERE, |call: &Call, ()| call.here())
         .serve(BLOBS, |call: &Call, (count, size)| -> Outcome<_> {
             let (sender, receiver) = call.channel();
@@ -119,6 +125,18 @@ pub(super) fn functions() -> Functions {
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)
+}
+
+fn probe(call: &Call, count: u32) -> Outcome<Vec<u32>> {
+    let root = call.root();
+    let once = |_| {
+        // In between others have their turn, and each call finds everybody asleep.
+        thread::park_timeout(Duration::from_micros(500));
+        let begun = Instant::now();
+        root.call(TAKE, 1)?;
+        Ok(u32::try_from(begun.elapsed().as_micros())?)
+    };
+    (0..count).map(once).collect()
 }
 
 fn send_blobs(sender: &Sender<Blob>, count: u64, size: u64) {

@@ -21,7 +21,9 @@ impl log::Log for Kept {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        self.lines().push(format!("{} {}: {}", record.level(), record.target(), record.args()));
+        let mut line = format!("{} {}: {}", record.level(), record.target(), record.args());
+        line.shrink_to_fit();
+        self.lines().push(line);
     }
 
     fn flush(&self) {}
@@ -51,6 +53,12 @@ impl Mark {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         KEPT.lines().get(self.0..).unwrap_or_default().to_vec()
+    }
+
+    /// How many bytes are kept of that.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        KEPT.lines().get(self.0..).unwrap_or_default().iter().map(|line| line.len() as u64).sum()
     }
 
     /// Waits for a line in which all of `words` stand.

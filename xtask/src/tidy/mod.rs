@@ -1,5 +1,6 @@
 //! The house rules that no other tool checks.
 
+mod attacks;
 mod clauses;
 mod code;
 mod files;
@@ -30,6 +31,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Report> {
     let mut problems = code::check(workspace, &sources);
     problems.extend(files::check(workspace, &sources, &paths)?);
     problems.extend(readme::check(workspace)?);
+    problems.extend(attacks::check(workspace.root(), &sources)?);
     let clauses = clauses::check(workspace.root(), &sources)?;
     problems.extend(clauses.problems);
     Ok(Report { problems, note: clauses.note })

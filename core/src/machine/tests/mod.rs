@@ -5,5 +5,6 @@ mod calls;
 mod control;
 mod credit;
 mod frames;
+mod limits;
 mod routing;
 mod streams;

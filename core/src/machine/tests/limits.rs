@@ -1,0 +1,79 @@
+//! Bounds that no other test hits: each is reached with a small one.
+
+use offshoot_wire::{CallHead, DeadCode, Handle, Role};
+
+use super::{
+    super::{Action, Event, Limits},
+    bed::{Bed, COUSIN, ME, ROOT, THEIRS, call, call_from, dead, encode, frame, head, reply, with_head},
+};
+
+#[test]
+fn more_news_than_may_wait_cut_the_link() {
+    let mut hop = Bed::hop_with(Limits { news: 500, ..Limits::default() });
+    let children: Vec<_> = (0..5).map(|_| hop.child(Role::Leaf)).collect();
+    let mut actions = Vec::new();
+    for link in children {
+        let down = Event::LinkDown { link, reason: "lost".to_owned() };
+        hop.with(|machine, now, out| machine.handle(now, down, out));
+        actions.extend(hop.actions());
+    }
+    let cuts = actions.iter().filter(|action| matches!(action, Action::Cut(link, _) if *link == hop.up));
+    assert_eq!(cuts.count(), 1);
+}
+
+// protocol 8.3
+#[test]
+fn all_windows_together_grow_by_the_budget() {
+    let mut leaf = Bed::leaf_with(Limits { receive_budget: 16 << 10, ..Limits::default() });
+    for src in [ROOT, COUSIN] {
+        for _ in 0..4 {
+            leaf.gets(call_from(src, 4000, call("open", &"x".repeat(10_000))));
+            assert_eq!(leaf.works().as_deref(), Some("open"));
+        }
+    }
+    let sizes: Vec<_> = leaf.machine.receiving().iter().map(|window| (window.src, window.size)).collect();
+    assert_eq!(sizes, [(ROOT, 32 << 10), (COUSIN, 16 << 10)]);
+}
+
+#[test]
+fn where_much_waits_for_the_uplink_each_child_has_less_of_it() {
+    let limits =
+        Limits { uplink_child: 3000, uplink_child_crowded: 500, uplink_all: 2000, ..Limits::default() };
+    let mut hop = Bed::hop_with(limits);
+    let [one, other] = [(); 2].map(|()| hop.child(Role::Leaf));
+    let record = |from| frame(from, ROOT, Handle::FORWARD_LOG, 0, encode(&"x".repeat(600)));
+    for _ in 0..2 {
+        assert_eq!(hop.hears(one, record(one.peer)), [], "there is room for it");
+    }
+    assert_eq!(hop.hears(other, record(other.peer)), [Action::Pause(other)]);
+    hop.says();
+    assert_eq!(hop.actions(), [Action::Resume(other)]);
+}
+
+#[test]
+fn so_many_failed_chains_of_a_caller_are_remembered() {
+    let mut leaf = Bed::leaf_with(Limits { failed_chains: 2, ..Limits::default() });
+    for chain in 0..3 {
+        leaf.gets(call_from(ROOT, 4000, with_head(&CallHead { chain: Some(chain), ..head("f") }, &())));
+        leaf.with(|machine, now, out| {
+            let call = machine.take_call(now, 0, out).expect("it runs");
+            machine.answer(now, call.key, reply(&()).into(), &[], true, out);
+            machine.release_worker(0);
+        });
+    }
+    assert_eq!(leaf.machine.sizes().chains, 2);
+}
+
+#[test]
+fn so_many_grants_are_remembered() {
+    let mut leaf = Bed::leaf_with(Limits { grants: 1, ..Limits::default() });
+    let grant = |function: &str| {
+        frame(ROOT, ME, Handle::GRANT, THEIRS.number(), with_head(&head(""), &(function, COUSIN)))
+    };
+    leaf.gets(grant("f"));
+    leaf.says();
+    leaf.gets(grant("open"));
+    let said = leaf.says();
+    assert_eq!(dead(&said).map(|(_, code)| code), Some(DeadCode::Busy));
+    assert_eq!(leaf.machine.sizes().grants, 1);
+}

@@ -1,0 +1,70 @@
+//! Hostile children, with real processes: each row of the table in docs/security.md, played by a program that shares no
+//! code with offshoot.
+//!
+//! This program is the root of each test and every honest hop below it. Tests run one after another: each looks for what
+//! it left behind, and for what others had to suffer.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+
+mod attacker;
+mod control;
+mod credit;
+mod decoding;
+mod fragments;
+mod framing;
+mod replies;
+mod routes;
+mod sources;
+mod stage;
+mod text;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+use offshoot_tests::real::{self, Watch, table};
+
+fn main() -> ExitCode {
+    offshoot_parent::run(table::functions(), || {
+        real::logs::keep();
+        let mut arguments = Arguments::from_args();
+        arguments.test_threads = Some(1);
+        let modules: &[fn() -> Vec<Trial>] = &[
+            framing::tests,   // 1 to 8
+            fragments::tests, // 9 to 12
+            sources::tests,   // 13 to 18
+            replies::tests,   // 19 to 25
+            decoding::tests,  // 26 to 29
+            routes::tests,    // 30 to 38
+            control::tests,   // 40 to 43
+            credit::tests,    // 44 to 49
+            text::tests,      // 50 to 52
+        ];
+        let trials = modules.iter().flat_map(|tests| tests()).collect();
+        let ended = libtest_mimic::run(&arguments, trials);
+        stage::sum_up();
+        ended.exit_code()
+    })
+}
+
+/// A test that must leave nothing behind. It has a thread of its own, whose descriptor to sleep on goes with it.
+fn trial(name: &'static str, test: fn()) -> Trial {
+    Trial::test(name, move || {
+        let watch = Watch::begin();
+        let ran = std::thread::Builder::new().name(name.to_owned()).spawn(test)?.join();
+        if let Err(panic) = ran {
+            std::panic::resume_unwind(panic);
+        }
+        watch.end();
+        Ok(())
+    })
+}
+
+/// The tests of a module, by name.
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {
+        pub(crate) fn tests() -> Vec<libtest_mimic::Trial> {
+            vec![$(crate::trial(stringify!($name), $name)),*]
+        }
+    };
+}
+pub(crate) use tests;
