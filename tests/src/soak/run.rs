@@ -40,7 +40,7 @@ const HANGING: Duration = Duration::from_secs(120);
 /// Rounds after which everything that is made once has been made.
 const WARM: u32 = 3;
 /// What the root or the elder may grow by between the middle of a soak and its end, in KiB.
-const GROWTH_KIB: u64 = 16 << 10;
+const GROWTH_KIB: u64 = 4 << 10;
 /// Rounds under which memory tells nothing.
 const TELLING: usize = 24;
 
