@@ -309,8 +309,9 @@ impl ConnectErrorKind {
         }
     }
 
-    /// What the system's refusal to make descriptors or processes means.
-    pub(crate) fn from_system(error: &io::Error) -> Self {
+    /// What the system's refusal to make descriptors, processes or threads means.
+    #[must_use]
+    pub fn from_system(error: &io::Error) -> Self {
         match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::MFILE) => Self::TooManyDescriptors { limit: sys::descriptor_limit() },
             Some(Errno::NFILE) => Self::TooManyDescriptors { limit: None },

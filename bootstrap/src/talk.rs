@@ -31,6 +31,9 @@ const PIECE: usize = 16 * 1024;
 const KEPT: usize = 64 * 1024;
 /// How long a process may take to end once its link has, before it is made to.
 const GOING: Duration = Duration::from_millis(500);
+/// The same for one that may have begun to put a file somewhere, where nobody waits for an answer: it takes the file away
+/// first, and may be slow.
+const TIDYING: Duration = Duration::from_secs(2);
 
 /// A process that leads to a far side, and the dialogue with the shell there.
 pub(crate) struct Talk {
@@ -323,7 +326,8 @@ impl Talk {
         let phase = self.dialogue.phase();
         // Whoever has nothing more to read cleans up and goes, and its status tells why; the link may be closed already.
         drop(self.link.shutdown(Shutdown::Both));
-        let report = self.process.wait(GOING);
+        let is_tidying = matches!((&kind, phase), (ConnectErrorKind::Cancelled, Phase::Place | Phase::Send));
+        let report = self.process.wait(if is_tidying { TIDYING } else { GOING });
         if report.is_none() {
             self.process.kill();
             self.process.wait(GOING);

@@ -129,8 +129,7 @@ impl Launches {
         let asked = request.asked;
         let begun = launch.start().and_then(|started| {
             let refused = |error: io::Error| {
-                let kind = ConnectErrorKind::Spawn { error: error.to_string().into() };
-                ConnectError::new(&request.plan, Phase::Spawn, kind)
+                ConnectError::new(&request.plan, Phase::Spawn, ConnectErrorKind::from_system(&error))
             };
             Ok((started, self.thread(id).map_err(refused)?))
         });

@@ -16,7 +16,10 @@ use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Exit, Phase, Plan, Proc
 use offshoot_core::{
     internal::{Heard, LinkFailure, LinkParts, Shared, later},
     machine::{CallKey, LinkKey, NewChild, NoId},
-    wire::{ContextId, Failed, Nonce, codec},
+    wire::{
+        ContextId, Failed, Nonce,
+        codec::{self, DecodeError},
+    },
 };
 
 use crate::{
@@ -198,14 +201,11 @@ impl Nest {
     }
 
     fn serve(&mut self, shared: &Arc<Shared<Table>>, call: CallKey) {
-        let Some(incoming) = shared.service_call(call) else { return };
-        let argument = incoming.body.slice(incoming.args_at, incoming.body.len());
-        match codec::decode(&argument, argument.len().saturating_add(PLAN_BUDGET)) {
-            Ok(Ask::Child { plan, ticket }) => {
-                self.create(shared, Asked { call, by: incoming.src, ticket }, *plan);
-            }
+        let Some((by, ask)) = asked(shared, call) else { return };
+        match ask {
+            Ok(Ask::Child { plan, ticket }) => self.create(shared, Asked { call, by, ticket }, *plan),
             Ok(Ask::GiveUp { ticket }) => {
-                self.give_up(shared, |asked| asked.by == incoming.src && asked.ticket == ticket);
+                self.give_up(shared, |asked| asked.by == by && asked.ticket == ticket);
                 shared.answer_value(call, &());
             }
             Ok(Ask::Keep(keep)) => match self.larder.keep(shared, &self.jobs, keep) {
@@ -418,7 +418,26 @@ impl Request {
     }
 
     fn refuse(self, shared: &Shared<Table>, error: &io::Error) {
-        self.fail(shared, Phase::Spawn, ConnectErrorKind::Spawn { error: error.to_string().into() });
+        self.fail(shared, Phase::Spawn, ConnectErrorKind::from_system(error));
+    }
+}
+
+/// Who calls, and what for.
+fn asked(shared: &Shared<Table>, call: CallKey) -> Option<(ContextId, Result<Ask, DecodeError>)> {
+    let incoming = shared.service_call(call)?;
+    let argument = incoming.body.slice(incoming.args_at, incoming.body.len());
+    Some((incoming.src, codec::decode(&argument, argument.len().saturating_add(PLAN_BUDGET))))
+}
+
+/// The system does not let this context have the thread that makes children.
+pub(crate) fn refuse(shared: &Shared<Table>, call: CallKey, error: &io::Error) {
+    match asked(shared, call) {
+        Some((_, Ok(Ask::Child { plan, .. }))) => {
+            let kind = ConnectErrorKind::from_system(error);
+            answer(shared, call, &Err(ConnectError::new(&plan, Phase::Spawn, kind)));
+        }
+        Some(_) => shared.answer_failed(call, Failed::Error, error.to_string()),
+        None => {}
     }
 }
 

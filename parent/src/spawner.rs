@@ -13,12 +13,12 @@ use offshoot_bootstrap::{Exit, Payload};
 use offshoot_core::{
     internal::{ChildWatcher, LinkFailure, Shared},
     machine::CallKey,
-    wire::{ContextId, Failed, Hello},
+    wire::{ContextId, Hello},
 };
 
 use crate::{
     launching::{Company, Launched, Launches},
-    nest::Nest,
+    nest::{Nest, refuse},
     nursery::{Inherited, lock},
     table::Table,
 };
@@ -87,8 +87,7 @@ impl Spawner {
                 Ok(started) => *running = Some(started),
                 Err(error) => {
                     drop(running);
-                    let text = format!("the thread that makes children cannot be started: {error}");
-                    return shared.answer_failed(call, Failed::Error, text);
+                    return refuse(shared, call, &error);
                 }
             }
         }

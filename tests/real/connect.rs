@@ -1,15 +1,20 @@
 //! A child that does not come up, though it has begun to talk: phases, last words and the one deadline.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use offshoot_parent::{ConnectErrorKind, ExitReport, Phase, prelude::*};
+use offshoot_tests::real::{PATIENCE, behind::Behind, eventually};
 
-use crate::bed::{hop, raw, root};
+use crate::bed::{hop, raw, root, script};
 
 crate::tests![
     connect_a_child_that_ends_before_hello_is_told_by_phase_status_and_last_words,
     connect_a_child_that_never_says_hello_is_ended_in_that_phase,
     connect_one_deadline_is_for_all_phases,
+    connect_a_shell_that_is_slow_has_time_to_put_its_file_away,
 ];
 
 /// The root, and a hop of it.
@@ -46,4 +51,17 @@ fn connect_one_deadline_is_for_all_phases() {
     let took = since.elapsed();
     assert_eq!((error.kind(), error.phase()), (&ConnectErrorKind::NoAnswer { limit }, Phase::Hello));
     assert!(took >= limit && took < limit + Duration::from_millis(1300), "{took:?}");
+}
+
+fn connect_a_shell_that_is_slow_has_time_to_put_its_file_away() {
+    let (tools, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    script(tools.path(), "rm", "sleep 1; exec /bin/rm \"$@\"");
+    let path = format!("PATH={}:/usr/bin:/bin", tools.path().display());
+    let slow = Wrapped::new(["env", &path]).folder(place.path().display().to_string());
+    let files = || fs::read_dir(place.path()).unwrap().count();
+    let router = root();
+    let connecting = router.connect_async(Behind::by(&slow, [env!("CARGO_BIN_EXE_leaf")]));
+    eventually("its file is there", PATIENCE, || (files() > 0).then_some(()));
+    drop(connecting);
+    eventually("its file is gone", Duration::from_secs(5), || (files() == 0).then_some(()));
 }

@@ -9,6 +9,7 @@
 
 pub mod real;
 pub mod sim;
+pub mod soak;
 pub mod world;
 
 /// The code of the README compiles.

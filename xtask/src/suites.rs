@@ -13,7 +13,7 @@ use crate::{
     layers,
     libtest::{Skip, Tally},
     payload::{self, Progress},
-    run, systems, tidy,
+    run, soak, systems, tidy,
     workspace::{Package, Workspace},
 };
 
@@ -72,6 +72,11 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Suite<'_>> {
     ];
     suites.extend(integration(workspace));
     suites.extend(workspace_tests(workspace));
+    suites.push(suite(
+        "soak",
+        "trees are grown and lost under load and faults, and nothing is left",
+        move || programs(soak::short(workspace)),
+    ));
     suites.extend(models(workspace));
     suites.push(suite("msrv", "the oldest supported compiler takes the crates for others", move || {
         msrv(workspace)
@@ -135,6 +140,7 @@ fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
             "sim" => "whole trees by seed, with everything that goes wrong",
             "real" => "trees of real processes",
             "attacks" => "hostile children of real processes, and what others notice",
+            "faults" => "every fault at every step of a tree's life, with real processes",
             TRANSPORTS => "ways to other places: shells, ssh",
             _ => "tests that need more than one crate",
         };

@@ -31,8 +31,9 @@ o $n at "$d";
 q=$f/x;
 if [ $k = no ] && exec 9<"$q" && [ -e /proc/self/fd/9 ]; then rm -rf "$f"; f=; q=/proc/self/fd/9; fi;
 
-# What follows the program must be neither read nor left unread, whatever the unpacker does.
-e=$(take | { $z 2>&1 >"$q" || echo "$z failed"; cat >/dev/null; });
+# What follows the program must be neither read nor left unread, whatever the unpacker does. What it says is no failure: where
+# the working directory is gone each shell says so, and the unpacker may be a script of one.
+e=$(take | { y=$($z 2>&1 >"$q") || echo "${y:-$z failed}"; cat >/dev/null; });
 if [ -z "$e" ] && command -v sha256sum >/dev/null; then
 case $(sha256sum <"$q") in $h*) ;; *) e="what arrived is not what was sent";; esac;
 fi;

@@ -4,7 +4,10 @@
 use std::sync::{Arc, atomic::AtomicBool};
 
 use offshoot_core::Child;
-use offshoot_tests::real::{Signal, table};
+use offshoot_tests::{
+    real::{Signal, table},
+    soak,
+};
 
 fn main() -> ! {
     let child = Child::new();
@@ -15,5 +18,5 @@ fn main() -> ! {
             std::process::abort();
         }
     }
-    child.functions(table::functions()).run()
+    child.functions(table::functions().and(soak::functions())).run()
 }

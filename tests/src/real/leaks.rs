@@ -43,7 +43,7 @@ impl Watch {
     /// If the kernel does not make this process a subreaper.
     #[must_use]
     pub fn begin() -> Self {
-        set_child_subreaper(Some(rustix::process::getpid())).expect("this process becomes a subreaper");
+        adopt_orphans();
         Self {
             descriptors: descriptors(),
             threads: threads(),
@@ -58,6 +58,7 @@ impl Watch {
     /// If anything is left that was not there before; says what.
     pub fn end(self) {
         let end = Instant::now() + LIMIT;
+        let mut rest = Duration::from_millis(2);
         loop {
             self.reap_orphans();
             let left = self.left();
@@ -65,7 +66,9 @@ impl Watch {
                 return;
             }
             assert!(Instant::now() < end, "left behind after {LIMIT:?}: {left:?}");
-            std::thread::park_timeout(Duration::from_millis(5));
+            // Looking takes its time too.
+            std::thread::park_timeout(rest);
+            rest = (2 * rest).min(Duration::from_millis(40));
         }
     }
 
@@ -97,6 +100,14 @@ impl Watch {
     }
 }
 
+/// Whatever is started below this process and loses its parent comes to this one from now on.
+///
+/// # Panics
+/// If the kernel does not make this process a subreaper.
+pub fn adopt_orphans() {
+    set_child_subreaper(Some(rustix::process::getpid())).expect("this process becomes a subreaper");
+}
+
 /// The open descriptors of this process.
 #[must_use]
 pub fn descriptors() -> BTreeSet<u32> {
@@ -113,7 +124,8 @@ pub fn threads() -> usize {
 }
 
 /// Files where a context could leave some.
-fn files() -> BTreeSet<PathBuf> {
+#[must_use]
+pub fn files() -> BTreeSet<PathBuf> {
     let places = [std::env::temp_dir(), "/dev/shm".into(), "/var/tmp".into()];
     let names = places.iter().filter_map(|place| fs::read_dir(place).ok()).flatten().flatten();
     names.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains("offshoot")).collect()

@@ -1,6 +1,7 @@
 //! Harness of the tests with real processes: what a test may use, and what it must not leave behind.
 
 pub mod above;
+pub mod behind;
 mod call;
 pub mod flows;
 pub mod leaks;
@@ -14,5 +15,7 @@ mod wait;
 
 pub use call::call_body;
 pub use leaks::Watch;
-pub use process::{Signal, descendants, is_gone, kill, rss_kib, threads_of, ticks_of};
+pub use process::{
+    Signal, all_gone, descendants, descendants_of, is_gone, kill, rss_kib, signalled, threads_of, ticks_of,
+};
 pub use wait::{PATIENCE, eventually};

@@ -1,6 +1,6 @@
 //! Processes as the kernel shows them.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
@@ -30,6 +30,12 @@ pub fn kill(pid: u32, signal: Signal) {
     }
 }
 
+/// Sends a signal to a process that may have gone; whether there was one to take it.
+pub fn signalled(pid: u32, signal: Signal) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
+}
+
 /// Whether a process is no more. One that is dead and not yet reaped counts as gone.
 #[must_use]
 pub fn is_gone(pid: u32) -> bool {
@@ -43,9 +49,31 @@ fn is_stopped(pid: u32) -> bool {
     states.peek().is_some() && states.all(|state| state == 'T')
 }
 
+/// Waits until nothing below this process lives.
+///
+/// # Panics
+/// If something does after `limit`.
+#[track_caller]
+pub fn all_gone(limit: Duration) {
+    eventually("nothing below is left", limit, || {
+        let are_gone = descendants().into_iter().all(is_gone);
+        if !are_gone {
+            // Looking at all there are takes its time too.
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        are_gone.then_some(())
+    });
+}
+
 /// The processes below this one, dead ones that nobody has reaped included.
 #[must_use]
 pub fn descendants() -> Vec<u32> {
+    descendants_of(std::process::id())
+}
+
+/// The processes below one, dead ones that nobody has reaped included.
+#[must_use]
+pub fn descendants_of(pid: u32) -> Vec<u32> {
     let all: Vec<Stat> = fs::read_dir("/proc")
         .into_iter()
         .flatten()
@@ -53,7 +81,7 @@ pub fn descendants() -> Vec<u32> {
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter_map(stat)
         .collect();
-    let mut found = vec![std::process::id()];
+    let mut found = vec![pid];
     let mut next = 0;
     while let Some(parent) = found.get(next).copied() {
         found.extend(all.iter().filter(|stat| stat.parent == parent).map(|stat| stat.pid));

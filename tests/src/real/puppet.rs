@@ -220,7 +220,14 @@ impl Puppet {
 /// # Panics
 /// If an order cannot be read.
 pub fn play(role: Role) {
-    let mut raw = Raw::begin(role);
+    play_on(Raw::begin(role));
+}
+
+/// The same, of one that has said who it is.
+///
+/// # Panics
+/// If an order cannot be read.
+pub fn play_on(mut raw: Raw) {
     let mut seen = Vec::new();
     while let Some(frame) = raw.receive() {
         match frame.handle {

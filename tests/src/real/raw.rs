@@ -35,9 +35,17 @@ impl Raw {
     #[must_use]
     pub fn begin(role: Role) -> Self {
         let mut raw = Self::silent();
-        let hello = Hello { version: VERSION, features: 0, role, pid: std::process::id(), build: 0 };
-        raw.send(&raw.control(Handle::HELLO, &hello));
+        raw.greet(role);
         raw
+    }
+
+    /// Says HELLO.
+    ///
+    /// # Panics
+    /// If the link is gone.
+    pub fn greet(&mut self, role: Role) {
+        let hello = Hello { version: VERSION, features: 0, role, pid: std::process::id(), build: 0 };
+        self.send(&self.control(Handle::HELLO, &hello));
     }
 
     /// Does the handshake without HELLO.
