@@ -7,6 +7,8 @@
     reason = "a harness says by a panic what went wrong"
 )]
 
+pub mod fuzz;
+#[cfg(feature = "processes")]
 pub mod real;
 pub mod sim;
 pub mod world;

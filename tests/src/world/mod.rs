@@ -18,6 +18,7 @@ pub mod arrival;
 pub mod context;
 pub mod dice;
 pub mod explore;
+pub mod forge;
 pub mod history;
 pub mod invariants;
 pub mod job;
