@@ -162,8 +162,10 @@ impl Run {
         self.dice.one_of(&live).unwrap_or(0)
     }
 
+    /// Whether `b` is below `a`, and lives as far as that knows.
     fn is_above(&self, a: u32, b: u32) -> bool {
-        self.world.context(self.world.id(b)).is_some_and(|b| b.ancestors().contains(&self.world.id(a)))
+        let (a, b) = (self.world.context(self.world.id(a)), self.world.id(b));
+        a.is_some_and(|a| a.router.tree().iter().any(|entry| entry.id == b))
     }
 
     fn start(&mut self) {
@@ -178,7 +180,7 @@ impl Run {
         let (a, b) = (self.live(), self.live());
         let op = match self.dice.below(12) {
             0..=3 => Op::Cancel(self.dice.below(self.world.history.calls.len().max(1) as u64) as CallNo),
-            // Others must have spoken to whom they watch.
+            // Others must have spoken to whom they watch, and who watches asks first whether there is anybody.
             4 if self.is_above(a, b) => Op::Watch(a, b),
             5 => Op::Pause(a),
             6 => Op::Resume(a),
