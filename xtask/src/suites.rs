@@ -3,7 +3,7 @@
 //! All tests are built by `cargo test --workspace` with the same flags, so that they share what they are made of; only
 //! the loom models and the oldest supported compiler need target folders of their own.
 
-use std::{fmt::Write as _, path::Path, process::Command};
+use std::{env, fmt::Write as _, path::Path, process::Command};
 
 use anyhow::Result;
 
@@ -27,6 +27,9 @@ const FUZZ: &str = "fuzz";
 const FED: u64 = 30;
 /// The test target in which a crate keeps its loom models.
 const MODEL: &str = "model";
+
+/// How deep the models go: 2 if not said otherwise, and 3 in CI. What cannot go so deep says so itself.
+const PREEMPTIONS: &str = "LOOM_MAX_PREEMPTIONS";
 
 /// Something to run, with a name to call it by.
 pub(crate) struct Suite<'a> {
@@ -194,6 +197,9 @@ fn models(workspace: &Workspace) -> Option<Suite<'_>> {
             .args(["--", "--show-output"])
             .env("RUSTFLAGS", "--cfg loom")
             .env_remove("CARGO_ENCODED_RUSTFLAGS");
+        if env::var_os("CI").is_some() && env::var_os(PREEMPTIONS).is_none() {
+            command.env(PREEMPTIONS, "3");
+        }
         command
     };
     modelled().next()?;
