@@ -51,6 +51,8 @@ mod error;
 mod exit;
 mod explain;
 mod image;
+#[doc(hidden)]
+pub mod internal;
 mod kind;
 mod launch;
 mod local;

@@ -7,8 +7,11 @@
     reason = "a harness says by a panic what went wrong"
 )]
 
+pub mod fuzz;
+#[cfg(feature = "processes")]
 pub mod real;
 pub mod sim;
+#[cfg(feature = "processes")]
 pub mod soak;
 pub mod world;
 

@@ -26,10 +26,15 @@ const NEEDED: [(&str, &str); 18] = [
     ("/usr/bin/unshare", "util-linux"),
 ];
 
+/// Installs what the tests need.
+pub(crate) fn install() {
+    install_missing(&NEEDED);
+}
+
 /// Installs what is not there, where that can be done: by apt, as root. What is missing afterwards is for the tests to
 /// say.
-pub(crate) fn install() {
-    let missing = NEEDED.iter().filter(|(program, _)| !Path::new(program).exists());
+pub(crate) fn install_missing(needed: &[(&str, &str)]) {
+    let missing = needed.iter().filter(|(program, _)| !Path::new(program).exists());
     let packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
     if packages.is_empty() || !rustix::process::geteuid().is_root() {
         return;

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `payload`, `bench`, `demo`, `sim`, `soak` and `readme`.
+//! The project's own commands: `cargo xtask test`, `payload`, `bench`, `demo`, `sim`, `soak`, `fuzz`, `conformance` and `readme`.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
 
@@ -6,6 +6,7 @@ mod bench;
 mod demo;
 mod deny;
 mod far_sides;
+mod fuzz;
 mod instructions;
 mod layers;
 mod libtest;
@@ -34,6 +35,7 @@ enum Command {
     Demo(demo::Flags),
     Sim(sim::Flags),
     Soak(soak::Flags),
+    Fuzz(fuzz::Flags),
     /// Write the README of every crate from its documentation
     Readme,
 }
@@ -55,6 +57,7 @@ fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Demo(flags) => demo::main(flags, &workspace),
         Command::Sim(flags) => sim::main(flags, &workspace),
         Command::Soak(flags) => soak::main(flags, &workspace),
+        Command::Fuzz(flags) => fuzz::main(flags, &workspace),
         Command::Readme => readme::main(&workspace),
     }
 }

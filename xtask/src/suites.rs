@@ -3,12 +3,12 @@
 //! All tests are built by `cargo test --workspace` with the same flags, so that they share what they are made of; only
 //! the loom models and the oldest supported compiler need target folders of their own.
 
-use std::{fmt::Write as _, path::Path, process::Command};
+use std::{env, fmt::Write as _, path::Path, process::Command};
 
 use anyhow::Result;
 
 use crate::{
-    bench, demo, deny, far_sides,
+    bench, demo, deny, far_sides, fuzz,
     instructions::{self, Verdict},
     layers,
     libtest::{Skip, Tally},
@@ -21,8 +21,15 @@ use crate::{
 const TESTS: &str = "offshoot-tests";
 /// The test target that goes to other places, for which they must be there.
 const TRANSPORTS: &str = "transports";
+/// The test target that replays what fuzzing has found, before there is more of it.
+const FUZZ: &str = "fuzz";
+/// How long each fuzz target is fed, in seconds.
+const FED: u64 = 30;
 /// The test target in which a crate keeps its loom models.
 const MODEL: &str = "model";
+
+/// How deep the models go: 2 if not said otherwise, and 3 in CI. What cannot go so deep says so itself.
+const PREEMPTIONS: &str = "LOOM_MAX_PREEMPTIONS";
 
 /// Something to run, with a name to call it by.
 pub(crate) struct Suite<'a> {
@@ -47,7 +54,7 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Suite<'_>> {
     let mut suites = vec![
         suite("fmt", "every file is formatted", move || {
             // What is no member is not seen by `--all`.
-            let others = [bench::FOLDER, payload::EMBED]
+            let others = [bench::FOLDER, fuzz::FOLDER, payload::EMBED]
                 .map(|folder| cargo(root, &format!("fmt --check --manifest-path {folder}/Cargo.toml")));
             programs([cargo(root, "fmt --all --check")].into_iter().chain(others))
         }),
@@ -137,6 +144,9 @@ fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
     targets.filter(|target| target.name != MODEL).map(|target| {
         let about = match target.name.as_str() {
             "world" => "the small world: the machines in every delivery order",
+            FUZZ => {
+                "inputs from outside: what was found once, then half a minute of new ones for each target"
+            }
             "sim" => "whole trees by seed, with everything that goes wrong",
             "real" => "trees of real processes",
             "attacks" => "hostile children of real processes, and what others notice",
@@ -156,9 +166,32 @@ fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
                     return Ok(built);
                 }
             }
-            tests([workspace_test(workspace.root(), &format!("--test {}", target.name))])
+            let outcome = tests([workspace_test(workspace.root(), &format!("--test {}", target.name))])?;
+            if target.name == FUZZ { fed(workspace, outcome) } else { Ok(outcome) }
         })
     })
+}
+
+/// Feeds each fuzz target for a while, if the replay came to its end.
+fn fed(workspace: &Workspace, mut outcome: Outcome) -> Result<Outcome> {
+    if outcome.tally.failed > 0 {
+        return Ok(outcome);
+    }
+    let fuzzers = match fuzz::build(workspace)? {
+        Ok(fuzzers) => fuzzers,
+        Err(reason) => {
+            outcome.tally.skipped.push(Skip { name: "new inputs".to_owned(), reason });
+            return Ok(outcome);
+        }
+    };
+    let fed = fuzzers.feed(&fuzz::targets(workspace.root())?, FED)?;
+    for fed in &fed {
+        let count = if fed.failure.is_none() { &mut outcome.tally.passed } else { &mut outcome.tally.failed };
+        *count += 1;
+        let _ = writeln!(outcome.output, "{}\n{}", fed.line(), fed.failure.as_deref().unwrap_or_default());
+    }
+    let inputs: u64 = fed.iter().map(|fed| fed.executions).sum();
+    Ok(outcome.noting(format!("{inputs} new inputs")))
 }
 
 /// The loom models of every crate that has some.
@@ -171,6 +204,9 @@ fn models(workspace: &Workspace) -> Option<Suite<'_>> {
             .args(["--", "--show-output"])
             .env("RUSTFLAGS", "--cfg loom")
             .env_remove("CARGO_ENCODED_RUSTFLAGS");
+        if env::var_os("CI").is_some() && env::var_os(PREEMPTIONS).is_none() {
+            command.env(PREEMPTIONS, "3");
+        }
         command
     };
     modelled().next()?;

@@ -14,6 +14,7 @@ use crate::run;
 /// The workspace as cargo resolved it for this machine.
 pub(crate) struct Workspace {
     metadata: Metadata,
+    host: String,
 }
 
 #[derive(Deserialize)]
@@ -93,7 +94,7 @@ impl Workspace {
         command.args(["metadata", "--format-version", "1", "--filter-platform", &host]);
         let metadata = serde_json::from_str(&run::output(&mut command)?)
             .context("`cargo metadata` printed something unexpected")?;
-        Ok(Self { metadata })
+        Ok(Self { metadata, host })
     }
 
     /// The folder of the workspace's manifest.
@@ -104,6 +105,11 @@ impl Workspace {
     /// Where build products go; `CARGO_TARGET_DIR` is honoured.
     pub(crate) fn target_dir(&self) -> &Path {
         &self.metadata.target_directory
+    }
+
+    /// The machine that runs us, as the compiler calls it.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
     }
 
     /// Every package that this machine's build can involve.

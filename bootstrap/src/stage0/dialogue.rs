@@ -9,6 +9,10 @@ use crate::{
     payload::{Offer, Program},
 };
 
+/// In how many folders a program is tried, if the user has not named more: the usual ones, and those of a far side with
+/// a few more. Each costs that the program is sent again.
+const MAX_FOLDERS: usize = 12;
+
 /// What is to be written next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -226,7 +230,8 @@ impl Dialogue {
     fn try_elsewhere(&mut self, reason: &str, in_memory: bool) -> Result<Reply, ConnectErrorKind> {
         self.reasons.push(reason.to_owned());
         let folder = reason.split_once(": ").map_or(reason, |(folder, _)| folder).to_owned();
-        if in_memory || self.failed.contains(&folder) {
+        let is_enough = self.failed.len() >= self.errand.folders.len().max(MAX_FOLDERS);
+        if in_memory || is_enough || self.failed.contains(&folder) {
             return Err(self.no_place());
         }
         self.failed.push(folder);
@@ -334,6 +339,17 @@ mod tests {
         assert_eq!(say(&mut talk, "offshoot0 ab at memory"), Some(Reply::Program));
         let error = talk.hear(b"offshoot0 ab failed memory: sealed\n").unwrap_err().to_string();
         assert!(error.contains("(/tmp: no space left, /var/tmp: noexec, memory: sealed)"), "{error}");
+    }
+
+    #[test]
+    fn a_far_side_that_names_folders_without_end_is_given_up() {
+        let mut talk = dialogue();
+        assert!(say(&mut talk, &format!("offshoot0 hello {}", here())).is_some());
+        let mut fail = |number| {
+            talk.hear(format!("offshoot0 ab at /{number}\n").as_bytes())?;
+            talk.hear(format!("offshoot0 ab failed /{number}: full\n").as_bytes())
+        };
+        assert!((0..100).any(|number| fail(number).is_err_and(|error| error.code() == "no_place")));
     }
 
     #[test]

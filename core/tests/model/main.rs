@@ -44,10 +44,15 @@ mod model {
     }
 }
 
-/// Runs the model in every order.
+/// Runs the model in every order, of at most two preemptions if not said otherwise.
 fn holds(model: impl Fn() + Send + Sync + 'static) {
+    holds_to(usize::MAX, model);
+}
+
+/// As [`holds`], with no more than `most` preemptions whatever is said.
+fn holds_to(most: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    builder.preemption_bound = Some(builder.preemption_bound.unwrap_or(2).min(most));
     builder.check(model);
 }
 

@@ -421,4 +421,8 @@ impl Whole for Forest {
     fn label(&self, id: ContextId) -> String {
         id.to_string()
     }
+
+    fn some(&self, dice: &mut Dice) -> Option<ContextId> {
+        self.some(dice)
+    }
 }

@@ -1,16 +1,9 @@
-//! What a hostile child writes to its parent: frames that make sense up to a point, and bytes that make none.
+//! What a hostile child writes to its parent: forged frames, and bytes that make none.
 
-use std::borrow::Cow;
-
-use offshoot_wire::{
-    AddRoute, AllocateId, Blob, Body, CallHead, CallId, ContextId, Credit, Dead, DeadCode, DelRoute,
-    Direction, End, Frame, Handle, Part, Rebind, ReplyHead, ReplyTo, Role, Shutdown, StreamHead, VERSION,
-    Window, codec,
-};
-use serde::Serialize;
+use offshoot_wire::ContextId;
 
 use super::{faults::somebody_below, forest::Forest};
-use crate::world::{Dice, invariants::Whole};
+use crate::world::{Dice, forge, invariants::Whole};
 
 /// A child, and all below it, is hostile from now on.
 fn turn(forest: &mut Forest, id: ContextId) {
@@ -52,7 +45,7 @@ pub(super) fn attack(forest: &mut Forest, dice: &mut Dice) -> Option<()> {
             forest.inject(id, &dice.next().to_be_bytes());
             continue;
         }
-        let frame = frame(forest, dice, id);
+        let frame = forge::frame(forest, dice, id);
         forest.tell(|_| format!("{id} forges {frame:?}"));
         let mut bytes = Vec::new();
         frame.encode_into(&mut bytes);
@@ -60,95 +53,4 @@ pub(super) fn attack(forest: &mut Forest, dice: &mut Dice) -> Option<()> {
         forest.inject(id, &bytes);
     }
     Some(())
-}
-
-fn frame(forest: &Forest, dice: &mut Dice, me: ContextId) -> Frame {
-    let mut somebody = |usual: ContextId| match dice.below(6) {
-        0 => forest.some(dice).unwrap_or(usual),
-        1 => ContextId::new(dice.next() as u32),
-        _ => usual,
-    };
-    let (src, auth) = (somebody(me), somebody(me));
-    let parent = forest.context(me).and_then(|context| context.ancestors().first().copied());
-    let dst = match dice.below(3) {
-        0 => parent.unwrap_or(ContextId::ROOT),
-        1 => ContextId::ROOT,
-        _ => forest.some(dice).unwrap_or(me),
-    };
-    let (handle, mut body) = content(forest, dice, me);
-    let reply_to = match dice.below(4) {
-        0 => ReplyTo::Dead,
-        1 => ReplyTo::Handle(some_handle(dice)),
-        _ => ReplyTo::Nobody,
-    };
-    if reply_to == ReplyTo::Dead && dice.once_in(2) {
-        body = encoded(&Dead { code: DeadCode::Gone, text: "gone".into() });
-    }
-    let part = dice.once_in(8).then(|| Part {
-        total: [0, 10, 300_000, u32::MAX][dice.below(4) as usize],
-        offset: [0, 0, 7, u32::MAX][dice.below(4) as usize],
-    });
-    Frame { dst, src, auth, handle, reply_to, part, body }
-}
-
-fn some_handle(dice: &mut Dice) -> Handle {
-    Handle::new(1000 + dice.below(12) as u32)
-}
-
-fn some_id(forest: &Forest, dice: &mut Dice, me: ContextId) -> ContextId {
-    match dice.below(4) {
-        0 => me,
-        1 => ContextId::new(dice.next() as u32),
-        2 => ContextId::new(me.number().wrapping_add(dice.below(4) as u32)),
-        _ => forest.some(dice).unwrap_or(me),
-    }
-}
-
-/// A mailbox, and what might be said to it.
-fn content(forest: &Forest, dice: &mut Dice, me: ContextId) -> (Handle, Body) {
-    let id = some_id(forest, dice, me);
-    let handle = some_handle(dice);
-    let number = [0, 1, 1 << 20, u32::MAX][dice.below(4) as usize];
-    let end = End { home: id, handle, direction: Direction::Sends };
-    match dice.below(20) {
-        0 => (Handle::ADD_ROUTE, encoded(&AddRoute { id, parent: me, name: "\u{1b}]0;x\u{7}".into() })),
-        1 => (
-            Handle::DEL_ROUTE,
-            encoded(&DelRoute { ids: vec![id], top: id, name: "x".into(), reason: "gone".into() }),
-        ),
-        2 => (Handle::ALLOCATE_ID, encoded(&AllocateId::Ask)),
-        3 => (Handle::CREDIT, encoded(&Credit { window: Window::Calls, bytes: number })),
-        4 => (Handle::CREDIT, encoded(&Credit { window: Window::Stream(handle), bytes: number })),
-        5 => (Handle::CANCEL, encoded(&CallId { context: id, handle })),
-        6 => (Handle::SHUTDOWN, encoded(&Shutdown { left_ms: number })),
-        7 => (Handle::HELLO, encoded(&hello(dice))),
-        8 => (Handle::REBIND, encoded(&Rebind { handle, holder: id })),
-        9 => (Handle::PING, Body::default()),
-        10 => (Handle::GRANT, encoded(&("parents", id))),
-        11..=13 => (Handle::CALL_FUNCTION, call(dice, id)),
-        14 => (Handle::CREATE_CHILD, call(dice, id)),
-        15 => (handle, encoded(&ReplyHead::Value(vec![end]))),
-        16 => (handle, encoded(&StreamHead::Item(vec![end]))),
-        17 => (handle, encoded(&Dead { code: DeadCode::Gone, text: "gone".into() })),
-        18 => (Handle::new(dice.next() as u32), Body::from(dice.next().to_be_bytes().to_vec())),
-        // More than a window, and more than a frame may have.
-        _ => (handle, encoded(&Blob::from(vec![0; [2000, 140_000][dice.below(2) as usize]]))),
-    }
-}
-
-fn hello(dice: &mut Dice) -> offshoot_wire::Hello {
-    let role = if dice.once_in(2) { Role::Parent } else { Role::Leaf };
-    offshoot_wire::Hello { version: VERSION, features: 0, role, pid: 1, build: 0 }
-}
-
-fn call(dice: &mut Dice, id: ContextId) -> Body {
-    let function = ["anyone", "parents", "children", "nobody's"][dice.below(4) as usize];
-    let above = vec![CallId { context: id, handle: some_handle(dice) }];
-    let ends = vec![End { home: id, handle: some_handle(dice), direction: Direction::Sends }];
-    let chain = dice.once_in(2).then_some(1);
-    encoded(&CallHead { function: Cow::Borrowed(function), left_ms: Some(100), above, chain, ends })
-}
-
-fn encoded(value: &impl Serialize) -> Body {
-    codec::encode(value).expect("control bodies can be encoded").into()
 }

@@ -13,6 +13,7 @@ use offshoot_wire::{ContextId, Window};
 use super::{
     birth::FUNCTIONS,
     context::Context,
+    dice::Dice,
     history::{CallEnd, History, Violation},
     script::Call,
     whole::World,
@@ -34,6 +35,12 @@ pub trait Whole {
     fn contexts(&self) -> impl Iterator<Item = (ContextId, &Context)>;
     /// What people call a context.
     fn label(&self, id: ContextId) -> String;
+
+    /// Some live context.
+    fn some(&self, dice: &mut Dice) -> Option<ContextId> {
+        let ids: Vec<ContextId> = self.contexts().map(|(id, _)| id).collect();
+        dice.one_of(&ids)
+    }
 
     /// Whether every link between a context and the root is there, as far as its parents know.
     fn is_attached(&self, id: ContextId) -> bool {

@@ -19,6 +19,7 @@ pub mod birth;
 pub mod context;
 pub mod dice;
 pub mod explore;
+pub mod forge;
 pub mod history;
 pub mod invariants;
 pub mod job;

@@ -239,7 +239,8 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
     }
 }
 
-/// The elements of an array that are still to be read.
+/// The elements of an array that are still to be read. No hint tells how many: a container would reserve room for them,
+/// and only each element says of which size it is charged.
 struct Elements<'a, 'de> {
     reader: &'a mut Reader<'de>,
     left: usize,
@@ -255,10 +256,6 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
         self.left = left;
         self.reader.charge_element::<T::Value>()?;
         seed.deserialize(&mut *self.reader).map(Some)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left)
     }
 }
 
@@ -294,10 +291,6 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
         self.charge::<V::Value>()?;
         self.is_first = false;
         seed.deserialize(&mut *self.reader)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left)
     }
 }
 

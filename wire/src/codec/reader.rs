@@ -7,8 +7,8 @@ use crate::be;
 
 /// What an element of a container is charged beside its size: links of nodes, small allocations.
 const ELEMENT_COST: usize = 16;
-/// A container that grows holds room for up to twice its elements.
-const GROWTH: usize = 2;
+/// While a container grows it holds its elements and room for twice as many.
+const GROWTH: usize = 3;
 /// A map with one entry may reserve a whole node.
 pub(super) const MAP_NODE: usize = 11;
 

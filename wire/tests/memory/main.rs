@@ -64,6 +64,18 @@ fn a_few_bytes_cannot_become_much_memory() {
     stays_in_budget::<Vec<Untagged>>(&many(b"\x81\x80"));
 }
 
+/// The head of a list says how many there are, and its bytes not how large each becomes.
+#[test]
+fn large_elements_are_reserved_as_they_come_and_not_as_announced() {
+    let bytes = [&[0x99, 0x0f, 0xff][..], &[0xf6; 0xfff]].concat();
+    let budget = 128 * 1024;
+    let list = peak(|| assert!(codec::decode::<Vec<Option<[u64; 32]>>>(&bytes, budget).is_err()));
+    assert!(list <= budget, "{list} bytes were held with a budget of {budget}");
+    let bytes = [&[0xb9, 0x0f, 0xff][..], &[0x00, 0xf6].repeat(0xfff)].concat();
+    let map = peak(|| assert!(codec::decode::<HashMap<u8, Option<[u64; 32]>>>(&bytes, budget).is_err()));
+    assert!(map <= budget, "{map} bytes were held with a budget of {budget}");
+}
+
 /// A `BTreeSet` reserves eleven places for its first element, and looks like a list in the bytes.
 #[test]
 fn sets_may_take_some_times_the_budget() {

@@ -1,0 +1,4 @@
+//! The target `arguments` under libFuzzer.
+#![no_main]
+
+offshoot_fuzz::steer!("arguments");

@@ -1,0 +1,4 @@
+//! The target `bodies` under libFuzzer.
+#![no_main]
+
+offshoot_fuzz::steer!("bodies");

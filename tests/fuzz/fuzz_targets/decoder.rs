@@ -1,0 +1,4 @@
+//! The target `decoder` under libFuzzer.
+#![no_main]
+
+offshoot_fuzz::steer!("decoder");

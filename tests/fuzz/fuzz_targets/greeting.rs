@@ -1,0 +1,4 @@
+//! The target `greeting` under libFuzzer.
+#![no_main]
+
+offshoot_fuzz::steer!("greeting");

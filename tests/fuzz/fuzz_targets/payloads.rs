@@ -1,0 +1,4 @@
+//! The target `payloads` under libFuzzer.
+#![no_main]
+
+offshoot_fuzz::steer!("payloads");

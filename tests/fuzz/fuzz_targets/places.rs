@@ -1,0 +1,4 @@
+//! The target `places` under libFuzzer.
+#![no_main]
+
+offshoot_fuzz::steer!("places");

@@ -1,0 +1,4 @@
+//! The target `prompts` under libFuzzer.
+#![no_main]
+
+offshoot_fuzz::steer!("prompts");
