@@ -7,6 +7,7 @@
     reason = "a harness says by a panic what went wrong"
 )]
 
+pub mod conformance;
 pub mod real;
 pub mod sim;
 pub mod world;

@@ -1,8 +1,9 @@
-//! The project's own commands: `cargo xtask test`, `payload`, `bench`, `demo`, `sim` and `readme`.
+//! The project's own commands: `cargo xtask test`, `payload`, `bench`, `demo`, `sim`, `conformance` and `readme`.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
 
 mod bench;
+mod conformance;
 mod demo;
 mod deny;
 mod far_sides;
@@ -32,6 +33,7 @@ enum Command {
     Bench(bench::Flags),
     Demo(demo::Flags),
     Sim(sim::Flags),
+    Conformance(conformance::Flags),
     /// Write the README of every crate from its documentation
     Readme,
 }
@@ -52,6 +54,7 @@ fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Bench(flags) => bench::main(flags, &workspace),
         Command::Demo(flags) => demo::main(flags, &workspace),
         Command::Sim(flags) => sim::main(flags, &workspace),
+        Command::Conformance(flags) => conformance::main(flags, &workspace),
         Command::Readme => readme::main(&workspace),
     }
 }

@@ -134,6 +134,7 @@ fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
             "world" => "the small world: the machines in every delivery order",
             "sim" => "whole trees by seed, with everything that goes wrong",
             "real" => "trees of real processes",
+            "conformance" => "what docs/protocol.md asks of a leaf, asked of ours and of one in Python",
             TRANSPORTS => "ways to other places: shells, ssh",
             _ => "tests that need more than one crate",
         };
