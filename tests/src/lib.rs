@@ -1,4 +1,4 @@
-//! Harness of the workspace-level tests.
+//! Harness of the workspace-level tests. `LEDGER.md` beside it says which test proves which promise.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,

@@ -3,6 +3,7 @@
 mod clauses;
 mod code;
 mod files;
+mod ledger;
 mod source;
 
 use std::{
@@ -32,6 +33,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Report> {
     problems.extend(readme::check(workspace)?);
     let clauses = clauses::check(workspace.root(), &sources)?;
     problems.extend(clauses.problems);
+    problems.extend(ledger::check(workspace.root(), &sources)?);
     Ok(Report { problems, note: clauses.note })
 }
 
