@@ -4,12 +4,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
     sync::atomic::{AtomicU64, Ordering},
     thread,
 };
 
 use offshoot_core::machine::DropKind;
-use offshoot_tests::sim::{Fault, Plan, Seen, run, scale};
+use offshoot_tests::sim::{Fault, Plan, Seen, plots, run, scale};
 use offshoot_wire::DeadCode;
 
 /// How many seeds are run.
@@ -109,4 +111,15 @@ fn a_call_and_a_loss_cost_no_more_in_a_larger_tree() {
     let each = |row: &scale::Row| row.told as f64 / row.lost as f64;
     assert!(each(&large) <= each(&small).max(1.0) * 2.0, "{small:?} {large:?}");
     assert!(large.announced <= u64::from(large.contexts) * large.depth as u64, "{large:?}");
+}
+
+#[test]
+fn the_plots_that_are_kept_are_those_of_the_table() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let page = fs::read_to_string(docs.join("scale.md")).expect("the page is there");
+    for (file, svg) in plots::of(&page) {
+        let kept = fs::read_to_string(docs.join("plots").join(file)).unwrap_or_default();
+        assert!(kept == svg, "{file} shows another table: draw it by `cargo xtask sim --plot`");
+        assert!(svg.matches("<polyline").count() > 1, "{file} shows nothing: {svg}");
+    }
 }
