@@ -4,13 +4,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
     sync::atomic::{AtomicU64, Ordering},
     thread,
 };
 
 use offshoot_core::machine::DropKind;
 use offshoot_tests::{
-    sim::{Fault, Plan, Seen, run, scale},
+    sim::{Fault, Plan, Seen, plots, run, scale},
     world::{REFUSALS, Sabotage},
 };
 use offshoot_wire::{DeadCode, Handle};
@@ -127,5 +129,16 @@ fn what_no_link_does_is_seen_and_replayed() {
         assert!(!failure.story.is_empty(), "{sabotage:?}: {failure}");
         let again = run(&failure.plan).expect_err("it does not happen again");
         assert_eq!((again.violation, again.story), (failure.violation, failure.story));
+    }
+}
+
+#[test]
+fn the_plots_that_are_kept_are_those_of_the_table() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let page = fs::read_to_string(docs.join("scale.md")).expect("the page is there");
+    for (file, svg) in plots::of(&page) {
+        let kept = fs::read_to_string(docs.join("plots").join(file)).unwrap_or_default();
+        assert!(kept == svg, "{file} shows another table: draw it by `cargo xtask sim --plot`");
+        assert!(svg.matches("<polyline").count() > 1, "{file} shows nothing: {svg}");
     }
 }

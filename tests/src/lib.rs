@@ -1,4 +1,4 @@
-//! Harness of the workspace-level tests.
+//! Harness of the workspace-level tests. `LEDGER.md` beside it says which test proves which promise.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
@@ -7,6 +7,8 @@
     reason = "a harness says by a panic what went wrong"
 )]
 
+#[cfg(feature = "processes")]
+pub mod conformance;
 pub mod fuzz;
 #[cfg(feature = "processes")]
 pub mod real;

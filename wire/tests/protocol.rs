@@ -152,8 +152,74 @@ fn every_example_is_the_value_it_is_said_to_be() {
     doc.body("stream close", &StreamHead::Close);
     doc.body("stream fail", &StreamHead::Fail("disk full".into()));
 
+    conversation(doc);
+
     assert!(document.wrong.is_empty(), "the document says something else:\n{}", document.wrong.join("\n"));
     assert!(document.left.is_empty(), "no test for {:?}", document.left.keys());
+}
+
+fn bytes_of<T: Serialize>(value: &T) -> Vec<u8> {
+    codec::encode(value).unwrap()
+}
+
+/// The frames that a root and its child say to each other.
+// protocol 10.1
+fn conversation(doc: &mut Document) {
+    let (root, child) = (ContextId::ROOT, ContextId::new(1));
+    let frame = |src, dst, handle, reply_to, body: Vec<u8>| Frame {
+        dst,
+        src,
+        auth: src,
+        handle,
+        reply_to,
+        part: None,
+        body: body.into(),
+    };
+    let down = |handle, reply_to, body| frame(root, child, handle, reply_to, body);
+    let up = |handle, reply_to, body| frame(child, root, handle, reply_to, body);
+    let at = |number| ReplyTo::Handle(Handle::new(number));
+
+    let setup = Setup {
+        version: VERSION,
+        features: 0,
+        id: child,
+        ancestors: vec![root],
+        name: "a".into(),
+        one_way: false,
+        body_limit: 128 << 20,
+        ping_ms: 10_000,
+        grace_ms: 2_000,
+        log_level: 3,
+    };
+    doc.frame("frame SETUP", down(Handle::SETUP, ReplyTo::Nobody, bytes_of(&setup)));
+    let hello = Hello { version: VERSION, features: 0, role: Role::Leaf, pid: 4711, build: 0 };
+    doc.frame("frame HELLO", up(Handle::HELLO, ReplyTo::Nobody, bytes_of(&hello)));
+
+    let head =
+        CallHead { function: "add".into(), left_ms: None, above: vec![], chain: None, ends: Vec::new() };
+    let call = [bytes_of(&head), bytes_of(&(2, 3))].concat();
+    doc.frame("frame call", down(Handle::CALL_FUNCTION, at(1000), call));
+    let value = ReplyHead::Value(Vec::new());
+    doc.frame(
+        "frame reply",
+        up(Handle::new(1000), ReplyTo::Nobody, [bytes_of(&value), bytes_of(&5)].concat()),
+    );
+    doc.frame("frame no handle", down(Handle::new(300), at(1001), bytes_of(&())));
+    let dead = Dead { code: DeadCode::NoHandle, text: "no handle 300".into() };
+    doc.frame("frame dead", up(Handle::new(1001), ReplyTo::Dead, bytes_of(&dead)));
+
+    let (home, holder) = (1007, 1002);
+    doc.frame("frame open", down(Handle::new(home), at(holder), bytes_of(&StreamHead::Open)));
+    let item = [bytes_of(&StreamHead::Item(Vec::new())), bytes_of(&7)].concat();
+    doc.frame("frame item", up(Handle::new(holder), at(home), item));
+    let credit = Credit { window: Window::Stream(Handle::new(holder)), bytes: 132 };
+    doc.frame("frame credit", down(Handle::CREDIT, ReplyTo::Nobody, bytes_of(&credit)));
+    doc.frame("frame close", up(Handle::new(holder), at(home), bytes_of(&StreamHead::Close)));
+    doc.frame("frame close back", down(Handle::new(home), at(holder), bytes_of(&StreamHead::Close)));
+    doc.frame(
+        "frame SHUTDOWN",
+        down(Handle::SHUTDOWN, ReplyTo::Nobody, bytes_of(&Shutdown { left_ms: 5000 })),
+    );
 }
 
 /// The numbers of handles and codes are in tables: `| 101 | CALL_FUNCTION |`.

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
 
 mod bench;
+mod conformance;
 mod demo;
 mod deny;
 mod far_sides;
@@ -36,6 +37,7 @@ enum Command {
     Sim(sim::Flags),
     Soak(soak::Flags),
     Fuzz(fuzz::Flags),
+    Conformance(conformance::Flags),
     /// Write the README of every crate from its documentation
     Readme,
 }
@@ -58,6 +60,7 @@ fn run_command(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Sim(flags) => sim::main(flags, &workspace),
         Command::Soak(flags) => soak::main(flags, &workspace),
         Command::Fuzz(flags) => fuzz::main(flags, &workspace),
+        Command::Conformance(flags) => conformance::main(flags, &workspace),
         Command::Readme => readme::main(&workspace),
     }
 }

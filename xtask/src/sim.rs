@@ -33,6 +33,9 @@ pub(crate) struct Flags {
     /// Grow honest trees of 10, 100, ... up to so many contexts instead, and print what they take
     #[arg(long, value_name = "CONTEXTS")]
     scale: Option<u32>,
+    /// Draw the plots of the table in docs/scale.md instead
+    #[arg(long)]
+    plot: bool,
 }
 
 pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
@@ -51,6 +54,9 @@ pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
     }
     if let Some(largest) = flags.scale {
         command.args(["--scale", &largest.to_string()]);
+    }
+    if flags.plot {
+        command.arg("--plot").arg(workspace.root().join("docs/scale.md"));
     }
     let passed = command.status()?.success();
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -151,6 +151,7 @@ fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
             "real" => "trees of real processes",
             "attacks" => "hostile children of real processes, and what others notice",
             "faults" => "every fault at every step of a tree's life, with real processes",
+            "conformance" => "what docs/protocol.md asks of a leaf, asked of ours and of one in Python",
             TRANSPORTS => "ways to other places: shells, ssh",
             _ => "tests that need more than one crate",
         };

@@ -10,6 +10,7 @@ mod bench;
 mod beside_bulk;
 mod bulk;
 mod calls;
+mod draw;
 mod far;
 mod fleet;
 mod group;

@@ -5,7 +5,8 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, Result};
 
 use crate::{
-    plot::{self, Scale},
+    draw::Scale,
+    plot,
     report::{self, Row},
 };
 

@@ -7,7 +7,7 @@ use std::{fs, process::ExitCode, str::FromStr, time::Instant};
 
 use anyhow::{Context, Result, bail};
 use offshoot_tests::sim::{
-    Plan, Seen, run,
+    Plan, Seen, plots, run,
     scale::{self, Row},
 };
 
@@ -25,6 +25,10 @@ fn main() -> Result<ExitCode> {
             "--faults" => plan.faults = list(&value)?,
             "--deeds" => plan.only = Some(list(&value)?),
             "--scale" => largest = Some(value.parse()?),
+            "--plot" => {
+                plots::draw_beside(value.as_ref()).with_context(|| format!("cannot draw {value}"))?;
+                return Ok(ExitCode::SUCCESS);
+            }
             other => bail!("there is no option {other}"),
         }
     }

@@ -13,6 +13,7 @@ pub mod forest;
 pub mod hostile;
 pub mod link;
 pub mod pipe;
+pub mod plots;
 pub mod run;
 pub mod scale;
 pub mod shrink;

@@ -4,6 +4,7 @@ mod attacks;
 mod clauses;
 mod code;
 mod files;
+mod ledger;
 mod source;
 
 use std::{
@@ -34,6 +35,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Report> {
     problems.extend(attacks::check(workspace.root(), &sources)?);
     let clauses = clauses::check(workspace.root(), &sources)?;
     problems.extend(clauses.problems);
+    problems.extend(ledger::check(workspace.root(), &sources)?);
     Ok(Report { problems, note: clauses.note })
 }
 

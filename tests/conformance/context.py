@@ -1,0 +1,480 @@
+"""What a leaf is on its link: where frames go, calls, streams, logs, the end.
+
+Three kinds of threads: the main one reads the link and never waits for anything else, one writes it, one runs calls in
+the order in which they came. Streams that go out have a thread each.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from link import Link
+from wire import *
+
+MAX_CALLS, MAX_PARTS, MAX_CHAINS, MAX_GRANTS = 65_536, 64, 1_024, 4_096
+
+
+@dataclass
+class Call:
+    """One that came in (6.1)."""
+
+    src: int
+    auth: int
+    reply_to: int
+    cost: int
+    function: str
+    deadline: float | None
+    chain: int | None
+    ends: list[tuple[int, int, int]]
+    arguments: Reader
+    cancelled: bool = False
+
+
+@dataclass
+class Stream:
+    """Our end of one (7): `theirs` is its handle at the peer, which a home learns by the holder's first frame."""
+
+    peer: int
+    theirs: int | None
+    receives: bool
+    items: deque[tuple[bytes, int]] = field(default_factory=deque)
+    fault: str | None = None
+    we_closed: bool = False
+    they_closed: bool = False
+
+
+Function = Callable[["Leaf", Call], Any]
+
+
+class Leaf(Link):
+    """The state of this context, and the threads that move it."""
+
+    def __init__(self, functions: dict[str, tuple[Function, bool]]) -> None:
+        super().__init__()
+        self.functions, self.closing = functions, False
+        self.parts: dict[tuple[int, int], tuple[int, int, bytearray]] = {}
+        self.calls: deque[Call] = deque()
+        self.running: Call | None = None
+        self.chains: dict[tuple[int, int], str] = {}
+        self.grants: set[tuple[str, int]] = set()
+        self.streams: dict[int, Stream] = {}
+        self.next_handle = 1000
+
+    # What comes.
+
+    def serve(self) -> None:
+        """Reads until the link is lost."""
+        while True:
+            frame = self.next_frame()
+            with self.lock:
+                self.take(frame)
+                self.lock.notify_all()
+
+    def take(self, frame: Frame) -> None:
+        """Where a frame goes (9.1)."""
+        if self.me in (frame.src, frame.auth):
+            return
+        if frame.is_control() and frame.handle not in END_TO_END:
+            if not frame.too_long and not frame.part and (frame.src, frame.dst) == (self.parent, self.me):
+                self.on_neighbour(frame)
+        elif frame.dst != self.me:
+            self.refuse(frame, NO_ROUTE, f"context {self.me} is a leaf")
+        elif frame.is_control():
+            if not frame.too_long:
+                self.on_control(frame)
+        elif frame.reply_to == DEAD:
+            self.on_dead(frame)
+        elif frame.too_long:
+            self.refuse(frame, TOO_LARGE, "a frame is longer than any frame may be")
+        elif frame.handle == CANCEL:
+            self.on_cancel(frame)
+        elif frame.handle == CHAIN_END:
+            self.decoded(frame, lambda body: self.chains.pop((frame.src, body.u32()), None))
+        elif frame.handle in (CALL, PING, GRANT):
+            self.on_called(frame)
+        elif frame.handle == CREATE_CHILD and frame.auth not in self.ancestors:
+            self.decline(frame, POLICY, "only ancestors may make children of it")
+        elif frame.handle in self.streams:
+            self.on_stream(frame, self.streams[frame.handle])
+        else:
+            self.decline(frame, NO_HANDLE, f"context {self.me} has no handle {frame.handle}")
+
+    def decline(self, frame: Frame, code: int, text: str) -> None:
+        """Refuses what has come here, and gives back what it cost (8.3)."""
+        self.refuse(frame, code, text)
+        if frame.handle < 1000 or frame.reply_to == NOBODY:
+            window, cost = CALLS if frame.handle < 1000 else REPLIES, COST + len(frame.body)
+            if self.charge(frame.src, window, cost):
+                self.give_back(frame.src, window, cost)
+
+    def decoded(self, frame: Frame, take: Callable[[Reader], Any]) -> Any:
+        """What `take` makes of a body that is one value; None if it is no such value, which is dropped (5.1)."""
+        try:
+            body = Reader(frame.body)
+            value = take(body)
+            body.end()
+            return value
+        except Malformed:
+            return None
+
+    def whole(self, frame: Frame, window: Any) -> tuple[bytes, int] | None:
+        """A body once all of it is here, and what its last frame costs until it is taken (3.3, 8.3)."""
+        cost = COST + len(frame.body)
+        if not self.charge(frame.src, window, cost):
+            self.parts.pop((frame.src, frame.handle), None)
+            self.refuse(frame, CONGESTED, "it was sent without credit")
+            if frame.handle in self.streams:
+                self.break_stream(frame.handle, "it was sent without credit")
+            return None
+        if frame.part is None:
+            return frame.body, cost
+        (total, offset), key = frame.part, (frame.src, frame.handle)
+        part = self.parts.pop(key, None)
+        if offset == 0:
+            if total > self.limit or len(self.parts) >= MAX_PARTS:
+                code = TOO_LARGE if total > self.limit else CONGESTED
+                self.refuse(frame, code, "the body is over the limit")
+                return self.give_back(frame.src, window, cost)
+            part = (total, frame.reply_to, bytearray())
+        if part is None:
+            return self.give_back(frame.src, window, cost)
+        known_total, reply_to, body = part
+        fits = offset == len(body) and len(frame.body) <= total - offset and frame.body
+        if total != known_total or reply_to != frame.reply_to or not fits:
+            frame.part = None
+            self.refuse(frame, MALFORMED, "a piece of the body does not continue it")
+            return self.give_back(frame.src, window, cost)
+        body += frame.body
+        if len(body) == total:
+            return bytes(body), cost
+        self.parts[key] = part
+        return self.give_back(frame.src, window, cost)
+
+    def on_neighbour(self, frame: Frame) -> None:
+        """What the parent alone says (5.1)."""
+        if frame.handle in (SETUP, HELLO):
+            raise LinkEnded("a second greeting")  # 1.3
+        if frame.handle == PING and not self.pong_waits:
+            self.pong_waits = True
+            self.control(self.parent, PONG, None)
+        if frame.handle == DEL_ROUTE:
+            fields = lambda body: (body.array(4), body.items(body.u32), body.u32(), body.text(), body.text())
+            gone = self.decoded(frame, fields)
+            self.forget(set(gone[1]) if gone else set())
+
+    def forget(self, gone: set[int]) -> None:
+        """Contexts are gone for good, and with them all that waits for them (9.3)."""
+        for call in [*self.calls, *filter(None, [self.running])]:
+            if call.src in gone:
+                call.cancelled, call.reply_to = True, NOBODY
+        for stream in self.streams.values():
+            if stream.peer in gone:
+                stream.we_closed = stream.they_closed = True
+                stream.fault = f"context {stream.peer} is gone"
+        for table in (self.sending, self.receiving, self.parts, self.chains):
+            for key in [key for key in table if key[0] in gone]:
+                del table[key]  # type: ignore[attr-defined]
+
+    def on_control(self, frame: Frame) -> None:
+        """What any context may say to any other (5.8 to 5.10)."""
+        body = Reader(frame.body)
+        try:
+            body.array(1 if frame.handle == SHUTDOWN else 2)
+            if frame.handle == CREDIT:
+                index, fields = body.variant()
+                window: Any = (2, body.u32()) if (index, fields) == (2, 1) else index
+                more, key = body.u32(), (frame.src, window)
+                body.end()
+                if key in self.sending and self.sending[key] + more < 2**31:  # 8.3
+                    self.sending[key] += more
+            elif frame.auth in self.ancestors and frame.handle == REBIND:
+                stream, holder = self.streams.get(body.u32()), body.u32()
+                if stream and stream.theirs is None:
+                    stream.peer = holder
+            elif frame.auth in self.ancestors:
+                left = body.u32() / 1000
+                body.end()
+                if not self.closing:
+                    self.closing = True
+                    threading.Thread(target=self.finish, args=[left], daemon=True).start()
+        except Malformed:
+            pass
+
+    def finish(self, left: float) -> None:
+        """The end that was ordered (5.10): calls that came before it are answered, what is held goes out."""
+        with self.lock:
+            until = time.monotonic() + left * 15 / 16
+            busy = lambda: self.calls or self.running or self.first or self.rest or self.writing
+            while busy() and (rest := until - time.monotonic()) > 0:
+                self.lock.wait(rest)
+            os._exit(0)
+
+    # Calls.
+
+    def on_called(self, frame: Frame) -> None:
+        """A call of a function, GRANT, or PING with a reply_to (5.7, 6.1, 6.6)."""
+        if frame.is_first() and frame.handle == GRANT and frame.auth not in self.ancestors:
+            return self.decline(frame, POLICY, "only ancestors may grant its functions")
+        if frame.is_first() and frame.handle == CALL and self.closing:
+            return self.decline(frame, SHUTTING_DOWN, f"context {self.me} is ending")
+        arrived = self.whole(frame, CALLS)
+        if arrived is None:
+            return None
+        body, cost = Reader(arrived[0]), arrived[1]
+        try:
+            body.array(5)
+            function, left = body.text(), body.optional(body.u32)
+            body.items(lambda: (body.array(2), body.u32(), body.u32()))
+            chain, ends = body.optional(body.u32), body.items(lambda: read_end(body))
+        except Malformed:
+            self.refuse(frame, MALFORMED, "the head of the call could not be read")
+            return self.give_back(frame.src, CALLS, cost)
+        deadline = None if left is None else time.monotonic() + left / 1000
+        call = Call(frame.src, frame.auth, frame.reply_to, cost, function, deadline, chain, ends, body)
+        if frame.handle == CALL and len(self.calls) < MAX_CALLS:
+            return self.calls.append(call)
+        self.give_back(frame.src, CALLS, cost)
+        if frame.handle == CALL:
+            return self.refuse(frame, CONGESTED, "too many calls wait")
+        grant = None
+        try:
+            if frame.handle == GRANT:
+                body.array(2)
+                grant = body.text(), body.u32()
+            else:
+                body.null()
+            body.end()
+        except Malformed:
+            return self.answer_later(call, [1, ARGUMENTS, "they could not be read"])
+        if grant and len(self.grants) < MAX_GRANTS:
+            self.grants.add(grant)
+        return self.answer_later(call, [0, []], b"\xf6")
+
+    def answer_later(self, call: Call, head: list[Any], value: bytes = b"") -> None:
+        """Answers without making the reading thread wait for credit."""
+        threading.Thread(target=self.reply, args=[call, head, value], daemon=True).start()
+
+    def work(self) -> None:
+        """The thread that runs calls, in the order in which they came."""
+        while True:
+            with self.lock:
+                self.running = None
+                self.lock.notify_all()
+                self.lock.wait_for(lambda: self.calls)
+                call = self.running = self.calls.popleft()
+                self.give_back(call.src, CALLS, call.cost)
+                function, anyone = self.functions.get(call.function, (None, True))
+                may = anyone or call.auth in self.ancestors
+                may = may or call.src == call.auth and (call.function, call.auth) in self.grants
+                error = None if call.chain is None else self.chains.get((call.src, call.chain))
+                late = call.deadline is not None and call.deadline <= time.monotonic()
+            if call.cancelled or late or not may:
+                code = CANCELLED if call.cancelled else TOO_LATE if late else POLICY
+                self.turn_away(call, code, "it is not run")
+            elif error is not None:
+                self.reply(call, [1, CHAIN, error])
+            elif function is None:
+                self.fail(call, NO_FUNCTION, call.function)
+            else:
+                self.run(call, function)
+            self.refuse_ends(call)
+
+    def run(self, call: Call, function: Function) -> None:
+        """Runs one call, and answers it."""
+        try:
+            value = function(self, call)
+            if isinstance(value, Iterator):
+                handle = self.open_stream(Stream(call.src, None, receives=False))
+                self.reply(call, [0, [[self.me, handle, 1]]], encode(0))
+                threading.Thread(target=self.feed, args=[handle, value], daemon=True).start()
+            else:
+                self.reply(call, [0, []], encode(value))
+        except Malformed as error:
+            self.fail(call, ARGUMENTS, str(error))
+        except Exception as error:  # Whatever a function does is told to its caller.
+            self.fail(call, ERROR, str(error))
+
+    def fail(self, call: Call, failure: int, text: str) -> None:
+        """A call failed, and with it those that follow it in its chain (6.1)."""
+        self.fail_chain(call, text)
+        self.reply(call, [1, failure, cut(text, 16_384)])
+
+    def fail_chain(self, call: Call, text: str) -> None:
+        """Remembers the first error of a chain."""
+        with self.lock:
+            known = sum(src == call.src for src, _ in self.chains)
+            if call.chain is not None and known < MAX_CHAINS:
+                self.chains.setdefault((call.src, call.chain), cut(text, 16_384))
+
+    def turn_away(self, call: Call, code: int, text: str) -> None:
+        """A call is not run (6.4)."""
+        self.fail_chain(call, text)
+        if call.reply_to:
+            self.free(call.src, call.reply_to, DEAD, [code, text])
+
+    def reply(self, call: Call, head: list[Any], value: bytes = b"") -> None:
+        """The only answer (6.2)."""
+        body = encode(head) + value
+        if len(body) > self.limit:
+            self.turn_away(call, TOO_LARGE, "the answer is over the limit")
+        elif call.reply_to:
+            self.charged(call.src, call.reply_to, NOBODY, body, REPLIES, lambda: call.reply_to != NOBODY)
+
+    def on_cancel(self, frame: Frame) -> None:
+        """Nobody waits for a call any more (6.5)."""
+        named = self.decoded(frame, lambda body: (body.array(2), body.u32(), body.u32()))
+        if named is None or named[1] != frame.src:
+            return
+        part = self.parts.get((frame.src, CALL))
+        if part and part[1] == named[2]:
+            del self.parts[frame.src, CALL]
+            return self.free(frame.src, named[2], DEAD, [CANCELLED, "it was cancelled before it had arrived"])
+        for call in [*self.calls, *filter(None, [self.running])]:
+            if (call.src, call.reply_to) == (frame.src, named[2]):
+                call.cancelled = True
+                if call is not self.running:
+                    self.calls.remove(call)
+                    self.give_back(call.src, CALLS, call.cost)
+                    self.turn_away(call, CANCELLED, "it was cancelled before it ran")
+                    self.refuse_ends(call)
+
+    # Streams.
+
+    def open_stream(self, stream: Stream) -> int:
+        """Gives a new end its handle."""
+        with self.lock:
+            self.next_handle += 1
+            self.streams[self.next_handle] = stream
+            return self.next_handle
+
+    def receive(self, call: Call) -> Iterator[Reader]:
+        """The items of the stream whose end is the next value of an argument (6.1, 7)."""
+        place = call.arguments.u32()
+        call.arguments.end()
+        home, theirs, direction = call.ends[place] if place < len(call.ends) else (0, 0, 0)
+        if direction != 1 or theirs < 1000 or home != call.src and call.src not in self.ancestors:
+            raise Malformed("no end that receives")
+        call.ends[place] = (home, 0, 1)  # It is taken.
+        handle = self.open_stream(stream := Stream(home, theirs, receives=True))
+        self.free(home, theirs, handle, 0)
+        try:
+            while True:
+                with self.lock:
+                    self.lock.wait_for(lambda: stream.items or stream.they_closed or call.cancelled)
+                    if call.cancelled:
+                        raise RuntimeError("it was cancelled")
+                    if not stream.items:
+                        break
+                    item, cost = stream.items.popleft()
+                    self.give_back(home, (2, handle), cost)
+                yield Reader(item)
+            if stream.fault is not None:
+                raise RuntimeError(stream.fault)
+        finally:
+            self.close_stream(handle)
+
+    def feed(self, handle: int, items: Iterator[Any]) -> None:
+        """Sends the items of a stream to whoever holds its other end, once that one has shown itself (7.2)."""
+        stream = self.streams[handle]
+        with self.lock:
+            self.lock.wait_for(lambda: stream.theirs is not None or stream.they_closed)
+        goes = lambda: not stream.they_closed and not stream.we_closed
+        for item in items:
+            if not goes():
+                break
+            body = encode([1, []]) + encode(item)
+            self.charged(stream.peer, stream.theirs or 0, handle, body, (2, stream.theirs), goes)
+        self.close_stream(handle)
+
+    def on_stream(self, frame: Frame, stream: Stream) -> None:
+        """A frame of a stream, from whoever has its other end (7.2)."""
+        known = stream.theirs in (None, frame.reply_to)
+        if frame.reply_to == NOBODY:
+            return
+        if frame.src != stream.peer or not known:
+            return self.refuse(frame, NO_HANDLE, "another context has the other end")
+        if stream.they_closed:
+            return
+        try:
+            body = Reader(frame.body)
+            kind, fields = (1, 1) if frame.part else body.variant()
+            if (kind, fields) not in ((0, 0), (1, 1), (2, 0), (3, 1)) or kind == 1 and not stream.receives:
+                raise Malformed("no frame of a stream")
+            stream.theirs = frame.reply_to
+            if kind == 1 and (arrived := self.whole(frame, (2, frame.handle))):
+                item = Reader(arrived[0])
+                if item.variant() != (1, 1):
+                    raise Malformed("no item")
+                ends = item.items(lambda: read_end(item))
+                self.refuse_ends(Call(frame.src, 0, 0, 0, "", None, None, ends, item))
+                if not stream.we_closed:
+                    stream.items.append((arrived[0][item.at :], arrived[1]))
+            elif kind != 1:
+                stream.fault = body.text() if kind == 3 else stream.fault
+                if kind != 0:
+                    stream.they_closed = True
+                    self.close_stream(frame.handle)
+        except Malformed:
+            self.break_stream(frame.handle, "a frame of it could not be read")
+
+    def break_stream(self, handle: int, why: str) -> None:
+        """A stream that cannot go on: both ends learn it."""
+        stream = self.streams[handle]
+        stream.they_closed, stream.fault = True, why
+        self.close_stream(handle, [3, why])
+
+    def close_stream(self, handle: int, how: Any = 2) -> None:
+        """Says once that this side is done; the handle is free when both are (7.3)."""
+        with self.lock:
+            stream = self.streams.get(handle)
+            if stream is None:
+                return
+            if not stream.we_closed and stream.theirs is not None:
+                stream.we_closed = True
+                self.free(stream.peer, stream.theirs, handle, how)
+            if stream.they_closed and (stream.we_closed or stream.theirs is None):
+                del self.streams[handle]
+                self.sending.pop((stream.peer, (2, stream.theirs)), None)
+                self.receiving.pop((stream.peer, (2, handle)), None)
+            self.lock.notify_all()
+
+    def refuse_ends(self, call: Call) -> None:
+        """Ends that came and nobody took: their homes learn it (7.1)."""
+        for home, handle, _ in call.ends:
+            if handle >= 1000 and (home == call.src or call.src in self.ancestors):
+                self.free(home, handle, DEAD, [GONE, "nobody took this end"])
+
+    def on_dead(self, frame: Frame) -> None:
+        """A dead message ends a stream of whom it speaks for (6.4, 7.3)."""
+        stream = self.streams.get(frame.handle)
+        if stream and stream.peer == frame.src:
+            stream.they_closed, stream.fault = True, "the other end is gone"
+            self.close_stream(frame.handle)
+
+    # Logs.
+
+    def log(self, level: int, target: str, text: str) -> None:
+        """A record for the root, if it wants such (6.7)."""
+        if level <= self.log_level:
+            for line in text.splitlines() or [""]:
+                body = encode([level, cut(target, 256), cut(line, 8192)])
+                self.charged(self.ancestors[-1], FORWARD_LOG, NOBODY, body, CALLS, lambda: True)
+
+    def capture(self, fd: int, target: str) -> None:
+        """What is written to a descriptor from now on becomes records (1.4)."""
+        ours, theirs = os.pipe()
+        os.dup2(theirs, fd)
+        os.close(theirs)
+
+        def forward() -> None:
+            with open(ours, errors="replace") as lines:
+                while line := lines.readline(8192):
+                    self.log(3, target, line.rstrip("\n"))
+
+        threading.Thread(target=forward, daemon=True).start()
