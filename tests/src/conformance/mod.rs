@@ -21,7 +21,7 @@ pub use peer::Peer;
 const DOCUMENT: &str = include_str!("../../../docs/protocol.md");
 
 /// How long anything that is awaited may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why a claim does not hold.
 pub type Fault = String;
