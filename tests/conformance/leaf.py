@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A leaf of offshoot, written from docs/protocol.md alone: what it serves, and its beginning.
+"""A leaf of offshoot that shares no code with it, after docs/protocol.md: what it serves, and its beginning.
 
 Its frames and bodies are in wire.py, its link in link.py, all else that a context does in context.py. The numbers in
 comments are clauses of the document.

@@ -1,4 +1,4 @@
-//! The claims of docs/protocol.md, tried on our own leaf and on one in Python that was written from that document alone.
+//! The claims of docs/protocol.md, tried on our own leaf and on one in Python that shares no code with it.
 
 use std::{
     path::Path,
