@@ -96,6 +96,7 @@ impl<'a> Link<'a> {
     }
 
     /// A blocking read and a write of 8 bytes: no more than the system calls.
+    #[expect(clippy::host_endian_bytes, reason = "an eventfd counts as its machine does")]
     fn of_eventfds(put: &'a OwnedFd, get: &'a OwnedFd) -> Self {
         let read = move || {
             let mut count = [0; 8];

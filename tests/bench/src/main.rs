@@ -184,7 +184,10 @@ fn run_here(group: &Group, flags: &Flags) -> Result<()> {
         quick: flags.quick,
         cpus,
         programs: flags.programs.clone(),
-        emit: Box::new(|line| Ok(println!("{}", serde_json::to_string(&line)?))),
+        emit: Box::new(|line| {
+            println!("{}", serde_json::to_string(&line)?);
+            Ok(())
+        }),
     };
     (group.run)(&bench)
 }

@@ -53,7 +53,12 @@ impl Lives {
     ) -> Result<()> {
         let router = Router::new()?;
         let mut children = Vec::new();
-        self.create.push(1e3 * seconds(|| Ok(children = tree::children(&router, n, program)?))?);
+        self.create.push(
+            1e3 * seconds(|| {
+                children = tree::children(&router, n, program)?;
+                Ok(())
+            })?,
+        );
         tree::broadcast(&children)?;
         self.broadcast.push(1e6 / n as f64 * seconds(|| tree::broadcast(&children))?);
         look(&router, &children)?;

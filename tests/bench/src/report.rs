@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn without_the_other_nothing_is_met_and_the_reason_is_said() {
-        let absent = Samples { absent: Some("not installed".into()), ..Samples::default() };
+        let absent = Samples::absent("not installed");
         let Line { row, note } = Line::new("a", "us", &Samples::of([1.0])).against("b", &absent).below();
         assert_eq!((row.met, row.ratio, note.as_deref()), (None, None, Some("b: not installed")));
         assert_eq!(row.target.as_deref(), Some("ahead (less)"));

@@ -90,8 +90,10 @@ impl Tarpc {
     pub(crate) fn calls(&self, n: usize, in_flight: usize) -> Result<f64> {
         let calls =
             stream::iter(0..n).map(|_| self.client.noop(context::current())).buffer_unordered(in_flight);
-        let all =
-            seconds(|| Ok(self.runtime.block_on(calls.for_each(|result| async move { drop(result) }))))?;
+        let all = seconds(|| {
+            self.runtime.block_on(calls.for_each(|result| async move { drop(result) }));
+            Ok(())
+        })?;
         Ok(n as f64 / all)
     }
 
