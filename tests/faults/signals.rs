@@ -71,7 +71,9 @@ struct Many {
 impl Many {
     fn begin(how: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("many-").tempdir().expect("a folder");
-        let mut command = Command::new(env::current_exe().expect("this program is a file"));
+        // Whoever runs these tests may ignore some signals, as a shell does for what it leaves in the background.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=INT,TERM,HUP").arg(env::current_exe().expect("this program is a file"));
         command.args([MANY, how]).arg(folder.path()).stdout(Stdio::piped()).process_group(0);
         let mut root = command.spawn().expect("the root starts");
         let mut line = String::new();
@@ -89,6 +91,15 @@ impl Many {
     fn all_gone(&mut self, limit: Duration) {
         all_gone(limit);
         self.root.wait().expect("the root is ours");
+    }
+}
+
+/// Whatever a test finds, nothing of it stays.
+impl Drop for Many {
+    fn drop(&mut self) {
+        // It is dead already where all went well.
+        drop(self.root.kill());
+        drop(self.root.wait());
     }
 }
 
