@@ -81,7 +81,8 @@ impl Step {
             Self::Stage0 => &["Shell", "Place"],
             Self::Payload => &["Place", "Send"],
             Self::Exec | Self::Hop => &["Send", "Marker"],
-            Self::Setup => &["Setup", "Hello"],
+            // SETUP is written before the first word is read, and the far side's may still be on its way.
+            Self::Setup => &["Marker", "Setup", "Hello"],
             _ => &[],
         }
     }
