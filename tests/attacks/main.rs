@@ -21,7 +21,8 @@ mod text;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use offshoot_tests::real::{self, Watch, table};
+use offshoot_tests::real::{self, table};
+pub(crate) use offshoot_tests::trials as tests;
 
 fn main() -> ExitCode {
     offshoot_parent::run(table::functions(), || {
@@ -45,26 +46,3 @@ fn main() -> ExitCode {
         ended.exit_code()
     })
 }
-
-/// A test that must leave nothing behind. It has a thread of its own, whose descriptor to sleep on goes with it.
-fn trial(name: &'static str, test: fn()) -> Trial {
-    Trial::test(name, move || {
-        let watch = Watch::begin();
-        let ran = std::thread::Builder::new().name(name.to_owned()).spawn(test)?.join();
-        if let Err(panic) = ran {
-            std::panic::resume_unwind(panic);
-        }
-        watch.end();
-        Ok(())
-    })
-}
-
-/// The tests of a module, by name.
-macro_rules! tests {
-    ($($name:ident),* $(,)?) => {
-        pub(crate) fn tests() -> Vec<libtest_mimic::Trial> {
-            vec![$(crate::trial(stringify!($name), $name)),*]
-        }
-    };
-}
-pub(crate) use tests;

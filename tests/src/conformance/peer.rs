@@ -16,13 +16,10 @@ use offshoot_wire::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Fault, PATIENCE, Program};
+pub(super) use crate::real::above::{BODY_LIMIT as LIMIT, CHILD, setup};
 
-/// The child.
-pub(super) const CHILD: ContextId = ContextId::new(1);
 /// A context that is no ancestor of it.
 pub(super) const STRANGER: ContextId = ContextId::new(9);
-/// The longest body that the child may take, in bytes.
-pub(super) const LIMIT: u32 = 1 << 20;
 /// What every window begins with, in bytes (8.1).
 pub(super) const START: usize = 16 << 10;
 const BUDGET: usize = 4 << 20;
@@ -350,22 +347,6 @@ impl Drop for Peer {
         // It may have ended by itself.
         drop(self.process.kill());
         drop(self.process.wait());
-    }
-}
-
-/// What the child is told it is.
-pub(super) fn setup() -> Setup {
-    Setup {
-        version: VERSION,
-        features: 0,
-        id: CHILD,
-        ancestors: vec![ContextId::ROOT],
-        name: "child".into(),
-        one_way: false,
-        body_limit: LIMIT,
-        ping_ms: 0,
-        grace_ms: 2000,
-        log_level: 3,
     }
 }
 

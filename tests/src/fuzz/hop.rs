@@ -8,7 +8,9 @@ use offshoot_wire::{ContextId, Decoded, Decoder, Frame};
 
 use super::Peak;
 use crate::world::{
-    Call, CallNo, Dice, Op, Settings, Step, Violation, World, forge,
+    Call, CallNo, Dice, Op, Settings, Step, Violation, World,
+    birth::tighten,
+    forge,
     invariants::{self, Whole as _},
     story,
 };
@@ -47,11 +49,7 @@ fn grown(kind: usize) -> World {
         one_way: kind & 2 != 0,
         ..Settings::default()
     };
-    settings.limits.window_max = 4096;
-    settings.limits.started_ms = 20;
-    settings.limits.uplink_child = 2000;
-    settings.limits.downlink = 16_000;
-    settings.limits.calls_in_flight = 4;
+    tighten(&mut settings.limits);
     World::grown(if kind & 4 != 0 { STAMPED } else { TREE }, settings)
 }
 

@@ -19,6 +19,26 @@ const BUDGET: usize = 1 << 20;
 /// The child.
 pub const CHILD: ContextId = ContextId::new(1);
 
+/// What the child is told it is.
+#[must_use]
+pub fn setup() -> Setup {
+    Setup {
+        version: VERSION,
+        features: 0,
+        id: CHILD,
+        ancestors: vec![ContextId::ROOT],
+        name: "child".into(),
+        one_way: false,
+        body_limit: BODY_LIMIT,
+        ping_ms: 0,
+        grace_ms: 2000,
+        log_level: 3,
+    }
+}
+
+/// The longest body that the child may be sent, in bytes.
+pub const BODY_LIMIT: u32 = 1 << 20;
+
 /// The root's side of the only link of its tree, as frames.
 #[derive(Debug)]
 pub struct Above {
@@ -46,22 +66,7 @@ impl Above {
         let hello = Hello { version: 0, features: 0, role: Role::Leaf, pid: 0, build: 0 };
         let mut above =
             Self { link, decoder: Decoder::new(), process: spawned.process, passed: Vec::new(), hello };
-        above.send(&above.frame_of(
-            Handle::SETUP,
-            ReplyTo::Nobody,
-            &Setup {
-                version: VERSION,
-                features: 0,
-                id: CHILD,
-                ancestors: vec![ContextId::ROOT],
-                name: "child".into(),
-                one_way: false,
-                body_limit: 1 << 20,
-                ping_ms: 0,
-                grace_ms: 2000,
-                log_level: 3,
-            },
-        ));
+        above.send(&above.frame_of(Handle::SETUP, ReplyTo::Nobody, &setup()));
         let mut line = [0; MARKER_LEN];
         (&above.link).read_exact(&mut line).expect("the marker comes");
         assert_eq!(line, marker(&nonce));

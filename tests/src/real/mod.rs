@@ -11,6 +11,7 @@ mod process;
 pub mod puppet;
 pub mod raw;
 pub mod table;
+mod trial;
 mod wait;
 
 pub use call::call_body;
@@ -18,4 +19,5 @@ pub use leaks::Watch;
 pub use process::{
     Signal, all_gone, descendants, descendants_of, is_gone, kill, rss_kib, signalled, threads_of, ticks_of,
 };
+pub use trial::trial;
 pub use wait::{PATIENCE, eventually};

@@ -6,6 +6,7 @@ use offshoot_core::machine::DropKind;
 use offshoot_wire::DeadCode;
 
 use super::{
+    birth::tighten,
     dice::Dice,
     explore::Failure,
     history::{CallEnd, CallNo, Violation},
@@ -84,11 +85,7 @@ impl Run {
             one_way: dice.below(5) == 0,
             ..Settings::default()
         };
-        settings.limits.window_max = 4096;
-        settings.limits.started_ms = 20;
-        settings.limits.uplink_child = 2000;
-        settings.limits.downlink = 16_000;
-        settings.limits.calls_in_flight = 4;
+        tighten(&mut settings.limits);
         let world = World::grown(&tree, settings);
         Self { start: world.clone(), world, dice, story: Vec::new(), next_label: contexts }
     }
