@@ -61,11 +61,31 @@ impl<R: Routes> Machine<R> {
             Handle::FORWARD_LOG if !self.config.ancestors.is_empty() => {
                 Some((DropKind::NoHandle, DeadCode::NoHandle, "only the root takes log records".into()))
             }
-            Handle::CALL_FUNCTION | Handle::CREATE_CHILD if self.closing => {
-                Some((DropKind::ShuttingDown, DeadCode::ShuttingDown, format!("context {me} is ending")))
-            }
+            Handle::CALL_FUNCTION | Handle::CREATE_CHILD if self.closing => Some(self.too_late()),
             _ => None,
         }
+    }
+
+    /// Why a call that is whole is not kept.
+    fn unfit(&self, handle: Handle, head: &CallHead) -> Option<(DropKind, DeadCode, String)> {
+        if handle != Handle::CALL_FUNCTION {
+            return None;
+        }
+        if self.closing {
+            // Its first piece came in time; now the last worker may have looked its last.
+            return Some(self.too_late());
+        }
+        self.desk.waits_for_itself(&head.above, self.config.me).then(|| {
+            let text = format!(
+                "the call would wait for itself: every worker of context {} is held, one by a call that waits for it",
+                self.config.me
+            );
+            (DropKind::WouldWait, DeadCode::WouldWait, text)
+        })
+    }
+
+    fn too_late(&self) -> (DropKind, DeadCode, String) {
+        (DropKind::ShuttingDown, DeadCode::ShuttingDown, format!("context {} is ending", self.config.me))
     }
 
     fn pay_back(&mut self, whole: &Whole, out: &mut Actions) {
@@ -82,15 +102,11 @@ impl<R: Routes> Machine<R> {
             let text = "the head of the call could not be read".to_owned();
             return self.refuse(from, &whole.frame, DropKind::Malformed, DeadCode::Malformed, text, out);
         };
-        if frame.handle == Handle::CALL_FUNCTION && self.desk.waits_for_itself(&head.above, self.config.me) {
+        if let Some((kind, code, text)) = self.unfit(frame.handle, &head) {
             self.pay_back(&whole, out);
-            self.fail_chain(frame.src, head.chain, "a call of it would have waited for itself");
+            self.fail_chain(frame.src, head.chain, &text);
             self.refuse_undelivered(frame.src, frame.reply_to.handle(), &head.ends, out);
-            let text = format!(
-                "the call would wait for itself: every worker of context {} is held, one by a call that waits for it",
-                self.config.me
-            );
-            return self.refuse(from, &whole.frame, DropKind::WouldWait, DeadCode::WouldWait, text, out);
+            return self.refuse(from, &whole.frame, kind, code, text, out);
         }
         let now = self.timers.now();
         let has_asker = frame.reply_to.handle().is_some();

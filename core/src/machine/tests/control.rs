@@ -8,8 +8,8 @@ use offshoot_wire::{
 use super::{
     super::{Action, BadEnd, DropKind, Ended},
     bed::{
-        ABOVE, Bed, COUSIN, FIRST, ME, ROOT, THEIRS, call, dead, decode, encode, end_of, frame, handles,
-        item, reply,
+        ABOVE, Bed, COUSIN, FIRST, ME, ROOT, THEIRS, call, call_from, dead, decode, encode, end_of, frame,
+        handles, item, pieces, reply,
     },
 };
 
@@ -187,6 +187,19 @@ fn an_ancestor_ends_a_context_which_tells_its_children_at_once() {
     assert_eq!(handles(&said), [Handle::SHUTDOWN]);
     assert!(decode::<Shutdown>(&said[0]).left_ms < 5000);
     assert_eq!(said[0].reply_to, ReplyTo::Nobody);
+}
+
+// protocol 5.10
+#[test]
+fn a_call_that_is_whole_only_after_the_order_to_end_is_refused() {
+    let mut leaf = Bed::leaf();
+    let call = call_from(ROOT, THEIRS.number(), call("f", &vec![1_u8; 5000]));
+    let [first, last] = &pieces(&call, 4000)[..] else { panic!("two pieces") };
+    leaf.gets(first.clone());
+    leaf.gets(frame(ROOT, ME, Handle::SHUTDOWN, 0, encode(&Shutdown { left_ms: 5000 })));
+    assert_eq!(leaf.gets(last.clone()), []);
+    assert_eq!(dead(&leaf.says()).map(|(_, code)| code), Some(DeadCode::ShuttingDown));
+    assert_eq!((leaf.works(), leaf.machine.sizes().calls), (None, 0));
 }
 
 // protocol 7.3
