@@ -15,6 +15,16 @@ pub(crate) enum Flaw {
     StallSilently,
     /// Something rests, and the token does not tell so.
     RestSilently,
+    /// A worker that learns of the end does not look for what came before it.
+    GoBeforeTheLast,
+    /// A worker goes, and is still said to be in a call.
+    GoHolding,
+    /// A worker goes, and does not wake who waits for the last one.
+    GoSilently,
+    /// A worker sleeps, and nobody knows it.
+    WaitUnlisted,
+    /// The end is told to one of those who sleep.
+    DismissOne,
 }
 
 /// Whether the running model asked for this mistake.

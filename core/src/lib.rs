@@ -45,6 +45,7 @@ mod channel;
 mod child;
 mod close;
 mod context;
+mod crew;
 mod dispatch;
 mod error;
 mod fault;

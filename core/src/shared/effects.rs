@@ -127,10 +127,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 Action::Record { src, body } => self.admit_record(state, from, src, body, effects),
                 Action::Note(note) => effects.push(Effect::Tell(told(&note))),
                 Action::Room(dst) => effects.push(Effect::Room(dst)),
-                // Without one that is idle, a worker looks before it waits.
-                Action::CallReady => {
-                    effects.wake(state.idle.pop_back().map(|(_, listener)| listener.into()));
-                }
+                Action::CallReady => effects.wake(state.crew.call_ready().map(Wake::from)),
                 // A handler that runs asks when it likes.
                 Action::Cancelled(key) => effects.wake(state.on_cancel.remove(key).map(Wake::Run)),
                 Action::Service(key) => effects.push(Effect::Service(key)),
@@ -138,6 +135,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 Action::Ids => effects.push(Effect::Ids),
                 Action::Shutdown(left) => {
                     effects.push(Effect::Shutdown(Duration::from_millis(left.into())));
+                    state.crew.dismiss().into_iter().for_each(|it| effects.push(Effect::Wake(it.into())));
                 }
                 Action::ParentLost(_) => effects.push(Effect::Orphaned),
             }
@@ -205,7 +203,6 @@ impl<R: Routes + Send + 'static> Shared<R> {
         if let Some(life) = &self.life {
             life.begin(Why::Told, left);
         }
-        self.dismiss_workers();
         self.changed.notify_all();
         self.wake_broker();
         if let Some(this) = self.this.upgrade() {

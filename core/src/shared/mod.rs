@@ -13,7 +13,6 @@ mod sinks;
 use std::{
     any::Any,
     cell::Cell,
-    collections::VecDeque,
     fmt, io,
     sync::{
         Arc, Condvar, Mutex, Weak,
@@ -31,6 +30,7 @@ use self::{
 };
 use crate::{
     close::Life,
+    crew::{self, Crew, Next, Worker},
     lease::{Lease, wait_reading},
     link::Poller,
     machine::{Actions, CallKey, Config, Incoming, LinkKey, Machine, Routes, Tick},
@@ -38,7 +38,7 @@ use crate::{
     sink::Sink,
     stdio::Capture,
     sync::{MutexGuard, lock, rest},
-    wake::{Listener, Wake},
+    wake::{Listener, Wake, wait},
 };
 
 /// What a program that has children does beside routing. Called with no lock held, mostly by the broker: must not
@@ -106,8 +106,7 @@ pub(crate) struct State<R> {
     on_cancel: Cancels,
     /// The broker sleeps until then.
     sleeps_until: Option<Tick>,
-    /// Workers that wait for a call; the one that reads the link to the parent is the last, and served first.
-    idle: VecDeque<(usize, Listener)>,
+    crew: Crew<Listener>,
     is_stopped: bool,
 }
 
@@ -162,7 +161,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 sinks: Sinks::default(),
                 on_cancel: Cancels::default(),
                 sleeps_until: None,
-                idle: VecDeque::new(),
+                crew: Crew::new(),
                 is_stopped: false,
             }),
             changed: Condvar::new(),
@@ -311,11 +310,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
         // Woken when a call is ready, and when the context begins to end.
         let call =
             wait_reading(lease, take, None, |listener| self.look_for_call(worker, listener, reads.get()));
-        let call = call.flatten();
-        if call.is_none() {
-            self.changed.notify_all();
-        }
-        call
+        call.flatten()
     }
 
     /// The turn of the link to the parent, for a worker that has nothing else to do.
@@ -328,32 +323,58 @@ impl<R: Routes + Send + 'static> Shared<R> {
     }
 
     /// Takes a call, or learns that none will come; else `listener` is told of either.
-    fn look_for_call(&self, worker: usize, listener: &Listener, reads: bool) -> Option<Option<Incoming>> {
-        self.with(|state, now| {
-            state.idle.retain(|(idle, _)| *idle != worker);
-            state.machine.release_worker(worker);
-            let call = state.machine.take_call(now, worker, &mut state.out);
-            if call.is_some() {
-                return Some(call);
+    fn look_for_call(&self, number: usize, listener: &Listener, reads: bool) -> Option<Option<Incoming>> {
+        let next = self.with(|state, now| {
+            let (crew, mut calls) = state.calls(now);
+            let next = crew.look(Worker { number, listener, reads }, &mut calls);
+            if !matches!(next, Next::Run(_)) {
+                state.write_rested();
             }
-            state.write_rested();
-            if state.is_stopped || state.machine.is_closing() {
-                return Some(None);
+            next
+        });
+        match next {
+            Next::Run(call) => Some(Some(call)),
+            Next::Wait => None,
+            Next::Go(waiter) => {
+                waiter.into_iter().for_each(|listener| Wake::from(listener).fire());
+                Some(None)
             }
-            let entry = (worker, listener.clone());
-            if reads {
-                state.idle.push_back(entry);
-            } else {
-                state.idle.push_front(entry);
-            }
-            None
-        })
+        }
+    }
+}
+
+/// The calls of a context, as its workers see them.
+struct Calls<'a, R> {
+    machine: &'a mut Machine<R>,
+    out: &'a mut Actions,
+    now: Tick,
+    is_stopped: bool,
+}
+
+impl<R: Routes> State<R> {
+    fn calls(&mut self, now: Tick) -> (&mut Crew<Listener>, Calls<'_, R>) {
+        let Self { machine, out, crew, is_stopped, .. } = self;
+        (crew, Calls { machine, out, now, is_stopped: *is_stopped })
+    }
+}
+
+impl<R: Routes> crew::Calls for Calls<'_, R> {
+    type Call = Incoming;
+
+    fn release(&mut self, worker: usize) {
+        self.machine.release_worker(worker);
     }
 
-    /// No call will come any more.
-    fn dismiss_workers(&self) {
-        let idle = std::mem::take(&mut lock(&self.state).idle);
-        idle.into_iter().for_each(|(_, listener)| Wake::from(listener).fire());
+    fn take(&mut self, worker: usize) -> Option<Incoming> {
+        self.machine.take_call(self.now, worker, self.out)
+    }
+
+    fn are_running(&self) -> bool {
+        self.machine.is_working() && !self.is_stopped
+    }
+
+    fn are_over(&self) -> bool {
+        self.is_stopped || self.machine.is_closing()
     }
 }
 
@@ -369,9 +390,15 @@ impl<R: Routes + Send + 'static> Shared<R> {
         });
     }
 
-    /// Waits until no worker is in a call.
-    pub(crate) fn wait_for_workers(&self, deadline: Instant) -> bool {
-        self.wait_until(deadline, |state| !state.machine.is_working())
+    /// Waits until no worker is in a call, at most until `deadline`.
+    pub(crate) fn wait_for_workers(&self, deadline: Instant) {
+        // Woken by the last worker that goes, and by `stop`.
+        wait(Some(deadline), |listener| {
+            self.with(|state, now| {
+                let (crew, calls) = state.calls(now);
+                crew.is_done(listener, &calls).then_some(())
+            })
+        });
     }
 
     /// Waits until everything that this context has to say has been written.
@@ -381,16 +408,16 @@ impl<R: Routes + Send + 'static> Shared<R> {
 
     /// Ends everything that waits, and the broker with it. Nothing can be sent or received any more.
     pub fn stop(&self) {
-        let was_stopped = self.with(|state, _| {
+        let dismissed = self.with(|state, _| {
             let was_stopped = std::mem::replace(&mut state.is_stopped, true);
-            if !was_stopped {
+            (!was_stopped).then(|| {
                 state.machine.stop(&mut state.out);
-            }
-            was_stopped
+                state.crew.dismiss()
+            })
         });
-        if !was_stopped {
+        if let Some(dismissed) = dismissed {
             self.is_stopped.store(true, Ordering::Release);
-            self.dismiss_workers();
+            dismissed.into_iter().for_each(|listener| Wake::from(listener).fire());
             self.changed.notify_all();
             self.sink.end();
             if let Some(life) = &self.life {

@@ -1,4 +1,5 @@
-//! Who reads and who writes a link, under loom: every order of the steps, and for each rule a mistake that must be found.
+//! Who reads and who writes a link, and how a context ends, under loom: every order of the steps, and for each rule a
+//! mistake that must be found.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p offshoot-core --release --test model`; in a target folder of its own it leaves
 //! the other builds alone. `LOOM_MAX_PREEMPTIONS` (2 unless set) says how deep it goes. The files under test are taken
@@ -6,6 +7,9 @@
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, dead_code)]
 
+#[path = "../../src/crew.rs"]
+mod crew;
+mod ending;
 #[path = "../../src/flaw.rs"]
 mod flaw;
 mod reading;
