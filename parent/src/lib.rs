@@ -41,6 +41,7 @@ mod create;
 mod descriptors;
 mod doctor;
 mod gateway;
+mod hearers;
 mod helpers;
 mod hop;
 mod ids;

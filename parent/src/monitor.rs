@@ -5,11 +5,7 @@ use std::collections::BTreeSet;
 use offshoot_core::machine::{DropKind, LinkKey, Owner, RouteFrame, Routes, Standing, Step};
 use offshoot_core::wire::{AddRoute, ContextId, DelRoute, IdRange, Role, clean_name};
 
-use crate::{
-    create::REFUSED,
-    table::{Heard, Table},
-    text::clean_reason,
-};
+use crate::{create::REFUSED, table::Table, text::clean_reason};
 
 /// How many ids one DEL_ROUTE lists: at 5 bytes each they fit 4 KiB together with a name and a reason.
 const IDS_A_FRAME: usize = 500;
@@ -114,16 +110,15 @@ impl Table {
         let Some(neighbour) = self.links.get(&link) else { return };
         self.lose(link.peer, &clean_reason(reason), !neighbour.refused, steps);
         self.links.remove(&link);
+        self.hearers.forget(link);
         self.ids.link_down(link);
     }
 
     /// Rule 6: this context has lost its parent. Those below are told to end, and until then work for nobody above.
     pub(crate) fn orphaned(&mut self, top: ContextId, reason: &str, steps: &mut Vec<Step>) {
-        let heard = self.links.values().flat_map(|neighbour| match &neighbour.heard {
-            Heard::Some(ids) => ids.clone(),
-            // Of many, those that are known to have been above.
-            Heard::All => BTreeSet::from([ContextId::ROOT, top]),
-        });
+        // Where a link has heard of too many to remember: those that are known to have been above.
+        let some = self.hearers.is_any_full().then_some([ContextId::ROOT, top]);
+        let heard = self.hearers.contexts().chain(some.into_iter().flatten());
         let above: BTreeSet<_> = heard.filter(|id| self.owner(*id) == Owner::Up).collect();
         let ids: Vec<_> = above.into_iter().collect();
         self.tell_links(&Loss { ids: &ids, top, name: "", reason: &clean_reason(reason) }, None, steps);
@@ -175,17 +170,9 @@ impl Table {
 
     /// Tells each link but `source` of those lost that frames to or from have passed there.
     fn tell_links(&mut self, loss: &Loss<'_>, source: Option<LinkKey>, steps: &mut Vec<Step>) {
-        for (link, neighbour) in &mut self.links {
-            if Some(*link) == source {
-                continue;
-            }
-            let heard: Vec<ContextId> = match &mut neighbour.heard {
-                Heard::All => loss.ids.to_vec(),
-                Heard::Some(known) if known.is_empty() => continue,
-                Heard::Some(known) => loss.ids.iter().copied().filter(|id| known.remove(id)).collect(),
-            };
+        for (link, heard) in self.hearers.take(loss.ids, source) {
             for ids in heard.chunks(IDS_A_FRAME) {
-                steps.push(Step::Down(*link, RouteFrame::Del(loss.frame(ids.to_vec()))));
+                steps.push(Step::Down(link, RouteFrame::Del(loss.frame(ids.to_vec()))));
             }
         }
     }

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use offshoot_core::machine::{DropKind, LinkKey, NoId, Owner, RouteFrame, Routes, Side, Standing, Step};
 use offshoot_core::wire::{AddRoute, AllocateId, ContextId, Role, clean_name};
 
-use crate::ids::{Ids, Quota};
+use crate::{
+    hearers::Hearers,
+    ids::{Ids, Quota},
+};
 
 /// The bounds of a table; all of them are per child link, since each link is one neighbour to be wary of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +59,7 @@ pub struct Table {
     contexts: BTreeMap<ContextId, Known>,
     /// The same as pairs of parent and child, so that a subtree is found without a search.
     below: BTreeSet<(ContextId, ContextId)>,
+    pub(crate) hearers: Hearers,
 }
 
 /// A child link and what it may do.
@@ -63,21 +67,10 @@ pub struct Table {
 pub(crate) struct Neighbour {
     /// What the child said it was; nothing before its HELLO.
     pub(crate) role: Option<Role>,
-    /// Whom it may wait for.
-    pub(crate) heard: Heard,
     /// How many contexts live behind it, itself included.
     pub(crate) alive: u32,
     /// The parent has refused it, and need not be told that it is gone.
     pub(crate) refused: bool,
-}
-
-/// The contexts that frames to or from have passed on a link, those behind the link itself left out.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Heard {
-    /// These.
-    Some(BTreeSet<ContextId>),
-    /// Too many to remember: perhaps all.
-    All,
 }
 
 /// A live context below this one.
@@ -141,20 +134,24 @@ impl Table {
     }
 
     const fn new(me: ContextId, limits: TableLimits, ids: Ids) -> Self {
-        Self { me, limits, ids, links: BTreeMap::new(), contexts: BTreeMap::new(), below: BTreeSet::new() }
+        Self {
+            me,
+            limits,
+            ids,
+            links: BTreeMap::new(),
+            contexts: BTreeMap::new(),
+            below: BTreeSet::new(),
+            hearers: Hearers::new(limits.heard),
+        }
     }
 
     /// How much this table holds.
     #[must_use]
     pub fn sizes(&self) -> TableSizes {
-        let heard = |neighbour: &Neighbour| match &neighbour.heard {
-            Heard::Some(ids) => ids.len(),
-            Heard::All => self.limits.heard,
-        };
         TableSizes {
             links: self.links.len(),
             contexts: self.contexts.len(),
-            heard: self.links.values().map(heard).sum(),
+            heard: self.hearers.len(),
             ranges: self.ids.held(),
         }
     }
@@ -201,7 +198,11 @@ impl Table {
     /// Whether nothing is kept about any context below.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
-        self.links.is_empty() && self.contexts.is_empty() && self.below.is_empty() && self.ids.is_idle()
+        self.links.is_empty()
+            && self.contexts.is_empty()
+            && self.below.is_empty()
+            && self.hearers.len() == 0
+            && self.ids.is_idle()
     }
 
     /// The link behind which `id` lives.
@@ -292,12 +293,8 @@ impl Routes for Table {
             Owner::Child(other) => other != link && self.contexts.contains_key(&id),
             Owner::Up => true,
         };
-        let Some(neighbour) = self.links.get_mut(&link).filter(|_| matters) else { return };
-        if let Heard::Some(ids) = &mut neighbour.heard {
-            ids.insert(id);
-            if ids.len() > self.limits.heard {
-                neighbour.heard = Heard::All;
-            }
+        if matters && self.links.contains_key(&link) {
+            self.hearers.heard(link, id);
         }
     }
 
@@ -306,8 +303,7 @@ impl Routes for Table {
     }
 
     fn add_child(&mut self, link: LinkKey, name: &str, steps: &mut Vec<Step>) {
-        let heard = Heard::Some(BTreeSet::new());
-        self.links.insert(link, Neighbour { role: None, heard, alive: 0, refused: false });
+        self.links.insert(link, Neighbour { role: None, alive: 0, refused: false });
         let name = clean_name(name);
         let add = AddRoute { id: link.peer, parent: self.me, name: name.clone() };
         self.enter(link, link.peer, self.me, name);

@@ -1,5 +1,7 @@
 //! Beginning and end of a link.
 
+use std::time::Instant;
+
 use offshoot_core::{
     machine::{Action, Event, Limits, NoId, Tick},
     wire::{Handle, ReplyTo},
@@ -56,4 +58,24 @@ fn a_child_that_does_not_take_its_answers_is_cut() {
         bed.done(ROOT).iter().any(|action| matches!(action, Action::Cut(cut, _) if *cut == link))
     });
     assert!(asked.is_some_and(|asked| asked < 20_000), "cut after {asked:?} questions");
+}
+
+/// The quickest of some losses counts, so that it does not matter what else the machine does.
+#[test]
+fn a_loss_costs_no_more_where_there_are_many_others() {
+    let quickest = |children: u32| {
+        let mut bed = Bed::new(Limits::default());
+        let children: Vec<_> = (0..children).map(|_| bed.silent_child(ROOT)).collect();
+        for (child, _) in &children {
+            bed.at(ROOT, |machine, _| machine.watch(*child));
+        }
+        let lose = |(_, link): &(_, _)| {
+            let since = Instant::now();
+            bed.cut_at(ROOT, *link);
+            since.elapsed()
+        };
+        children.iter().take(40).map(lose).min().unwrap()
+    };
+    let (few, many) = (quickest(50), quickest(10_000));
+    assert!(many < few * 10, "{few:?} among 50, {many:?} among 10,000");
 }

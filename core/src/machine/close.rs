@@ -119,7 +119,7 @@ impl<R: Routes> Machine<R> {
     pub fn stop(&mut self, out: &mut Actions) {
         self.closing = true;
         self.lose_callers(&|_| true, out);
-        for handle in self.handles.all(&|_| true) {
+        for handle in self.handles.all() {
             match self.handles.get(handle) {
                 Some(Entry::Call(_)) => self.end_call(handle, Outcome::Stopped, out),
                 Some(Entry::Stream(_)) => self.finish_stream(handle, Ended::Stopped, out),

@@ -157,7 +157,8 @@ impl<R: Routes> Machine<R> {
         }
         if nobody && is_last {
             // There is nobody whose loss will be told: nobody waits for it.
-            self.end_watches(&|id| id == respondent, &text, out);
+            let handles = self.handles.about([respondent].into_iter());
+            self.end_watches(&handles, &text, out);
         }
     }
 

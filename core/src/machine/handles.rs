@@ -1,5 +1,10 @@
 //! The mailboxes that this context has given out: who may write to them, and when they are free again (rule 4).
 
+use std::{
+    hash::{Hash, Hasher},
+    iter,
+};
+
 use offshoot_wire::{ContextId, End, Frame, Handle};
 
 use super::{CallKey, Progress, Tick, map::Map, slots::Slots, streams::Stream};
@@ -26,42 +31,104 @@ pub(super) enum Entry {
     Watch(ContextId),
 }
 
+impl Entry {
+    /// The context that it is about.
+    fn peer(&self) -> Option<ContextId> {
+        match self {
+            Self::Call(call) => Some(call.respondent),
+            Self::Stream(stream) => stream.peer,
+            Self::Watch(of) => Some(*of),
+        }
+    }
+}
+
 /// The allocated handles of a context.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Handles {
-    entries: Slots<Entry>,
-    /// Calls in flight to each context, those given up included.
-    in_flight: Map<ContextId, u32>,
+    entries: Slots<Seat>,
+    /// Where the row of each context begins: a loss concerns nobody else's entries, however many there are.
+    rows: Map<ContextId, Row>,
+}
+
+/// An entry, and those beside it in the row of its context.
+#[derive(Clone, Debug)]
+struct Seat {
+    entry: Entry,
+    before: Option<usize>,
+    behind: Option<usize>,
+}
+
+/// All entries about one context.
+#[derive(Clone, Debug, Default)]
+struct Row {
+    first: Option<usize>,
+    /// Calls in flight, those given up included.
+    calls: u32,
 }
 
 impl Handles {
     pub(super) fn insert(&mut self, entry: Entry) -> Handle {
-        if let Entry::Call(call) = &entry {
-            *self.in_flight.or_default(call.respondent) += 1;
-        }
-        let slot = u32::try_from(self.entries.insert(entry)).unwrap_or(u32::MAX);
-        Handle::new(Handle::FIRST_ALLOCATED.saturating_add(slot))
+        let slot = self.entries.insert(Seat { entry, before: None, behind: None });
+        self.sit_down(slot);
+        handle(slot)
     }
 
     pub(super) fn get(&self, handle: Handle) -> Option<&Entry> {
-        self.entries.get(slot(handle)?)
+        self.entries.get(slot(handle)?).map(|seat| &seat.entry)
     }
 
-    pub(super) fn get_mut(&mut self, handle: Handle) -> Option<&mut Entry> {
-        self.entries.get_mut(slot(handle)?)
+    fn get_mut(&mut self, handle: Handle) -> Option<&mut Entry> {
+        self.entries.get_mut(slot(handle)?).map(|seat| &mut seat.entry)
     }
 
     pub(super) fn remove(&mut self, handle: Handle) -> Option<Entry> {
-        let entry = self.entries.try_remove(slot(handle)?)?;
-        if let Entry::Call(call) = &entry
-            && let Some(count) = self.in_flight.get_mut(&call.respondent)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.in_flight.remove(&call.respondent);
-            }
+        let slot = slot(handle)?;
+        self.stand_up(slot);
+        self.entries.try_remove(slot).map(|seat| seat.entry)
+    }
+
+    /// Another context has the other end of a stream.
+    pub(super) fn rebind(&mut self, handle: Handle, peer: ContextId) {
+        let Some(slot) = slot(handle) else { return };
+        self.stand_up(slot);
+        if let Some(stream) = self.stream_mut(handle) {
+            stream.peer = Some(peer);
         }
-        Some(entry)
+        self.sit_down(slot);
+    }
+
+    /// An entry takes the first place in its row.
+    fn sit_down(&mut self, slot: usize) {
+        let Some(seat) = self.entries.get_mut(slot) else { return };
+        let Some(peer) = seat.entry.peer() else { return };
+        let row = self.rows.or_default(peer);
+        row.calls += u32::from(matches!(seat.entry, Entry::Call(_)));
+        let behind = row.first.replace(slot);
+        (seat.before, seat.behind) = (None, behind);
+        if let Some(neighbour) = behind.and_then(|slot| self.entries.get_mut(slot)) {
+            neighbour.before = Some(slot);
+        }
+    }
+
+    /// An entry leaves its row.
+    fn stand_up(&mut self, slot: usize) {
+        let Some(Seat { entry, before, behind }) = self.entries.get(slot) else { return };
+        let Some(peer) = entry.peer() else { return };
+        let (before, behind, is_call) = (*before, *behind, matches!(entry, Entry::Call(_)));
+        if let Some(neighbour) = behind.and_then(|slot| self.entries.get_mut(slot)) {
+            neighbour.before = before;
+        }
+        if let Some(neighbour) = before.and_then(|slot| self.entries.get_mut(slot)) {
+            neighbour.behind = behind;
+        }
+        let Some(row) = self.rows.get_mut(&peer) else { return };
+        row.calls -= u32::from(is_call);
+        if before.is_none() {
+            row.first = behind;
+        }
+        if row.first.is_none() {
+            self.rows.remove(&peer);
+        }
     }
 
     pub(super) fn call(&self, handle: Handle) -> Option<&Waiting> {
@@ -92,8 +159,9 @@ impl Handles {
         }
     }
 
+    /// Calls in flight to a context, those given up included.
     pub(super) fn in_flight(&self, respondent: ContextId) -> u32 {
-        self.in_flight.get(&respondent).copied().unwrap_or(0)
+        self.rows.get(&respondent).map_or(0, |row| row.calls)
     }
 
     /// A byte of the call behind this handle has left.
@@ -112,23 +180,26 @@ impl Handles {
         }
     }
 
-    /// All handles that `pick` wants.
-    pub(super) fn all(&self, pick: &dyn Fn(&Entry) -> bool) -> Vec<Handle> {
-        self.entries
-            .iter()
-            .filter(|(_, entry)| pick(entry))
-            .filter_map(|(slot, _)| u32::try_from(slot).ok())
-            .map(|slot| Handle::new(Handle::FIRST_ALLOCATED.saturating_add(slot)))
-            .collect()
+    /// All handles, in their order.
+    pub(super) fn all(&self) -> Vec<Handle> {
+        self.entries.iter().map(|(slot, _)| handle(slot)).collect()
+    }
+
+    /// All that are about one of these contexts, in their order.
+    pub(super) fn about(&self, contexts: impl Iterator<Item = ContextId>) -> Vec<Handle> {
+        let mut found = Vec::new();
+        for context in contexts {
+            let first = self.rows.get(&context).and_then(|row| row.first);
+            let behind = |slot: &usize| self.entries.get(*slot)?.behind;
+            found.extend(iter::successors(first, behind).map(handle));
+        }
+        found.sort_unstable();
+        found
     }
 
     /// Everyone that an entry is about.
     pub(super) fn peers(&self) -> impl Iterator<Item = ContextId> + '_ {
-        self.entries.iter().filter_map(|(_, entry)| match entry {
-            Entry::Call(call) => Some(call.respondent),
-            Entry::Stream(stream) => stream.peer,
-            Entry::Watch(of) => Some(*of),
-        })
+        self.rows.keys()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -136,8 +207,43 @@ impl Handles {
     }
 }
 
+/// The rows follow from the entries, but for an order in them that nothing depends on.
+impl PartialEq for Handles {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
+}
+
+impl Eq for Handles {}
+
+impl Hash for Handles {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.entries.hash(state);
+    }
+}
+
+impl PartialEq for Seat {
+    fn eq(&self, other: &Self) -> bool {
+        self.entry == other.entry
+    }
+}
+
+impl Eq for Seat {}
+
+impl Hash for Seat {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.entry.hash(state);
+    }
+}
+
 fn slot(handle: Handle) -> Option<usize> {
     handle.number().checked_sub(Handle::FIRST_ALLOCATED).map(|slot| slot as usize)
+}
+
+/// There are never so many that the number of a slot would not fit.
+fn handle(slot: usize) -> Handle {
+    let slot = u32::try_from(slot).unwrap_or(u32::MAX);
+    Handle::new(Handle::FIRST_ALLOCATED.saturating_add(slot))
 }
 
 impl CallKey {

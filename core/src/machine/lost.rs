@@ -1,10 +1,10 @@
 //! What a loss ends (rule 6): calls, streams, bodies in the making, grants, windows; nothing about the dead stays.
 
-use offshoot_wire::{ContextId, DelRoute};
+use offshoot_wire::{ContextId, DelRoute, Handle};
 
 use super::{
-    Action, Actions, Ended, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes, credit::Credits,
-    handles::Entry, map::Set,
+    Action, Actions, Ended, FlowKey, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes,
+    credit::Credits, handles::Entry, map::Set,
 };
 
 impl<R: Routes> Machine<R> {
@@ -14,6 +14,7 @@ impl<R: Routes> Machine<R> {
             return;
         }
         self.timers.forget_link(link);
+        self.granting.remove(&link);
         let up = self.up == Some(link);
         let unsent = self.take_unsent(link);
         let name =
@@ -69,10 +70,18 @@ impl<R: Routes> Machine<R> {
     /// The contexts of `del` are gone: everything here that waits for one of them ends.
     pub(super) fn lose(&mut self, del: DelRoute, out: &mut Actions) {
         let lost: Set<ContextId> = del.ids.iter().copied().collect();
-        self.lose_all(&|id| lost.contains(&id), &del, out);
-        for id in lost.iter() {
-            self.credits.forget(id);
+        for link in self.links_to(&lost).iter() {
+            // What others sent to the lost is answered where it is met next; here it only takes room.
+            let to_lost = |key: &FlowKey| lost.contains(&key.dst);
+            let unsent = self.take_out(link, &mut |outbox| outbox.take_out(&to_lost, &|_| true), out);
+            for queued in unsent {
+                if let Some(from) = queued.from {
+                    self.unbook(from, queued.weight(), out);
+                }
+                self.answer_unsent(queued, &lost_text(&del), out);
+            }
         }
+        self.lose_all(&lost, &del, out);
         out.push(Action::Lost { ids: del.ids, name: del.name, reason: del.reason });
     }
 
@@ -82,7 +91,9 @@ impl<R: Routes> Machine<R> {
         if !R::HAS_CHILDREN {
             // All others are above a leaf.
             let me = self.config.me;
-            self.lose_all(&|id| id != me, &del, out);
+            let handles = self.handles.about(self.handles.peers().filter(|id| *id != me));
+            self.lose_handles(&handles, &del, out);
+            self.lose_rest(&|id| id != me, out);
             self.credits = Credits::new(&self.config.limits);
             return;
         }
@@ -92,10 +103,8 @@ impl<R: Routes> Machine<R> {
             .filter(|id| !matches!(self.routes.owner(*id), Owner::Me | Owner::Child(_)))
             .collect();
         lost.insert(parent);
-        self.lose_all(&|id| lost.contains(&id), &del, out);
-        for id in lost.iter() {
-            self.credits.forget(id);
-        }
+        // What waited to leave for one of them has gone with the link.
+        self.lose_all(&lost, &del, out);
     }
 
     /// Every context that some state here is about.
@@ -108,25 +117,57 @@ impl<R: Routes> Machine<R> {
         ids
     }
 
-    fn lose_all(&mut self, gone: &dyn Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {
-        let why = lost_text(del);
-        for link in self.link_keys() {
-            // What others sent to the lost is answered where it is met next; here it only takes room.
-            let unsent =
-                self.take_out(link, &mut |outbox| outbox.take_out(&|key| gone(key.dst), &|_| true), out);
-            for queued in unsent {
-                if let Some(from) = queued.from {
-                    self.unbook(from, queued.weight(), out);
-                }
-                self.answer_unsent(queued, &why, out);
-            }
-            if R::HAS_CHILDREN {
-                self.stop_grants_to(link, gone, out);
+    /// The links by which frames to those that are lost would have left.
+    fn links_to(&self, lost: &Set<ContextId>) -> Set<LinkKey> {
+        let link = |id| match self.routes.owner(id) {
+            Owner::Child(link) => Some(link),
+            Owner::Up => self.up,
+            Owner::Me | Owner::Nobody => None,
+        };
+        lost.iter().filter_map(link).collect()
+    }
+
+    fn lose_all(&mut self, lost: &Set<ContextId>, del: &DelRoute, out: &mut Actions) {
+        let gone = |id| lost.contains(&id);
+        if R::HAS_CHILDREN {
+            self.stop_grants_to(&gone, out);
+        }
+        self.lose_handles(&self.handles.about(lost.iter()), del, out);
+        self.lose_rest(&gone, out);
+        for id in lost.iter() {
+            self.credits.forget(id);
+        }
+    }
+
+    /// Ends what is about the lost: calls to them, then who watches them, then streams with them.
+    fn lose_handles(&mut self, handles: &[Handle], del: &DelRoute, out: &mut Actions) {
+        for handle in handles {
+            if self.handles.call(*handle).is_some() {
+                let progress = self.progress(*handle);
+                self.end_call(*handle, lost(del, progress), out);
             }
         }
+        self.end_watches(handles, &del.reason, out);
+        for handle in handles {
+            if self.handles.stream(*handle).is_some() {
+                self.finish_stream(*handle, Ended::Lost(lost_text(del)), out);
+            }
+        }
+    }
+
+    /// Those among `handles` who watch somebody are told that he is gone.
+    pub(super) fn end_watches(&mut self, handles: &[Handle], reason: &str, out: &mut Actions) {
+        for handle in handles {
+            if matches!(self.handles.get(*handle), Some(Entry::Watch(_))) {
+                self.handles.remove(*handle);
+                out.push(Action::Watched { handle: *handle, reason: reason.to_owned() });
+            }
+        }
+    }
+
+    /// What the lost had begun here ends, and what was kept for them is forgotten.
+    fn lose_rest(&mut self, gone: &dyn Fn(ContextId) -> bool, out: &mut Actions) {
         self.parts.forget_all(gone);
-        self.end_calls_to(gone, del, out);
-        self.end_streams_with(gone, del, out);
         self.lose_callers(gone, out);
         self.grants.forget(gone);
         self.waiting_room.retain(|id| {
@@ -136,31 +177,6 @@ impl<R: Routes> Machine<R> {
             }
             keep
         });
-    }
-
-    fn end_calls_to(&mut self, gone: &dyn Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {
-        let calls = self.handles.all(&|entry| matches!(entry, Entry::Call(call) if gone(call.respondent)));
-        for handle in calls {
-            let progress = self.progress(handle);
-            self.end_call(handle, lost(del, progress), out);
-        }
-        self.end_watches(gone, &del.reason, out);
-    }
-
-    /// Whoever watches one of those that are gone is told.
-    pub(super) fn end_watches(&mut self, gone: &dyn Fn(ContextId) -> bool, reason: &str, out: &mut Actions) {
-        for handle in self.handles.all(&|entry| matches!(entry, Entry::Watch(of) if gone(*of))) {
-            self.handles.remove(handle);
-            out.push(Action::Watched { handle, reason: reason.to_owned() });
-        }
-    }
-
-    fn end_streams_with(&mut self, gone: &dyn Fn(ContextId) -> bool, del: &DelRoute, out: &mut Actions) {
-        let handles =
-            self.handles.all(&|entry| matches!(entry, Entry::Stream(s) if s.peer.is_some_and(gone)));
-        for handle in handles {
-            self.finish_stream(handle, Ended::Lost(lost_text(del)), out);
-        }
     }
 
     pub(super) fn link_keys(&self) -> Vec<LinkKey> {

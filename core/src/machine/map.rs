@@ -10,6 +10,8 @@ use std::{
 
 use offshoot_wire::{CallId, ContextId, Handle, Window};
 
+use super::LinkKey;
+
 /// What can be a key: anything that fits 128 bits, which are in the order of the keys.
 pub(super) trait Key: Copy {
     fn pack(self) -> u128;
@@ -371,6 +373,16 @@ impl Key for (ContextId, Handle) {
 
     fn unpack(bits: u128) -> Self {
         (ContextId::new(part(bits, 32)), Handle::new(part(bits, 0)))
+    }
+}
+
+impl Key for LinkKey {
+    fn pack(self) -> u128 {
+        pair(u32::try_from(self.slot).unwrap_or(u32::MAX), self.peer.number())
+    }
+
+    fn unpack(bits: u128) -> Self {
+        Self { slot: part(bits, 32) as usize, peer: ContextId::new(part(bits, 0)) }
     }
 }
 

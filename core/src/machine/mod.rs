@@ -71,6 +71,8 @@ pub struct Machine<R> {
     next_chain: u32,
     /// Destinations that somebody waits to send to without an answer.
     waiting_room: Set<ContextId>,
+    /// The links for which a GRANT waits, and some where it has left meanwhile.
+    granting: Set<LinkKey>,
 }
 
 impl<R: Routes> Machine<R> {
@@ -91,6 +93,7 @@ impl<R: Routes> Machine<R> {
             closing: false,
             next_chain: 0,
             waiting_room: Set::new(),
+            granting: Set::new(),
         }
     }
 
@@ -224,7 +227,8 @@ impl<R: Routes> Machine<R> {
         if id == self.config.me {
             return Some(self.config.build);
         }
-        self.links.iter().find(|(_, link)| link.peer == id).and_then(|(_, link)| link.build)
+        let Owner::Child(link) = self.routes.owner(id) else { return None };
+        self.link(link).filter(|link| link.peer == id).and_then(|link| link.build)
     }
 
     fn link(&self, key: LinkKey) -> Option<&Link> {
@@ -266,8 +270,12 @@ impl<R: Routes> Machine<R> {
 
     /// Queues a frame for a link and wakes its writer.
     fn queue(&mut self, link: LinkKey, queued: Queued, out: &mut Actions) {
+        let is_grant = R::HAS_CHILDREN && queued.frame.handle == Handle::GRANT;
         let Some(entry) = self.link_mut(link).filter(|l| !l.cut) else { return };
         entry.outbox.push(queued);
+        if is_grant {
+            self.granting.insert(link);
+        }
         out.push(Action::Write(link));
     }
 

@@ -365,6 +365,12 @@ impl Outbox {
         self.take_out_of_all(&keys, pick)
     }
 
+    /// Whether something waits in one of the flows that `flows` names.
+    pub(super) fn holds(&self, flows: &dyn Fn(&FlowKey) -> bool) -> bool {
+        let alone = self.alone.iter().map(|queued| FlowKey::of(&queued.frame));
+        alone.chain(self.flows.keys()).any(|key| flows(&key))
+    }
+
     /// Takes out the flows that `flows` names among those that wait for credit.
     pub(super) fn take_starved(&mut self, flows: &dyn Fn(&FlowKey) -> bool) -> Vec<Queued> {
         let keys: Vec<FlowKey> = self.starved.values().flatten().filter(|key| flows(key)).copied().collect();

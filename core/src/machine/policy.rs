@@ -58,31 +58,36 @@ impl<R: Routes> Machine<R> {
     }
 
     /// A GRANT that waits and names somebody who is gone does not leave: the news of the loss would be there before it.
-    pub(super) fn stop_grants_to(
-        &mut self,
-        link: LinkKey,
-        gone: &dyn Fn(ContextId) -> bool,
-        out: &mut Actions,
-    ) {
+    pub(super) fn stop_grants_to(&mut self, gone: &dyn Fn(ContextId) -> bool, out: &mut Actions) {
         let names_one = |queued: &Queued| read_grant(&queued.frame.body).is_some_and(|(_, to)| gone(to));
         let of_grants = |key: &FlowKey| key.handle == Handle::GRANT;
-        for queued in self.take_out(link, &mut |outbox| outbox.take_out(&of_grants, &names_one), out) {
-            let text = "nothing can be granted: who was to be granted it is gone".to_owned();
-            if let Some(from) = queued.from {
-                self.unbook(from, queued.weight(), out);
+        for link in std::mem::take(&mut self.granting).iter() {
+            for queued in self.take_out(link, &mut |outbox| outbox.take_out(&of_grants, &names_one), out) {
+                self.stop_grant(queued, out);
             }
-            match queued.frame.reply_to.handle().filter(|_| queued.frame.src == self.config.me) {
-                Some(handle) => {
-                    let dead = Dead { code: DeadCode::Policy, text };
-                    let outcome = Outcome::Dead { dead, by: self.config.me, progress: Progress::NotSent };
-                    self.end_call(handle, outcome, out);
+            if self.link(link).is_some_and(|l| l.outbox.holds(&of_grants)) {
+                self.granting.insert(link);
+            }
+        }
+    }
+
+    /// A GRANT will not leave: whoever waits for its answer learns it.
+    fn stop_grant(&mut self, queued: Queued, out: &mut Actions) {
+        let text = "nothing can be granted: who was to be granted it is gone".to_owned();
+        if let Some(from) = queued.from {
+            self.unbook(from, queued.weight(), out);
+        }
+        match queued.frame.reply_to.handle().filter(|_| queued.frame.src == self.config.me) {
+            Some(handle) => {
+                let dead = Dead { code: DeadCode::Policy, text };
+                let outcome = Outcome::Dead { dead, by: self.config.me, progress: Progress::NotSent };
+                self.end_call(handle, outcome, out);
+            }
+            None => {
+                if let Some(back) = self.way_to(queued.frame.src) {
+                    self.give_back(back, &queued.frame, out);
                 }
-                None => {
-                    if let Some(back) = self.way_to(queued.frame.src) {
-                        self.give_back(back, &queued.frame, out);
-                    }
-                    self.answer_dead(&queued.frame, DeadCode::Policy, text, out);
-                }
+                self.answer_dead(&queued.frame, DeadCode::Policy, text, out);
             }
         }
     }

@@ -400,9 +400,9 @@ impl<R: Routes> Machine<R> {
     ) {
         let may = self.is_ancestor(frame.src);
         let nobody = self.refusal(rebind.holder);
-        match self.handles.stream_mut(rebind.handle) {
+        match self.handles.stream(rebind.handle) {
             Some(stream) if may && stream.home && stream.peer_handle.is_none() => {
-                stream.peer = Some(rebind.holder);
+                self.handles.rebind(rebind.handle, rebind.holder);
                 if let Some(NoWay { text, .. }) = nobody {
                     self.finish_stream(rebind.handle, Ended::Lost(text), out);
                 }
