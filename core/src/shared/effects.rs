@@ -63,9 +63,11 @@ enum Effect {
     Service(CallKey),
     Ids,
     Room(ContextId),
+    /// What somebody logs, as it came; by which link, if by one.
     Record {
-        from: String,
-        record: Record,
+        src: String,
+        body: Body,
+        from: Option<LinkKey>,
     },
     Tell(Record),
     Lost {
@@ -189,7 +191,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                         self.sink.room();
                     }
                 }
-                Effect::Record { from, record } => self.sink.foreign(from, record),
+                Effect::Record { src, body, from } => self.take_record(src, &body, from),
                 Effect::Tell(record) => self.sink.record(record),
                 Effect::Shutdown(left) => self.ending(left),
                 Effect::Orphaned => self.orphaned(),
@@ -232,22 +234,31 @@ impl<R: Routes + Send + 'static> Shared<R> {
         body: Body,
         effects: &mut Effects,
     ) {
-        let name = self.name_in(state, src);
         let limit = state.machine.config().limits.records;
-        match from.map_or(Verdict::Taken, |link| state.links.count_record(link, limit, self.now())) {
-            Verdict::Skipped => return,
-            Verdict::Taken => {}
-            Verdict::TakenAfter(skipped) => effects.push(Effect::Tell(Record::new(
+        let verdict = from.map_or(Verdict::Taken, |link| state.links.count_record(link, limit, self.now()));
+        if matches!(verdict, Verdict::Skipped) {
+            return;
+        }
+        let src = self.name_in(state, src);
+        if let Verdict::TakenAfter(skipped) = verdict {
+            effects.push(Effect::Tell(Record::new(
                 log::Level::Warn,
                 "offshoot",
                 format_args!(
-                    "{skipped} records from {name} or from below it were dropped: too many in a second"
+                    "{skipped} records from {src} or from below it were dropped: too many in a second"
                 ),
-            ))),
+            )));
         }
-        match (codec::decode(&body, BUDGET), from) {
-            (Ok(record), _) => effects.push(Effect::Record { from: name, record }),
-            (Err(_), Some(link)) => state.machine.count_unreadable(link, &mut state.out),
+        effects.push(Effect::Record { src, body, from });
+    }
+
+    /// Without the lock: a record can be long, and any child sends many.
+    fn take_record(&self, src: String, body: &Body, from: Option<LinkKey>) {
+        match (codec::decode(body, BUDGET), from) {
+            (Ok(record), _) => self.sink.foreign(src, record),
+            (Err(_), Some(link)) => {
+                self.with(|state, _| state.machine.count_unreadable(link, &mut state.out));
+            }
             (Err(_), None) => {}
         }
     }
