@@ -1,8 +1,10 @@
 //! The order in which things leave (rule 10).
 
+use std::time::{Duration, Instant};
+
 use offshoot_core::{
     machine::Limits,
-    wire::{Handle, ReplyTo},
+    wire::{Credit, Handle, ReplyTo, Window, codec},
 };
 
 use crate::bed::{Bed, ROOT, call_body, frame};
@@ -71,4 +73,29 @@ fn a_context_that_loses_its_parent_tells_of_the_lost_behind_what_they_sent() {
         .map(|f| f.handle)
         .collect();
     assert_eq!(order, [Handle::CALL_FUNCTION, Handle::CALL_FUNCTION, Handle::DEL_ROUTE]);
+}
+
+/// One child sends what another does not take, and credit that it does take, or perhaps not: neither may cost the
+/// context between them more the more of it waits. The quickest of some frames counts.
+#[test]
+fn a_control_frame_costs_no_more_where_much_data_waits() {
+    let quickest = |waiting: u32| -> Duration {
+        let mut bed = Bed::new(Limits::default());
+        let [from, to] = [bed.child(ROOT), bed.child(ROOT)];
+        for handle in 0..waiting {
+            let handle = Handle::new(Handle::FIRST_ALLOCATED + handle);
+            bed.inject(from, ROOT, frame(from, to, handle, ReplyTo::Nobody, Vec::new()));
+        }
+        let pass = |stream: u32| {
+            let credit = Credit { window: Window::Stream(Handle::new(stream)), bytes: 1 };
+            let credit =
+                frame(from, to, Handle::CREDIT, ReplyTo::Nobody, codec::encode(&credit).expect("a body"));
+            let since = Instant::now();
+            bed.inject(from, ROOT, credit);
+            since.elapsed()
+        };
+        (5000..5020).map(pass).min().unwrap()
+    };
+    let (few, many) = (quickest(100), quickest(50_000));
+    assert!(many < few * 10, "{few:?} behind 100 frames, {many:?} behind 50,000");
 }

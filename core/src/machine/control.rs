@@ -129,7 +129,8 @@ impl<R: Routes> Machine<R> {
             RouteFrame::Add(body) => self.send_control(link, Handle::ADD_ROUTE, body, out),
             RouteFrame::Ids(body) => self.send_control(link, Handle::ALLOCATE_ID, body, out),
             RouteFrame::Del(body) => {
-                self.send_control_behind(link, Handle::DEL_ROUTE, body, &|key| lost.contains(&key.src), out);
+                let of_lost = |key: &FlowKey| lost.contains(&key.src);
+                self.send_control_behind(link, Handle::DEL_ROUTE, body, Some(&of_lost), out);
             }
         }
     }
@@ -141,7 +142,7 @@ impl<R: Routes> Machine<R> {
         body: &T,
         out: &mut Actions,
     ) {
-        self.send_control_behind(link, handle, body, &|_| false, out);
+        self.send_control_behind(link, handle, body, None, out);
     }
 
     fn send_control_behind<T: Serialize>(
@@ -149,7 +150,7 @@ impl<R: Routes> Machine<R> {
         link: LinkKey,
         handle: Handle,
         body: &T,
-        behind: &dyn Fn(&FlowKey) -> bool,
+        behind: Option<&dyn Fn(&FlowKey) -> bool>,
         out: &mut Actions,
     ) {
         let Ok(body) = codec::encode(body) else { return };
@@ -168,19 +169,22 @@ impl<R: Routes> Machine<R> {
     ) {
         let Ok(body) = codec::encode(body) else { return };
         let frame = self.own_frame(dst, handle, ReplyTo::Nobody, body.into());
-        self.queue_control(link, frame, &|_| false, out);
+        self.queue_control(link, frame, None, out);
     }
 
     fn queue_control(
         &mut self,
         link: LinkKey,
         frame: Frame,
-        behind: &dyn Fn(&FlowKey) -> bool,
+        behind: Option<&dyn Fn(&FlowKey) -> bool>,
         out: &mut Actions,
     ) {
         let (control, news) = (self.config.limits.control as usize, self.config.limits.news as usize);
         let Some(entry) = self.link_mut(link).filter(|l| !l.cut) else { return };
-        entry.outbox.push_control(frame, behind);
+        match behind {
+            None => entry.outbox.push_control(frame),
+            Some(behind) => entry.outbox.push_control_behind(frame, behind),
+        }
         let over = entry.outbox.control_bytes() > control || entry.outbox.news_bytes() > news;
         out.push(Action::Write(link));
         if over {
@@ -201,7 +205,7 @@ impl<R: Routes> Machine<R> {
             self.remember_passing(to, rebind.holder);
             if self.up == Some(from) && self.refusal(rebind.holder).is_some() {
                 // The news of that loss have passed before, and the home did not need them then.
-                self.queue_control(to, frame.clone(), &|_| false, out);
+                self.queue_control(to, frame.clone(), None, out);
                 let text = format!("context {} is gone", rebind.holder);
                 return self.send_dead(frame.dst, rebind.holder, rebind.handle, DeadCode::Gone, text, out);
             }
@@ -213,7 +217,7 @@ impl<R: Routes> Machine<R> {
             return self.cut(from, "it sends more control frames than can be passed on", out);
         }
         if frame.handle != Handle::SHUTDOWN {
-            return self.queue_control(to, frame, &|_| false, out);
+            return self.queue_control(to, frame, None, out);
         }
         // Only an order that the child will obey starts the clock by which it must be gone.
         let left =
@@ -227,7 +231,7 @@ impl<R: Routes> Machine<R> {
     /// SHUTDOWN leaves behind what its source has queued for that context (rule 10).
     pub(super) fn queue_shutdown(&mut self, link: LinkKey, frame: Frame, left_ms: u32, out: &mut Actions) {
         let (src, dst) = (frame.src, frame.dst);
-        self.queue_control(link, frame, &|key| key.src == src && key.dst == dst, out);
+        self.queue_control(link, frame, Some(&|key| key.src == src && key.dst == dst), out);
         if link.peer == dst {
             self.expect_end(link, left_ms);
         }
@@ -265,7 +269,7 @@ impl<R: Routes> Machine<R> {
 
     fn queue_credit(&mut self, link: LinkKey, frame: Frame, out: &mut Actions) {
         if !self.merge_credit(link, &frame) {
-            self.queue_control(link, frame, &|_| false, out);
+            self.queue_control(link, frame, None, out);
         }
     }
 

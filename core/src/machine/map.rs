@@ -204,6 +204,11 @@ impl<K: Key, V> Map<K, V> {
         self.iter().map(|(_, value)| value)
     }
 
+    /// Whether `is_so` holds for a value, which is asked in no order.
+    pub(super) fn any(&self, is_so: impl Fn(&V) -> bool) -> bool {
+        self.entries.iter().any(|(_, value)| is_so(value))
+    }
+
     /// Keeps what `keep` wants, which is asked in the order of the keys.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(K, &mut V) -> bool) {
         let keys: Vec<K> = self.keys().collect();

@@ -109,7 +109,8 @@ impl Outbox {
             return alone.frame.dst == dst;
         }
         let held = self.by_destination.get(&dst).copied().unwrap_or(0);
-        self.by_destination.values().all(|other| *other <= held)
+        // A link may have very many behind it, and each frame for a crowded one asks this.
+        !self.by_destination.any(|other| *other > held)
     }
 
     /// Queues a frame at the end of its flow.
@@ -186,9 +187,14 @@ impl Outbox {
         }
     }
 
-    /// Queues a control frame. It leaves in front of all data but what is queued now in flows that `behind` picks. News
-    /// of a loss leave behind earlier ones too: a later loss can take with it what these are about.
-    pub(super) fn push_control(&mut self, frame: Frame, behind: &dyn Fn(&FlowKey) -> bool) {
+    /// Queues a control frame, which leaves in front of all data.
+    pub(super) fn push_control(&mut self, frame: Frame) {
+        self.push_behind(frame, Map::new());
+    }
+
+    /// Queues a control frame that leaves behind what is queued now in flows that `behind` picks. News of a loss leave
+    /// behind earlier ones too: a later loss can take with it what these are about.
+    pub(super) fn push_control_behind(&mut self, frame: Frame, behind: &dyn Fn(&FlowKey) -> bool) {
         self.seat();
         let mut behind: Map<_, _> = self
             .flows
@@ -204,6 +210,10 @@ impl Outbox {
                 }
             }
         }
+        self.push_behind(frame, behind);
+    }
+
+    fn push_behind(&mut self, frame: Frame, behind: Map<FlowKey, usize>) {
         *self.room_of(&frame) += frame.cost();
         self.control.push_back(Control { frame, behind });
     }
