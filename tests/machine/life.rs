@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use offshoot_core::{
-    machine::{Action, Event, Limits, NoId, Tick},
-    wire::{Handle, ReplyTo},
+    machine::{Action, Event, Limits, LinkKey, NoId, Tick},
+    wire::{AddRoute, ContextId, Handle, ReplyTo, codec},
 };
 
 use crate::bed::{Bed, ROOT, frame};
@@ -78,4 +78,33 @@ fn a_loss_costs_no_more_where_there_are_many_others() {
     };
     let (few, many) = (quickest(50), quickest(10_000));
     assert!(many < few * 10, "{few:?} among 50, {many:?} among 10,000");
+}
+
+/// A child of a hop announces as many contexts as it may, at once; the links that the hop cuts for it, and the one by
+/// which they came.
+fn cut_for_announcing(limits: Limits) -> (Vec<LinkKey>, LinkKey) {
+    let mut bed = Bed::new(limits);
+    let hop = bed.child(ROOT);
+    let maker = bed.child(hop);
+    let first = bed.child(maker);
+    for id in first.number() + 1..first.number() + 900 {
+        let add = AddRoute { id: ContextId::new(id), parent: maker, name: "child".into() };
+        let add = codec::encode(&add).unwrap();
+        bed.inject(maker, hop, frame(maker, hop, Handle::ADD_ROUTE, ReplyTo::Nobody, add));
+    }
+    let cut = |action: &Action| if let Action::Cut(link, _) = action { Some(*link) } else { None };
+    (bed.done(hop).iter().filter_map(cut).collect(), bed.link(hop, maker))
+}
+
+#[test]
+fn a_range_of_contexts_may_be_announced_at_once() {
+    assert_eq!(cut_for_announcing(Limits::default()).0, []);
+}
+
+#[test]
+fn who_announces_more_than_can_be_passed_on_is_cut_and_not_the_context_that_passes_it_on() {
+    let mut limits = Limits::default();
+    limits.news = 32 << 10;
+    let (cut, maker) = cut_for_announcing(limits);
+    assert_eq!(cut, [maker]);
 }

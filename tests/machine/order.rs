@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use offshoot_core::{
     machine::Limits,
-    wire::{Credit, Handle, ReplyTo, Window, codec},
+    wire::{Credit, DelRoute, Handle, ReplyTo, Window, codec},
 };
 
 use crate::bed::{Bed, ROOT, call_body, frame};
@@ -98,4 +98,27 @@ fn a_control_frame_costs_no_more_where_much_data_waits() {
     };
     let (few, many) = (quickest(100), quickest(50_000));
     assert!(many < few * 10, "{few:?} behind 100 frames, {many:?} behind 50,000");
+}
+
+/// Contexts that have spoken with somebody who takes nothing are lost one by one.
+#[test]
+fn news_of_a_loss_cost_no_more_where_many_others_wait() {
+    let quickest = |lost: usize| -> Duration {
+        let mut bed = Bed::new(Limits::default());
+        let [hop, to] = [bed.child(ROOT), bed.child(ROOT)];
+        let below: Vec<_> = (0..lost).map(|_| bed.child(hop)).collect();
+        for from in &below {
+            bed.inject(hop, ROOT, frame(*from, to, Handle::new(5000), ReplyTo::Nobody, Vec::new()));
+        }
+        let lose = |top| {
+            let del = DelRoute { ids: vec![top], top, name: "child".into(), reason: "killed".into() };
+            let del = codec::encode(&del).expect("a body");
+            let since = Instant::now();
+            bed.inject(hop, ROOT, frame(hop, ROOT, Handle::DEL_ROUTE, ReplyTo::Nobody, del));
+            since.elapsed()
+        };
+        below.into_iter().map(lose).skip(lost - 20).min().unwrap()
+    };
+    let (few, many) = (quickest(20), quickest(400));
+    assert!(many < few * 20, "{few:?} behind 20 others, {many:?} behind 400");
 }

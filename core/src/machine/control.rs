@@ -82,9 +82,19 @@ impl<R: Routes> Machine<R> {
             Some(LinkEnd::Down { .. }) => return self.drop_frame(Some(link), DropKind::Role, frame, out),
             None => return,
         };
+        if matches!(side, Side::Child(_)) && !self.has_room_for_news() {
+            return self.cut(link, "it tells of more contexts than can be passed on", out);
+        }
         let mut steps = Vec::new();
         self.routes.control(side, wrap(body), &mut steps);
         self.carry_out(steps, out);
+    }
+
+    /// What children tell of contexts takes half of the room on the uplink: over that the child is at fault, not this
+    /// context, which would be cut off with all of them.
+    fn has_room_for_news(&self) -> bool {
+        let limit = self.config.limits.news as usize / 2;
+        self.up.and_then(|up| self.link(up)).is_none_or(|up| up.outbox.news_bytes() <= limit)
     }
 
     /// Does what the routing table wants done.
@@ -129,8 +139,9 @@ impl<R: Routes> Machine<R> {
             RouteFrame::Add(body) => self.send_control(link, Handle::ADD_ROUTE, body, out),
             RouteFrame::Ids(body) => self.send_control(link, Handle::ALLOCATE_ID, body, out),
             RouteFrame::Del(body) => {
-                let of_lost = |key: &FlowKey| lost.contains(&key.src);
-                self.send_control_behind(link, Handle::DEL_ROUTE, body, Some(&of_lost), out);
+                let Ok(body) = codec::encode(body) else { return };
+                let frame = self.own_frame(link.peer, Handle::DEL_ROUTE, ReplyTo::Nobody, body.into());
+                self.queue_behind(link, frame, lost, &|_| true, out);
             }
         }
     }
@@ -142,20 +153,7 @@ impl<R: Routes> Machine<R> {
         body: &T,
         out: &mut Actions,
     ) {
-        self.send_control_behind(link, handle, body, None, out);
-    }
-
-    fn send_control_behind<T: Serialize>(
-        &mut self,
-        link: LinkKey,
-        handle: Handle,
-        body: &T,
-        behind: Option<&dyn Fn(&FlowKey) -> bool>,
-        out: &mut Actions,
-    ) {
-        let Ok(body) = codec::encode(body) else { return };
-        let frame = self.own_frame(link.peer, handle, ReplyTo::Nobody, body.into());
-        self.queue_control(link, frame, behind, out);
+        self.send_far_control(link, link.peer, handle, body, out);
     }
 
     /// Sends a control frame to a context that need not be a neighbour.
@@ -169,25 +167,36 @@ impl<R: Routes> Machine<R> {
     ) {
         let Ok(body) = codec::encode(body) else { return };
         let frame = self.own_frame(dst, handle, ReplyTo::Nobody, body.into());
-        self.queue_control(link, frame, None, out);
+        self.queue_control(link, frame, out);
     }
 
-    fn queue_control(
+    fn queue_control(&mut self, link: LinkKey, frame: Frame, out: &mut Actions) {
+        let Some(entry) = self.link_mut(link).filter(|l| !l.cut) else { return };
+        entry.outbox.push_control(frame);
+        self.bound_control(link, out);
+    }
+
+    /// As [`queue_control`](Self::queue_control), behind what waits in the flows of `sources` that `behind` picks.
+    fn queue_behind(
         &mut self,
         link: LinkKey,
         frame: Frame,
-        behind: Option<&dyn Fn(&FlowKey) -> bool>,
+        sources: &Set<ContextId>,
+        behind: &dyn Fn(&FlowKey) -> bool,
         out: &mut Actions,
     ) {
-        let (control, news) = (self.config.limits.control as usize, self.config.limits.news as usize);
         let Some(entry) = self.link_mut(link).filter(|l| !l.cut) else { return };
-        match behind {
-            None => entry.outbox.push_control(frame),
-            Some(behind) => entry.outbox.push_control_behind(frame, behind),
-        }
-        let over = entry.outbox.control_bytes() > control || entry.outbox.news_bytes() > news;
+        entry.outbox.push_control_behind(frame, sources, behind);
+        self.bound_control(link, out);
+    }
+
+    /// Wakes the writer of a link for a control frame, unless too many wait there.
+    fn bound_control(&mut self, link: LinkKey, out: &mut Actions) {
+        let (control, news) = (self.config.limits.control as usize, self.config.limits.news as usize);
+        let Some(outbox) = self.link(link).map(|l| &l.outbox) else { return };
+        let is_over = outbox.control_bytes() > control || outbox.news_bytes() > news;
         out.push(Action::Write(link));
-        if over {
+        if is_over {
             let text = format!("more than {control} bytes of control frames, or {news} of news, wait for it");
             self.cut(link, text, out);
         }
@@ -205,7 +214,7 @@ impl<R: Routes> Machine<R> {
             self.remember_passing(to, rebind.holder);
             if self.up == Some(from) && self.refusal(rebind.holder).is_some() {
                 // The news of that loss have passed before, and the home did not need them then.
-                self.queue_control(to, frame.clone(), None, out);
+                self.queue_control(to, frame.clone(), out);
                 let text = format!("context {} is gone", rebind.holder);
                 return self.send_dead(frame.dst, rebind.holder, rebind.handle, DeadCode::Gone, text, out);
             }
@@ -217,7 +226,7 @@ impl<R: Routes> Machine<R> {
             return self.cut(from, "it sends more control frames than can be passed on", out);
         }
         if frame.handle != Handle::SHUTDOWN {
-            return self.queue_control(to, frame, None, out);
+            return self.queue_control(to, frame, out);
         }
         // Only an order that the child will obey starts the clock by which it must be gone.
         let left =
@@ -231,7 +240,7 @@ impl<R: Routes> Machine<R> {
     /// SHUTDOWN leaves behind what its source has queued for that context (rule 10).
     pub(super) fn queue_shutdown(&mut self, link: LinkKey, frame: Frame, left_ms: u32, out: &mut Actions) {
         let (src, dst) = (frame.src, frame.dst);
-        self.queue_control(link, frame, Some(&|key| key.src == src && key.dst == dst), out);
+        self.queue_behind(link, frame, &[src].into_iter().collect(), &|key| key.dst == dst, out);
         if link.peer == dst {
             self.expect_end(link, left_ms);
         }
@@ -269,7 +278,7 @@ impl<R: Routes> Machine<R> {
 
     fn queue_credit(&mut self, link: LinkKey, frame: Frame, out: &mut Actions) {
         if !self.merge_credit(link, &frame) {
-            self.queue_control(link, frame, None, out);
+            self.queue_control(link, frame, out);
         }
     }
 

@@ -6,10 +6,10 @@
 pub struct Limits {
     /// The longest body, in bytes: what one call, answer or item may carry.
     pub body: u32,
-    /// Bytes of control frames that may wait on one link, news of losses left out; over it the link is cut.
+    /// Bytes of control frames that may wait on one link, news of contexts left out; over it the link is cut.
     pub control: u32,
-    /// Bytes of news of losses that may wait on one link: room for 150,000 contexts that go at once. Over it the link
-    /// is cut.
+    /// Bytes of news of contexts, made or lost, that may wait on one link: room for 7,000 that come one by one or
+    /// 150,000 that go at once. Over it the link is cut; over half of it, on the uplink, the child that tells more.
     pub news: u32,
     /// The window that a new correspondent may use, in bytes.
     pub window_start: u32,

@@ -8,7 +8,11 @@ use std::collections::VecDeque;
 
 use offshoot_wire::{ContextId, FRAME_COST, Frame, Handle, MAX_CHUNK, MAX_WHOLE, Part, ReplyTo, Window};
 
-use super::{FlowKey, LinkKey, Queued, credit::Credits, map::Map};
+use super::{
+    FlowKey, LinkKey, Queued,
+    credit::Credits,
+    map::{Map, Set},
+};
 
 /// A control frame that waits, perhaps for data in front of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,7 +54,7 @@ struct Flow {
 pub(super) struct Outbox {
     control: VecDeque<Control>,
     control_bytes: usize,
-    /// What of it tells of losses: it has a room of its own, since a large subtree may go at once.
+    /// What of it tells of contexts made and lost: it has a room of its own, since many may come or go at once.
     news_bytes: usize,
     /// The only data frame, short enough to leave whole, as long as no other comes: it goes through none of the maps.
     alone: Option<Queued>,
@@ -74,18 +78,18 @@ impl Outbox {
         self.bytes + self.alone.as_ref().map_or(0, Queued::weight)
     }
 
-    /// Bytes of control frames that wait, news of losses left out.
+    /// Bytes of control frames that wait, news of contexts left out.
     pub(super) const fn control_bytes(&self) -> usize {
         self.control_bytes
     }
 
-    /// Bytes of news of losses that wait.
+    /// Bytes of news of contexts that wait.
     pub(super) const fn news_bytes(&self) -> usize {
         self.news_bytes
     }
 
     fn room_of(&mut self, frame: &Frame) -> &mut usize {
-        if frame.handle == Handle::DEL_ROUTE { &mut self.news_bytes } else { &mut self.control_bytes }
+        if is_news(frame) { &mut self.news_bytes } else { &mut self.control_bytes }
     }
 
     /// Whether something could leave now.
@@ -95,7 +99,19 @@ impl Outbox {
 
     /// Whether a control frame could leave now.
     pub(super) fn has_control(&self) -> bool {
-        self.control.iter().any(|control| control.behind.is_empty())
+        self.free_control().is_some()
+    }
+
+    /// The place of the control frame that leaves next. News of a loss leave behind earlier ones too: a later loss can
+    /// take with it what these are about.
+    fn free_control(&self) -> Option<usize> {
+        let mut is_held_up = false;
+        self.control.iter().position(|control| {
+            let is_loss = control.frame.handle == Handle::DEL_ROUTE;
+            let is_free = control.behind.is_empty() && !(is_loss && is_held_up);
+            is_held_up |= is_loss && !is_free;
+            is_free
+        })
     }
 
     /// Whether nothing waits at all.
@@ -192,25 +208,33 @@ impl Outbox {
         self.push_behind(frame, Map::new());
     }
 
-    /// Queues a control frame that leaves behind what is queued now in flows that `behind` picks. News of a loss leave
-    /// behind earlier ones too: a later loss can take with it what these are about.
-    pub(super) fn push_control_behind(&mut self, frame: Frame, behind: &dyn Fn(&FlowKey) -> bool) {
+    /// Queues a control frame that leaves behind what is queued now in the flows of `sources` that `behind` picks.
+    pub(super) fn push_control_behind(
+        &mut self,
+        frame: Frame,
+        sources: &Set<ContextId>,
+        behind: &dyn Fn(&FlowKey) -> bool,
+    ) {
         self.seat();
-        let mut behind: Map<_, _> = self
-            .flows
-            .iter()
-            .filter(|(key, flow)| flow.starved.is_none() && behind(key))
+        let keys = self.flows_of(sources).into_iter().filter(|key| behind(key));
+        let flows = keys.filter_map(|key| Some((key, self.flows.get(&key)?)));
+        let behind = flows
+            .filter(|(_, flow)| flow.starved.is_none())
             .map(|(key, flow)| (key, flow.queue.len()))
             .collect();
-        if frame.handle == Handle::DEL_ROUTE {
-            for earlier in self.control.iter().filter(|control| control.frame.handle == Handle::DEL_ROUTE) {
-                for (key, count) in earlier.behind.iter() {
-                    let held = behind.or_default(key);
-                    *held = (*held).max(*count);
-                }
-            }
-        }
         self.push_behind(frame, behind);
+    }
+
+    /// The flows of these sources; what it costs is what fewer are of, flows or sources.
+    fn flows_of(&self, sources: &Set<ContextId>) -> Vec<FlowKey> {
+        if self.flows.len() <= sources.len() {
+            return self.flows.keys().filter(|key| sources.contains(&key.src)).collect();
+        }
+        let of = |src: ContextId| {
+            let first = FlowKey { src, dst: ContextId::ROOT, handle: Handle::new(0) };
+            self.flows.iter_from(first).map(|(key, _)| key).take_while(move |key| key.src == src)
+        };
+        sources.iter().flat_map(of).collect()
     }
 
     fn push_behind(&mut self, frame: Frame, behind: Map<FlowKey, usize>) {
@@ -226,7 +250,7 @@ impl Outbox {
     /// Takes what leaves next; cuts a chunk off a long body of our own, and spends its credit.
     pub(super) fn pull(&mut self, credits: &mut Credits) -> Option<Pulled> {
         loop {
-            if let Some(at) = self.control.iter().position(|c| c.behind.is_empty()) {
+            if let Some(at) = self.free_control() {
                 let frame = take_at(&mut self.control, at)?.frame;
                 if self.control.is_empty() {
                     // A link that is idle, as nearly all are in a large tree, keeps no memory for what is rare.
@@ -462,6 +486,11 @@ impl Outbox {
     fn data(&self) -> impl Iterator<Item = &Queued> {
         self.flows.values().flat_map(|flow| &flow.queue).chain(&self.alone)
     }
+}
+
+/// Whether it tells what contexts there are: much of that can come at once, so it has a room of its own.
+const fn is_news(frame: &Frame) -> bool {
+    matches!(frame.handle, Handle::ADD_ROUTE | Handle::DEL_ROUTE)
 }
 
 /// Takes out what stands at `at`, which is mostly the first: `VecDeque::remove` is ten times the code.
