@@ -157,29 +157,33 @@ impl Credits {
         if let Some(key) = sending.filter(|key| self.sending.get(key).is_some_and(|a| a.by == Some(ours))) {
             self.sending.remove(&key);
         }
-        if let Some(account) = self.receiving.remove(&(peer, Window::Stream(ours))) {
+        self.close(&(peer, Window::Stream(ours)));
+    }
+
+    /// A window here goes, and what it had grown by is free for others.
+    fn close(&mut self, key: &(ContextId, Window)) {
+        if let Some(account) = self.receiving.remove(key) {
             self.budget += u64::from(account.size.saturating_sub(self.start));
         }
     }
 
-    /// Contexts are gone: their windows go.
+    /// A context is gone: its windows go.
     pub(super) fn forget(&mut self, gone: ContextId) {
         for key in windows_of(&self.sending, gone) {
             self.sending.remove(&key);
         }
-        for key in windows_of(&self.receiving, gone) {
-            if let Some(account) = self.receiving.remove(&key) {
-                self.budget += u64::from(account.size.saturating_sub(self.start));
-            }
-        }
+        windows_of(&self.receiving, gone).iter().for_each(|key| self.close(key));
     }
 
     /// Nobody seems to be `dst`. What is on its way to it is still given back where it ends, and if it comes to be after
     /// all, that must not be counted twice: the windows that miss something go once they have all of it.
     pub(super) fn dissolve(&mut self, dst: ContextId) {
-        let start = self.start;
-        self.sending.retain(|(to, _), account| to != dst || account.left < start);
-        self.receiving.retain(|(src, _), _| src != dst);
+        for key in windows_of(&self.sending, dst) {
+            if self.sending.get(&key).is_some_and(|account| account.left >= self.start) {
+                self.sending.remove(&key);
+            }
+        }
+        windows_of(&self.receiving, dst).iter().for_each(|key| self.close(key));
     }
 
     /// Everyone with whom there is an account.

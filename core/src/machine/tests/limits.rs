@@ -1,10 +1,12 @@
 //! Bounds that no other test hits: each is reached with a small one.
 
-use offshoot_wire::{CallHead, DeadCode, Handle, Role};
+use offshoot_wire::{CallHead, ContextId, Dead, DeadCode, Frame, Handle, ReplyTo, Role};
 
 use super::{
     super::{Action, Event, Limits},
-    bed::{Bed, COUSIN, ME, ROOT, THEIRS, call, call_from, dead, encode, frame, head, reply, with_head},
+    bed::{
+        ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, call, call_from, dead, encode, frame, head, reply, with_head,
+    },
 };
 
 #[test]
@@ -33,6 +35,25 @@ fn all_windows_together_grow_by_the_budget() {
     }
     let sizes: Vec<_> = leaf.machine.receiving().iter().map(|window| (window.src, window.size)).collect();
     assert_eq!(sizes, [(ROOT, 32 << 10), (COUSIN, 16 << 10)]);
+}
+
+// protocol 8.3
+#[test]
+fn what_the_window_of_somebody_had_grown_by_is_free_for_others_once_he_is_said_to_be_nobody() {
+    let mut leaf = Bed::leaf_with(Limits { receive_budget: 16 << 10, ..Limits::default() });
+    let mut grown = |src| {
+        for _ in 0..4 {
+            leaf.gets(call_from(src, 4000, call("open", &"x".repeat(10_000))));
+            assert_eq!(leaf.works().as_deref(), Some("open"));
+        }
+        let size = leaf.machine.receiving().iter().find(|window| window.src == src).map(|it| it.size);
+        let waits = leaf.calls(src);
+        leaf.says();
+        let nobody = encode(&Dead { code: DeadCode::NoRoute, text: "there is no such context".to_owned() });
+        leaf.gets(Frame { auth: ABOVE, reply_to: ReplyTo::Dead, ..frame(src, ME, waits, 0, nobody) });
+        size
+    };
+    assert_eq!([COUSIN, ContextId::new(10)].map(&mut grown), [Some(32 << 10); 2]);
 }
 
 #[test]
