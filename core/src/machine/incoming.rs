@@ -1,13 +1,12 @@
-//! Calls to us: queued in arrival order, refused where they may not or cannot run, answered once (rules 11 and 14).
+//! Calls to us on their way in: queued in arrival order, refused where they may not or cannot run (rules 11 and 14).
 
 use offshoot_wire::{
-    Body, CallHead, CallId, ContextId, DeadCode, End, Failed, Frame, Handle, ReplyHead, ReplyTo, Window,
-    codec,
+    Body, CallHead, ContextId, DeadCode, End, Failed, Frame, Handle, ReplyHead, ReplyTo, Window, codec,
 };
 
 use super::{
-    Action, Actions, CallKey, DropKind, Incoming, LinkKey, Machine, Queued, Routes, Tick, Timer,
-    deliver::Whole, desk::Call, parts::CONTROL_BUDGET, policy::read_grant,
+    Action, Actions, CallKey, DropKind, Incoming, LinkKey, Machine, Routes, Tick, Timer,
+    answers::encode_reply, deliver::Whole, desk::Call, parts::CONTROL_BUDGET,
 };
 
 /// The longest list of waiting calls that a call carries; beyond it only deadlines end what waits in a circle.
@@ -196,7 +195,7 @@ impl<R: Routes> Machine<R> {
         }
     }
 
-    fn pay_for_call(&mut self, key: CallKey, out: &mut Actions) {
+    pub(super) fn pay_for_call(&mut self, key: CallKey, out: &mut Actions) {
         let Some(call) = self.desk.get(key) else { return };
         let (src, bytes, cost) = (call.src, call.body.len(), call.cost);
         let back = self.credits.taken(src, Window::Calls, bytes, cost);
@@ -229,7 +228,14 @@ impl<R: Routes> Machine<R> {
     }
 
     /// Answers a call that is not run with a dead reply.
-    fn turn_away(&mut self, key: CallKey, kind: DropKind, code: DeadCode, text: String, out: &mut Actions) {
+    pub(super) fn turn_away(
+        &mut self,
+        key: CallKey,
+        kind: DropKind,
+        code: DeadCode,
+        text: String,
+        out: &mut Actions,
+    ) {
         let Some(call) = self.finish(key) else { return };
         self.fail_chain(call.src, call.head.chain, &text);
         self.refuse_undelivered(call.src, call.reply_to, &call.head.ends, out);
@@ -265,22 +271,8 @@ impl<R: Routes> Machine<R> {
         self.refuse_ends(src, &ends, out);
     }
 
-    fn failed_chain(&self, key: CallKey) -> Option<String> {
-        let call = self.desk.get(key)?;
-        self.desk.chains.get(&(call.src, call.head.chain?)).cloned()
-    }
-
-    /// Remembers the first error of a chain; later calls of it fail with that.
-    fn fail_chain(&mut self, src: ContextId, chain: Option<u32>, text: &str) {
-        let Some(chain) = chain else { return };
-        let of_source = self.desk.chains.iter_from((src, 0)).take_while(|((of, _), _)| *of == src).count();
-        if of_source < self.config.limits.failed_chains as usize {
-            self.desk.chains.or_insert_with((src, chain), || text.to_owned());
-        }
-    }
-
     /// The index of a function in the table of the shell.
-    fn function(&self, name: &str) -> Option<usize> {
+    pub(super) fn function(&self, name: &str) -> Option<usize> {
         self.config.functions.iter().position(|(known, _)| known == name)
     }
 
@@ -308,192 +300,4 @@ impl<R: Routes> Machine<R> {
             wants_reply: call.reply_to.is_some(),
         })
     }
-
-    /// Ends a call to us: `body` is its [`ReplyHead`] and the value. Must come once for each call that was taken,
-    /// also where nobody waits. `failed`: later calls of its chain fail too.
-    pub fn answer(
-        &mut self,
-        now: Tick,
-        key: CallKey,
-        body: Body,
-        ends: &[End],
-        failed: bool,
-        out: &mut Actions,
-    ) {
-        self.timers.advance(now);
-        self.reply(key, body, ends, failed, out);
-    }
-
-    fn reply(&mut self, key: CallKey, body: Body, ends: &[End], failed: bool, out: &mut Actions) {
-        let Some(call) = self.finish(key) else { return };
-        if failed {
-            self.fail_chain(call.src, call.head.chain, &failure(&call, &body));
-        }
-        let Some(reply_to) = call.reply_to else { return self.keep_ends(ends, out) };
-        if body.len() > self.config.limits.body as usize {
-            let limit = self.config.limits.body;
-            let text = format!("the answer of {} bytes is over the limit of {limit} bytes", body.len());
-            self.keep_ends(ends, out);
-            return self.send_dead(call.src, self.config.me, reply_to, DeadCode::TooLarge, text, out);
-        }
-        let frame = self.own_frame(call.src, reply_to, ReplyTo::Nobody, body);
-        if self.send_own(Queued::charged(frame, Window::Replies), out).is_err() {
-            self.keep_ends(ends, out);
-        }
-    }
-
-    /// Whether the caller of a call has stopped waiting.
-    #[must_use]
-    pub fn is_cancelled(&self, key: CallKey) -> bool {
-        self.desk.get(key).is_none_or(|call| call.cancelled)
-    }
-
-    /// Frees the slot of a call and its timers.
-    fn finish(&mut self, key: CallKey) -> Option<Call> {
-        self.desk.get(key)?;
-        let call = self.desk.remove(key.slot)?;
-        self.timers.step_up(|call| self.desk.has(call));
-        if let Some(at) = call.deadline {
-            self.timers.clear(at, Timer::CallerGone(key));
-        }
-        Some(call)
-    }
-
-    /// CANCEL: a call that waits is answered as cancelled, one that runs is told.
-    pub(super) fn on_cancel(&mut self, from: Option<LinkKey>, frame: &Frame, out: &mut Actions) {
-        let Ok(id) = codec::decode::<CallId>(&frame.body, CONTROL_BUDGET) else {
-            return self.drop_frame(from, DropKind::Malformed, frame, out);
-        };
-        if id.context != frame.src {
-            return self.drop_frame(from, DropKind::Source, frame, out);
-        }
-        let reply_to = Some(ReplyTo::Handle(id.handle));
-        let called = [Handle::CALL_FUNCTION, Handle::CREATE_CHILD];
-        if let Some(handle) = called.into_iter().find(|to| self.parts.reply_to(id.context, *to) == reply_to) {
-            self.parts.forget(id.context, handle);
-            let text = "it was cancelled before it had arrived".to_owned();
-            return self.send_dead(id.context, self.config.me, id.handle, DeadCode::Cancelled, text, out);
-        }
-        match self.desk.by_id.get(&id).and_then(|slot| self.desk.key(*slot)) {
-            Some(key) => self.call_off(key, out),
-            None => self.drop_frame(from, DropKind::Late, frame, out),
-        }
-    }
-
-    /// Nobody waits for a call any more.
-    pub(super) fn call_off(&mut self, key: CallKey, out: &mut Actions) {
-        let Some(call) = self.desk.get_mut(key).filter(|call| !call.cancelled) else { return };
-        call.cancelled = true;
-        if call.taken {
-            out.push(Action::Cancelled(key));
-        } else {
-            self.pay_for_call(key, out);
-            let text = "it was cancelled before it ran".to_owned();
-            self.turn_away(key, DropKind::Late, DeadCode::Cancelled, text, out);
-        }
-    }
-
-    /// The deadline that a call came with has passed: a handler that runs can see it.
-    pub(super) fn on_caller_gone(&mut self, key: CallKey, out: &mut Actions) {
-        if let Some(call) = self.desk.get_mut(key)
-            && call.taken
-            && !call.cancelled
-        {
-            call.cancelled = true;
-            out.push(Action::Cancelled(key));
-        }
-    }
-
-    /// A call is here for so long that its caller is told that it runs, now or as soon as it does.
-    pub(super) fn on_started_due(&mut self, key: CallKey, out: &mut Actions) {
-        let Some(call) = self.desk.get_mut(key) else { return };
-        if call.taken {
-            self.tell_started(key, out);
-        } else {
-            call.overdue = true;
-        }
-    }
-
-    fn tell_started(&mut self, key: CallKey, out: &mut Actions) {
-        let Some((src, Some(reply_to))) = self.desk.get(key).map(|call| (call.src, call.reply_to)) else {
-            return;
-        };
-        let frame = self.own_frame(src, reply_to, ReplyTo::Nobody, encode_reply(&ReplyHead::Started));
-        self.post(Queued::charged(frame, Window::Replies), out);
-    }
-
-    /// The callers in `gone` are lost: their calls are called off, and nobody is answered.
-    pub(super) fn lose_callers(&mut self, gone: &dyn Fn(ContextId) -> bool, out: &mut Actions) {
-        let slots: Vec<usize> =
-            self.desk.calls.iter().filter(|(_, call)| gone(call.src)).map(|(slot, _)| slot).collect();
-        for slot in slots {
-            if let Some(key) = self.desk.key(slot) {
-                if let Some(call) = self.desk.calls.get_mut(slot) {
-                    let id = call.id();
-                    call.reply_to = None;
-                    if let Some(id) = id {
-                        self.desk.by_id.remove(&id);
-                    }
-                }
-                self.call_off(key, out);
-            }
-        }
-        self.desk.forget_chains(gone);
-    }
-
-    /// The end of a chain: its error may be forgotten.
-    pub(super) fn on_chain_end(&mut self, from: Option<LinkKey>, frame: &Frame, out: &mut Actions) {
-        match codec::decode::<u32>(&frame.body, CONTROL_BUDGET) {
-            Ok(chain) => {
-                self.desk.chains.remove(&(frame.src, chain));
-            }
-            Err(_) => self.drop_frame(from, DropKind::Malformed, frame, out),
-        }
-    }
-
-    /// GRANT: an ancestor lets a context call a function here.
-    fn on_grant(&mut self, from: Option<LinkKey>, frame: &Frame, out: &mut Actions) {
-        let Some((function, to)) = read_grant(&frame.body) else {
-            let text = "the grant could not be read".to_owned();
-            return self.refuse(from, frame, DropKind::Malformed, DeadCode::Malformed, text, out);
-        };
-        if self.function(&function).is_none() {
-            let text = format!("context {} serves no function {function}", self.config.me);
-            return self.refuse(from, frame, DropKind::NoHandle, DeadCode::NoHandle, text, out);
-        }
-        if let Some(text) = self.granted_in_vain(frame) {
-            return self.refuse(from, frame, DropKind::Policy, DeadCode::Policy, text, out);
-        }
-        if self.grants.add(to, function, self.config.limits.grants) {
-            self.reply_value(frame, out);
-        } else {
-            let text = format!("context {} holds as many grants as it may", self.config.me);
-            self.refuse(from, frame, DropKind::Congested, DeadCode::Busy, text, out);
-        }
-    }
-
-    /// Answers a call with nothing but the news that it was done.
-    fn reply_value(&mut self, frame: &Frame, out: &mut Actions) {
-        let ReplyTo::Handle(reply_to) = frame.reply_to else { return };
-        let mut body = encode_reply(&ReplyHead::Value(Vec::new())).into_vec();
-        if codec::encode_into(&(), &mut body).is_err() {
-            return;
-        }
-        let reply = self.own_frame(frame.src, reply_to, ReplyTo::Nobody, body.into());
-        self.post(Queued::charged(reply, Window::Replies), out);
-    }
-}
-
-/// What a failed call leaves to those behind it in its chain. A caller that waited knows the reason already.
-fn failure(call: &Call, body: &[u8]) -> String {
-    const MAX: usize = 1024;
-    let told = match codec::decode_prefix(body, CONTROL_BUDGET) {
-        Ok((ReplyHead::Failed(_, text), _)) if call.reply_to.is_none() => text,
-        _ => String::new(),
-    };
-    format!("{}: {}", call.head.function, told.chars().take(MAX).collect::<String>())
-}
-
-fn encode_reply(head: &ReplyHead) -> Body {
-    codec::encode(head).unwrap_or_default().into()
 }

@@ -3,6 +3,7 @@
 //! One rule of `docs/architecture.md` is one function here. The machine reads no clock, opens nothing and cannot fail;
 //! it is `Clone + Eq + Hash`, so that the small world can try every order of deliveries.
 
+mod answers;
 mod calls;
 mod close;
 mod control;

@@ -3,7 +3,7 @@
 use offshoot_wire::{CallHead, ContextId, Dead, DeadCode, Frame, Handle, codec};
 
 use super::{
-    Actions, LinkKey, Machine, NoWay, Outcome, Owner, Policy, Progress, Queued, Routes,
+    Actions, DropKind, LinkKey, Machine, NoWay, Outcome, Owner, Policy, Progress, Queued, Routes,
     parts::CONTROL_BUDGET, queued::FlowKey,
 };
 
@@ -55,6 +55,27 @@ impl<R: Routes> Machine<R> {
         }
         let (_, granted) = read_grant(&frame.body)?;
         self.refusal(granted).map(|NoWay { text, .. }| format!("nothing can be granted: {text}"))
+    }
+
+    /// GRANT: an ancestor lets a context call a function here.
+    pub(super) fn on_grant(&mut self, from: Option<LinkKey>, frame: &Frame, out: &mut Actions) {
+        let Some((function, to)) = read_grant(&frame.body) else {
+            let text = "the grant could not be read".to_owned();
+            return self.refuse(from, frame, DropKind::Malformed, DeadCode::Malformed, text, out);
+        };
+        if self.function(&function).is_none() {
+            let text = format!("context {} serves no function {function}", self.config.me);
+            return self.refuse(from, frame, DropKind::NoHandle, DeadCode::NoHandle, text, out);
+        }
+        if let Some(text) = self.granted_in_vain(frame) {
+            return self.refuse(from, frame, DropKind::Policy, DeadCode::Policy, text, out);
+        }
+        if self.grants.add(to, function, self.config.limits.grants) {
+            self.reply_value(frame, out);
+        } else {
+            let text = format!("context {} holds as many grants as it may", self.config.me);
+            self.refuse(from, frame, DropKind::Congested, DeadCode::Busy, text, out);
+        }
     }
 
     /// A GRANT that waits and names somebody who is gone does not leave: the news of the loss would be there before it.
