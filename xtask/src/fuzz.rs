@@ -15,7 +15,11 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{far_sides, run, workspace::Workspace};
+use crate::{
+    apt::{self, Needed},
+    run,
+    workspace::Workspace,
+};
 
 /// Feed the fuzz targets with inputs that lead to new paths, two targets at a time.
 ///
@@ -42,7 +46,7 @@ const COUNTED: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitiz
      -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
      -Cllvm-args=-sanitizer-coverage-trace-compares";
 /// libFuzzer is C++, which is compiled on the way.
-const COMPILER: (&str, &str) = ("/usr/bin/c++", "g++");
+const COMPILER: Needed = ("/usr/bin/c++", "g++");
 /// Inputs beyond that say nothing that shorter ones could not, in bytes.
 const MAX_INPUT: usize = 4096;
 /// How many targets are fed at a time.
@@ -102,7 +106,7 @@ pub(crate) fn targets(root: &Path) -> Result<Vec<String>> {
 
 /// Builds the programs, and the inputs that they begin with; or says why there can be none.
 pub(crate) fn build(workspace: &Workspace) -> Result<Result<Fuzzers, String>> {
-    far_sides::install_missing(&[COMPILER]);
+    apt::install_missing([COMPILER]);
     if !Path::new(COMPILER.0).exists() {
         return Ok(Err(format!("no C++ compiler for libFuzzer: `apt install {}`", COMPILER.1)));
     }

@@ -35,8 +35,11 @@ const PREEMPTIONS: &str = "LOOM_MAX_PREEMPTIONS";
 pub(crate) struct Suite<'a> {
     pub(crate) name: String,
     pub(crate) about: String,
-    pub(crate) run: Box<dyn Fn() -> Result<Outcome> + 'a>,
+    pub(crate) run: Box<dyn Fn() -> Result<Outcome> + Sync + 'a>,
 }
+
+/// Suites that run at once: one that waits beside one that computes.
+pub(crate) type Stage<'a> = Vec<Suite<'a>>;
 
 /// What came of a suite.
 #[derive(Default)]
@@ -49,7 +52,7 @@ pub(crate) struct Outcome {
 }
 
 /// The suites for which there is something to run.
-pub(crate) fn all(workspace: &Workspace) -> Vec<Suite<'_>> {
+pub(crate) fn all(workspace: &Workspace) -> Vec<Stage<'_>> {
     let root = workspace.root();
     let mut suites = vec![
         suite("fmt", "every file is formatted", move || {
@@ -94,11 +97,6 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Suite<'_>> {
             Err(reason) => Ok(Outcome::skipped("macOS and FreeBSD", reason)),
         }
     }));
-    if payload::exist(workspace) {
-        suites.push(suite("payload", "the payload programs build, run, and have not grown", move || {
-            sized(workspace)
-        }));
-    }
     if instructions::are_kept(workspace) {
         suites.push(suite(
             "instructions",
@@ -111,10 +109,20 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Suite<'_>> {
             Ok(Outcome::of_problems(&demo::check(workspace)?))
         }));
     }
-    suites
+    let mut stages: Vec<Stage<'_>> = suites.into_iter().map(|suite| vec![suite]).collect();
+    if payload::exist(workspace) {
+        let sizes =
+            suite("payload", "the payload programs build, run, and have not grown", || sized(workspace));
+        // It computes, and the ways to other places wait.
+        match stages.iter_mut().find(|stage| stage.iter().any(|suite| suite.name == TRANSPORTS)) {
+            Some(stage) => stage.push(sizes),
+            None => stages.push(vec![sizes]),
+        }
+    }
+    stages
 }
 
-fn suite<'a>(name: &str, about: &str, run: impl Fn() -> Result<Outcome> + 'a) -> Suite<'a> {
+fn suite<'a>(name: &str, about: &str, run: impl Fn() -> Result<Outcome> + Sync + 'a) -> Suite<'a> {
     Suite { name: name.to_owned(), about: about.to_owned(), run: Box::new(run) }
 }
 

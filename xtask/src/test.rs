@@ -1,7 +1,8 @@
-//! `cargo xtask test`: runs the suites one after the other and sums them up.
+//! `cargo xtask test`: runs the suites, stage after stage, and sums them up.
 
 use std::{
     process::ExitCode,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -9,7 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     libtest::Tally,
-    suites::{self, Outcome, Suite},
+    suites::{self, Outcome, Stage, Suite},
     workspace::Workspace,
 };
 
@@ -38,29 +39,49 @@ struct Run {
 }
 
 pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
-    let suites = suites::all(workspace);
+    let stages = suites::all(workspace);
     if flags.list {
-        for suite in &suites {
+        for suite in stages.iter().flatten() {
             println!("{:12} {}", suite.name, suite.about);
         }
         return Ok(ExitCode::SUCCESS);
     }
     let begun = Instant::now();
-    let runs: Vec<Run> =
-        chosen(suites, &flags.only)?.into_iter().map(|suite| run(suite, flags.verbose)).collect();
+    let stages = chosen(stages, &flags.only)?;
+    let runs: Vec<Run> = stages.iter().flat_map(|stage| run_stage(stage, flags.verbose)).collect();
     Ok(sum_up(&runs, begun.elapsed()))
 }
 
 /// The suites that were asked for, in their usual order; all if none was named.
-fn chosen<'a>(suites: Vec<Suite<'a>>, only: &[String]) -> Result<Vec<Suite<'a>>> {
-    if let Some(unknown) = only.iter().find(|name| suites.iter().all(|suite| suite.name != **name)) {
-        let names: Vec<&str> = suites.iter().map(|suite| suite.name.as_str()).collect();
+fn chosen<'a>(mut stages: Vec<Stage<'a>>, only: &[String]) -> Result<Vec<Stage<'a>>> {
+    let names: Vec<&str> = stages.iter().flatten().map(|suite| suite.name.as_str()).collect();
+    if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
         bail!("there is no suite `{unknown}`; there are {}", names.join(", "));
     }
-    Ok(suites.into_iter().filter(|suite| only.is_empty() || only.contains(&suite.name)).collect())
+    for stage in &mut stages {
+        stage.retain(|suite| only.is_empty() || only.contains(&suite.name));
+    }
+    Ok(stages)
 }
 
-fn run(suite: Suite<'_>, verbose: bool) -> Run {
+/// Runs the suites of a stage, all at once.
+fn run_stage(stage: &[Suite<'_>], verbose: bool) -> Vec<Run> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = stage.iter().map(|suite| scope.spawn(move || run(suite, verbose))).collect();
+        let lost = |suite: &Suite<'_>| Run {
+            name: suite.name.clone(),
+            outcome: Outcome::failure("xtask itself panicked\n".to_owned()),
+            time: Duration::ZERO,
+        };
+        stage
+            .iter()
+            .zip(threads)
+            .map(|(suite, thread)| thread.join().unwrap_or_else(|_| lost(suite)))
+            .collect()
+    })
+}
+
+fn run(suite: &Suite<'_>, verbose: bool) -> Run {
     println!("== {}: {}", suite.name, suite.about);
     let begun = Instant::now();
     let outcome = (suite.run)().unwrap_or_else(|error| Outcome::failure(format!("{error:#}\n")));
@@ -71,7 +92,7 @@ fn run(suite: Suite<'_>, verbose: bool) -> Run {
     if outcome.tally.failed > 0 {
         println!("== {} FAILED", suite.name);
     }
-    Run { name: suite.name, outcome, time }
+    Run { name: suite.name.clone(), outcome, time }
 }
 
 fn sum_up(runs: &[Run], time: Duration) -> ExitCode {

@@ -11,6 +11,7 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result, bail};
@@ -148,6 +149,10 @@ impl Haul {
         names: &[&str],
         progress: Progress,
     ) -> Result<()> {
+        // Suites that run at once both build some of these, into the same files.
+        static STATIC: Mutex<()> = Mutex::new(());
+        let _alone =
+            (profile == Profile::Static).then(|| STATIC.lock().unwrap_or_else(PoisonError::into_inner));
         if profile != Profile::Static {
             tools::install(workspace, machine);
         }

@@ -1,6 +1,6 @@
 //! The sizes of payloads, kept in a file, so that growth is seen where it happens.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitCode, thread};
 
 use anyhow::{Context, Result, bail};
 use offshoot_bootstrap::{Machine, Profile};
@@ -73,12 +73,23 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Report> {
     Ok(report)
 }
 
+/// Builds all at once: each link is the work of one thread.
 fn measure(workspace: &Workspace, progress: Progress) -> Result<Haul> {
-    let mut haul = Haul::default();
-    for (profile, machine, names) in MEASURED {
+    let build = |(profile, machine, names): (Profile, Machine, &[&str])| {
+        let mut haul = Haul::default();
         haul.take(workspace, profile, machine, names, progress)?;
-    }
-    Ok(haul)
+        anyhow::Ok(haul)
+    };
+    let hauls = thread::scope(|scope| {
+        let threads = MEASURED.map(|measured| scope.spawn(move || build(measured)));
+        threads.map(|thread| thread.join().unwrap_or_else(|_| bail!("a thread that built payloads panicked")))
+    });
+    hauls.into_iter().try_fold(Haul::default(), |mut all, haul| {
+        let haul = haul?;
+        all.built.extend(haul.built);
+        all.skipped.extend(haul.skipped);
+        Ok(all)
+    })
 }
 
 /// How a size compares with the one that is kept, and whether it has grown too much.

@@ -1,18 +1,17 @@
 //! What the profiles `small` and `tiny` need: a compiler with the source of its std, and gcc and musl for each machine.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use offshoot_bootstrap::Machine;
 
 use super::musl::Musl;
-use crate::{run, workspace::Workspace};
+use crate::{
+    apt::{self, Needed},
+    workspace::Workspace,
+};
 
 /// What every machine needs: a file of each package, by which it is seen whether that is there, and the package.
-const COMMON: [(&str, &str); 4] = [
+const COMMON: [Needed; 4] = [
     (SOURCE, "rust-web-src"),
     (RUSTC, "rustc-web"),
     ("/usr/lib/x86_64-linux-musl/libc.a", "musl-dev"),
@@ -24,9 +23,9 @@ const SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
 
 /// What a machine needs.
 struct Needs {
-    gcc: (&'static str, &'static str),
+    gcc: Needed,
     /// The program that runs its programs here; nothing where the processor does.
-    emulator: Option<(&'static str, &'static str)>,
+    emulator: Option<Needed>,
     musl: Musl,
 }
 
@@ -78,7 +77,7 @@ pub(super) fn sysroot(workspace: &Workspace) -> PathBuf {
 pub(super) fn install(workspace: &Workspace, machine: Machine) {
     let needs = needs(machine);
     let more = needs.iter().flat_map(|needs| [Some(needs.gcc), needs.emulator].into_iter().flatten());
-    install_missing(COMMON.into_iter().chain(more));
+    apt::install_missing(COMMON.into_iter().chain(more));
     if let Some(needs) = needs {
         drop(needs.musl.put(&sysroot(workspace)));
     }
@@ -86,24 +85,9 @@ pub(super) fn install(workspace: &Workspace, machine: Machine) {
 
 /// A compiler that can build the std of other systems, or what to install.
 pub(crate) fn compiler_with_source() -> Result<&'static str, String> {
-    install_missing(COMMON.into_iter().take(2));
+    apt::install_missing(COMMON.into_iter().take(2));
     let is_there = [RUSTC, SOURCE].iter().all(|file| Path::new(file).exists());
     is_there
         .then_some(RUSTC)
         .ok_or_else(|| "Debian's packages rustc-web and rust-web-src are not installed".to_owned())
-}
-
-fn install_missing(needed: impl Iterator<Item = (&'static str, &'static str)>) {
-    let missing = needed.filter(|(file, _)| !Path::new(file).exists());
-    let packages: Vec<&str> = missing.map(|(_, package)| package).collect();
-    if !packages.is_empty() && rustix::process::geteuid().is_root() {
-        // Without apt, or without a network, there is nothing more to do.
-        let _ = apt(&["update"]).is_ok()
-            && apt(&[&["install", "--no-install-recommends"], &packages[..]].concat()).is_ok();
-    }
-}
-
-fn apt(words: &[&str]) -> Result<()> {
-    let mut command = Command::new("apt-get");
-    run::quietly(command.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-y"]).args(words))
 }
