@@ -48,7 +48,8 @@ impl Method for Chroot {
     fn plan(&self) -> Plan {
         let user = self.user.as_ref().and_then(|user| check_word("user", user));
         let flaw = check_folder(&self.folder).or(user);
-        let transport = Transport { dialect: Dialect::Container, flaw, ..Transport::words(self.leader()) };
+        let transport =
+            Transport { near: true, dialect: Dialect::Container, flaw, ..Transport::words(self.leader()) };
         self.options.plan("chroot", &self.folder, transport)
     }
 }

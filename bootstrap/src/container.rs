@@ -232,7 +232,7 @@ impl Container {
             return Transport::words(self.leader());
         }
         let enter = self.entrance().unwrap_or_default();
-        Transport { enter, ..Transport::words::<String>([]) }
+        Transport { near: true, enter, ..Transport::words::<String>([]) }
     }
 
     fn flaw(&self) -> Option<crate::ConnectErrorKind> {

@@ -43,6 +43,8 @@ pub fn dialogue<'a>(
         keep: false,
         cache,
         preplaced: None,
+        is_lent: false,
+        is_near: false,
     };
     let mut dialogue = Dialogue::new(Offer::Program(program), errand);
     let (mut lines, mut running, mut error) = (Vec::new(), None::<Vec<u8>>, None);

@@ -205,6 +205,8 @@ fn errand(plan: &Plan, transport: &Transport) -> io::Result<Errand> {
         keep: transport.keep && transport.enter.is_empty(),
         cache: transport.cache,
         preplaced: transport.preplaced.clone(),
+        is_lent: transport.is_lent(),
+        is_near: transport.near,
     })
 }
 

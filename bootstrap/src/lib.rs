@@ -55,6 +55,7 @@ mod image;
 pub mod internal;
 mod kind;
 mod launch;
+mod loan;
 mod local;
 mod machine;
 mod method;

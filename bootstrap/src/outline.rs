@@ -97,8 +97,15 @@ fn placement(transport: &Transport) -> String {
         named => Text::from(named.join(", ")).to_string(),
     };
     let until = if transport.keep { "it is removed at the end" } else { "it is removed as soon as it runs" };
+    let lent = if transport.is_lent() {
+        "nothing, if it can be run from the memory of this process; else "
+    } else {
+        ""
+    };
     let cache = if transport.cache { "; a copy stays in ~/.cache/offshoot for the next connect" } else { "" };
-    format!("the program, in a private folder in the first of {folders} where it can be run; {until}{cache}")
+    format!(
+        "{lent}the program, in a private folder in the first of {folders} where it can be run; {until}{cache}"
+    )
 }
 
 const fn recorders(dialect: Dialect) -> &'static str {
@@ -132,6 +139,8 @@ mod tests {
         let sudo = Sudo::new().password("geheim").explain();
         assert!(sudo.contains("`[offshoot] password:` on its stderr, answered once on its stdin"), "{sudo}");
         assert!(sudo.contains("log_input"), "{sudo}");
+        assert!(sudo.contains("written there: nothing, if it can be run from the memory of this"), "{sudo}");
+        assert!(!Sudo::new().keep_file().explain().contains("from the memory"));
         assert!(!text.contains("geheim") && !sudo.contains("geheim"));
         assert_eq!(
             Local::new(Payload::this_program()).explain(),

@@ -138,6 +138,7 @@ impl Sudo {
             Tool::Doas => asks("password: "),
         };
         Transport {
+            near: true,
             dialect: Dialect::Sudo,
             terminal: self.terminal || (has_password && matches!(self.tool, Tool::Doas)),
             question: Some(Question::new(asks, self.password.clone())),

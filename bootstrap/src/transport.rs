@@ -17,6 +17,9 @@ pub struct Transport {
     pub leader: Vec<String>,
     /// Whether it hands one line to a shell there, as `ssh` does, rather than words to a program, as `docker exec` does.
     pub takes_line: bool,
+    /// Whether that shell is on the machine of this process and sees the processes there: the program is not sent then, but
+    /// run from this one's memory, if no other place was asked for.
+    pub near: bool,
     /// Words to put before the program where it is run: it is received and placed where the leader leads, and enters the
     /// place itself by them, through a descriptor that was opened before. Empty mostly.
     pub enter: Vec<String>,
@@ -82,6 +85,7 @@ impl Transport {
         Self {
             leader: leader.into_iter().map(Into::into).collect(),
             takes_line: false,
+            near: false,
             enter: Vec::new(),
             folders: Vec::new(),
             args: Vec::new(),
@@ -100,6 +104,11 @@ impl Transport {
     /// One whose process takes one line for the shell of the far side.
     pub fn line<W: Into<String>>(leader: impl IntoIterator<Item = W>) -> Self {
         Self { takes_line: true, ..Self::words(leader) }
+    }
+
+    /// Whether the program may be run from the memory of this process: no other place was asked for.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.near && !self.keep && self.folders.is_empty() && self.preplaced.is_none()
     }
 
     /// All words of the process that is started.

@@ -35,7 +35,10 @@ impl Wrapped {
 impl Method for Wrapped {
     fn plan(&self) -> Plan {
         let place = self.leader.first().map_or("sh", |program| program.as_str());
-        self.options.plan("command", place, Transport::words(self.leader.iter().cloned()))
+        // Where a command of the user's leads, nobody knows.
+        let near = self.leader.is_empty();
+        let transport = Transport { near, ..Transport::words(self.leader.iter().cloned()) };
+        self.options.plan("command", place, transport)
     }
 }
 

@@ -20,6 +20,7 @@ crate::tests![
     a_full_folder_is_passed_over,
     a_far_side_that_is_known_is_sent_the_program_before_it_has_spoken,
     a_far_side_that_has_changed_is_told_anew,
+    a_shell_on_this_machine_is_sent_nothing_if_it_sees_our_memory,
     a_program_that_may_stay_is_sent_once,
     a_program_that_somebody_else_has_put_there_is_checked_and_run,
     a_cache_that_others_could_have_changed_is_not_trusted,
@@ -183,6 +184,38 @@ fn a_far_side_that_has_changed_is_told_anew() -> Result<(), Missing> {
     fs::write(tools.join("uname"), "#!/bin/sh\necho Linux s390x\n").unwrap();
     crate::far::run(&["chmod", "+x", tools.join("uname").to_str().unwrap()]);
     assert_eq!(enters(&engine).unwrap_err().code(), "wrong_machine");
+    Ok(())
+}
+
+fn a_shell_on_this_machine_is_sent_nothing_if_it_sees_our_memory() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    for (shell, prefix, is_lent) in [
+        ("dash", "", true),
+        ("bash", "", true),
+        ("busybox", "", true),
+        ("mksh", "", true),
+        ("zsh", "", true),
+        ("dash", "unshare --pid --fork --mount-proc", false),
+        ("dash", "setpriv --reuid nobody --clear-groups", false),
+    ] {
+        program(prefix.split(' ').next().filter(|word| !word.is_empty()).unwrap_or(shell))?;
+        as_root()?;
+        let (tools, folder) = (shell_named_sh(&program(shell)?), tempfile::tempdir().unwrap());
+        crate::far::run(&["chmod", "a+rx", tools.path().to_str().unwrap()]);
+        let [sudo, wire] = ["sudo", "wire"].map(|name| folder.path().join(name).display().to_string());
+        // It leads to that shell, and keeps what it is sent.
+        let path = format!("PATH={}:/usr/bin:/bin", tools.path().display());
+        let script = format!(
+            "#!/bin/sh\nuntil [ \"$1\" = sh ]; do shift; done\ntee {wire} | {prefix} env {path} \"$@\"\n"
+        );
+        fs::write(&sudo, script).unwrap();
+        crate::far::run(&["chmod", "+x", &sudo]);
+        let router = Router::new().unwrap();
+        let child = router.connect(Sudo::new().program(&sudo).payload(leaf.clone())).unwrap();
+        assert_eq!(child.call(ADD, (2, 3)).unwrap(), 5);
+        let sent = fs::metadata(&wire).unwrap().len();
+        assert_eq!(sent < 8_000, is_lent, "{prefix} {shell}: {sent} bytes");
+    }
     Ok(())
 }
 

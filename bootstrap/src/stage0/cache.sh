@@ -1,18 +1,14 @@
 # What the shell on the far side is told where programs may stay there: become the one with this hash, if it is there. Set
-# before it: n a nonce, t the machine that the program is for, h the SHA-256 of the program; a as in place.sh. It leaves in
-# c the folder in which place.sh is to put the program too; it is empty if there is none to be trusted.
-m=$(umask);
-umask 077;
+# before it: n a nonce, t the machine that the program is for, h the SHA-256 of the program; u what machine it is, a as in
+# place.sh. It leaves in c the folder in which place.sh is to put the program too; it is empty if there is none to be trusted.
 c=${XDG_CACHE_HOME:-${HOME:+"$HOME/.cache"}};
-if [ "$c" ] && [ "$(uname -sm)" = "$t" ]; then
-mkdir "$c" 2>/dev/null;
+if [ "$c" ] && [ "$u" = "$t" ]; then
 c=$c/offshoot;
-mkdir "$c" 2>/dev/null;
+[ -d "$c" ] || (umask 077; mkdir "${c%/*}"; mkdir "$c") 2>/dev/null;
 # Nobody else may have made it, or may change what is in it.
-case $([ -d "$c" ] && [ ! -h "$c" ] && [ -O "$c" ] && ls -ld "$c") in drwx------*) ;; *) c=;; esac;
+case $([ -d "$c" ] && [ ! -h "$c" ] && [ -O "$c" ] && ls -ldn "$c") in drwx------*) ;; *) c=;; esac;
 else c=;
 fi;
-umask $m;
 
 # What was checked is what runs: both by one descriptor.
 if [ "$c" ] && [ -f "$c/$h" ] && [ -r "$c/$h" ] && [ -x "$c/$h" ] && exec 9<"$c/$h" && [ -x /proc/self/fd/9 ]; then

@@ -2,10 +2,11 @@
 
 use super::{
     answer::{Answer, Answers, Host},
-    words::{Errand, Interpreter},
+    words::{Errand, Interpreter, Wrapping},
 };
 use crate::{
     ConnectErrorKind, Phase, Step,
+    loan::Loan,
     payload::{Offer, Program},
 };
 
@@ -33,6 +34,8 @@ pub(crate) struct Dialogue {
     /// What is sent of the offer; nothing before the far side has said what it is.
     program: Option<Program>,
     errand: Errand,
+    /// The program, where it is lent.
+    loan: Option<Loan>,
     answers: Answers,
     host: Option<Host>,
     /// It has said what it is.
@@ -51,6 +54,8 @@ pub(crate) struct Dialogue {
 enum State {
     /// Nothing has come.
     Silent,
+    /// It looks whether it can run the program from our memory.
+    Lent,
     /// It looks whether it has the program.
     Cached,
     /// It looks whether somebody has put it there.
@@ -73,6 +78,7 @@ impl Dialogue {
             offer,
             program: None,
             errand,
+            loan: None,
             answers: Answers::default(),
             host: None,
             has_spoken: false,
@@ -89,7 +95,7 @@ impl Dialogue {
         match self.state {
             _ if !self.has_spoken => Phase::Shell,
             State::Silent => Phase::Shell,
-            State::Cached | State::Preplaced | State::Placing | State::InMemory => Phase::Place,
+            State::Lent | State::Cached | State::Preplaced | State::Placing | State::InMemory => Phase::Place,
             State::Sent { .. } | State::Over => Phase::Send,
         }
     }
@@ -151,12 +157,16 @@ impl Dialogue {
                 self.reasons.push(rest.trim_end_matches([',', ' ']).to_owned());
                 self.try_memory().map(Some)
             }
+            (State::Lent, "missing") => {
+                self.is_other = false;
+                Ok(Some(self.bring()))
+            }
             (State::Cached, "missing") => {
                 self.is_other = false;
                 Ok(Some(self.place()))
             }
             (State::Preplaced, "missing") => Err(self.not_preplaced(rest)),
-            (State::Sent { .. } | State::Cached | State::Preplaced, "run") => {
+            (State::Sent { .. } | State::Lent | State::Cached | State::Preplaced, "run") => {
                 self.state = State::Over;
                 Ok(Some(Reply::Running))
             }
@@ -173,7 +183,9 @@ impl Dialogue {
                 Some(Step::Refused { reason: rest.trim_end_matches([',', ' ']).into() })
             }
             (State::Cached, "missing") => Some(Step::NotCached),
-            (State::Sent { .. } | State::Cached | State::Preplaced, "run") => Some(Step::Running),
+            (State::Sent { .. } | State::Lent | State::Cached | State::Preplaced, "run") => {
+                Some(Step::Running)
+            }
             _ => None,
         }
     }
@@ -199,8 +211,7 @@ impl Dialogue {
         self.program = Some(program);
         self.errand.host.clone_from(&host.uname);
         // What has stayed somewhere is not believed without its hash.
-        let may_have_it = self.errand.cache && host.has("sha256sum");
-        self.errand.cache = may_have_it;
+        self.errand.cache &= host.has("sha256sum");
         self.host = Some(host);
         if is_begun {
             self.is_other = true;
@@ -210,20 +221,46 @@ impl Dialogue {
             self.state = State::Preplaced;
             return Ok(Some(Reply::Line(self.errand.preplaced(path))));
         }
-        if may_have_it {
-            self.state = State::Cached;
-            return Ok(Some(Reply::Line(self.errand.cached())));
+        if let Some(loan) = self.lend() {
+            self.state = State::Lent;
+            return Ok(Some(Reply::Line(self.errand.lent(self.loan.insert(loan)))));
         }
-        Ok(Some(self.place()))
+        Ok(Some(self.bring()))
+    }
+
+    /// What is to be lent, where that can be.
+    fn lend(&self) -> Option<Loan> {
+        let program = self.program().filter(|_| self.errand.is_lent)?;
+        Loan::new(program, &self.errand.nonce).ok()
+    }
+
+    /// It is sent, unless it has stayed there.
+    fn bring(&mut self) -> Reply {
+        if self.errand.cache {
+            self.state = State::Cached;
+            return Reply::Line(self.errand.cached());
+        }
+        self.place()
     }
 
     /// The program does not wait for the answer: that would be a journey there and back. Where there is no place the far
     /// side reads it all the same, so that it is not taken for lines.
     fn place(&mut self) -> Reply {
-        let is_packed = self.host.as_ref().is_some_and(|host| host.has("gunzip"));
+        let wrapping = self.wrapping();
+        let is_packed = wrapping.unpacker.is_some();
         self.state = State::Placing;
         let size = self.size(is_packed);
-        Reply::Place { line: self.errand.place(size, is_packed, &self.failed), is_packed }
+        Reply::Place { line: self.errand.place(size, wrapping, &self.failed), is_packed }
+    }
+
+    /// On this machine bytes cost less than unpacking them; and where something has failed it may have been the unpacker.
+    fn wrapping(&self) -> Wrapping {
+        let has = |tool| self.host.as_ref().is_some_and(|host| host.has(tool));
+        // On many systems the second is a script that runs the first.
+        let unpackers = [("gzip", "gzip -d"), ("gunzip", "gunzip")];
+        let unpacker = unpackers.into_iter().find(|(tool, _)| has(tool)).map(|(_, words)| words);
+        let is_packed = !self.errand.is_near && self.failed.is_empty();
+        Wrapping { unpacker: unpacker.filter(|_| is_packed), is_checked: has("tee") && has("sha256sum") }
     }
 
     /// It could not be put where it was tried: there may be other folders.
@@ -279,6 +316,8 @@ mod tests {
             keep: false,
             cache: false,
             preplaced: None,
+            is_lent: false,
+            is_near: false,
         };
         Dialogue::new(Offer::Program(program), errand)
     }

@@ -2,17 +2,20 @@
 
 use offshoot_wire::clean_name;
 
-use crate::{machine::Machine, quote::quoted};
+use crate::{loan::Loan, machine::Machine, quote::quoted};
 
 /// The command. Between single quotes it passes every login shell: there is no `!` in it (tcsh), no backslash (fish),
 /// no quote and no line end.
-const COMMAND: &str = "o() { echo \"offsh\"\"oot0 $*\"; }; \
-     o hello $(uname -sm) $(for t in gunzip sha256sum perl python3; do command -v $t; done); \
-     while IFS= read -r l; do eval \"$l\"; done";
+const COMMAND: &str = "o() { echo \"offsh\"\"oot0 $*\"; }; u=$(uname -sm) w=; \
+     for t in gzip gunzip tee sha256sum perl python3; do command -v $t >/dev/null && w=\"$w $t\"; done; \
+     o hello $u $w; while IFS= read -r l; do eval \"$l\"; done";
 
+const LENT: &str = include_str!("lent.sh");
 const CACHE: &str = include_str!("cache.sh");
 const PREPLACED: &str = include_str!("preplaced.sh");
 const PLACE: &str = include_str!("place.sh");
+const RECEIVE: &str = include_str!("receive.sh");
+const CHECKED: &str = include_str!("checked.sh");
 const MEMORY: &str = include_str!("memory.sh");
 const PERL: &str = include_str!("memory.pl");
 const PYTHON: &str = include_str!("memory.py");
@@ -54,9 +57,28 @@ pub(crate) struct Errand {
     pub(crate) cache: bool,
     /// Where somebody else has put it; nothing is sent then.
     pub(crate) preplaced: Option<String>,
+    /// Whether it may be run from our own memory.
+    pub(crate) is_lent: bool,
+    /// Whether it goes nowhere but to this machine.
+    pub(crate) is_near: bool,
+}
+
+/// How a program is sent, by what the far side has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wrapping {
+    /// What unpacks it there, if it is packed by gzip.
+    pub(crate) unpacker: Option<&'static str>,
+    /// Whether it can be hashed while it comes.
+    pub(crate) is_checked: bool,
 }
 
 impl Errand {
+    /// The line that runs the program that is lent.
+    pub(crate) fn lent(&self, loan: &Loan) -> String {
+        let [token, image] = loan.paths();
+        format!("n={} g={token} q={image}; {}; {}\n", self.nonce, self.runner(), one_line(LENT))
+    }
+
     /// The line that runs the program if it has stayed there.
     pub(crate) fn cached(&self) -> String {
         let Self { nonce, host, hash, .. } = self;
@@ -69,17 +91,17 @@ impl Errand {
         format!("n={nonce} h={hash} q={}; {}; {}\n", quoted(path), self.runner(), one_line(PREPLACED))
     }
 
-    /// The line after which `size` bytes of the program are read, packed by gzip or as they are. The folders in
-    /// `failed` are not tried again.
-    pub(crate) fn place(&self, size: usize, is_packed: bool, failed: &[String]) -> String {
+    /// The line after which `size` bytes of the program are read, wrapped so. The folders in `failed` are not tried again.
+    pub(crate) fn place(&self, size: usize, wrapping: Wrapping, failed: &[String]) -> String {
         let Self { nonce, host, hash, .. } = self;
-        let unpacker = if is_packed { "gunzip" } else { "cat" };
+        let unpacker = quoted(wrapping.unpacker.unwrap_or("cat"));
+        let receive = one_line(if wrapping.is_checked { CHECKED } else { RECEIVE });
         let keep = if self.keep { "yes" } else { "no" };
         let name = quoted(&clean_name(&self.name));
         let folders = if self.folders.is_empty() { FOLDERS.to_owned() } else { words(&self.folders) };
         let failed: String = failed.iter().map(|folder| format!(":{folder}:")).collect();
         format!(
-            "n={nonce} t={} s={size} h={hash} z={unpacker} k={keep} p={name} x={} {}; {}; set -- {folders}; {}\n",
+            "n={nonce} t={} s={size} h={hash} z={unpacker} k={keep} p={name} x={} {}; {}; {receive}; set -- {folders}; {}\n",
             quoted(host),
             quoted(&failed),
             // What the line for the cache has left in it.
@@ -146,19 +168,17 @@ fn code(script: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::Write as _,
+        os::fd::AsRawFd as _,
+        process::{Command, Stdio},
+    };
+
     use super::*;
+    use crate::payload::Program;
 
-    #[test]
-    fn the_command_is_short_and_passes_every_login_shell() {
-        let line = command_line();
-        assert!(line.len() < 200 && line.starts_with("sh -c '"), "{} bytes", line.len());
-        assert!(!COMMAND.contains(['!', '\\', '\'', '\n']), "{COMMAND}");
-        assert!(!COMMAND.contains("offshoot0"), "an echo of the command must not be taken for its answer");
-    }
-
-    #[test]
-    fn an_errand_is_one_line_and_what_is_in_it_stays_a_word() {
-        let errand = Errand {
+    fn errand() -> Errand {
+        Errand {
             nonce: "ab".into(),
             host: "Linux x86_64".into(),
             hash: "00".into(),
@@ -169,16 +189,67 @@ mod tests {
             keep: false,
             cache: false,
             preplaced: None,
-        };
+            is_lent: false,
+            is_near: false,
+        }
+    }
+
+    #[test]
+    fn the_command_is_short_and_passes_every_login_shell() {
+        let line = command_line();
+        assert!(line.len() < 250 && line.starts_with("sh -c '"), "{} bytes", line.len());
+        assert!(!COMMAND.contains(['!', '\\', '\'', '\n']), "{COMMAND}");
+        assert!(!COMMAND.contains("offshoot0"), "an echo of the command must not be taken for its answer");
+    }
+
+    #[test]
+    fn an_errand_is_one_line_and_what_is_in_it_stays_a_word() {
+        let errand = errand();
+        let program = Program::new("x".into(), std::fs::read("/proc/self/exe").unwrap().into()).unwrap();
+        let packed = Wrapping { unpacker: Some("gzip -d"), is_checked: true };
         for line in [
+            errand.lent(&Loan::new(&program, &errand.nonce).unwrap()),
             errand.cached(),
             errand.preplaced("/usr/lib/it's"),
-            errand.place(7, true, &["/c d".into()]),
+            errand.place(7, packed, &["/c d".into()]),
+            errand.place(7, Wrapping { unpacker: None, is_checked: false }, &[]),
             errand.memory(7, Machine::X86_64, Interpreter::Perl),
             errand.memory(7, Machine::X86_64, Interpreter::Python),
         ] {
             assert_eq!(line.matches('\n').count(), 1);
             assert!(line.contains("'it'\\''s' '$(id)'"), "{line}");
         }
+    }
+
+    /// What a shell says to a line, behind its hello.
+    fn said(line: &str) -> String {
+        let [shell, flag, command] = command_words();
+        let mut child = Command::new(shell)
+            .args([flag, command])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        String::from_utf8(output.stdout).unwrap().split_once('\n').unwrap().1.to_owned()
+    }
+
+    #[test]
+    fn what_is_lent_is_taken_from_nobody_else() {
+        let errand = Errand { nonce: "ab".into(), args: vec!["it runs".into()], ..errand() };
+        let echo = Program::new("echo".into(), std::fs::read("/bin/echo").unwrap().into()).unwrap();
+        let ours = Loan::new(&echo, "ab").unwrap();
+        assert_eq!(said(&errand.lent(&ours)), "offshoot0 ab run\nit runs\n");
+        // Where processes have other numbers there may be anything: another's memory, or a pipe that somebody waits for.
+        let theirs = Loan::new(&echo, "cd").unwrap();
+        assert_eq!(said(&errand.lent(&theirs)), "offshoot0 ab missing\n");
+        let (read, write) = std::io::pipe().unwrap();
+        (&write).write_all(b": ab\n").unwrap();
+        let [token, _] = ours.paths();
+        let pipe = format!("/proc/{}/fd/{}", std::process::id(), read.as_raw_fd());
+        assert_eq!(said(&errand.lent(&ours).replace(&token, &pipe)), "offshoot0 ab missing\n");
+        drop(write);
+        assert_eq!(std::io::read_to_string(read).unwrap(), ": ab\n");
     }
 }
