@@ -231,8 +231,11 @@ impl<R: Routes + Send + 'static> Shared<R> {
     pub(crate) fn sleep_until(&self) -> Option<Instant> {
         self.broker_sleeps.store(true, Ordering::SeqCst);
         let due = {
-            let mut state = lock(&self.state);
-            state.sleeps_until = state.next_due();
+            let (mut state, now) = self.enter();
+            // Not longer than was asked of it before: most timers are cleared long before they are due, and each that is
+            // set anew would have to wake it.
+            let asked = state.sleeps_until.filter(|until| *until > now);
+            state.sleeps_until = [state.next_due(), asked].into_iter().flatten().min();
             state.sleeps_until
         };
         let due = due.map(|tick| self.instant(tick));

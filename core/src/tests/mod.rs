@@ -4,6 +4,7 @@ mod calls;
 mod channels;
 mod promises;
 mod select;
+mod sleep;
 
 use std::{
     future::Future,
