@@ -1,6 +1,6 @@
 //! What the machine's actions mean outside: queued under the lock, done after it.
 
-use std::{cell::Cell, collections::VecDeque, mem, sync::Arc, time::Duration};
+use std::{cell::Cell, collections::VecDeque, sync::Arc, time::Duration};
 
 use offshoot_wire::{Body, ContextId, Hello, codec};
 
@@ -19,29 +19,27 @@ use crate::{
 };
 
 /// What is to be done once the lock is free, in this order.
+#[derive(Default)]
 pub(crate) struct Effects {
-    queue: VecDeque<Effect>,
+    /// None until something is noted.
+    queue: Option<Box<Queue>>,
     /// What is to be written may rest for a moment: more is about to come.
     pub(super) may_rest: bool,
 }
 
-thread_local! {
-    /// The memory of a queue that this thread has emptied, for the next.
-    static SPARE: Cell<VecDeque<Effect>> = const { Cell::new(VecDeque::new()) };
-}
+#[derive(Default)]
+struct Queue(VecDeque<Effect>);
 
-impl Default for Effects {
-    fn default() -> Self {
-        Self { queue: SPARE.try_with(Cell::take).unwrap_or_default(), may_rest: false }
-    }
+thread_local! {
+    /// A queue that this thread has emptied, for the next.
+    static SPARE: Cell<Option<Box<Queue>>> = const { Cell::new(None) };
 }
 
 impl Drop for Effects {
     fn drop(&mut self) {
-        if self.queue.is_empty() && self.queue.capacity() <= KEPT {
-            let queue = mem::take(&mut self.queue);
+        if let Some(queue) = self.queue.take_if(|queue| queue.0.is_empty() && queue.0.capacity() <= KEPT) {
             // A thread that is ending keeps nothing.
-            let _: Result<(), _> = SPARE.try_with(|spare| spare.set(queue));
+            let _: Result<(), _> = SPARE.try_with(|spare| spare.set(Some(queue)));
         }
     }
 }
@@ -82,11 +80,16 @@ enum Effect {
 
 impl Effects {
     fn push(&mut self, effect: Effect) {
-        self.queue.push_back(effect);
+        let spare = || SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default();
+        self.queue.get_or_insert_with(spare).0.push_back(effect);
+    }
+
+    fn pop(&mut self) -> Option<Effect> {
+        self.queue.as_mut()?.0.pop_front()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.queue.as_ref().is_none_or(|queue| queue.0.is_empty())
     }
 
     fn wake(&mut self, wake: Option<Wake>) {
@@ -151,7 +154,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
 
     /// Does what was queued, and what comes of doing it.
     pub(crate) fn act(&self, mut effects: Effects) {
-        while let Some(effect) = effects.queue.pop_front() {
+        while let Some(effect) = effects.pop() {
             match effect {
                 Effect::Pause(_)
                 | Effect::Up(..)
@@ -308,7 +311,9 @@ fn about_link<R: Routes>(state: &mut State<R>, action: Action, effects: &mut Eff
         Action::Escalate(key) => state.links.get(key).cloned().map(Effect::Escalate),
         _ => None,
     };
-    effects.queue.extend(effect);
+    if let Some(effect) = effect {
+        effects.push(effect);
+    }
 }
 
 fn told(note: &Note) -> Record {

@@ -235,7 +235,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
             // Not longer than was asked of it before: most timers are cleared long before they are due, and each that is
             // set anew would have to wake it.
             let asked = state.sleeps_until.filter(|until| *until > now);
-            state.sleeps_until = [state.next_due(), asked].into_iter().flatten().min();
+            state.sleeps_until = sooner(state.next_due(), asked);
             state.sleeps_until
         };
         let due = due.map(|tick| self.instant(tick));
@@ -286,7 +286,14 @@ impl<R: Routes + Send + 'static> Shared<R> {
 impl<R: Routes> State<R> {
     /// When something is due that the broker must do.
     fn next_due(&self) -> Option<Tick> {
-        [self.machine.next_due(), self.links.rest_until()].into_iter().flatten().min()
+        sooner(self.machine.next_due(), self.links.rest_until())
+    }
+}
+
+fn sooner(one: Option<Tick>, other: Option<Tick>) -> Option<Tick> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 
