@@ -9,11 +9,19 @@ pub(crate) fn put<const WIDTH: usize>(out: &mut Vec<u8>, value: u64) {
     }
 }
 
-/// Fills `slot` with the last bytes of `value`.
-pub(crate) fn fill(slot: &mut [u8], value: u64) {
-    for (byte, digit) in slot.iter_mut().rev().zip(value.to_be_bytes().into_iter().rev()) {
-        *byte = digit;
-    }
+/// The bytes of a number of 16 bits.
+pub(crate) const fn half(value: u16) -> [u8; 2] {
+    value.to_be_bytes()
+}
+
+/// The bytes of a number of 32 bits.
+pub(crate) const fn word(value: u32) -> [u8; 4] {
+    value.to_be_bytes()
+}
+
+/// The number of 32 bits at the front of `bytes`; 0 where they are too few.
+pub(crate) fn get_word(bytes: &[u8]) -> u32 {
+    bytes.first_chunk().map_or(0, |word| u32::from_be_bytes(*word))
 }
 
 /// Reads all of `bytes` as one number; of more than eight, the last eight count.

@@ -178,6 +178,10 @@ impl Decoder {
     /// # Errors
     /// [`BadStream`] once the stream cannot be trusted any more, and then for ever.
     pub fn next_frame(&mut self) -> Result<Option<Decoded>, BadStream> {
+        if !self.is_mid_frame() {
+            self.release();
+            return Ok(None);
+        }
         let next = self.advance();
         if let Err(bad) = &next {
             self.state = State::Bad(bad.clone());
@@ -217,22 +221,23 @@ impl Decoder {
 
     fn advance(&mut self) -> Result<Option<Decoded>, BadStream> {
         loop {
-            match mem::take(&mut self.state) {
-                State::Bad(bad) => return Err(bad),
+            // The state is large, and mostly the first: it is looked at where it is.
+            match &self.state {
+                State::Header => match self.begin()? {
+                    None if !matches!(self.state, State::Header) => {}
+                    decoded => return Ok(decoded),
+                },
                 State::Skip(left) => {
-                    let now = left.min(self.waiting().len());
-                    self.consume(now);
-                    if now < left {
-                        self.state = State::Skip(left.saturating_sub(now));
+                    let (left, here) = (*left, self.waiting().len());
+                    self.consume(left.min(here));
+                    if here < left {
+                        self.state = State::Skip(left.saturating_sub(here));
                         return Ok(None);
                     }
+                    self.state = State::Header;
                 }
-                State::Body(unfinished) => return Ok(self.go_on(unfinished)),
-                State::Header => match self.begin()? {
-                    Some(decoded) => return Ok(Some(decoded)),
-                    None if matches!(self.state, State::Header) => return Ok(None),
-                    None => {}
-                },
+                State::Body(_) => return Ok(self.go_on()),
+                State::Bad(bad) => return Err(bad.clone()),
             }
         }
     }
@@ -267,7 +272,8 @@ impl Decoder {
     }
 
     /// Moves what has come of a body to it.
-    fn go_on(&mut self, mut unfinished: Unfinished) -> Option<Decoded> {
+    fn go_on(&mut self) -> Option<Decoded> {
+        let State::Body(mut unfinished) = mem::take(&mut self.state) else { return None };
         let len = unfinished.missing().min(self.waiting().len());
         if let (Some(now), Some(slot)) = (self.waiting().get(..len), unfinished.space().get_mut(..len)) {
             slot.copy_from_slice(now);

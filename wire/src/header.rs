@@ -61,7 +61,7 @@ impl Header {
         let Some(bytes) = bytes.first_chunk::<HEADER_LEN>() else {
             return Ok(None);
         };
-        let word = |at: usize| be::get(bytes.get(at..at.saturating_add(4)).unwrap_or_default()) as u32;
+        let word = |at: usize| be::get_word(bytes.get(at..).unwrap_or_default());
         let Some(reply_to) = ReplyTo::from_number(word(18)) else {
             return Err(BadStream::ReplyTo(word(18)));
         };
@@ -86,7 +86,7 @@ impl Part {
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let (total, rest) = bytes.split_first_chunk::<4>()?;
         let offset = rest.first_chunk::<4>()?;
-        Some(Self { total: be::get(total) as u32, offset: be::get(offset) as u32 })
+        Some(Self { total: be::get_word(total), offset: be::get_word(offset) })
     }
 }
 
@@ -124,9 +124,9 @@ impl Frame {
         ];
         let mut bytes = [0; HEADER_LEN + PART_LEN];
         let (front, rest) = bytes.split_at_mut(2);
-        be::fill(front, u64::from(magic));
+        front.copy_from_slice(&be::half(magic));
         for (slot, word) in rest.chunks_exact_mut(4).zip(words) {
-            be::fill(slot, u64::from(word));
+            slot.copy_from_slice(&be::word(word));
         }
         Head { bytes, len: HEADER_LEN.saturating_add(part_len) }
     }
