@@ -46,6 +46,7 @@ compile_error!("offshoot runs on Linux and other Unix systems, not on this one: 
 mod askpass;
 mod build;
 mod chroot;
+mod client;
 mod container;
 mod error;
 mod exit;

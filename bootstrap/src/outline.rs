@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{Account, Dialect, Plan, Text, Transport, quote::quoted};
+use crate::{Account, Dialect, Plan, Text, Transport, client, quote::quoted};
 
 impl Plan {
     /// What will run, what may be asked, what is written where, and who may record it: for whoever must allow it, and
@@ -26,6 +26,12 @@ impl Plan {
             None => say("runs here", &payload.to_string()),
             Some(transport) => {
                 say("runs here", &command(transport));
+                if transport.dialect == Dialect::Ssh {
+                    say(
+                        "with, from OpenSSH 8.7 on",
+                        &client::SINCE_8_7.map(|it| format!("-o {it}")).join(" "),
+                    );
+                }
                 if !transport.enter.is_empty() {
                     say("enters by", &words(&transport.enter));
                 }

@@ -13,8 +13,8 @@ use std::{
 };
 
 use crate::{
-    ConnectError, ConnectErrorKind, Machine, Phase, Plan, Process, payload::Source, place, sys,
-    terminal::Terminal,
+    ConnectError, ConnectErrorKind, Dialect, Machine, Phase, Plan, Process, Transport, client,
+    payload::Source, place, sys, terminal::Terminal,
 };
 
 /// The first argument of a program that was started by [`Payload::this_program`](crate::Payload::this_program): it
@@ -76,7 +76,7 @@ pub(crate) fn start(
 
     let child = match (&plan.transport, &plan.payload.0) {
         (Some(transport), _) => {
-            let argv = transport.argv();
+            let argv = understood(transport);
             let (program, args) = argv.split_first().ok_or(ConnectErrorKind::NoShell)?;
             let program = Path::new(program);
             let theirs_of_it = terminal.as_ref().map(Terminal::theirs).transpose().map_err(no_descriptor)?;
@@ -112,6 +112,17 @@ pub(crate) fn start(
         said: Vec::new(),
         stderr_said: Vec::new(),
     })
+}
+
+/// The words of a transport, and those that not every client of the user's knows.
+fn understood(transport: &Transport) -> Vec<String> {
+    let mut argv = transport.argv();
+    let is_ssh = transport.dialect == Dialect::Ssh;
+    if is_ssh && argv.first().is_some_and(|program| client::is_since_8_7(program)) {
+        let more = client::SINCE_8_7.into_iter().flat_map(|option| ["-o", option]);
+        argv.splice(1..1, more.map(str::to_owned));
+    }
+    argv
 }
 
 /// The child's ends of its link and its stderr, close-on-exec until they become its descriptors 0 to 2.

@@ -110,7 +110,7 @@ impl Sudo {
     }
 
     words_option!(
-        "Options of the tool, such as `-E` (keep the environment), `-H`, `-g` and a group, or `-r` and `-t` of SELinux."
+        "Options of the tool, such as `-i` (by a login shell), `-E` (keep the environment), `-H`, `-g` and a group, or `-r` and `-t` of SELinux."
     );
     program_option!();
 

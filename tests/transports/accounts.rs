@@ -12,6 +12,7 @@ use crate::far::{ADD, Missing, Sshd, User, payload, program, run, static_program
 
 crate::tests![
     sudo_takes_the_password_when_it_has_asked_and_once,
+    sudo_leads_through_the_login_shell_of_the_other_user,
     sudo_without_a_password_says_that_one_is_needed,
     sudo_says_who_is_not_allowed,
     su_takes_the_password_of_the_other_user,
@@ -78,6 +79,21 @@ fn sudo_takes_the_password_when_it_has_asked_and_once() -> Result<(), Missing> {
     // Now it asks nothing for a while, and a password that is not asked for is not sent.
     let again = desk.connect(Sudo::new().password("not needed").name("again")).unwrap();
     assert_eq!(again.call(ADD, (2, 3)).unwrap(), 5);
+    Ok(())
+}
+
+fn sudo_leads_through_the_login_shell_of_the_other_user() -> Result<(), Missing> {
+    let desk = Desk::of_sudoer("login")?;
+    for shell in ["dash", "bash", "zsh", "mksh"] {
+        let other = User::new(&format!("in-{shell}"), &program(shell)?)?;
+        fs::write(other.home.path().join(".profile"), "echo in\n").unwrap();
+        for option in ["-i", "-s"] {
+            let method = Sudo::new().user(&other.name).option([option]).password(PASSWORD);
+            let there = desk.connect(method).unwrap_or_else(|error| panic!("{option} {shell}: {error}"));
+            assert_eq!(there.call(ADD, (2, 3)).unwrap(), 5);
+            assert_ne!(desk.uid_of(&there), desk.uid_of(&desk.there));
+        }
+    }
     Ok(())
 }
 

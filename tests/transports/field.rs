@@ -16,6 +16,7 @@ use crate::{
 
 crate::tests![
     a_configuration_that_would_break_the_stream_is_overridden,
+    a_configuration_that_takes_the_stream_away_is_overridden_where_the_client_knows_how,
     a_failure_is_told_though_the_configuration_wants_quiet,
     a_shared_connection_is_used_and_left_alone,
     a_server_that_takes_one_session_a_connection_gets_more_connections,
@@ -53,6 +54,31 @@ fn a_configuration_that_would_break_the_stream_is_overridden() -> Result<(), Mis
     let router = Router::new().unwrap();
     adds(&router.connect(sshd.ssh().payload(leaf)).unwrap());
     assert!(!fs::exists(sign).unwrap());
+    Ok(())
+}
+
+fn a_configuration_that_takes_the_stream_away_is_overridden_where_the_client_knows_how() -> Result<(), Missing>
+{
+    let leaf = payload("leaf")?;
+    let router = Router::new().unwrap();
+    for line in ["StdinNull yes", "SessionType none", "ForkAfterAuthentication yes"] {
+        let sshd = Sshd::new("")?;
+        configure(&sshd, &format!("  {line}"));
+        let child = router.connect(sshd.ssh().payload(leaf.clone()).timeout(Duration::from_secs(10)));
+        adds(&child.unwrap_or_else(|error| panic!("{line}: {error}")));
+    }
+    // A client that does not know them is not told of them: it would not start.
+    let (sshd, ssh) = (Sshd::new("")?, program("ssh")?);
+    let old = sshd.file("old");
+    let script = format!(
+        "#!/bin/sh\nif [ \"$1\" = -V ]; then echo OpenSSH_8.4p1, OpenSSL >&2; exit; fi\n\
+         case \"$*\" in *StdinNull*) echo 'Bad configuration option: stdinnull' >&2; exit 255;; esac\n\
+         exec {} \"$@\"\n",
+        ssh.display()
+    );
+    fs::write(&old, script).unwrap();
+    run(&["chmod", "+x", &old]);
+    adds(&router.connect(sshd.ssh().program(&old).payload(leaf)).unwrap());
     Ok(())
 }
 
