@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use offshoot_core::{
     CallError, Context, ContextId, Function,
-    wire::{Blob, CallHead, Credit, Dead, Frame, Handle, ReplyHead, ReplyTo, Role, Window, codec},
+    wire::{Blob, CallHead, Credit, Dead, Failed, Frame, Handle, ReplyHead, ReplyTo, Role, Window, codec},
 };
 use serde::{Deserialize, Serialize};
 
@@ -146,6 +146,16 @@ impl Puppet {
         let mut body = codec::encode(&ReplyHead::Value(Vec::new())).expect("a head");
         codec::encode_into(value, &mut body).expect("a value");
         self.frame(call.src, Handle::new(call.reply_to), ReplyTo::Nobody, body)
+    }
+
+    /// The answer to a call that came to it, that it has failed.
+    ///
+    /// # Panics
+    /// If the call wants none.
+    #[must_use]
+    pub fn refuse(&self, call: &Seen, why: &str) -> Frame {
+        let head = ReplyHead::Failed(Failed::Error, why.to_owned());
+        self.frame_of(call.src, Handle::new(call.reply_to), ReplyTo::Nobody, &head)
     }
 
     /// Waits for a call to it from `from`.
