@@ -6,7 +6,11 @@ use crate::{
     Dialect, Method, Plan, Text, Transport,
     options::{Options, check_word, common_options, program_option, user_option, words_option},
     quote::quoted,
+    stage0,
 };
+
+/// What enters a container in which there is nothing.
+const ENTER: &str = include_str!("enter.pl");
 
 /// A running container, pod or set of namespaces in which there is a shell.
 ///
@@ -161,8 +165,9 @@ impl Container {
     }
 
     /// For an image without a shell, of docker, podman or the namespaces of a process: the program is received on the
-    /// machine of the container, and enters it by a descriptor that was opened before. Root must do it, by `nsenter`, and
-    /// the program is root there with all capabilities: for images that are trusted as the machine is.
+    /// machine of the container, and enters it by a descriptor that was opened before. Root must do it, and there must be a
+    /// perl on that machine. The program is root there, with the capabilities that the container may have and no others;
+    /// filters of system calls and cgroups are those of whoever enters.
     pub fn without_shell(mut self) -> Self {
         self.is_bare = true;
         self
@@ -213,13 +218,15 @@ impl Container {
     /// How a program enters by itself what has no shell, if it can. The script is run where the engine is, and is told the
     /// container and the program.
     fn entrance(&self) -> Option<Vec<String>> {
+        let enter = stage0::one_line(ENTER);
         match self.engine {
-            Engine::Nsenter => Some(self.leader()),
+            Engine::Nsenter => Some(vec!["perl".to_owned(), "-e".to_owned(), enter, self.name.clone()]),
             Engine::Docker | Engine::Podman => {
                 let engine = iter::once(&self.program).chain(&self.extra);
                 let engine = engine.map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
                 let script = format!(
-                    r#"p=$({engine} inspect --format '{{{{.State.Pid}}}}' "$0") && exec nsenter -a -t "$p" -- "$@""#
+                    r#"p=$({engine} inspect --format '{{{{.State.Pid}}}}' "$0") && exec perl -e {} "$p" "$@""#,
+                    quoted(&enter)
                 );
                 Some(vec!["sh".to_owned(), "-c".to_owned(), script, self.name.clone()])
             }

@@ -3,10 +3,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Instant,
+    process::Command,
+    time::{Duration, Instant},
 };
 
 use offshoot_parent::{Phase, prelude::*};
+use offshoot_tests::real::eventually;
 
 use crate::far::{ADD, Missing, Sshd, User, payload, program, run, static_program};
 
@@ -20,6 +22,8 @@ crate::tests![
     doas_asks_for_the_password_on_a_terminal_of_its_own,
     a_sudo_that_wants_a_terminal_gets_one_and_its_stream_stays_whole,
     a_password_is_nowhere_to_be_read,
+    attack_56_who_asks_again_once_the_program_runs_is_told_nothing,
+    attack_63_nobody_else_types_into_the_terminal_of_a_question,
 ];
 
 /// Served by the reference leaf.
@@ -217,5 +221,60 @@ fn a_password_is_nowhere_to_be_read() -> Result<(), Missing> {
             assert!(!is_there, "{}", process.path().display());
         }
     }
+    Ok(())
+}
+
+fn attack_56_who_asks_again_once_the_program_runs_is_told_nothing() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    // It asks as sudo does, and keeps what it is sent from then on; it asks again in the same words when it is told to.
+    let script = format!(
+        "#!/bin/sh\nuntil [ \"$1\" = sh ]; do shift; done\nask() {{ printf '[offshoot] password: ' >&2; }}\n\
+         ask; read -r password\n(until [ -e {} ]; do sleep 0.05; done; ask; echo >&2; touch {}) &\ntee {} | \"$@\"\n",
+        at("now"),
+        at("asked"),
+        at("wire"),
+    );
+    fs::write(at("sudo"), script).unwrap();
+    run(&["chmod", "+x", &at("sudo")]);
+    let router = Router::new().unwrap();
+    let method = Sudo::new().program(at("sudo")).password(PASSWORD).payload(leaf);
+    let child = router.connect(method).unwrap();
+    assert_eq!(child.call(ADD, (2, 3)).unwrap(), 5);
+    fs::write(at("now"), "").unwrap();
+    eventually("it has asked again", Duration::from_secs(10), || {
+        Path::new(&at("asked")).exists().then_some(())
+    });
+    assert_eq!(child.call(LENGTH, "x".repeat(1000)).unwrap(), 1000);
+    let wire = fs::read(at("wire")).unwrap();
+    assert!(wire.len() > 1000 && !wire.windows(PASSWORD.len()).any(|sent| sent == PASSWORD.as_bytes()));
+    Ok(())
+}
+
+fn attack_63_nobody_else_types_into_the_terminal_of_a_question() -> Result<(), Missing> {
+    let desk = Desk::new("typist")?;
+    let _rule = DoasRule::new("permit osh-typist as root")?;
+    let root = desk.connect(Sudo::by_doas().password(PASSWORD)).unwrap();
+    // Behind the name of the program: its state, parent, group, session and terminal.
+    let of = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let rest = stat.rsplit_once(')').unwrap().1;
+        let numbers: Vec<u32> =
+            rest.split_whitespace().skip(1).take(4).map(|it| it.parse().unwrap()).collect();
+        (numbers[2], numbers[3])
+    };
+    let (session, terminal) = of(desk.router.tree().pid(root.id()).unwrap());
+    let (our_session, our_terminal) = of(std::process::id());
+    assert!(terminal != 0 && terminal != our_terminal && session != our_session);
+    // The number of a terminal is cut in two round that of its driver.
+    let file = format!("/dev/pts/{}", (terminal & 0xff) | ((terminal >> 12) & 0xf_ff00));
+    let stranger = ["--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "sh", "-c"];
+    for act in [format!("echo typed >{file}"), format!("read -r line <{file}")] {
+        let output = Command::new(program("setpriv")?).args(stranger).arg(act).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains("Permission denied"), "{said}");
+    }
+    assert_eq!(root.call(ADD, (2, 3)).unwrap(), 5);
     Ok(())
 }

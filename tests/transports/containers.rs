@@ -20,6 +20,7 @@ crate::tests![
     a_folder_becomes_a_container_by_nspawn,
     a_container_of_podman_is_entered,
     a_container_without_a_shell_is_entered_by_a_descriptor,
+    attack_62_what_enters_a_hostile_image_has_the_rights_of_that_image_alone,
 ];
 
 /// A root folder in which there is busybox, and nothing else.
@@ -67,7 +68,12 @@ impl Namespaces {
     pub(crate) fn new() -> Result<Self, Missing> {
         as_root()?;
         let words = ["--fork", "--kill-child", "--pid", "--mount", "--uts", "--ipc", "--net", "--mount-proc"];
-        let outer = Command::new(program("unshare")?).args(words).args(["sleep", "1000"]).spawn().unwrap();
+        Self::of(Command::new(program("unshare")?).args(words).args(["sleep", "1000"]))
+    }
+
+    /// Those in which the child of a command becomes `sleep`.
+    fn of(command: &mut Command) -> Result<Self, Missing> {
+        let outer = command.spawn().unwrap();
         let children = format!("/proc/{0}/task/{0}/children", outer.id());
         let pid = eventually("it has its child", Duration::from_secs(5), || {
             let pid = fs::read_to_string(&children).ok()?.trim().parse().ok()?;
@@ -192,6 +198,45 @@ fn a_container_of_podman_is_entered() -> Result<(), Missing> {
     }
     engine.run(&["stop", "-t", "0", "c"])?;
     assert_eq!(error(by("c")).code(), "no_container");
+    Ok(())
+}
+
+/// What the kernel says of a process, by the word.
+fn status(pid: u32, word: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(word)).unwrap();
+    line.trim().to_owned()
+}
+
+fn attack_62_what_enters_a_hostile_image_has_the_rights_of_that_image_alone() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    as_root()?;
+    program("perl")?;
+    // A process with namespaces of its own, which may read the files of all, and do nothing else as root.
+    let (setpriv, unshare) = (program("setpriv")?, program("unshare")?);
+    let script =
+        format!("exec {} --bounding-set=-all,+dac_override --no-new-privs sleep 1000", setpriv.display());
+    let words = ["--fork", "--kill-child", "--pid", "--mount", "--uts", "--ipc", "--net", "--mount-proc"];
+    let image = Namespaces::of(Command::new(unshare).args(words).args(["sh", "-c", &script]))?;
+    let secret = tempfile::tempfile().unwrap();
+    rustix::io::fcntl_setfd(&secret, rustix::io::FdFlags::empty()).unwrap();
+    let router = Router::new().unwrap();
+    let inside = router.connect(Container::nsenter(image.pid).without_shell().payload(leaf)).unwrap();
+    assert_eq!(inside.call(ADD, (2, 3)).unwrap(), 5);
+    let namespace = |pid: u32, kind: &str| fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap();
+    let is_inside = |pid: &u32| namespace(*pid, "pid") == namespace(image.pid, "pid") && *pid != image.pid;
+    let entered = descendants().into_iter().find(is_inside).unwrap();
+    for kind in ["mnt", "net", "ipc", "uts"] {
+        assert_eq!(namespace(entered, kind), namespace(image.pid, kind));
+    }
+    for word in ["CapBnd:", "CapEff:", "CapPrm:"] {
+        assert_eq!(status(entered, word), "0000000000000002", "{word}");
+    }
+    assert_eq!(status(entered, "NoNewPrivs:"), "1");
+    // Nothing of ours is open there: what is no socket, pipe or end of its own is the empty device.
+    let files = fs::read_dir(format!("/proc/{entered}/fd")).unwrap().flatten();
+    let open: Vec<_> = files.filter_map(|file| fs::read_link(file.path()).ok()).collect();
+    assert!(open.iter().all(|file| !file.starts_with("/tmp") && !file.starts_with("/proc")), "{open:?}");
     Ok(())
 }
 

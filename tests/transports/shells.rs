@@ -24,6 +24,7 @@ crate::tests![
     a_program_that_may_stay_is_sent_once,
     a_program_that_somebody_else_has_put_there_is_checked_and_run,
     a_cache_that_others_could_have_changed_is_not_trusted,
+    attack_58_a_folder_that_somebody_else_has_made_is_not_entered,
     nothing_is_left_wherever_the_stream_is_cut,
     what_comes_before_and_between_is_no_obstacle,
     a_program_for_another_machine_is_not_sent,
@@ -292,6 +293,30 @@ fn a_cache_that_others_could_have_changed_is_not_trusted() -> Result<(), Missing
     assert!(sent_with_cache(home.path(), &leaf) < 8_000);
     crate::far::run(&["chown", "nobody", folder.to_str().unwrap()]);
     assert!(sent_with_cache(home.path(), &leaf) > 100_000);
+    Ok(())
+}
+
+fn attack_58_a_folder_that_somebody_else_has_made_is_not_entered() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let (tools, here, there) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (victim, mkdir) = (tempfile::tempdir().unwrap(), program("mkdir")?);
+    let (victim, mkdir) = (victim.path().display(), mkdir.display());
+    let [here, there] = [&here, &there].map(|folder| folder.path().display().to_string());
+    let path = format!("PATH={}:/usr/bin:/bin", tools.path().display());
+    let makes_first =
+        [format!("ln -s {victim}"), "mkfifo -m 666".into(), format!("{mkdir} -m 777"), "touch".into()];
+    for makes in makes_first {
+        // Who knows the name makes it just before us, in one of the folders.
+        let script = format!("#!/bin/sh\ncase $1 in {here}/*) {makes} \"$1\";; esac\nexec {mkdir} \"$@\"\n");
+        let evil = tools.path().join("mkdir");
+        fs::write(&evil, script).unwrap();
+        crate::far::run(&["chmod", "+x", evil.to_str().unwrap()]);
+        works(by(&["env", &path], &leaf).folder(&here).folder(&there));
+        let error = fails(by(&["env", &path], &leaf).keep_file().folder(&here));
+        assert!(error.code() == "no_place" && error.to_string().contains("File exists"), "{makes}: {error}");
+        assert_eq!(fs::read_dir(victim.to_string()).unwrap().count(), 0, "{makes}");
+    }
     Ok(())
 }
 

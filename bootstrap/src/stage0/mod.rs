@@ -2,7 +2,7 @@
 //! with it. Nothing here reads, writes or waits.
 //!
 //! The command is constant, so that it can be listed and allowed: it says on what machine it is and what it finds
-//! there, and then does what its stdin says, line by line. What it is told is in `place.sh` and `memory.sh`; each
+//! there, and then does what its stdin says, line by line. What it is told is in the files ending in `.sh`; each
 //! answer begins with a word that does not stand in the command, so that an echo is none, and with a nonce.
 
 mod answer;
@@ -11,4 +11,4 @@ pub(crate) mod known;
 mod words;
 
 pub(crate) use dialogue::{Dialogue, Reply};
-pub(crate) use words::{Errand, command_line, command_words};
+pub(crate) use words::{Errand, command_line, command_words, one_line};

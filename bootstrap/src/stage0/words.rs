@@ -153,7 +153,7 @@ fn words(all: &[String]) -> String {
 }
 
 /// A script as one line: without its comments, a space for each line end.
-fn one_line(script: &str) -> String {
+pub(crate) fn one_line(script: &str) -> String {
     code(script).collect::<Vec<_>>().join(" ")
 }
 
