@@ -1,4 +1,4 @@
-"""What a leaf is on its link: where frames go, calls, streams, logs, the end.
+"""What a leaf is on its link: where frames go, calls that come, streams, logs, the end.
 
 Three kinds of threads: the main one reads the link and never waits for anything else, one writes it, one runs calls in
 the order in which they came. Streams that go out have a thread each.
@@ -14,26 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from link import Link
+from asks import Asks, Call
 from wire import *
 
-MAX_CALLS, MAX_PARTS, MAX_CHAINS, MAX_GRANTS = 65_536, 64, 1_024, 4_096
-
-
-@dataclass
-class Call:
-    """One that came in (6.1)."""
-
-    src: int
-    auth: int
-    reply_to: int
-    cost: int
-    function: str
-    deadline: float | None
-    chain: int | None
-    ends: list[tuple[int, int, int]]
-    arguments: Reader
-    cancelled: bool = False
+MAX_CALLS, MAX_CHAINS, MAX_GRANTS = 65_536, 1_024, 4_096
+STARTED_S = 0.02
 
 
 @dataclass
@@ -52,19 +37,17 @@ class Stream:
 Function = Callable[["Leaf", Call], Any]
 
 
-class Leaf(Link):
+class Leaf(Asks):
     """The state of this context, and the threads that move it."""
 
     def __init__(self, functions: dict[str, tuple[Function, bool]]) -> None:
-        super().__init__()
         self.functions, self.closing = functions, False
-        self.parts: dict[tuple[int, int], tuple[int, int, bytearray]] = {}
         self.calls: deque[Call] = deque()
         self.running: Call | None = None
         self.chains: dict[tuple[int, int], str] = {}
         self.grants: set[tuple[str, int]] = set()
         self.streams: dict[int, Stream] = {}
-        self.next_handle = 1000
+        super().__init__()
 
     # What comes.
 
@@ -91,7 +74,7 @@ class Leaf(Link):
         elif frame.reply_to == DEAD:
             self.on_dead(frame)
         elif frame.too_long:
-            self.refuse(frame, TOO_LARGE, "a frame is longer than any frame may be")
+            self.spoil(frame, TOO_LARGE, "a frame is longer than any frame may be")
         elif frame.handle == CANCEL:
             self.on_cancel(frame)
         elif frame.handle == CHAIN_END:
@@ -102,59 +85,10 @@ class Leaf(Link):
             self.decline(frame, POLICY, "only ancestors may make children of it")
         elif frame.handle in self.streams:
             self.on_stream(frame, self.streams[frame.handle])
+        elif frame.handle in self.asked:
+            self.on_answer(frame)
         else:
             self.decline(frame, NO_HANDLE, f"context {self.me} has no handle {frame.handle}")
-
-    def decline(self, frame: Frame, code: int, text: str) -> None:
-        """Refuses what has come here, and gives back what it cost (8.3)."""
-        self.refuse(frame, code, text)
-        if frame.handle < 1000 or frame.reply_to == NOBODY:
-            window, cost = CALLS if frame.handle < 1000 else REPLIES, COST + len(frame.body)
-            if self.charge(frame.src, window, cost):
-                self.give_back(frame.src, window, cost)
-
-    def decoded(self, frame: Frame, take: Callable[[Reader], Any]) -> Any:
-        """What `take` makes of a body that is one value; None if it is no such value, which is dropped (5.1)."""
-        try:
-            body = Reader(frame.body)
-            value = take(body)
-            body.end()
-            return value
-        except Malformed:
-            return None
-
-    def whole(self, frame: Frame, window: Any) -> tuple[bytes, int] | None:
-        """A body once all of it is here, and what its last frame costs until it is taken (3.3, 8.3)."""
-        cost = COST + len(frame.body)
-        if not self.charge(frame.src, window, cost):
-            self.parts.pop((frame.src, frame.handle), None)
-            self.refuse(frame, CONGESTED, "it was sent without credit")
-            if frame.handle in self.streams:
-                self.break_stream(frame.handle, "it was sent without credit")
-            return None
-        if frame.part is None:
-            return frame.body, cost
-        (total, offset), key = frame.part, (frame.src, frame.handle)
-        part = self.parts.pop(key, None)
-        if offset == 0:
-            if total > self.limit or len(self.parts) >= MAX_PARTS:
-                code = TOO_LARGE if total > self.limit else CONGESTED
-                self.refuse(frame, code, "the body is over the limit")
-                return self.give_back(frame.src, window, cost)
-            part = (total, frame.reply_to, bytearray())
-        if part is None:
-            return self.give_back(frame.src, window, cost)
-        known_total, reply_to, body = part
-        fits = offset == len(body) and len(frame.body) <= total - offset and frame.body
-        if total != known_total or reply_to != frame.reply_to or not fits:
-            frame.part = None
-            self.refuse(frame, MALFORMED, "a piece of the body does not continue it")
-            return self.give_back(frame.src, window, cost)
-        body += frame.body
-        if len(body) == total:
-            return bytes(body), cost
-        self.parts[key] = part
-        return self.give_back(frame.src, window, cost)
 
     def on_neighbour(self, frame: Frame) -> None:
         """What the parent alone says (5.1)."""
@@ -177,6 +111,7 @@ class Leaf(Link):
             if stream.peer in gone:
                 stream.we_closed = stream.they_closed = True
                 stream.fault = f"context {stream.peer} is gone"
+        self.forget_asked(gone)
         for table in (self.sending, self.receiving, self.parts, self.chains):
             for key in [key for key in table if key[0] in gone]:
                 del table[key]  # type: ignore[attr-defined]
@@ -230,13 +165,19 @@ class Leaf(Link):
         try:
             body.array(5)
             function, left = body.text(), body.optional(body.u32)
-            body.items(lambda: (body.array(2), body.u32(), body.u32()))
+            above = body.items(lambda: (body.array(2), body.u32(), body.u32())[1:])
             chain, ends = body.optional(body.u32), body.items(lambda: read_end(body))
         except Malformed:
             self.refuse(frame, MALFORMED, "the head of the call could not be read")
             return self.give_back(frame.src, CALLS, cost)
         deadline = None if left is None else time.monotonic() + left / 1000
-        call = Call(frame.src, frame.auth, frame.reply_to, cost, function, deadline, chain, ends, body)
+        call = Call(frame.src, frame.auth, frame.reply_to, cost, function, deadline, above, chain, ends, body)
+        # One that nobody waits for has a name all the same (6.1).
+        call.name = (call.src, call.reply_to) if call.reply_to else (self.me, self.new_handle())
+        if frame.handle == CALL and self.running and self.running.name in above:
+            self.give_back(frame.src, CALLS, cost)
+            self.refuse_ends(call.src, call.ends)
+            return self.turn_away(call, WOULD_WAIT, "its only worker waits for this call")
         if frame.handle == CALL and len(self.calls) < MAX_CALLS:
             return self.calls.append(call)
         self.give_back(frame.src, CALLS, cost)
@@ -283,10 +224,14 @@ class Leaf(Link):
                 self.fail(call, NO_FUNCTION, call.function)
             else:
                 self.run(call, function)
-            self.refuse_ends(call)
+            self.refuse_ends(call.src, call.ends)
 
     def run(self, call: Call, function: Function) -> None:
         """Runs one call, and answers it."""
+        call.runs = True
+        started = threading.Timer(STARTED_S, self.tell_started, [call])
+        started.daemon = True
+        started.start()
         try:
             value = function(self, call)
             if isinstance(value, Iterator):
@@ -299,6 +244,12 @@ class Leaf(Link):
             self.fail(call, ARGUMENTS, str(error))
         except Exception as error:  # Whatever a function does is told to its caller.
             self.fail(call, ERROR, str(error))
+        finally:
+            started.cancel()
+
+    def tell_started(self, call: Call) -> None:
+        """Whoever waits for a call learns that it runs (6.3), unless it is answered before there is credit for that."""
+        self.charged(call.src, call.reply_to, NOBODY, b"\x02", REPLIES, lambda: call.runs and call.reply_to != NOBODY)
 
     def fail(self, call: Call, failure: int, text: str) -> None:
         """A call failed, and with it those that follow it in its chain (6.1)."""
@@ -313,13 +264,16 @@ class Leaf(Link):
                 self.chains.setdefault((call.src, call.chain), cut(text, 16_384))
 
     def turn_away(self, call: Call, code: int, text: str) -> None:
-        """A call is not run (6.4)."""
+        """A call has no answer (6.4)."""
+        call.runs = False
         self.fail_chain(call, text)
         if call.reply_to:
             self.free(call.src, call.reply_to, DEAD, [code, text])
 
     def reply(self, call: Call, head: list[Any], value: bytes = b"") -> None:
         """The only answer (6.2)."""
+        with self.lock:
+            call.runs = False
         body = encode(head) + value
         if len(body) > self.limit:
             self.turn_away(call, TOO_LARGE, "the answer is over the limit")
@@ -342,37 +296,41 @@ class Leaf(Link):
                     self.calls.remove(call)
                     self.give_back(call.src, CALLS, call.cost)
                     self.turn_away(call, CANCELLED, "it was cancelled before it ran")
-                    self.refuse_ends(call)
+                    self.refuse_ends(call.src, call.ends)
 
     # Streams.
 
     def open_stream(self, stream: Stream) -> int:
         """Gives a new end its handle."""
         with self.lock:
-            self.next_handle += 1
-            self.streams[self.next_handle] = stream
-            return self.next_handle
+            self.streams[handle := self.new_handle()] = stream
+            return handle
+
+    def take_end(self, call: Call, receives: bool) -> tuple[int, Stream]:
+        """The end of a stream that is the next value of an argument (6.1, 7.1): our handle for it, which is open now."""
+        place = call.arguments.u32()
+        home, theirs, direction = call.ends[place] if place < len(call.ends) else (0, 0, 2)
+        if direction != int(receives) or theirs < 1000 or home != call.src and call.src not in self.ancestors:
+            raise Malformed("no such end")
+        call.ends[place] = (home, 0, direction)  # It is taken.
+        handle = self.open_stream(stream := Stream(home, theirs, receives))
+        self.free(home, theirs, handle, 0)
+        return handle, stream
 
     def receive(self, call: Call) -> Iterator[Reader]:
-        """The items of the stream whose end is the next value of an argument (6.1, 7)."""
-        place = call.arguments.u32()
+        """The items of the stream whose end is the only argument."""
+        handle, stream = self.take_end(call, receives=True)
         call.arguments.end()
-        home, theirs, direction = call.ends[place] if place < len(call.ends) else (0, 0, 0)
-        if direction != 1 or theirs < 1000 or home != call.src and call.src not in self.ancestors:
-            raise Malformed("no end that receives")
-        call.ends[place] = (home, 0, 1)  # It is taken.
-        handle = self.open_stream(stream := Stream(home, theirs, receives=True))
-        self.free(home, theirs, handle, 0)
         try:
             while True:
                 with self.lock:
-                    self.lock.wait_for(lambda: stream.items or stream.they_closed or call.cancelled)
-                    if call.cancelled:
+                    self.lock.wait_for(lambda: stream.items or stream.they_closed or call.is_over(), call.left())
+                    if call.is_over():
                         raise RuntimeError("it was cancelled")
                     if not stream.items:
                         break
                     item, cost = stream.items.popleft()
-                    self.give_back(home, (2, handle), cost)
+                    self.give_back(stream.peer, (2, handle), cost)
                 yield Reader(item)
             if stream.fault is not None:
                 raise RuntimeError(stream.fault)
@@ -412,7 +370,7 @@ class Leaf(Link):
                 if item.variant() != (1, 1):
                     raise Malformed("no item")
                 ends = item.items(lambda: read_end(item))
-                self.refuse_ends(Call(frame.src, 0, 0, 0, "", None, None, ends, item))
+                self.refuse_ends(frame.src, ends)
                 if not stream.we_closed:
                     stream.items.append((arrived[0][item.at :], arrived[1]))
             elif kind != 1:
@@ -422,6 +380,12 @@ class Leaf(Link):
                     self.close_stream(frame.handle)
         except Malformed:
             self.break_stream(frame.handle, "a frame of it could not be read")
+
+    def spoil(self, frame: Frame, code: int, text: str) -> None:
+        super().spoil(frame, code, text)
+        stream = self.streams.get(frame.handle)
+        if stream and (stream.peer, stream.theirs) == (frame.src, frame.reply_to):
+            self.break_stream(frame.handle, text)
 
     def break_stream(self, handle: int, why: str) -> None:
         """A stream that cannot go on: both ends learn it."""
@@ -444,14 +408,15 @@ class Leaf(Link):
                 self.receiving.pop((stream.peer, (2, handle)), None)
             self.lock.notify_all()
 
-    def refuse_ends(self, call: Call) -> None:
+    def refuse_ends(self, giver: int, ends: list[tuple[int, int, int]]) -> None:
         """Ends that came and nobody took: their homes learn it (7.1)."""
-        for home, handle, _ in call.ends:
-            if handle >= 1000 and (home == call.src or call.src in self.ancestors):
+        for home, handle, _ in ends:
+            if handle >= 1000 and (home == giver or giver in self.ancestors):
                 self.free(home, handle, DEAD, [GONE, "nobody took this end"])
 
     def on_dead(self, frame: Frame) -> None:
-        """A dead message ends a stream of whom it speaks for (6.4, 7.3)."""
+        """A dead message ends a stream of whom it speaks for too (6.4, 7.3)."""
+        super().on_dead(frame)
         stream = self.streams.get(frame.handle)
         if stream and stream.peer == frame.src:
             stream.they_closed, stream.fault = True, "the other end is gone"

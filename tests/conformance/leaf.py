@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A leaf of offshoot that shares no code with it, after docs/protocol.md: what it serves, and its beginning.
 
-Its frames and bodies are in wire.py, its link in link.py, all else that a context does in context.py. The numbers in
-comments are clauses of the document.
+Its frames and bodies are in wire.py, its link in link.py, bodies in pieces in parts.py, its own calls in asks.py, all else
+that a context does in context.py. The numbers in comments are clauses of the document.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any, NoReturn
 
 sys.dont_write_bytecode = True  # Nothing is left behind.
 
-from context import Call, Function, Leaf  # noqa: E402
+from asks import Call  # noqa: E402
+from context import Function, Leaf  # noqa: E402
 from wire import LinkEnded, Reader  # noqa: E402
 
 
@@ -48,10 +49,31 @@ def total(leaf: Leaf, call: Call) -> int:
     return total
 
 
+def feed(leaf: Leaf, call: Call) -> None:
+    """Sends so many numbers into the end of a stream."""
+    call.arguments.array(2)
+    handle, _ = leaf.take_end(call, receives=False)
+    leaf.feed(handle, iter(range(argument(call, Reader.u64))))
+
+
+def ask(leaf: Leaf, call: Call) -> str:
+    """Asks another context for its name."""
+    return leaf.ask(call, argument(call, Reader.u32), "name", None, Reader.text)
+
+
+def wait_for(leaf: Leaf, call: Call) -> None:
+    """Makes another context work so many milliseconds, and waits for it."""
+    call.arguments.array(2)
+    whom = call.arguments.u32()
+    leaf.ask(call, whom, "work", argument(call, Reader.u64), Reader.null)
+
+
 def work(leaf: Leaf, call: Call) -> None:
     """Takes so many milliseconds, unless it is cancelled."""
+    seconds, left = argument(call, Reader.u64) / 1000, call.left()
     with leaf.lock:
-        if leaf.lock.wait_for(lambda: call.cancelled, argument(call, Reader.u64) / 1000):
+        leaf.lock.wait_for(call.is_over, seconds if left is None else min(seconds, left))
+        if call.is_over():
             raise RuntimeError("it was cancelled")
 
 
@@ -67,6 +89,9 @@ FUNCTIONS: dict[str, tuple[Function, bool]] = {
     "fail": (fail, False),
     "count": (lambda _, call: iter(range(argument(call, Reader.u64))), False),
     "sum": (total, False),
+    "feed": (feed, False),
+    "ask": (ask, False),
+    "wait_for": (wait_for, False),
     "work": (work, False),
     "shell": (shell, False),
     "log": (lambda leaf, call: leaf.log(2, "tests", argument(call, Reader.text)), False),

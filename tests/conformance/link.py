@@ -124,14 +124,23 @@ class Link:
             self.rest.append(Frame(dst, speaker, self.me, handle, reply_to, encode(body)))
             self.lock.notify_all()
 
-    def charged(self, dst: int, handle: int, reply_to: int, body: bytes, window: Any, goes: Callable[[], bool]) -> None:
+    def charged(
+        self,
+        dst: int,
+        handle: int,
+        reply_to: int,
+        body: bytes,
+        window: Any,
+        goes: Callable[[], bool],
+        patience: Callable[[], float | None] = lambda: None,
+    ) -> None:
         """Sends data as its window allows, in pieces where it must (3.2, 8.1); never on the thread that reads."""
         offset, key = 0, (dst, window)
         with self.lock:
             while goes():
                 left, rest = self.sending.get(key, WINDOW) - COST, len(body) - offset
                 if left < min(rest, 1024):
-                    self.lock.wait()
+                    self.lock.wait(patience())
                     continue
                 whole = offset == 0 and rest <= min(left, MAX_BODY)
                 size = rest if whole else min(rest, left, MAX_PIECE)

@@ -4,7 +4,7 @@ use offshoot_wire::{CallHead, CallId, ContextId, DeadCode, Failed, Frame, Handle
 
 use super::{
     Claim, Fault, Peer,
-    peer::{STRANGER, call_body, head},
+    peer::{CHILD, STRANGER, call_body, head, is_news},
 };
 
 // protocol 5.7, 6.1 to 6.7 and 9.5
@@ -15,6 +15,8 @@ pub(super) const CLAIMS: &[Claim] = &[
     Claim::up("a_call_that_nobody_waits_for_is_not_answered", &["6.1", "2.3"], unanswered),
     Claim::up("a_call_whose_deadline_has_passed_is_not_run", &["6.1", "6.4"], late),
     Claim::up("what_follows_a_failed_call_in_its_chain_fails_with_it", &["6.1", "6.2", "6.5"], chain),
+    Claim::up("a_call_whose_deadline_passes_while_it_runs_is_cancelled", &["6.1", "6.2"], overdue),
+    Claim::up("who_waits_for_a_call_learns_once_that_it_runs", &["6.3", "8.1"], began),
     Claim::up("a_call_that_runs_can_be_cancelled_and_is_answered", &["6.2", "6.5"], cancelled),
     Claim::up("a_call_that_has_not_arrived_can_be_cancelled", &["6.5", "3.3"], cancelled_half),
     Claim::up("a_late_or_foreign_cancel_does_nothing", &["6.5"], cancelled_late),
@@ -77,6 +79,28 @@ fn late(peer: &mut Peer) -> Result<(), Fault> {
     peer.value::<i64>(call).map(drop)
 }
 
+fn overdue(peer: &mut Peer) -> Result<(), Fault> {
+    let call = peer.call_with(&CallHead { left_ms: Some(300), ..head("work") }, &600_000_u64)?;
+    peer.end_of(call)?;
+    peer.is_quiet()
+}
+
+fn began(peer: &mut Peer) -> Result<(), Fault> {
+    let call = peer.call("work", &600_000_u64)?;
+    let news = peer.wait_for("the news that it runs (6.3)", |frame| frame.handle == call)?;
+    if !is_news(&news) || news.reply_to != ReplyTo::Nobody || news.auth != CHILD {
+        return Err("`2` was awaited, of a call that is not answered yet".into());
+    }
+    // Nobody else is told: this one ends without a word.
+    let untold = peer.frame(Handle::CALL_FUNCTION, ReplyTo::Nobody, call_body(&head("work"), &100_u64));
+    peer.spend(&untold)?;
+    cancel(peer, ContextId::ROOT, call)?;
+    peer.end_of(call)?;
+    let call = peer.call("add", &(2, 3))?;
+    peer.value::<i64>(call)?;
+    peer.is_quiet()
+}
+
 fn chain(peer: &mut Peer) -> Result<(), Fault> {
     let in_chain = |chain, function| CallHead { chain: Some(chain), ..head(function) };
     let first = peer.call_with(&in_chain(7, "fail"), &"the first")?;
@@ -105,9 +129,7 @@ fn cancelled(peer: &mut Peer) -> Result<(), Fault> {
     let call = peer.call("work", &600_000_u64)?;
     cancel(peer, ContextId::ROOT, call)?;
     // Dead if it was faster than the worker, else as the function ends.
-    let frame = peer.wait_for("the answer to a cancelled call", |frame| {
-        frame.handle == call && (frame.is_dead() || frame.body.len() > 1)
-    })?;
+    let frame = peer.end_of(call)?;
     if frame.is_dead() && frame.body.get(1) != Some(&7) {
         return Err("a dead message, and not `cancelled`".into());
     }

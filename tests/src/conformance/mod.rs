@@ -1,7 +1,7 @@
 //! What docs/protocol.md asks of a leaf, as claims that any program can be tried against.
 //!
-//! The program must serve `add`, `echo`, `echo_bytes`, `fail`, `count`, `sum`, `work`, `shell` and `log` as
-//! [`real::table`](crate::real::table) declares them. Most claims are made by a parent of raw frames ([`Peer`]); some by a
+//! The program must serve the functions that the document lists at its end, as [`real::table`](crate::real::table) declares
+//! them. Most claims are made by a parent of raw frames ([`Peer`]); some by a
 //! real root.
 
 mod bodies;
@@ -10,6 +10,7 @@ mod credit;
 mod frames;
 mod greeting;
 mod life;
+mod own;
 mod peer;
 mod streams;
 mod tree;
@@ -66,9 +67,9 @@ enum How {
 /// Every claim, in the order of the document.
 #[must_use]
 pub fn claims() -> Vec<Claim> {
-    [greeting::CLAIMS, frames::CLAIMS, bodies::CLAIMS, calls::CLAIMS, streams::CLAIMS, credit::CLAIMS]
+    [greeting::CLAIMS, frames::CLAIMS, bodies::CLAIMS, calls::CLAIMS, own::CLAIMS, streams::CLAIMS]
         .into_iter()
-        .chain([life::CLAIMS, tree::CLAIMS])
+        .chain([credit::CLAIMS, life::CLAIMS, tree::CLAIMS])
         .flatten()
         .copied()
         .collect()

@@ -190,7 +190,7 @@ impl Peer {
 
     /// A reply, put together, but for the news that the call began.
     pub(super) fn reply(&mut self, handle: Handle) -> Result<(ReplyHead, Vec<u8>), Fault> {
-        let mut body = Vec::new();
+        let (mut body, mut began) = (Vec::new(), false);
         loop {
             let frame = self.wait_for("a reply (6.2)", |frame| frame.handle == handle)?;
             if frame.is_dead() {
@@ -207,11 +207,22 @@ impl Peer {
             let (head, at) = codec::decode_prefix::<ReplyHead>(&body, BUDGET)
                 .map_err(|error| format!("the reply does not decode: {error}"))?;
             if head == ReplyHead::Started {
+                if std::mem::replace(&mut began, true) {
+                    return Err("the news that a call began comes once (6.3)".into());
+                }
                 body.clear();
                 continue;
             }
             return Ok((head, body.split_off(at)));
         }
+    }
+
+    /// The first frame of what ends a call, in whatever form: a reply or a dead message.
+    pub(super) fn end_of(&mut self, handle: Handle) -> Result<Frame, Fault> {
+        let ends = |frame: &Frame| frame.handle == handle && !is_news(frame);
+        let end = self.wait_for("the answer to a call (6.2)", ends)?;
+        self.passed.retain(|frame| frame.handle != handle || !is_news(frame));
+        Ok(end)
     }
 
     /// Awaits a dead message to `handle` of this code, which the child made itself.
@@ -348,6 +359,11 @@ impl Drop for Peer {
         drop(self.process.kill());
         drop(self.process.wait());
     }
+}
+
+/// Whether it says that a call runs (6.3).
+pub(super) fn is_news(frame: &Frame) -> bool {
+    !frame.is_dead() && frame.part.is_none() && *frame.body == [2]
 }
 
 /// A call of nothing special.

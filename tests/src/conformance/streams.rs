@@ -1,5 +1,7 @@
 //! Streams: chapter 7 of the document. This side is home of those that go in, and holds the end of those that come out.
 
+use std::ops::Range;
+
 use offshoot_wire::{
     CallHead, ContextId, Credit, DeadCode, DelRoute, Direction, End, Failed, Frame, Handle, ReplyHead,
     ReplyTo, StreamHead, Window, codec,
@@ -16,6 +18,7 @@ pub(super) const CLAIMS: &[Claim] = &[
     Claim::up("a_stream_that_is_let_go_ends_at_both_ends", &["7.2", "7.3"], let_go),
     Claim::up("a_stream_goes_out_as_its_window_allows", &["8.1", "5.8"], windowed),
     Claim::up("a_stream_comes_in_and_its_credit_goes_back", &["7.2", "8.3"], into),
+    Claim::up("a_holder_sends_what_it_was_asked_for_as_its_window_allows", &["7.1", "7.2", "8.1"], fed),
     Claim::up("a_stream_that_failed_fails_its_reader", &["7.2"], failed),
     Claim::up("items_without_credit_break_their_stream", &["8.3"], overrun),
     Claim::up("a_stream_takes_frames_of_its_peer_alone", &["7.2", "7.3"], foreign),
@@ -67,8 +70,8 @@ fn next(peer: &mut Peer, ours: Handle, theirs: Handle) -> Result<Option<u64>, Fa
     }
 }
 
-fn counts(peer: &mut Peer, ours: Handle, theirs: Handle, until: u64) -> Result<(), Fault> {
-    for number in 0..until {
+fn counts(peer: &mut Peer, ours: Handle, theirs: Handle, numbers: Range<u64>) -> Result<(), Fault> {
+    for number in numbers {
         match next(peer, ours, theirs)? {
             Some(is) if is == number => {}
             other => return Err(format!("{number} was awaited, and {other:?} came")),
@@ -81,7 +84,7 @@ fn out(peer: &mut Peer) -> Result<(), Fault> {
     let (theirs, ours) = (count(peer, 3)?, peer.handle());
     peer.is_quiet()?;
     signal(peer, theirs, ours, &StreamHead::Open)?;
-    counts(peer, ours, theirs, 3)?;
+    counts(peer, ours, theirs, 0..3)?;
     if next(peer, ours, theirs)?.is_some() {
         return Err("it goes on behind its end".into());
     }
@@ -92,7 +95,7 @@ fn out(peer: &mut Peer) -> Result<(), Fault> {
 fn let_go(peer: &mut Peer) -> Result<(), Fault> {
     let (theirs, ours) = (count(peer, 1_000_000)?, peer.handle());
     signal(peer, theirs, ours, &StreamHead::Open)?;
-    counts(peer, ours, theirs, 3)?;
+    counts(peer, ours, theirs, 0..3)?;
     signal(peer, theirs, ours, &StreamHead::Close)?;
     while next(peer, ours, theirs)?.is_some() {}
     peer.is_quiet()
@@ -101,17 +104,21 @@ fn let_go(peer: &mut Peer) -> Result<(), Fault> {
 fn windowed(peer: &mut Peer) -> Result<(), Fault> {
     let (theirs, ours) = (count(peer, 400)?, peer.handle());
     signal(peer, theirs, ours, &StreamHead::Open)?;
-    counts(peer, ours, theirs, 100)?;
+    as_the_window_allows(peer, ours, theirs)
+}
+
+/// The numbers to 400 come, of which the first window takes a part; then the stream ends at both sides.
+fn as_the_window_allows(peer: &mut Peer, ours: Handle, theirs: Handle) -> Result<(), Fault> {
+    counts(peer, ours, theirs, 0..100)?;
     let cost: usize = 100 * 131;
     let more = peer.sync()?.iter().filter(|frame| frame.handle == ours).map(Frame::cost).sum::<usize>();
     if cost + more > START {
         return Err("more comes than the window takes".into());
     }
     peer.control(Handle::CREDIT, &Credit { window: Window::Stream(ours), bytes: 64 << 10 })?;
-    for number in 100..400 {
-        if next(peer, ours, theirs)? != Some(number) {
-            return Err(format!("{number} was awaited"));
-        }
+    counts(peer, ours, theirs, 100..400)?;
+    if next(peer, ours, theirs)?.is_some() {
+        return Err("it goes on behind its end".into());
     }
     signal(peer, theirs, ours, &StreamHead::Close)
 }
@@ -147,6 +154,20 @@ fn into(peer: &mut Peer) -> Result<(), Fault> {
     }
     while next(peer, ours, theirs)?.is_some() {}
     Ok(())
+}
+
+fn fed(peer: &mut Peer) -> Result<(), Fault> {
+    let ours = peer.handle();
+    let end = End { home: ContextId::ROOT, handle: ours, direction: Direction::Sends };
+    let call = peer.call_with(&CallHead { ends: vec![end], ..head("feed") }, &(0, 400_u64))?;
+    let first = peer.wait_for("the first frame of the holder (7.2)", |frame| frame.handle == ours)?;
+    let ReplyTo::Handle(theirs) = first.reply_to else { return Err("a holder has a handle".into()) };
+    if *first.body != [0] {
+        peer.put_back(first);
+    }
+    as_the_window_allows(peer, ours, theirs)?;
+    peer.value::<()>(call)?;
+    peer.is_quiet()
 }
 
 fn credit_of(frame: &Frame, stream: Handle) -> Option<usize> {
