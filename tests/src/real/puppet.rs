@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use offshoot_core::{
     CallError, Context, ContextId, Function,
-    wire::{Blob, CallHead, Credit, Dead, Failed, Frame, Handle, ReplyHead, ReplyTo, Role, Window, codec},
+    wire::{Blob, CallHead, Dead, Failed, Frame, Handle, ReplyHead, ReplyTo, Role, codec},
 };
 use serde::{Deserialize, Serialize};
 
@@ -259,19 +259,19 @@ fn obey(raw: &mut Raw, call: &Frame, seen: &mut Vec<Seen>) -> bool {
     let args = call.body.get(at..).expect("arguments follow");
     if head.function == PUT.name() {
         let (bytes, zeros): (Blob, u32) = codec::decode(args, BUDGET).expect("bytes");
+        raw.pay_back(call);
         raw.send_bytes(&bytes);
         raw.send_bytes(&vec![0; zeros as usize]);
         raw.answer(call, &());
     } else if head.function == SEEN.name() {
+        raw.pay_back(call);
         raw.answer(call, &std::mem::take(seen));
     } else if head.function == NUMBERED.name() {
         let number: ContextId = codec::decode(args, BUDGET).expect("a number");
+        raw.pay_back(call);
         raw.answer(call, &number);
     } else {
         return false;
     }
-    let bytes = u32::try_from(call.cost()).expect("a small call");
-    let credit = codec::encode(&Credit { window: Window::Calls, bytes }).expect("credit");
-    raw.send(&raw.frame(call.src, Handle::CREDIT, ReplyTo::Nobody, credit));
     true
 }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use offshoot_wire::{
-    ContextId, Dead, Decoded, Decoder, Frame, Handle, Hello, Nonce, OPENING_LEN, ReplyHead, ReplyTo, Role,
-    Setup, VERSION, codec, marker,
+    ContextId, Credit, Dead, Decoded, Decoder, Frame, Handle, Hello, Nonce, OPENING_LEN, ReplyHead, ReplyTo,
+    Role, Setup, VERSION, Window, codec, marker,
 };
 use serde::Serialize;
 
@@ -152,6 +152,16 @@ impl Raw {
     /// If the link ends before.
     pub fn next_call(&mut self) -> Frame {
         self.wait_for(|frame| frame.handle == Handle::CALL_FUNCTION)
+    }
+
+    /// Gives back what a call has cost. In front of its answer: whoever has that has this too.
+    ///
+    /// # Panics
+    /// If it was longer than any frame.
+    pub fn pay_back(&mut self, call: &Frame) {
+        let bytes = u32::try_from(call.cost()).expect("a frame has a bound");
+        let credit = codec::encode(&Credit { window: Window::Calls, bytes }).expect("credit");
+        self.send(&self.frame(call.src, Handle::CREDIT, ReplyTo::Nobody, credit));
     }
 
     /// Answers a call with a value.
