@@ -3,7 +3,7 @@
 use offshoot_parent::{DropKind, prelude::*};
 use offshoot_tests::real::{PATIENCE, eventually};
 
-use crate::stage::{Stage, shown};
+use crate::{stage::Stage, told::shown};
 
 crate::tests![
     attack_40_it_rules_neither_its_parent_nor_a_sibling,

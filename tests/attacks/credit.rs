@@ -8,7 +8,7 @@ use offshoot_tests::real::{
     table::{ASK, FEED, WAIT_FOR},
 };
 
-use crate::stage::{Stage, shown};
+use crate::{stage::Stage, told::shown};
 
 crate::tests![
     attack_44_a_stream_that_is_overdrawn_is_broken_at_both_ends,
@@ -30,7 +30,8 @@ fn attack_44_a_stream_that_is_overdrawn_is_broken_at_both_ends() {
     let error = receiver.recv_timeout(PATIENCE).unwrap_err();
     assert!(
         matches!(&error, RecvError::Lost { reason, .. } if reason == "it was sent without credit"),
-        "{error}"
+        "{}",
+        shown(&error)
     );
     assert_eq!(stage.dropped(seven.context(), DropKind::Credit), 1);
     stage.end();

@@ -5,10 +5,7 @@ use offshoot_parent::{Blob, prelude::*};
 use offshoot_tests::real::PATIENCE;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    attacker::Attacker,
-    stage::{Stage, shown},
-};
+use crate::{attacker::Attacker, stage::Stage, told::shown};
 
 crate::tests![
     attack_26_what_follows_a_value_or_is_too_much_of_it_is_an_error,

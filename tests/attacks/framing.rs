@@ -5,7 +5,10 @@ use std::time::Duration;
 use offshoot_parent::DropKind;
 use offshoot_tests::real::{PATIENCE, ticks_of};
 
-use crate::stage::{Stage, note_junk, shown};
+use crate::{
+    stage::{Stage, note_junk},
+    told::shown,
+};
 
 crate::tests![
     attack_01_random_bytes_cut_the_link_and_are_shown_escaped,

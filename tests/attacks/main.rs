@@ -17,6 +17,7 @@ mod routes;
 mod sources;
 mod stage;
 mod text;
+mod told;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use offshoot_parent::{DropKind, prelude::*};
 use offshoot_tests::real::table::WORK;
 
-use crate::stage::{Stage, shown};
+use crate::{stage::Stage, told::shown};
 
 crate::tests![
     attack_19_a_million_answers_at_random_end_no_call,

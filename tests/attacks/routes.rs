@@ -11,7 +11,10 @@ use offshoot_tests::real::{
     table::{NAME, WAIT_FOR, WORK},
 };
 
-use crate::stage::{Stage, assert_plain, shown};
+use crate::{
+    stage::Stage,
+    told::{assert_plain, shown},
+};
 
 crate::tests![
     attack_30_a_long_name_is_dropped_before_it_is_read,
@@ -199,7 +202,8 @@ fn attack_38_whoever_names_many_at_once_is_cut_off_alone() {
         seven.begin("name-many 2000000 1000000 1000000");
         lost.wait_timeout(PATIENCE).expect("it is cut off")
     });
-    assert!(reason.contains("bytes of control frames"), "{reason}");
+    assert!(shown(&reason).contains("bytes of control frames"), "{reason}");
+    stage.until_cut(&seven, "bytes of control frames");
     assert!(five.ping().is_ok() && six.ping().is_ok(), "the hop lives on, and what is beside it");
     stage.end();
 }

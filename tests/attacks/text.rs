@@ -3,7 +3,7 @@
 use offshoot_parent::{DropKind, prelude::*};
 use offshoot_tests::real::{PATIENCE, eventually, life::SHELL, table::FEED};
 
-use crate::stage::{Stage, shown};
+use crate::{stage::Stage, told::shown};
 
 crate::tests![
     attack_50_a_flood_of_records_is_named_counted_and_escaped,
@@ -17,11 +17,12 @@ crate::tests![
 fn attack_50_a_flood_of_records_is_named_counted_and_escaped() {
     let stage = Stage::new();
     let seven = stage.seven("leaf");
-    let text = "a\nb\u{1b}[2J\u{9b}\u{202e}\u{1b}]52;c;eA==\u{7}";
+    let text = "a\nb\u{1b}[2J\u{9b}\u{202e}\u{2066}\u{61c}\u{1b}]52;c;eA==\u{7}";
     let order = format!("log-flood 1500 {} {}", hex("offshoot_core\u{1b}"), hex(text));
     let told = stage.under_attack(|| seven.act(&order));
     let sent: u64 = told[0].parse().unwrap();
-    let escaped = "ERROR offshoot_core\\u{1b}: seven: a\\nb\\u{1b}[2J\\u{9b}\\u{202e}\\u{1b}]52;c;eA==\\u{7}";
+    let escaped = "ERROR offshoot_core\\u{1b}: seven: \
+        a\\nb\\u{1b}[2J\\u{9b}\\u{202e}\\u{2066}\\u{61c}\\u{1b}]52;c;eA==\\u{7}";
     let came = |lines: &[String]| lines.iter().filter(|line| *line == escaped).count() as u64;
     let lines = eventually("what was dropped is told", PATIENCE, || {
         // A record in a later second tells of those of the one before.
