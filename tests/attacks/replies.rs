@@ -98,13 +98,19 @@ fn attack_24_an_end_that_is_not_its_own_is_not_taken() {
 
 fn attack_25_a_context_that_it_did_not_make_is_not_believed() {
     let stage = Stage::new();
-    let (seven, eight) = (stage.seven("parent"), stage.eight().id());
-    let wish = seven.context().connect_async(Local::new(Payload::this_program()).name("x"));
-    stage.under_attack(|| seven.act(&format!("claim-child {eight}")));
-    let error = wish.wait().unwrap_err();
-    assert_eq!(error.kind().code(), "asking", "{error}");
-    let text = shown(&error);
-    assert!(text.contains("its answer names a context that it did not make"), "{text}");
+    let seven = stage.seven("parent");
+    let old = 1000 * seven.act("ask-range")[0].parse::<u32>().unwrap();
+    seven.act(&format!("announce {old}"));
+    // A sibling, its parent, itself, one that was there before it was asked, one that it may announce and has not.
+    let claimed = [stage.eight().id(), ContextId::ROOT, seven.id()].map(ContextId::number);
+    for id in claimed.into_iter().chain([old, old + 1]) {
+        let wish = seven.context().connect_async(Local::new(Payload::this_program()).name("x"));
+        stage.under_attack(|| seven.act(&format!("claim-child {id}")));
+        let error = wish.wait().unwrap_err();
+        assert_eq!(error.kind().code(), "asking", "{id}: {error}");
+        let text = shown(&error);
+        assert!(text.contains("its answer names a context that it did not make"), "{id}: {text}");
+    }
     assert!(stage.eight().is_alive());
     stage.end();
 }

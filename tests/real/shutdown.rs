@@ -60,7 +60,7 @@ fn t24_a_tree_that_is_told_to_end_ends_at_once_and_whole() {
     router.shutdown().wait_timeout(PATIENCE).unwrap();
     let took = since.elapsed();
     // Nobody had to be made to: the first grace is two seconds.
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
     // It ends when every process has.
     let left: Vec<_> = pids.iter().filter(|pid| !is_gone(**pid)).collect();
     assert!(left.is_empty(), "{left:?} live on");

@@ -8,7 +8,7 @@ use std::{
 };
 
 use offshoot_parent::{Phase, prelude::*};
-use offshoot_tests::real::eventually;
+use offshoot_tests::real::{eventually, logs};
 
 use crate::far::{ADD, Missing, Sshd, User, payload, program, run, static_program};
 
@@ -212,15 +212,19 @@ fn a_password_is_nowhere_to_be_read() -> Result<(), Missing> {
     let desk = Desk::of_sudoer("quiet")?;
     let method = Sudo::new().password(PASSWORD);
     assert!(!format!("{method:?} {method} {:?}", method.plan()).contains(PASSWORD));
-    let _root = desk.connect(method).unwrap();
-    for process in fs::read_dir("/proc").unwrap().flatten() {
-        for name in ["cmdline", "environ"] {
-            let text = fs::read(process.path().join(name)).unwrap_or_default();
-            let is_there = text.windows(PASSWORD.len()).any(|window| window == PASSWORD.as_bytes());
-            // The environment of this very test holds no password, and neither does any other.
-            assert!(!is_there, "{}", process.path().display());
+    let logged = logs::of_every_level(|| {
+        let root = desk.connect(method).unwrap();
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            for name in ["cmdline", "environ"] {
+                let text = fs::read(process.path().join(name)).unwrap_or_default();
+                let is_there = text.windows(PASSWORD.len()).any(|window| window == PASSWORD.as_bytes());
+                // The environment of this very test holds no password, and neither does any other.
+                assert!(!is_there, "{}", process.path().display());
+            }
         }
-    }
+        drop(root);
+    });
+    assert!(!logged.concat().contains(PASSWORD), "{logged:?}");
     Ok(())
 }
 

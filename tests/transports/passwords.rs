@@ -13,7 +13,7 @@ use std::{
 };
 
 use offshoot_parent::{Phase, prelude::*};
-use offshoot_tests::real::{descendants, eventually};
+use offshoot_tests::real::{descendants, eventually, logs};
 
 use crate::far::{ADD, Listening, Missing, Sshd, User, payload, program};
 
@@ -318,19 +318,25 @@ fn an_ssh_password_is_nowhere_to_be_read() -> Result<(), Missing> {
     let client = Client::new("ask \"me@web's password: \"; touch $0.asked");
     let method = client.ssh().password(PASSWORD).timeout(Duration::from_secs(3));
     assert!(!format!("{method:?} {method} {:?}", method.plan()).contains(PASSWORD));
-    let router = Router::new().unwrap();
-    let connecting = router.connect_async(method);
-    let asked = client.file("ssh.asked");
-    eventually("it has been asked", Duration::from_secs(5), || fs::exists(&asked).unwrap().then_some(()));
-    for process in fs::read_dir("/proc").unwrap().flatten() {
-        for name in ["cmdline", "environ"] {
-            let mut text = Vec::new();
-            drop(fs::File::open(process.path().join(name)).and_then(|mut file| file.read_to_end(&mut text)));
-            let is_there = text.windows(PASSWORD.len()).any(|window| window == PASSWORD.as_bytes());
-            assert!(!is_there, "{}", process.path().display());
+    let logged = logs::of_every_level(|| {
+        let router = Router::new().unwrap();
+        let connecting = router.connect_async(method);
+        let asked = client.file("ssh.asked");
+        eventually("it has been asked", Duration::from_secs(5), || fs::exists(&asked).unwrap().then_some(()));
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            for name in ["cmdline", "environ"] {
+                let mut text = Vec::new();
+                drop(
+                    fs::File::open(process.path().join(name))
+                        .and_then(|mut file| file.read_to_end(&mut text)),
+                );
+                let is_there = text.windows(PASSWORD.len()).any(|window| window == PASSWORD.as_bytes());
+                assert!(!is_there, "{}", process.path().display());
+            }
         }
-    }
-    let error = connecting.wait().unwrap_err();
-    assert!(!format!("{error} {error:?}").contains(PASSWORD), "{error}");
+        let error = connecting.wait().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains(PASSWORD), "{error}");
+    });
+    assert!(!logged.concat().contains(PASSWORD), "{logged:?}");
     Ok(())
 }

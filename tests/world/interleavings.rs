@@ -1,4 +1,5 @@
-//! The interleavings T1 to T17 of threats.md, each forced: every order around it is tried, and it is seen to occur.
+//! The interleavings T1 to T17 of threats.md: every order around each is tried, of T14 the one that is meant; where an order
+//! might turn out impossible, it is seen to occur.
 
 use offshoot_core::machine::{Ended, Progress};
 use offshoot_tests::world::{

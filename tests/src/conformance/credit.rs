@@ -71,12 +71,15 @@ fn outside(peer: &mut Peer) -> Result<(), Fault> {
 }
 
 fn too_much(peer: &mut Peer) -> Result<(), Fault> {
+    // One that is in use.
+    let call = peer.call("add", &(2, 3))?;
+    peer.value::<i64>(call)?;
     for window in [Window::Replies, Window::Calls, Window::Stream(Handle::new(5000))] {
         for _ in 0..3 {
             peer.control(Handle::CREDIT, &Credit { window, bytes: u32::MAX })?;
         }
     }
-    back(peer)
+    replies(peer)
 }
 
 fn refused(peer: &mut Peer) -> Result<(), Fault> {

@@ -13,7 +13,7 @@ use super::{
     peer::{CHILD, START, STRANGER, call_body, decoded, head, is_news},
 };
 
-// protocol 6.1 to 6.5, 8.3, 9.2 and 9.3
+// protocol 2.2, 3.3, 5.5, 6.1 to 6.5, 8.1, 8.3, 9.2 and 9.3
 pub(super) const CLAIMS: &[Claim] = &[
     Claim::up("a_call_of_its_own_is_one", &["6.1", "2.2"], asks),
     Claim::up("an_answer_may_come_in_pieces_behind_the_news_that_it_began", &["3.3", "6.3"], pieces),

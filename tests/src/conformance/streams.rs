@@ -9,7 +9,7 @@ use offshoot_wire::{
 
 use super::{
     Claim, Fault, Peer,
-    peer::{CHILD, START, STRANGER, decoded, head},
+    peer::{CHILD, START, STRANGER, decoded, head, is_news},
 };
 
 // protocol 5.9, 7.1 to 7.3, 8.1 to 8.3 and 9.3
@@ -259,7 +259,10 @@ fn dead(peer: &mut Peer) -> Result<(), Fault> {
     let (call, theirs) = sum(peer, ours)?;
     let frame = peer.frame(theirs, ReplyTo::Dead, vec![0x82, 6, 0x60]);
     peer.send(&Frame { src: STRANGER, auth: STRANGER, ..frame.clone() })?;
-    peer.sync()?;
+    // It is not a stranger's to end.
+    if peer.sync()?.iter().any(|frame| frame.handle == ours || frame.handle == call && !is_news(frame)) {
+        return Err("a dead message of a stranger ends the stream".into());
+    }
     peer.send(&frame)?;
     // What is gone has closed: the sum of nothing, or an error that says so.
     peer.reply(call).map(drop)
@@ -274,5 +277,14 @@ fn lost(peer: &mut Peer) -> Result<(), Fault> {
     peer.wait_for("an item", |frame| frame.dst == STRANGER)?;
     let gone = DelRoute { ids: vec![STRANGER], top: STRANGER, name: "x".into(), reason: "lost".into() };
     peer.control(Handle::DEL_ROUTE, &gone)?;
-    peer.sync().map(drop)
+    let to_lost = |frames: &[Frame]| frames.iter().filter(|frame| frame.dst == STRANGER).count();
+    let before = to_lost(peer.sync()?);
+    // What it would go on with, if it did.
+    let credit = Credit { window: Window::Stream(ours), bytes: 64 << 10 };
+    let frame = peer.frame(Handle::CREDIT, ReplyTo::Nobody, codec::encode(&credit).expect("credit"));
+    peer.send(&Frame { src: STRANGER, auth: STRANGER, ..frame })?;
+    if to_lost(peer.sync()?) > before {
+        return Err("it goes on sending to a context that is gone".into());
+    }
+    Ok(())
 }

@@ -38,6 +38,15 @@ pub fn keep() {
     log::set_max_level(log::LevelFilter::Info);
 }
 
+/// Does something, and tells the records of every level that were logged meanwhile.
+pub fn of_every_level(act: impl FnOnce()) -> Vec<String> {
+    let (level, mark) = (log::max_level(), mark());
+    log::set_max_level(log::LevelFilter::Trace);
+    act();
+    log::set_max_level(level);
+    mark.lines()
+}
+
 /// The records from here on.
 #[derive(Debug)]
 pub struct Mark(usize);

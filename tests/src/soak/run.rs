@@ -1,7 +1,9 @@
 //! The rounds of a soak: grow, load, harm, mend, end, and look round.
 
 use std::{
+    collections::BTreeSet,
     fmt, io,
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -76,6 +78,8 @@ struct Soak {
     report: Report,
     /// Of the root and the elder.
     base: Option<[Held; 2]>,
+    /// Files of others, which were there before.
+    strange: BTreeSet<PathBuf>,
     memory: Vec<[u64; 2]>,
     begun: Arc<Mutex<Instant>>,
 }
@@ -87,13 +91,14 @@ struct Soak {
 /// that grows.
 pub fn run(plan: Plan, out: &mut dyn io::Write) -> Result<(), Failure> {
     let failed = |what: String| Failure { round: 0, what };
+    let strange = files();
     let router = Router::builder().functions(table::functions()).ping(PING).build();
     let stand = Stand::new(router.map_err(|error| failed(error.to_string()))?).map_err(failed)?;
     let elder = stand.router.tree().pid(stand.elder.id()).unwrap_or_default();
     let begun = Arc::new(Mutex::new(Instant::now()));
     watch(Arc::clone(&begun)).map_err(|error| failed(error.to_string()))?;
     let report = Report::default();
-    let mut soak = Soak { plan, stand, elder, report, base: None, memory: Vec::new(), begun };
+    let mut soak = Soak { plan, stand, elder, report, base: None, strange, memory: Vec::new(), begun };
     let (start, mut told) = (Instant::now(), Instant::now());
     while start.elapsed() < plan.time {
         let round = soak.report.rounds;
@@ -216,7 +221,7 @@ impl Soak {
         let processes: Vec<_> =
             processes.into_iter().filter(|pid| !ours.contains(pid) && !is_gone(*pid)).collect();
         let (sizes, table) = self.stand.router.sizes();
-        let files = files();
+        let files: Vec<_> = files().difference(&self.strange).cloned().collect();
         let grown = self.base.iter().flat_map(|base| ours.map(Held::by).into_iter().zip(*base));
         let grown = grown
             .enumerate()
