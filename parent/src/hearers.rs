@@ -1,84 +1,67 @@
 //! Which links have heard of whom: a loss is told to them, and costs nothing for the others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use offshoot_core::{machine::LinkKey, wire::ContextId};
+use offshoot_core::wire::ContextId;
 
-/// The contexts that frames to or from have passed on each link, those behind the link itself left out.
+/// The contexts that frames to or from have passed on each link, those behind the link itself left out. A link is named
+/// by the child that it leads to: sets of pairs are in the table already, and each further kind of set is code of a hop.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Hearers {
-    by_link: BTreeMap<LinkKey, BTreeSet<ContextId>>,
-    /// The same the other way round.
-    by_context: BTreeSet<(ContextId, LinkKey)>,
+    /// Link and context.
+    by_link: BTreeSet<(ContextId, ContextId)>,
+    /// Context and link.
+    by_context: BTreeSet<(ContextId, ContextId)>,
     /// Links with too many to remember: perhaps all.
-    full: BTreeSet<LinkKey>,
+    full: BTreeSet<ContextId>,
     /// How many a link may have.
     limit: usize,
 }
 
 impl Hearers {
     pub(crate) const fn new(limit: usize) -> Self {
-        Self { by_link: BTreeMap::new(), by_context: BTreeSet::new(), full: BTreeSet::new(), limit }
+        Self { by_link: BTreeSet::new(), by_context: BTreeSet::new(), full: BTreeSet::new(), limit }
     }
 
     /// A frame to or from `id` has passed on `link`.
-    pub(crate) fn heard(&mut self, link: LinkKey, id: ContextId) {
-        if self.full.contains(&link) {
+    pub(crate) fn heard(&mut self, link: ContextId, id: ContextId) {
+        if self.full.contains(&link) || !self.by_link.insert((link, id)) {
             return;
         }
-        let ids = self.by_link.entry(link).or_default();
-        if !ids.insert(id) {
-            return;
-        }
-        if ids.len() > self.limit {
+        self.by_context.insert((id, link));
+        // Counted for each that is new, not for each frame.
+        if beside(&self.by_link, link).count() > self.limit {
             self.forget(link);
             self.full.insert(link);
-        } else {
-            self.by_context.insert((id, link));
         }
     }
 
     /// The link is gone.
-    pub(crate) fn forget(&mut self, link: LinkKey) {
-        for id in self.by_link.remove(&link).unwrap_or_default() {
-            self.by_context.remove(&(id, link));
+    pub(crate) fn forget(&mut self, link: ContextId) {
+        for id in beside(&self.by_link, link).collect::<Vec<_>>() {
+            self.drop_one(link, id);
         }
         self.full.remove(&link);
     }
 
-    /// Who among `lost` each link but `source` has heard of, and will not again.
-    pub(crate) fn take(
-        &mut self,
-        lost: &[ContextId],
-        source: Option<LinkKey>,
-    ) -> BTreeMap<LinkKey, Vec<ContextId>> {
-        let all = self.full.iter().filter(|link| !lost.is_empty() && Some(**link) != source);
-        let mut told: BTreeMap<_, _> = all.map(|link| (*link, lost.to_vec())).collect();
-        for id in lost {
-            for link in self.links_of(*id) {
-                if Some(link) != source {
-                    told.entry(link).or_default().push(*id);
-                    self.drop_one(link, *id);
-                }
-            }
+    /// The links but `source` that have heard of one of the lost.
+    pub(crate) fn of(&self, lost: &[ContextId], source: Option<ContextId>) -> BTreeSet<ContextId> {
+        let some = lost.iter().flat_map(|id| beside(&self.by_context, *id));
+        some.chain(self.full.iter().copied()).filter(|link| Some(*link) != source).collect()
+    }
+
+    /// Who among `lost` a link has heard of, and will not again.
+    pub(crate) fn take(&mut self, link: ContextId, lost: &[ContextId]) -> Vec<ContextId> {
+        if self.full.contains(&link) {
+            return lost.to_vec();
         }
-        told
+        lost.iter().copied().filter(|id| self.drop_one(link, *id)).collect()
     }
 
-    fn links_of(&self, id: ContextId) -> Vec<LinkKey> {
-        let first = LinkKey { slot: 0, peer: ContextId::new(0) };
-        let of_id = self.by_context.range((id, first)..).take_while(|(of, _)| *of == id);
-        of_id.map(|(_, link)| *link).collect()
-    }
-
-    fn drop_one(&mut self, link: LinkKey, id: ContextId) {
+    /// Whether it was there.
+    fn drop_one(&mut self, link: ContextId, id: ContextId) -> bool {
         self.by_context.remove(&(id, link));
-        if let Some(ids) = self.by_link.get_mut(&link) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.by_link.remove(&link);
-            }
-        }
+        self.by_link.remove(&(link, id))
     }
 
     /// Everyone that some link has heard of, those of full links left out.
@@ -94,4 +77,10 @@ impl Hearers {
     pub(crate) fn len(&self) -> usize {
         self.by_context.len().saturating_add(self.full.len().saturating_mul(self.limit))
     }
+}
+
+/// The second of the pairs whose first is `one`.
+fn beside(pairs: &BTreeSet<(ContextId, ContextId)>, one: ContextId) -> impl Iterator<Item = ContextId> + '_ {
+    let (first, last) = (ContextId::new(0), ContextId::new(u32::MAX));
+    pairs.range((one, first)..=(one, last)).map(|(_, other)| *other)
 }

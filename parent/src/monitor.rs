@@ -110,7 +110,7 @@ impl Table {
         let Some(neighbour) = self.links.get(&link) else { return };
         self.lose(link.peer, &clean_reason(reason), !neighbour.refused, steps);
         self.links.remove(&link);
-        self.hearers.forget(link);
+        self.hearers.forget(link.peer);
         self.ids.link_down(link);
     }
 
@@ -170,7 +170,9 @@ impl Table {
 
     /// Tells each link but `source` of those lost that frames to or from have passed there.
     fn tell_links(&mut self, loss: &Loss<'_>, source: Option<LinkKey>, steps: &mut Vec<Step>) {
-        for (link, heard) in self.hearers.take(loss.ids, source) {
+        for peer in self.hearers.of(loss.ids, source.map(|link| link.peer)) {
+            let heard = self.hearers.take(peer, loss.ids);
+            let Some(link) = self.link_of(peer) else { continue };
             for ids in heard.chunks(IDS_A_FRAME) {
                 steps.push(Step::Down(link, RouteFrame::Del(loss.frame(ids.to_vec()))));
             }

@@ -294,7 +294,7 @@ impl Routes for Table {
             Owner::Up => true,
         };
         if matters && self.links.contains_key(&link) {
-            self.hearers.heard(link, id);
+            self.hearers.heard(link.peer, id);
         }
     }
 
