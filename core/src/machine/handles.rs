@@ -7,7 +7,12 @@ use std::{
 
 use offshoot_wire::{ContextId, End, Frame, Handle};
 
-use super::{CallKey, Progress, Tick, map::Map, slots::Slots, streams::Stream};
+use super::{
+    CallKey, Progress, Tick,
+    map::{Map, Set},
+    slots::Slots,
+    streams::Stream,
+};
 
 /// A call of ours that awaits its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -187,14 +192,13 @@ impl Handles {
 
     /// All that are about one of these contexts, in their order.
     pub(super) fn about(&self, contexts: impl Iterator<Item = ContextId>) -> Vec<Handle> {
-        let mut found = Vec::new();
+        let mut found = Set::new();
         for context in contexts {
             let first = self.rows.get(&context).and_then(|row| row.first);
             let behind = |slot: &usize| self.entries.get(*slot)?.behind;
             found.extend(iter::successors(first, behind).map(handle));
         }
-        found.sort_unstable();
-        found
+        found.iter().collect()
     }
 
     /// Everyone that an entry is about.

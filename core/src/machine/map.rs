@@ -361,6 +361,16 @@ impl Key for ContextId {
     }
 }
 
+impl Key for Handle {
+    fn pack(self) -> u128 {
+        self.number().into()
+    }
+
+    fn unpack(bits: u128) -> Self {
+        Self::new(part(bits, 0))
+    }
+}
+
 impl Key for (ContextId, u32) {
     fn pack(self) -> u128 {
         pair(self.0.number(), self.1)
