@@ -49,7 +49,7 @@ fn escaped(text: &str) -> String {
 
 /// Characters that are invisible and reorder the text round them.
 const fn turns(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}')
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The last [`TEXT_LIMIT`] bytes, from a whole character on.
@@ -112,6 +112,7 @@ mod tests {
     #[test]
     fn control_and_direction_characters_are_escaped() {
         assert_eq!(&*Text::from("\x07a\nb\u{9b}c\u{202e}d\te"), "\\u{7}a\\nb\\u{9b}c\\u{202e}d    e");
+        assert_eq!(&*Text::from("a\u{61c}b\u{2066}"), "a\\u{61c}b\\u{2066}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(crate) fn clean_reason(reason: &str) -> String {
 
 /// Characters that nobody sees and that turn the direction of the text around them.
 const fn turns(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn a_reason_is_one_line_of_bounded_length_without_hidden_characters() {
-        assert_eq!(clean_reason("a\nb\x1b[31mc\u{202e}d\u{9b}"), "a b [31mc d ");
+        assert_eq!(clean_reason("a\nb\x1b[31mc\u{202e}d\u{9b}\u{61c}"), "a b [31mc d  ");
         assert_eq!(clean_reason(&"é".repeat(1000)).len(), REASON_LIMIT);
         assert_eq!(clean_reason(&format!("x{}", "é".repeat(1000))).len(), REASON_LIMIT - 1);
     }
