@@ -99,18 +99,27 @@ fn attack_24_an_end_that_is_not_its_own_is_not_taken() {
 fn attack_25_a_context_that_it_did_not_make_is_not_believed() {
     let stage = Stage::new();
     let seven = stage.seven("parent");
-    let old = 1000 * seven.act("ask-range")[0].parse::<u32>().unwrap();
-    seven.act(&format!("announce {old}"));
-    // A sibling, its parent, itself, one that was there before it was asked, one that it may announce and has not.
-    let claimed = [stage.eight().id(), ContextId::ROOT, seven.id()].map(ContextId::number);
-    for id in claimed.into_iter().chain([old, old + 1]) {
+    let own = 1000 * seven.act("ask-range")[0].parse::<u32>().unwrap();
+    seven.act(&format!("announce {own}"));
+    let claims = |id: u32| {
         let wish = seven.context().connect_async(Local::new(Payload::this_program()).name("x"));
         stage.under_attack(|| seven.act(&format!("claim-child {id}")));
-        let error = wish.wait().unwrap_err();
-        assert_eq!(error.kind().code(), "asking", "{id}: {error}");
-        let text = shown(&error);
+        wish.wait().map_err(|error| (error.kind().code().to_owned(), shown(&error)))
+    };
+    assert_eq!(
+        claims(own).map(|child| child.id().number()),
+        Ok(own),
+        "of those below it, it says who is new"
+    );
+    // A sibling, its parent, itself, one that was made before.
+    let [eight, root, itself] = [stage.eight().id(), ContextId::ROOT, seven.id()].map(ContextId::number);
+    for id in [eight, root, itself, own] {
+        let (code, text) = claims(id).unwrap_err();
+        assert_eq!(code, "asking", "{id}: {text}");
         assert!(text.contains("its answer names a context that it did not make"), "{id}: {text}");
     }
+    let (code, text) = claims(own + 1).unwrap_err();
+    assert_eq!(code, "lost", "what was never announced is not there: {text}");
     assert!(stage.eight().is_alive());
     stage.end();
 }

@@ -82,15 +82,15 @@ class Asks(Parts):
         waits = lambda: asked.answer is None and not call.is_over()
         with self.lock:
             self.asked[handle] = asked
-            self.charged(dst, CALL, handle, body, CALLS, waits, call.left)
+            sent = self.charged(dst, CALL, handle, body, CALLS, waits, call.left)
             self.lock.wait_for(lambda: not waits(), call.left())
-            if asked.answer is None:
+            if asked.answer is None and sent:
                 # Kept until its answer comes (9.2), which the other side owes all the same (6.5).
                 asked.given_up = True
                 self.free(dst, CANCEL, NOBODY, [self.me, handle])
                 raise Failed("it was cancelled")
             del self.asked[handle]
-        return self.value_of(asked.answer, take)
+        return self.value_of(asked.answer or Failed("it was cancelled before it was sent"), take)
 
     def value_of(self, answer: bytes | Failed, take: Callable[[Reader], Any]) -> Any:
         """What a reply says (6.2)."""

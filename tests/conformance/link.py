@@ -133,8 +133,11 @@ class Link:
         window: Any,
         goes: Callable[[], bool],
         patience: Callable[[], float | None] = lambda: None,
-    ) -> None:
-        """Sends data as its window allows, in pieces where it must (3.2, 8.1); never on the thread that reads."""
+    ) -> int:
+        """Sends data as its window allows, in pieces where it must (3.2, 8.1); how much of it, should it be given up.
+
+        Never on the thread that reads.
+        """
         offset, key = 0, (dst, window)
         with self.lock:
             while goes():
@@ -150,7 +153,8 @@ class Link:
                 self.lock.notify_all()
                 offset += size
                 if offset == len(body):
-                    return
+                    break
+        return offset
 
     def charge(self, src: int, window: Any, cost: int) -> bool:
         """Books what came; whether there was credit for it (8.1)."""

@@ -7,7 +7,7 @@ use super::{
     peer::{CHILD, STRANGER, call_body, head, is_news},
 };
 
-// protocol 5.7, 6.1 to 6.7 and 9.5
+// protocol 5.7, 6.1 to 6.7, 9.4 and 9.5
 pub(super) const CLAIMS: &[Claim] = &[
     Claim::up("a_call_is_answered_with_its_value", &["6.1", "6.2"], answered),
     Claim::up("an_error_is_told", &["6.2"], failed),
@@ -25,7 +25,7 @@ pub(super) const CLAIMS: &[Claim] = &[
     Claim::up("a_stranger_may_grant_nothing", &["6.6"], no_grant),
     Claim::up("a_leaf_can_have_no_children", &["6.6", "5.3"], no_children),
     Claim::up("a_ping_with_a_reply_to_is_a_call", &["5.7"], |peer| peer.is_quiet()),
-    Claim::up("a_log_record_goes_to_the_root", &["6.7"], logged),
+    Claim::up("log_records_go_to_the_root_in_order", &["6.7", "9.4"], logged),
 ];
 
 fn answered(peer: &mut Peer) -> Result<(), Fault> {
@@ -208,9 +208,18 @@ fn no_children(peer: &mut Peer) -> Result<(), Fault> {
 }
 
 fn logged(peer: &mut Peer) -> Result<(), Fault> {
-    let call = peer.call("log", &"well")?;
-    peer.value::<()>(call)?;
-    let awaited = offshoot_wire::codec::encode(&(2, "tests", "well")).expect("a record");
-    let is_record = |frame: &Frame| frame.handle == Handle::FORWARD_LOG && *frame.body == awaited[..];
-    peer.wait_for("a record of level 2 and target `tests`", is_record).map(drop)
+    let texts: Vec<String> = (0..20).map(|n| format!("number {n}")).collect();
+    let calls = texts.iter().map(|text| peer.call("log", text)).collect::<Result<Vec<_>, Fault>>()?;
+    for call in calls {
+        peer.value::<()>(call)?;
+    }
+    for text in &texts {
+        let awaited = offshoot_wire::codec::encode(&(2, "tests", text)).expect("a record");
+        let is_record = |frame: &Frame| frame.handle == Handle::FORWARD_LOG;
+        let record = peer.wait_for("a record", is_record)?;
+        if record.reply_to != ReplyTo::Nobody || *record.body != awaited[..] {
+            return Err(format!("the record of level 2 and target `tests` with {text:?} was awaited"));
+        }
+    }
+    Ok(())
 }

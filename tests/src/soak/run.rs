@@ -43,6 +43,8 @@ const HANGING: Duration = Duration::from_secs(120);
 const WARM: u32 = 3;
 /// What the root or the elder may grow by between the middle of a soak and its end, in KiB.
 const GROWTH_KIB: u64 = 4 << 10;
+/// Accounts of credit with the elder: calls and replies, both ways.
+const WINDOWS: usize = 4;
 /// Rounds under which memory tells nothing.
 const TELLING: usize = 24;
 
@@ -230,7 +232,9 @@ impl Soak {
             Some(format!("processes {processes:?}"))
         } else if table.links != 1 || table.contexts != 1 {
             Some(format!("in the table of the root: {table:?}"))
-        } else if sizes.calls + sizes.parts + sizes.waiting + sizes.chains > 0 {
+        } else if sizes.calls + sizes.parts + sizes.waiting + sizes.chains + sizes.handles + sizes.grants > 0
+            || sizes.accounts > WINDOWS
+        {
             Some(format!("in the machine of the root: {sizes:?}"))
         } else if !files.is_empty() {
             Some(format!("files {files:?}"))
