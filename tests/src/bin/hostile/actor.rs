@@ -192,11 +192,12 @@ impl Actor {
         *lock(&self.shared).credit.entry((dst, window)).or_insert(FIRST_WINDOW) -= cost;
     }
 
-    /// Sends something that is answered, and waits for the answer.
+    /// Sends something that is answered, and waits for the answer: the news that it runs is none (protocol 6.3).
     pub(crate) fn ask(&mut self, frame: Frame) -> Frame {
         let handle = self.handle();
         self.send(&frame.reply_to(handle));
-        self.wait("an answer", |answer| answer.handle == handle)
+        let is_news = |answer: &Frame| answer.reply_to != DEAD && answer.body == [2];
+        self.wait("an answer", |answer| answer.handle == handle && !is_news(answer))
     }
 
     /// Waits until the root has dealt with all that was sent.
