@@ -10,7 +10,7 @@ use crate::Body;
 /// Bytes in arguments and results. Clones share them.
 ///
 /// Use it for whatever is raw: for serde a `Vec<u8>` is a sequence of integers, which takes up to two bytes for each
-/// and a visit for each; a `Blob` is copied as it is.
+/// and a visit for each; a `Blob` is copied as it is, or shared where it is long.
 ///
 /// ```
 /// use offshoot_wire::{Blob, codec};
@@ -66,6 +66,10 @@ impl fmt::Debug for Blob {
 
 impl Serialize for Blob {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[cfg(feature = "std")]
+        if self.len() >= crate::rope::LONG {
+            return crate::shared::offering(&self.0, || serializer.serialize_bytes(self));
+        }
         serializer.serialize_bytes(self)
     }
 }
@@ -115,6 +119,37 @@ mod tests {
         assert_eq!(codec::decode::<Blob>(&list, 1000).unwrap_err().kind, DecodeErrorKind::Type);
         let text = codec::encode(&"a".to_string()).unwrap();
         assert_eq!(codec::decode::<Blob>(&text, 1000).unwrap_err().kind, DecodeErrorKind::Type);
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn the_first_long_blob_of_a_value_is_shared_by_its_body() {
+        use crate::rope::LONG;
+        let [first, second] = [1, 2].map(|n| Blob::from(vec![n; LONG]));
+        let short = Blob::from(vec![3; LONG - 1]);
+        // Behind elements of a list whose length is known only when it ends, too.
+        let list = [&short, &first, &second];
+        let value = (7_u8, Unsized(&list), "end");
+        let body = codec::encode_body(&value, vec![9; 3]).unwrap();
+        let mut copied = vec![9; 3];
+        codec::encode_into(&value, &mut copied).unwrap();
+        assert_eq!(body.pieces().1.as_ptr(), first.as_ptr());
+        assert_eq!(body[..], copied);
+        assert_eq!(codec::encode_body(&short, Vec::new()).unwrap()[..], codec::encode(&short).unwrap());
+    }
+
+    /// A list that does not say how long it is.
+    #[cfg(feature = "std")]
+    struct Unsized<'a>(&'a [&'a Blob]);
+
+    #[cfg(feature = "std")]
+    impl Serialize for Unsized<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            use serde::ser::SerializeSeq as _;
+            let mut list = serializer.serialize_seq(None)?;
+            self.0.iter().try_for_each(|blob| list.serialize_element(blob))?;
+            list.end()
+        }
     }
 
     #[cfg(feature = "std")]

@@ -72,6 +72,8 @@ mod header;
 mod id;
 mod name;
 mod recent;
+#[cfg(feature = "std")]
+mod rope;
 mod secret;
 #[cfg(feature = "std")]
 mod shared;

@@ -1,4 +1,5 @@
-//! The body that is being decoded on this thread: a [`Blob`](crate::Blob) in it that is most of it is cut out, not copied.
+//! What of a [`Blob`](crate::Blob) serde does not carry: that its bytes can be shared. One that is most of the body that is
+//! being decoded on this thread is cut out of it, one that is being encoded is put into the body, and neither is copied.
 
 extern crate std;
 
@@ -9,6 +10,8 @@ use crate::Body;
 
 thread_local! {
     static DECODED: RefCell<Option<Body>> = const { RefCell::new(None) };
+    /// The blob that is just now being given to a serializer.
+    static OFFERED: RefCell<Option<Body>> = const { RefCell::new(None) };
 }
 
 /// Puts back what was being decoded before, even if the code of the user panics.
@@ -37,4 +40,18 @@ pub(crate) fn cut(bytes: &[u8]) -> Option<Body> {
         body.get(start..end)?;
         Some(body.slice(start, end))
     })
+}
+
+/// Runs `write`, within which the bytes of `long` can be [shared](share).
+pub(crate) fn offering<T>(long: &Body, write: impl FnOnce() -> T) -> T {
+    OFFERED.set(Some(long.clone()));
+    let written = write();
+    // Another serializer than ours has not taken it.
+    OFFERED.take();
+    written
+}
+
+/// The body whose bytes these are, if it was offered.
+pub(crate) fn share(bytes: &[u8]) -> Option<Body> {
+    OFFERED.take().filter(|long| long.as_ptr_range() == bytes.as_ptr_range())
 }

@@ -54,17 +54,17 @@ impl Drop for Entered {
     }
 }
 
-/// Appends `value` to `out`; returns the ends that it hands over, which close unless they are sent.
+/// Writes `value` behind `front`; with it come the ends that it hands over, which close unless they are sent.
 pub(crate) fn encode<T: Serialize + ?Sized>(
     node: &Arc<dyn Node>,
     value: &T,
-    out: &mut Vec<u8>,
-) -> Result<Halves, String> {
+    front: Vec<u8>,
+) -> Result<(Body, Halves), String> {
     let entered = Entered::new(node, None);
-    let written = codec::encode_into(value, out);
+    let written = codec::encode_body(value, front);
     let frame = entered.leave();
     match written {
-        Ok(()) => Ok(frame.and_then(|frame| frame.halves)),
+        Ok(body) => Ok((body, frame.and_then(|frame| frame.halves))),
         Err(error) => Err(told(frame, &error)),
     }
 }

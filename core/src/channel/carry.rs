@@ -35,7 +35,7 @@ const SMALL: usize = 64;
 
 /// A body whose ends are still values of this context; dropping it closes them.
 pub(crate) struct Draft {
-    bytes: Vec<u8>,
+    body: Body,
     /// Where in it the value begins.
     value_at: usize,
     halves: Halves,
@@ -48,41 +48,27 @@ impl Draft {
         value: &T,
         head: HeadOf<'_>,
     ) -> Result<Self, String> {
-        Self::within(Vec::with_capacity(SMALL), node, value, head)
-    }
-
-    /// The same, in memory that was used before.
-    pub(super) fn within<T: Serialize + ?Sized>(
-        mut bytes: Vec<u8>,
-        node: &Arc<dyn Node>,
-        value: &T,
-        head: HeadOf<'_>,
-    ) -> Result<Self, String> {
-        bytes.clear();
-        head(Vec::new(), &mut bytes).map_err(|error| error.to_string())?;
-        let value_at = bytes.len();
-        let halves = ambient::encode(node, value, &mut bytes)?;
-        Ok(Self { bytes, value_at, halves })
+        let front = front(head, Vec::new())?;
+        let value_at = front.len();
+        let (body, halves) = ambient::encode(node, value, front)?;
+        Ok(Self { body, value_at, halves })
     }
 
     /// A value that came as an answer and goes on as it is.
-    pub(crate) fn relayed(value: &[u8], halves: Halves, head: HeadOf<'_>) -> Result<Self, String> {
-        let mut bytes = Vec::with_capacity(value.len().saturating_add(SMALL));
-        head(Vec::new(), &mut bytes).map_err(|error| error.to_string())?;
-        let value_at = bytes.len();
-        bytes.extend_from_slice(value);
-        Ok(Self { bytes, value_at, halves })
+    pub(crate) fn relayed(value: &Body, halves: Halves, head: HeadOf<'_>) -> Result<Self, String> {
+        let front = front(head, Vec::new())?;
+        let value_at = front.len();
+        Ok(Self { body: value.behind(front), value_at, halves })
     }
 
     /// The length of the body, in bytes.
     pub(super) fn len(&self) -> usize {
-        self.bytes.len()
+        self.body.len()
     }
 
     /// The value and the ends in it, for a reader in this context.
     pub(super) fn open(self) -> (Body, Halves) {
-        let body = Body::from(self.bytes);
-        (body.slice(self.value_at, body.len()), self.halves)
+        (self.body.slice(self.value_at, self.body.len()), self.halves)
     }
 
     /// Binds the ends to `to`. The value itself must have been dropped: what is handed over is counted.
@@ -92,15 +78,21 @@ impl Draft {
         to: ContextId,
         head: HeadOf<'_>,
     ) -> Result<Sealed, String> {
-        let Some(halves) = self.halves else {
-            return Ok(Sealed { body: Body::from(self.bytes), ends: Vec::new(), handed: Handed::nothing() });
+        let Self { body, value_at, halves } = self;
+        let Some(halves) = halves else {
+            return Ok(Sealed { body, ends: Vec::new(), handed: Handed::nothing() });
         };
         let (ends, handed) = halves.export(node, to)?;
-        let mut bytes = Vec::with_capacity(self.bytes.len().saturating_add(SMALL));
-        head(ends.clone(), &mut bytes).map_err(|error| error.to_string())?;
-        bytes.extend_from_slice(self.bytes.get(self.value_at..).unwrap_or_default());
-        Ok(Sealed { body: Body::from(bytes), ends, handed })
+        let body = body.slice(value_at, body.len()).behind(front(head, ends.clone())?);
+        Ok(Sealed { body, ends, handed })
     }
+}
+
+/// The head of a body, with room for a short value.
+fn front(head: HeadOf<'_>, ends: Vec<End>) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(SMALL);
+    head(ends, &mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
 }
 
 /// A body made for the context that it goes to.

@@ -122,13 +122,6 @@ impl Pipe {
         }
     }
 
-    /// Memory for the next item, if one that was as long as the last has left.
-    pub(super) fn memory(&self) -> Vec<u8> {
-        let mut state = self.lock();
-        let len = state.last_len;
-        state.recent.reuse(len).unwrap_or_default()
-    }
-
     /// Whether nobody will take another item.
     pub(super) fn is_closed(&self) -> bool {
         let state = self.lock();
@@ -268,8 +261,6 @@ impl Pipe {
     fn send_by(self: &Arc<Self>, leg: &Arc<Leg>, parcel: Parcel) -> bool {
         let cost = parcel.held();
         let Some(held) = leg.held() else { return false };
-        // What is sealed was kept when it found no room.
-        let is_new = !matches!(parcel, Parcel::Sealed { .. });
         let sealed = match parcel {
             Parcel::Draft(draft) => draft.seal(&self.node, leg.peer, &carry::item_head),
             Parcel::Sealed { sealed, .. } => Ok(sealed),
@@ -285,11 +276,6 @@ impl Pipe {
             Ok(sealed) => sealed,
             Err(text) => return self.break_off(leg, text),
         };
-        if is_new {
-            let mut state = self.lock();
-            state.last_len = body.len();
-            state.recent.keep(&body);
-        }
         match self.node.stream_send(held, body, ends.clone()) {
             Ok(()) => {
                 handed.sent();

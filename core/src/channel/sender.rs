@@ -101,7 +101,7 @@ impl<T: Message> Sender<T> {
             Err(SendError::Closed)
         } else {
             let pipe = self.half.pipe();
-            let written = Draft::within(pipe.memory(), pipe.node(), &item, &item_head);
+            let written = Draft::new(pipe.node(), &item, &item_head);
             // What the item hands over is counted, and the item counts.
             drop(item);
             self.address(written)

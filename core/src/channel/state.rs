@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use offshoot_wire::{Body, Direction, FRAME_COST, Recent, StreamHead, codec};
+use offshoot_wire::{Body, Direction, FRAME_COST, StreamHead, codec};
 
 use super::{
     carry::{Draft, Sealed},
@@ -36,10 +36,6 @@ pub(super) struct State {
     pub(super) pump: Pump,
     pub(super) want_items: Waiters,
     pub(super) want_room: Waiters,
-    /// Items that went to another context.
-    pub(super) recent: Recent,
-    /// The length of the last of them.
-    pub(super) last_len: usize,
 }
 
 /// Where items go.
@@ -128,8 +124,6 @@ impl State {
             pump: Pump::default(),
             want_items: Waiters::default(),
             want_room: Waiters::default(),
-            recent: Recent::default(),
-            last_len: 0,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{io::IoSlice, iter};
 
-use offshoot_wire::Frame;
+use offshoot_wire::{Body, Frame};
 use rustix::io;
 
 use super::Source;
@@ -25,8 +25,8 @@ pub(crate) struct Writer {
     /// What goes in front of all frames, then heads and short bodies.
     bytes: Vec<u8>,
     frames: Vec<Frame>,
-    /// The frames with long bodies, each with the place in `bytes` where its body goes.
-    long: Vec<(usize, usize)>,
+    /// Long bodies, or the long pieces of them, each with the place in `bytes` where it goes.
+    long: Vec<(usize, Body)>,
     /// Bytes of all this together.
     len: usize,
     /// How many of them have been written.
@@ -65,8 +65,11 @@ impl Writer {
         if frame.body.len() <= SHORT {
             self.bytes.extend_from_slice(&frame.body);
         } else {
-            self.long.push((self.frames.len(), self.bytes.len()));
-            self.len = self.len.saturating_add(frame.body.len());
+            let (before, long, behind) = frame.body.pieces();
+            self.bytes.extend_from_slice(before);
+            self.len = self.len.saturating_add(long.len());
+            self.long.push((self.bytes.len(), long));
+            self.bytes.extend_from_slice(behind);
         }
         self.len = self.len.saturating_add(self.bytes.len().saturating_sub(before));
         self.frames.push(frame);
@@ -118,9 +121,9 @@ impl Writer {
 
     /// Everything in order: long bodies, and what lies before, between and behind them.
     fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = iter::once(0).chain(self.long.iter().map(|(_, at)| *at));
-        let ends = self.long.iter().map(|(_, at)| *at).chain(iter::once(self.bytes.len()));
-        let bodies = self.long.iter().map(|(index, _)| self.frames.get(*index).map(|frame| &*frame.body));
+        let starts = iter::once(0).chain(self.long.iter().map(|(at, _)| *at));
+        let ends = self.long.iter().map(|(at, _)| *at).chain(iter::once(self.bytes.len()));
+        let bodies = self.long.iter().map(|(_, long)| Some(&**long));
         let between = starts.zip(ends).map(|(start, end)| self.bytes.get(start..end));
         between
             .zip(bodies.chain(iter::once(None)))
@@ -132,7 +135,7 @@ impl Writer {
 mod tests {
     use std::{io::Read as _, os::unix::net::UnixStream, sync::Arc};
 
-    use offshoot_wire::{Body, ContextId, Decoded, Decoder, Handle, ReplyTo};
+    use offshoot_wire::{ContextId, Decoded, Decoder, Handle, ReplyTo};
     use rustix::io::Errno;
 
     use super::*;
@@ -140,12 +143,16 @@ mod tests {
 
     fn frame(len: usize) -> Frame {
         let me = ContextId::ROOT;
-        let body = Body::from(vec![len as u8; len]);
+        // The longest lies in pieces.
+        let body = match len.checked_sub(2) {
+            Some(rest @ 16_000..) => Body::from(vec![len as u8; rest]).behind(vec![len as u8; 2]),
+            _ => Body::from(vec![len as u8; len]),
+        };
         Frame {
             dst: me,
             src: me,
             auth: me,
-            handle: Handle::PONG,
+            handle: Handle::CALL_FUNCTION,
             reply_to: ReplyTo::Nobody,
             part: None,
             body,
@@ -157,7 +164,7 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         rustix::net::sockopt::set_socket_send_buffer_size(&ours, 1).unwrap();
         let to = Source::new(ours.into(), &Arc::new(Poller::new().unwrap())).unwrap();
-        let lengths = [0, 1, 4000, 368, SHORT, SHORT + 1, 3999, 17];
+        let lengths = [0, 1, 4000, 368, SHORT, 20_000, SHORT + 1, 3999, 17];
         let mut writer = Writer::opening(b"hi ");
         lengths.iter().for_each(|len| writer.push(frame(*len)));
         let mut came = Vec::new();

@@ -11,11 +11,32 @@ use crate::be;
 pub(super) struct Writer<'o> {
     out: &'o mut Vec<u8>,
     depth: u8,
+    /// A long part that is not to be copied has its place here, if there may be one.
+    #[cfg(feature = "std")]
+    apart: Option<&'o mut Option<Apart>>,
+}
+
+/// A part of the value that is left out, and the place in the bytes where it belongs.
+#[cfg(feature = "std")]
+pub(super) struct Apart {
+    pub(super) at: usize,
+    pub(super) long: crate::Body,
 }
 
 impl<'o> Writer<'o> {
     pub(super) const fn new(out: &'o mut Vec<u8>) -> Self {
-        Self { out, depth: 0 }
+        Self {
+            out,
+            depth: 0,
+            #[cfg(feature = "std")]
+            apart: None,
+        }
+    }
+
+    /// Leaves out the first long [`Blob`](crate::Blob), and says where it belongs.
+    #[cfg(feature = "std")]
+    pub(super) const fn sharing(out: &'o mut Vec<u8>, apart: &'o mut Option<Apart>) -> Self {
+        Self { out, depth: 0, apart: Some(apart) }
     }
 
     fn enter(&mut self) -> Result<(), EncodeError> {
@@ -49,6 +70,23 @@ impl<'o> Writer<'o> {
     fn string(&mut self, major: u8, bytes: &[u8]) {
         self.head(major, bytes.len() as u64);
         self.out.extend_from_slice(bytes);
+    }
+
+    #[cfg(feature = "std")]
+    fn set_apart(&mut self, long: crate::Body) {
+        if let Some(place) = &mut self.apart {
+            **place = Some(Apart { at: self.out.len(), long });
+        }
+    }
+
+    /// So many bytes were put in at `at`.
+    #[cfg(feature = "std")]
+    const fn shift(&mut self, at: usize, by: usize) {
+        if let Some(Some(apart)) = &mut self.apart
+            && apart.at > at
+        {
+            apart.at = apart.at.saturating_add(by);
+        }
     }
 
     /// Begins an array or map of `announced` items; one of unknown length gets its head when it ends.
@@ -138,6 +176,14 @@ impl<'a, 'o> ser::Serializer for &'a mut Writer<'o> {
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Result<(), EncodeError> {
+        #[cfg(feature = "std")]
+        if let Some(None) = self.apart
+            && let Some(long) = crate::shared::share(value)
+        {
+            self.head(cbor::BYTES, value.len() as u64);
+            self.set_apart(long);
+            return Ok(());
+        }
         self.string(cbor::BYTES, value);
         Ok(())
     }
@@ -269,6 +315,8 @@ impl Items<'_, '_> {
             if let Some(moved) = self.writer.out.get_mut(self.head_at..) {
                 moved.rotate_right(head_len);
             }
+            #[cfg(feature = "std")]
+            self.writer.shift(self.head_at, head_len);
         }
         self.writer.leave();
         Ok(())

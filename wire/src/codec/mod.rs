@@ -71,6 +71,34 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> 
     Ok(out)
 }
 
+/// Writes `value` behind `front`. The first long [`Blob`](crate::Blob) in it is shared by the body, and not copied.
+///
+/// # Errors
+/// As [`encode`].
+///
+/// # Examples
+/// ```
+/// use offshoot_wire::{Blob, codec};
+///
+/// let blob = Blob::from(vec![7; 100_000]);
+/// let body = codec::encode_body(&blob, vec![1, 2])?;
+/// assert_eq!(body.pieces().1.as_ptr(), blob.as_ptr());
+/// assert_eq!(body[2..], codec::encode(&blob)?);
+/// # Ok::<(), codec::EncodeError>(())
+/// ```
+#[cfg(feature = "std")]
+pub fn encode_body<T: Serialize + ?Sized>(
+    value: &T,
+    mut front: Vec<u8>,
+) -> Result<crate::Body, EncodeError> {
+    let mut apart = None;
+    value.serialize(&mut encode::Writer::sharing(&mut front, &mut apart))?;
+    Ok(match apart {
+        None => front.into(),
+        Some(encode::Apart { at, long }) => crate::Body::rope(front, at, long),
+    })
+}
+
 /// Reads a value that must fill `bytes`.
 ///
 /// `budget` bounds the memory that the value may take, in bytes. It is an estimate on the safe side: sizes of the
