@@ -18,7 +18,7 @@ use crate::{
 /// Bytes that are read from one link before the others have their turn, in bytes.
 const READ_QUANTUM: usize = 64 * 1024;
 /// Bytes that are written to one link before the others have their turn, in bytes.
-const WRITE_QUANTUM: usize = 256 * 1024;
+pub(crate) const WRITE_QUANTUM: usize = 256 * 1024;
 /// Bytes that are still read from a link that is to end: no more can be under way on one.
 const LAST_QUANTUM: usize = 1 << 20;
 /// Rounds of input that go before a timer that is due; more would let a flood stop the time.

@@ -71,6 +71,7 @@ mod select;
 mod shared;
 mod shutdown;
 mod sink;
+mod stay;
 mod stdio;
 mod sync;
 mod sys;

@@ -6,6 +6,7 @@ use offshoot_wire::{Body, ContextId, Direction, End, Handle};
 
 use crate::{
     lease::Loan,
+    link::Link,
     machine::{BadEnd, CallKey, Ended, Outcome, Outgoing, Progress, StreamUnsent, Tick, Unsent},
     wake::{Run, Wake},
 };
@@ -42,10 +43,10 @@ impl Held {
     }
 }
 
-/// What the caller of a call does next.
+/// What the caller does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
-    /// It waits for the answer, and runs no user code before.
+    /// It waits, for the answer to a call or for an item to leave, and runs no user code before.
     Wait,
     GoOn,
 }
@@ -117,8 +118,21 @@ pub(crate) trait Node: Any + Send + Sync {
     fn decline(&self, from: ContextId, ends: Vec<End>);
     fn hand_on(&self, stream: Held, to: ContextId) -> Result<End, BadEnd>;
     fn stream_open(&self, stream: Held);
-    /// Never blocks: `Full` gives the body back, and `StreamSink::room` tells when to try again.
-    fn stream_send(&self, stream: Held, body: Body, ends: Vec<End>) -> Result<(), StreamUnsent>;
+    /// Never blocks: `Full` gives the body back, and `StreamSink::room` tells when to try again. A caller that waits gets
+    /// the link that has no room for all of it, and its writer token.
+    fn stream_send(
+        &self,
+        stream: Held,
+        body: Body,
+        ends: Vec<End>,
+        then: Then,
+    ) -> Result<Option<Arc<Link>>, StreamUnsent>;
+    /// The link by which leaves what goes to `peer`, and its writer token, if the broker waits for room there.
+    fn take_write(&self, peer: ContextId) -> Option<Arc<Link>>;
+    /// Writes a link, whose writer token the caller has, and keeps if there is no room for all.
+    fn write(&self, link: &Arc<Link>) -> bool;
+    /// Leaves the writer token of a link to the broker.
+    fn leave_write(&self, link: &Arc<Link>);
     fn stream_close(&self, stream: Held, fail: Option<String>);
     fn taken(&self, stream: Held, cost: u32);
 }

@@ -16,6 +16,7 @@ use offshoot_wire::{Body, ContextId, Direction, End, Handle, Hello, Role, Setup,
 use crate::{
     Context, Functions, dispatch,
     lease::Loan,
+    link::Link,
     machine::{
         Action, Actions, BadEnd, CallKey, Config, DropKind, Event, Limits, LinkKey, Machine, NewChild, NoId,
         Outcome, Outgoing, Owner, Progress, RouteFrame, Routes, Side, Standing, Step, StreamUnsent, Tick,
@@ -534,10 +535,26 @@ impl Node for Place {
         self.with(|party, _| party.machine.stream_open(handle, &mut party.out));
     }
 
-    fn stream_send(&self, stream: Held, body: Body, _: Vec<End>) -> Result<(), StreamUnsent> {
+    fn stream_send(
+        &self,
+        stream: Held,
+        body: Body,
+        _: Vec<End>,
+        _: Then,
+    ) -> Result<Option<Arc<Link>>, StreamUnsent> {
         let handle = stream.handle;
-        self.with(|party, now| party.machine.stream_send(now, handle, body, &mut party.out))
+        self.with(|party, now| party.machine.stream_send(now, handle, body, &mut party.out)).map(|()| None)
     }
+
+    fn take_write(&self, _: ContextId) -> Option<Arc<Link>> {
+        None
+    }
+
+    fn write(&self, _: &Arc<Link>) -> bool {
+        false
+    }
+
+    fn leave_write(&self, _: &Arc<Link>) {}
 
     fn stream_close(&self, stream: Held, fail: Option<String>) {
         let handle = stream.handle;

@@ -123,7 +123,7 @@ impl Drop for Legs {
             if let Some(wake) = leg.pipe.on_ended(&leg, Ended::Closed) {
                 wake.fire();
             }
-            leg.pipe.pump();
+            leg.pipe.pump_on();
         }
     }
 }
@@ -175,7 +175,7 @@ pub(super) fn export(
                 if closed {
                     leg.close(None);
                 } else {
-                    leg.pipe.pump();
+                    leg.pipe.pump_on();
                     handed.legs.push(leg);
                 }
                 End { home: node.me(), handle, direction: half.direction() }

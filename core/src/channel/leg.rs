@@ -86,6 +86,6 @@ impl Run for Leg {
         if self.ended.swap(false, Ordering::AcqRel) {
             self.close(None);
         }
-        self.pipe.pump();
+        self.pipe.pump_on();
     }
 }

@@ -19,7 +19,8 @@ use super::{
 use crate::{
     RecvError, SendError,
     machine::{Ended, StreamUnsent},
-    node::Node,
+    node::{Node, Then},
+    stay::Stalled,
     sync::lock,
     wake::{Listener, Ticket, Wake},
 };
@@ -71,7 +72,7 @@ impl Pipe {
             }
             (Direction::Sends, Reader::Away(_)) => {
                 drop(state);
-                self.pump();
+                self.pump_on();
             }
             (Direction::Receives, Reader::Here) => {
                 state.reader = Reader::Gone(SendError::Closed);
@@ -128,13 +129,14 @@ impl Pipe {
         state.failed.is_some() || matches!(state.reader, Reader::Gone(_))
     }
 
-    /// Puts a parcel into the queue, or leaves `listener` there until there is room.
+    /// Puts a parcel into the queue, or leaves `listener` there until there is room. For a thread that waits the link may
+    /// come back that has no room for all of it.
     pub(super) fn poll_push(
         self: &Arc<Self>,
         parcel: &mut Option<Parcel>,
         ticket: &mut Ticket,
         listener: Option<&Listener>,
-    ) -> Option<Result<(), SendError>> {
+    ) -> Option<Result<Option<Stalled>, SendError>> {
         let mut state = self.lock();
         if let Reader::Gone(why) = &state.reader {
             return Some(Err(why.clone()));
@@ -155,10 +157,8 @@ impl Pipe {
         let woken = state.want_items.wake_all();
         drop(state);
         fire(woken);
-        if away {
-            self.pump();
-        }
-        Some(Ok(()))
+        let then = if matches!(listener, Some(Listener::Thread(_))) { Then::Wait } else { Then::GoOn };
+        Some(Ok(if away { self.pump(then) } else { None }))
     }
 
     /// Takes the next parcel, or leaves `listener` there until one comes. `Ok(None)` is the clean end.
@@ -200,6 +200,12 @@ impl Pipe {
         }
     }
 
+    /// The link by which items leave, if the broker waits for room there: who waits for room in the pipe can do that.
+    pub(super) fn stalled(&self) -> Option<Stalled> {
+        let link = self.node.take_write(self.destination()?)?;
+        Some(Stalled::new(&self.node, link))
+    }
+
     /// Whoever waited for items or room does so no more.
     pub(super) fn stop_waiting(&self, direction: Direction, ticket: Ticket) {
         let mut state = self.lock();
@@ -229,19 +235,26 @@ impl Pipe {
         let woken = [state.want_items.wake_all(), state.want_room.wake_all()];
         drop(state);
         woken.into_iter().for_each(fire);
-        self.pump();
+        self.pump_on();
     }
 
-    /// Moves what waits into the machine, as far as it goes; closes the stream behind the last item.
-    pub(super) fn pump(self: &Arc<Self>) {
+    /// Moves what waits into the machine, as far as it goes; closes the stream behind the last item. Never blocks.
+    pub(super) fn pump_on(self: &Arc<Self>) {
+        // Nothing is kept for who goes on.
+        drop(self.pump(Then::GoOn));
+    }
+
+    /// The same, for a thread that can wait for room in a link.
+    fn pump(self: &Arc<Self>, then: Then) -> Option<Stalled> {
+        let mut stalled = None;
         loop {
             // Decided under the lock, done without it.
             let step = self.lock().next_step();
-            let Some(step) = step else { return };
+            let Some(step) = step else { return stalled };
             match step {
                 Step::Send { leg, parcel } => {
-                    if !self.send_by(&leg, parcel) {
-                        return;
+                    if !self.send_by(&leg, parcel, then, &mut stalled) {
+                        return stalled;
                     }
                 }
                 Step::Close { leg, fail } => leg.close(fail),
@@ -258,7 +271,13 @@ impl Pipe {
     }
 
     /// Sends one parcel; whether to look for the next.
-    fn send_by(self: &Arc<Self>, leg: &Arc<Leg>, parcel: Parcel) -> bool {
+    fn send_by(
+        self: &Arc<Self>,
+        leg: &Arc<Leg>,
+        parcel: Parcel,
+        then: Then,
+        stalled: &mut Option<Stalled>,
+    ) -> bool {
         let cost = parcel.held();
         let Some(held) = leg.held() else { return false };
         let sealed = match parcel {
@@ -276,9 +295,11 @@ impl Pipe {
             Ok(sealed) => sealed,
             Err(text) => return self.break_off(leg, text),
         };
-        match self.node.stream_send(held, body, ends.clone()) {
-            Ok(()) => {
+        match self.node.stream_send(held, body, ends.clone(), then) {
+            Ok(link) => {
                 handed.sent();
+                let found = link.map(|link| Stalled::new(&self.node, link));
+                *stalled = stalled.take().or(found);
                 self.after_send(cost)
             }
             Err(StreamUnsent::Full(body)) => {

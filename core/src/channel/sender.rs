@@ -6,7 +6,10 @@ use std::{
     marker::PhantomData,
     panic::{RefUnwindSafe, UnwindSafe},
     pin::Pin,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context as TaskContext, Poll},
     thread,
     time::{Duration, Instant},
@@ -23,8 +26,9 @@ use super::{
 };
 use crate::{
     Message, SendError,
+    stay::Stalled,
     sync::later,
-    wake::{Listener, Ticket, wait},
+    wake::{Listener, Ticket, wait_by},
 };
 
 /// Sends items to the [`Receiver`](crate::Receiver) of its channel, in this context or in another.
@@ -70,7 +74,7 @@ impl<T: Message> Sender<T> {
     /// # Errors
     /// As [`send`](Self::send); [`SendError::TimedOut`] if there is no room.
     pub fn try_send(&self, item: T) -> Result<(), SendError> {
-        self.prepare(item).poll_with(None).unwrap_or(Err(SendError::TimedOut))
+        self.prepare(item).poll_with(None).unwrap_or(Err(SendError::TimedOut)).map(drop)
     }
 
     /// Sends an item; waits while there is no room, for at most `timeout`.
@@ -210,7 +214,7 @@ pub struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    fn poll_with(&mut self, listener: Option<&Listener>) -> Option<Result<(), SendError>> {
+    fn poll_with(&mut self, listener: Option<&Listener>) -> Option<Result<Option<Stalled>, SendError>> {
         if let Some(error) = self.refused.take() {
             return Some(Err(error));
         }
@@ -219,7 +223,19 @@ impl Sending<'_> {
     }
 
     fn wait(mut self, deadline: Option<Instant>) -> Result<(), SendError> {
-        wait(deadline, |listener| self.poll_with(Some(listener))).unwrap_or(Err(SendError::TimedOut))
+        let pipe = Arc::clone(self.half.pipe());
+        let sent = wait_by(
+            deadline,
+            |listener| self.poll_with(Some(listener)),
+            |sleeper| match pipe.stalled() {
+                Some(stalled) => stalled.see_off(deadline),
+                None => sleeper.sleep(deadline.as_ref()),
+            },
+        );
+        if let Some(stalled) = sent.unwrap_or(Err(SendError::TimedOut))? {
+            stalled.see_off(deadline);
+        }
+        Ok(())
     }
 }
 
@@ -228,7 +244,7 @@ impl Future for Sending<'_> {
 
     fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
         match self.poll_with(Some(&Listener::Task(task.waker().clone()))) {
-            Some(done) => Poll::Ready(done),
+            Some(done) => Poll::Ready(done.map(drop)),
             None => Poll::Pending,
         }
     }

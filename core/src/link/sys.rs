@@ -103,16 +103,19 @@ impl Source {
 
     /// Sleeps until something can be read, `or` is readable, or `deadline` has passed; whether it was the first.
     pub(crate) fn await_input(&self, or: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
-        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        // More seconds than fit are for ever.
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         let mut fds = [PollFd::new(&self.fd, PollFlags::IN), PollFd::from_borrowed_fd(or, PollFlags::IN)];
-        match poll(&mut fds, timeout.as_ref()) {
+        match poll(&mut fds, timeout(deadline).as_ref()) {
             // An end, too, is something to read.
             Ok(_) => Ok(fds.first().is_some_and(|link| !link.revents().is_empty())),
             Err(Errno::INTR) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Sleeps until something can be written, or never again, or `deadline` has passed; whether it was not the last.
+    pub(crate) fn await_room(&self, deadline: Option<Instant>) -> bool {
+        let mut fds = [PollFd::new(&self.fd, PollFlags::OUT)];
+        poll(&mut fds, timeout(deadline).as_ref()).is_ok_and(|ready| ready > 0)
     }
 
     /// Writes the front of `parts`, as much as fits now; `WouldBlock` if nothing does.
@@ -146,6 +149,12 @@ impl Source {
             _ => Ok(()),
         }
     }
+}
+
+/// The time until `deadline`; more seconds than fit are for ever.
+fn timeout(deadline: Option<Instant>) -> Option<Timespec> {
+    let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+    left.and_then(|left| Timespec::try_from(left).ok())
 }
 
 impl AsFd for Source {

@@ -52,7 +52,7 @@ pub(crate) trait Outflow {
     fn refill(&mut self) -> bool;
     /// Writes what fits now, and tells how many bytes.
     fn write(&mut self) -> io::Result<usize>;
-    /// Leaves the token to the broker, which goes on when there is room.
+    /// Leaves the token to the broker, which goes on when there is room; unless this thread waits for that itself.
     fn leave_to_broker(&mut self);
     /// Nothing can be written any more. The token is kept, so that nobody tries again.
     fn broke(&mut self, error: Errno);

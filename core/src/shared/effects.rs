@@ -25,6 +25,10 @@ pub(crate) struct Effects {
     queue: Option<Box<Queue>>,
     /// What is to be written may rest for a moment: more is about to come.
     pub(super) may_rest: bool,
+    /// Whoever does this can wait for room in a link: he keeps its writer token.
+    pub(super) stays: bool,
+    /// The link that has none.
+    pub(super) stalled: Option<Arc<Link>>,
 }
 
 #[derive(Default)]
@@ -154,6 +158,11 @@ impl<R: Routes + Send + 'static> Shared<R> {
 
     /// Does what was queued, and what comes of doing it.
     pub(crate) fn act(&self, mut effects: Effects) {
+        self.carry_out(&mut effects);
+    }
+
+    /// As [`act`](Self::act); what it leaves is a link that is [stalled](Effects::stalled).
+    pub(super) fn carry_out(&self, effects: &mut Effects) {
         while let Some(effect) = effects.pop() {
             match effect {
                 Effect::Pause(_)
@@ -163,7 +172,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 | Effect::Ids
                 | Effect::Record { .. }
                     if !R::HAS_CHILDREN => {}
-                Effect::Flush(link) => self.flush(&link, SENDER_QUANTUM, &mut effects),
+                Effect::Flush(link) => self.flush(&link, SENDER_QUANTUM, effects),
                 // Wakers of tasks are user code.
                 Effect::Wake(wake) if wake.is_foreign() => self.sink.wake(wake),
                 Effect::Wake(wake) => wake.fire(),

@@ -340,6 +340,10 @@ impl<R: Routes + Send + 'static> Outflow for Flow<'_, R> {
     }
 
     fn leave_to_broker(&mut self) {
+        if self.effects.stays && self.effects.stalled.is_none() {
+            self.effects.stalled = Some(Arc::clone(self.link));
+            return;
+        }
         self.shared.watch_link(self.link, self.link.turn.want_write());
     }
 

@@ -9,7 +9,9 @@ use offshoot_wire::{Body, ContextId, Direction, End, Handle};
 
 use super::{Effects, Shared, State, sinks::Sink};
 use crate::{
+    broker::WRITE_QUANTUM,
     lease::Loan,
+    link::Link,
     machine::{BadEnd, CallKey, Outgoing, Owner, Progress, Routes, Standing, StreamUnsent, Tick, Unsent},
     node::{CallSink, Held, Node, Pace, StreamSink, Then},
     sync::{lock, rest},
@@ -251,11 +253,41 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
         self.with_held(stream, |state, _| state.machine.stream_open(stream.handle, &mut state.out));
     }
 
-    fn stream_send(&self, stream: Held, body: Body, _ends: Vec<End>) -> Result<(), StreamUnsent> {
-        let sent = self.with_held(stream, |state, now| {
-            state.machine.stream_send(now, stream.handle, body, &mut state.out)
+    fn stream_send(
+        &self,
+        stream: Held,
+        body: Body,
+        _ends: Vec<End>,
+        then: Then,
+    ) -> Result<Option<Arc<Link>>, StreamUnsent> {
+        let mut effects = Effects::default();
+        let sent = self.decide(None, &mut effects, |state, now| {
+            let is_held = state.sinks.is(stream);
+            is_held.then(|| state.machine.stream_send(now, stream.handle, body, &mut state.out))
         });
-        sent.unwrap_or(Err(StreamUnsent::Closed))
+        let sent = sent.unwrap_or(Err(StreamUnsent::Closed));
+        effects.stays = then == Then::Wait && sent.is_ok();
+        self.carry_out(&mut effects);
+        sent.map(|()| effects.stalled.take())
+    }
+
+    fn take_write(&self, peer: ContextId) -> Option<Arc<Link>> {
+        let link = self.look(|state| state.link_from(peer)).filter(|link| link.turn.take_write_wish())?;
+        self.watch_link(&link, link.turn.renew());
+        Some(link)
+    }
+
+    fn write(&self, link: &Arc<Link>) -> bool {
+        let mut effects = Effects::default();
+        effects.stays = true;
+        self.flush(link, WRITE_QUANTUM, &mut effects);
+        effects.stays = false;
+        self.carry_out(&mut effects);
+        effects.stalled.is_some()
+    }
+
+    fn leave_write(&self, link: &Arc<Link>) {
+        self.watch_link(link, link.turn.want_write());
     }
 
     fn stream_close(&self, stream: Held, fail: Option<String>) {
