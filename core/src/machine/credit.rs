@@ -24,6 +24,8 @@ pub(super) struct Credits {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Sending {
     left: u32,
+    /// The most that was ever left: the window is no smaller.
+    most: u32,
     /// Our end of the stream whose window it is: the next stream there may bear the handle of one that is not quite over
     /// here.
     by: Option<Handle>,
@@ -66,9 +68,16 @@ impl Credits {
         account.map_or(self.start, |account| account.left) as usize
     }
 
+    /// Whether `bytes` may go at once as soon as all that is under way has been taken, whatever is left now: credit comes
+    /// back by half a window.
+    pub(super) fn will_have(&self, dst: ContextId, window: Window, by: Option<Handle>, bytes: usize) -> bool {
+        let account = self.sending.get(&(dst, window)).filter(|account| account.by == by);
+        bytes <= (account.map_or(self.start, |account| account.most) / 2) as usize
+    }
+
     /// Bytes have left.
     pub(super) fn spend(&mut self, dst: ContextId, window: Window, by: Option<Handle>, bytes: usize) {
-        let new = Sending { left: self.start, by };
+        let new = Sending { left: self.start, most: self.start, by };
         let account = self.sending.or_insert_with((dst, window), || new.clone());
         if account.by != by {
             *account = new;
@@ -84,6 +93,7 @@ impl Credits {
             return Earned::TooMuch;
         };
         account.left = sum;
+        account.most = account.most.max(sum);
         if sum == self.start {
             self.sending.remove(&(dst, window));
         }

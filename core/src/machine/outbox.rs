@@ -301,8 +301,17 @@ impl Outbox {
             None => usize::MAX,
         };
         let rest = head.frame.body.len().saturating_sub(head.sent);
-        let whole =
-            head.window.is_none() || (head.sent == 0 && rest <= MAX_WHOLE && head.frame.cost() <= left);
+        let cost = head.frame.cost();
+        let fits_whole = head.sent == 0 && rest <= MAX_WHOLE;
+        let whole = head.window.is_none() || (fits_whole && cost <= left);
+        if let Some(window) = head.window
+            && fits_whole
+            && !whole
+            && credits.will_have(head.frame.dst, window, head.spender(), cost)
+        {
+            // In pieces it would be put together by a copy.
+            return None;
+        }
         let chunk = if whole { rest } else { rest.min(MAX_CHUNK).min(left.checked_sub(FRAME_COST)?) };
         if chunk < rest.min(credits.smallest_chunk()) {
             return None;
