@@ -15,7 +15,10 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{FileType, fstat},
     io::{self, Errno, retry_on_intr},
-    net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown},
+    net::{
+        RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown,
+        sockopt::{set_socket_send_buffer_size, socket_send_buffer_size},
+    },
 };
 
 use super::{
@@ -134,6 +137,17 @@ impl Source {
         }
     }
 
+    /// How many bytes the system takes before the other side has read any; tells what it was, if that can be said.
+    pub(crate) fn set_buffer(&self, bytes: usize) -> Option<usize> {
+        if self.kind != Kind::Socket {
+            return None;
+        }
+        let before = socket_send_buffer_size(&self.fd).ok()?;
+        // Linux takes half of what it then says.
+        set_socket_send_buffer_size(&self.fd, bytes / BUFFER_SAID).ok()?;
+        Some(before)
+    }
+
     /// Nothing goes either way from now on; what has come can still be read. Nothing happens to what is no socket.
     pub(crate) fn shut(&self) {
         if self.kind == Kind::Socket {
@@ -150,6 +164,9 @@ impl Source {
         }
     }
 }
+
+/// How many bytes the system says to have for each that it was asked for.
+const BUFFER_SAID: usize = if cfg!(any(target_os = "linux", target_os = "android")) { 2 } else { 1 };
 
 /// The time until `deadline`; more seconds than fit are for ever.
 fn timeout(deadline: Option<Instant>) -> Option<Timespec> {

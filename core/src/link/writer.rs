@@ -16,6 +16,9 @@ const SHORT: usize = 1024;
 /// Memory for heads and short bodies that a link keeps while it is idle, in bytes.
 const KEPT: usize = 256;
 
+/// What the system takes at once of a link that carries short frames beside long ones, in bytes.
+const MIXED_BUFFER: usize = 32 * 1024;
+
 /// Frames for which it keeps the memory.
 const KEPT_FRAMES: usize = 4;
 
@@ -31,6 +34,8 @@ pub(crate) struct Writer {
     len: usize,
     /// How many of them have been written.
     sent: usize,
+    /// How much the system takes at once when it is left to itself, while it is made to take less, in bytes.
+    usual_buffer: Option<usize>,
 }
 
 impl Writer {
@@ -73,6 +78,18 @@ impl Writer {
         }
         self.len = self.len.saturating_add(self.bytes.len().saturating_sub(before));
         self.frames.push(frame);
+    }
+
+    /// Whether little is to wait in the system for the other side to read it: what waits there can no more be overtaken.
+    pub(crate) fn keep_short(&mut self, to: &Source, keep: bool) {
+        match (keep, self.usual_buffer) {
+            (true, None) => self.usual_buffer = to.set_buffer(MIXED_BUFFER),
+            (false, Some(usual)) => {
+                to.set_buffer(usual);
+                self.usual_buffer = None;
+            }
+            _ => {}
+        }
     }
 
     /// Writes what fits now; tells how many bytes.

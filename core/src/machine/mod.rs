@@ -5,6 +5,7 @@
 
 mod answers;
 mod calls;
+mod company;
 mod close;
 mod control;
 mod credit;
@@ -189,6 +190,12 @@ impl<R: Routes> Machine<R> {
             self.waiting_room.remove(&left.dst);
             out.push(Action::Room(left.dst));
         }
+    }
+
+    /// Whether short frames leave by a link beside long ones: then little is to be in front of them.
+    #[must_use]
+    pub fn is_mixed(&self, link: LinkKey) -> bool {
+        self.link(link).is_some_and(|l| l.outbox.is_mixed())
     }
 
     /// Whether something could be pulled for a link.

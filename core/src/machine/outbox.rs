@@ -6,10 +6,11 @@
 
 use std::collections::VecDeque;
 
-use offshoot_wire::{ContextId, FRAME_COST, Frame, Handle, MAX_CHUNK, MAX_WHOLE, Part, ReplyTo, Window};
+use offshoot_wire::{ContextId, FRAME_COST, Frame, Handle, Part, ReplyTo, Window};
 
 use super::{
     FlowKey, LinkKey, Queued,
+    company::Company,
     credit::Credits,
     map::{Map, Set},
 };
@@ -70,6 +71,7 @@ pub(super) struct Outbox {
     starved: Map<(ContextId, Window), VecDeque<FlowKey>>,
     bytes: u64,
     by_destination: Map<ContextId, u64>,
+    company: Company,
 }
 
 impl Outbox {
@@ -90,6 +92,11 @@ impl Outbox {
 
     fn room_of(&mut self, frame: &Frame) -> &mut usize {
         if is_news(frame) { &mut self.news_bytes } else { &mut self.control_bytes }
+    }
+
+    /// Whether short frames leave beside long ones.
+    pub(super) const fn is_mixed(&self) -> bool {
+        self.company.is_mixed()
     }
 
     /// Whether something could leave now.
@@ -131,7 +138,8 @@ impl Outbox {
 
     /// Queues a frame at the end of its flow.
     pub(super) fn push(&mut self, queued: Queued) {
-        if self.alone.is_none() && self.flows.is_empty() && queued.frame.body.len() <= MAX_WHOLE {
+        let (longest, _) = self.company.longest();
+        if self.alone.is_none() && self.flows.is_empty() && queued.frame.body.len() <= longest {
             self.alone = Some(queued);
         } else {
             self.seat();
@@ -260,13 +268,20 @@ impl Outbox {
                 *room = room.saturating_sub(frame.cost());
                 return Some(Pulled { frame, done: None, window: None });
             }
-            if let Some(pulled) = self.pull_alone(credits) {
+            let pulled = match self.pull_alone(credits) {
+                None => {
+                    let key = self.next_turn()?;
+                    let cut = self.cut(key, credits);
+                    if cut.is_none() {
+                        self.starve(key);
+                    }
+                    cut
+                }
+                alone => alone,
+            };
+            if let Some(pulled) = pulled {
+                self.company.note(&pulled.frame);
                 return Some(pulled);
-            }
-            let key = self.next_turn()?;
-            match self.cut(key, credits) {
-                Some(pulled) => return Some(pulled),
-                None => self.starve(key),
             }
         }
     }
@@ -301,8 +316,9 @@ impl Outbox {
             None => usize::MAX,
         };
         let rest = head.frame.body.len().saturating_sub(head.sent);
+        let (longest_whole, longest_piece) = self.company.longest();
         let cost = head.frame.cost();
-        let fits_whole = head.sent == 0 && rest <= MAX_WHOLE;
+        let fits_whole = head.sent == 0 && rest <= longest_whole;
         let whole = head.window.is_none() || (fits_whole && cost <= left);
         if let Some(window) = head.window
             && fits_whole
@@ -312,7 +328,7 @@ impl Outbox {
             // In pieces it would be put together by a copy.
             return None;
         }
-        let chunk = if whole { rest } else { rest.min(MAX_CHUNK).min(left.checked_sub(FRAME_COST)?) };
+        let chunk = if whole { rest } else { rest.min(longest_piece).min(left.checked_sub(FRAME_COST)?) };
         if chunk < rest.min(credits.smallest_chunk()) {
             return None;
         }
