@@ -23,6 +23,7 @@ crate::tests![
     t22_an_end_in_arguments_that_nobody_reads_is_closed,
     t22_an_end_in_an_item_that_nobody_takes_is_closed,
     t22_an_end_in_a_result_that_nobody_awaits_any_more_is_closed,
+    t22_what_was_sent_to_one_who_does_not_read_arrives_though_the_sender_does_nothing_more,
     t22_a_slow_reader_stops_the_writer_and_memory_stays_flat,
 ];
 
@@ -223,6 +224,27 @@ fn t22_a_stream_ends_for_the_writer_when_the_reader_is_lost() {
     let error = eventually("the sender here learns it", PATIENCE, || sender.send(0).err());
     assert!(matches!(&error, SendError::Lost { reason, .. } if reason.contains("hop2")), "{error:?}");
     assert!(sum.wait_timeout(PATIENCE).unwrap_err().is_lost());
+}
+
+/// The sender stays for a while where a link has no room, and leaves the rest to the broker.
+fn t22_what_was_sent_to_one_who_does_not_read_arrives_though_the_sender_does_nothing_more() {
+    const LEN: usize = 128 * 1024;
+    let router = root();
+    let leaf = router.connect(leaf("leaf")).unwrap();
+    let (sender, receiver) = router.channel();
+    let swallowed = leaf.call_async(SWALLOW, receiver);
+    // So much has passed that the window holds what comes now.
+    let blob = Blob::from(vec![7; LEN]);
+    (0..100).for_each(|_| sender.send(blob.clone()).unwrap());
+    let pid = pid(&router, &leaf);
+    kill(pid, Signal::STOP);
+    // More than a socket holds: the first of them fills it, the last stays here.
+    let sent =
+        (0..8).take_while(|_| sender.send_timeout(blob.clone(), Duration::from_secs(1)).is_ok()).count();
+    assert!(sent < 8, "nothing is read, and all were taken");
+    drop(sender);
+    kill(pid, Signal::CONT);
+    assert_eq!(swallowed.wait_timeout(PATIENCE).unwrap(), ((100 + sent) * LEN) as u64);
 }
 
 fn t22_a_slow_reader_stops_the_writer_and_memory_stays_flat() {

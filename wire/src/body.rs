@@ -18,10 +18,21 @@ pub struct Body(Bytes);
 
 #[derive(Clone)]
 enum Bytes {
-    Inline { len: u8, bytes: [u8; INLINE] },
-    Shared { bytes: Arc<Vec<u8>>, start: usize, end: usize },
+    Inline {
+        len: u8,
+        bytes: [u8; INLINE],
+    },
+    Shared {
+        bytes: Arc<Vec<u8>>,
+        start: usize,
+        end: usize,
+    },
     #[cfg(feature = "std")]
-    Rope { rope: Arc<Rope>, start: usize, end: usize },
+    Rope {
+        rope: Arc<Rope>,
+        start: usize,
+        end: usize,
+    },
 }
 
 impl Body {

@@ -228,7 +228,7 @@ impl Sending<'_> {
             deadline,
             |listener| self.poll_with(Some(listener)),
             |sleeper| match pipe.stalled() {
-                Some(stalled) => stalled.see_off(deadline),
+                Some(stalled) => stalled.rest(sleeper, deadline),
                 None => sleeper.sleep(deadline.as_ref()),
             },
         );

@@ -106,19 +106,29 @@ impl Source {
 
     /// Sleeps until something can be read, `or` is readable, or `deadline` has passed; whether it was the first.
     pub(crate) fn await_input(&self, or: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
-        let mut fds = [PollFd::new(&self.fd, PollFlags::IN), PollFd::from_borrowed_fd(or, PollFlags::IN)];
-        match poll(&mut fds, timeout(deadline).as_ref()) {
-            // An end, too, is something to read.
+        self.sleep(PollFlags::IN, PollFd::from_borrowed_fd(or, PollFlags::IN), deadline)
+    }
+
+    /// Sleeps until something can be written, `or` is readable, or `deadline` has passed; whether it was the first.
+    pub(crate) fn await_room(&self, or: Option<BorrowedFd<'_>>, deadline: Option<Instant>) -> bool {
+        let (fd, what) = match or {
+            Some(fd) => (fd, PollFlags::IN),
+            None => (self.as_fd(), PollFlags::OUT),
+        };
+        self.sleep(PollFlags::OUT, PollFd::from_borrowed_fd(fd, what), deadline) == Ok(true)
+    }
+
+    fn sleep(&self, what: PollFlags, or: PollFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        // More seconds than fit are for ever.
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        let mut fds = [PollFd::new(&self.fd, what), or];
+        match poll(&mut fds, timeout.as_ref()) {
+            // An end, too, is something to read, and to write for.
             Ok(_) => Ok(fds.first().is_some_and(|link| !link.revents().is_empty())),
             Err(Errno::INTR) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// Sleeps until something can be written, or never again, or `deadline` has passed; whether it was not the last.
-    pub(crate) fn await_room(&self, deadline: Option<Instant>) -> bool {
-        let mut fds = [PollFd::new(&self.fd, PollFlags::OUT)];
-        poll(&mut fds, timeout(deadline).as_ref()).is_ok_and(|ready| ready > 0)
     }
 
     /// Writes the front of `parts`, as much as fits now; `WouldBlock` if nothing does.
@@ -167,12 +177,6 @@ impl Source {
 
 /// How many bytes the system says to have for each that it was asked for.
 const BUFFER_SAID: usize = if cfg!(any(target_os = "linux", target_os = "android")) { 2 } else { 1 };
-
-/// The time until `deadline`; more seconds than fit are for ever.
-fn timeout(deadline: Option<Instant>) -> Option<Timespec> {
-    let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-    left.and_then(|left| Timespec::try_from(left).ok())
-}
 
 impl AsFd for Source {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -34,7 +34,7 @@ pub(crate) struct Writer {
     len: usize,
     /// How many of them have been written.
     sent: usize,
-    /// How much the system takes at once when it is left to itself, while it is made to take less, in bytes.
+    /// What the system would take at once, in bytes, where it is made to take less.
     usual_buffer: Option<usize>,
 }
 
@@ -59,6 +59,11 @@ impl Writer {
         self.sent > 0 || !self.has_room()
     }
 
+    /// Whether there is a long body in it.
+    pub(crate) const fn is_long(&self) -> bool {
+        !self.long.is_empty()
+    }
+
     /// The frames of this batch.
     pub(crate) fn frames(&self) -> &[Frame] {
         &self.frames
@@ -80,9 +85,9 @@ impl Writer {
         self.frames.push(frame);
     }
 
-    /// Whether little is to wait in the system for the other side to read it: what waits there can no more be overtaken.
-    pub(crate) fn keep_short(&mut self, to: &Source, keep: bool) {
-        match (keep, self.usual_buffer) {
+    /// Makes the system take little at once, or as much as usual: what it has taken can no more be overtaken.
+    pub(crate) fn keep_short(&mut self, to: &Source, is_short: bool) {
+        match (is_short, self.usual_buffer) {
             (true, None) => self.usual_buffer = to.set_buffer(MIXED_BUFFER),
             (false, Some(usual)) => {
                 to.set_buffer(usual);
@@ -94,10 +99,10 @@ impl Writer {
 
     /// Writes what fits now; tells how many bytes.
     pub(crate) fn write(&mut self, to: &Source) -> io::Result<usize> {
-        let written = if self.long.is_empty() {
-            to.write(&[IoSlice::new(self.bytes.get(self.sent..).unwrap_or_default())])?
-        } else {
+        let written = if self.is_long() {
             self.write_pieces(to)?
+        } else {
+            to.write(&[IoSlice::new(self.bytes.get(self.sent..).unwrap_or_default())])?
         };
         self.sent = self.sent.saturating_add(written);
         if self.sent >= self.len {

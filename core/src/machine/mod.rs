@@ -5,8 +5,8 @@
 
 mod answers;
 mod calls;
-mod company;
 mod close;
+mod company;
 mod control;
 mod credit;
 mod dead;

@@ -325,9 +325,11 @@ impl<R: Routes + Send + 'static> Outflow for Flow<'_, R> {
         }
         shared.settle(&mut state, None, self.effects);
         let is_ending = state.machine.is_closing();
-        let is_mixed = state.machine.is_mixed(key);
+        let is_mixed = self.writer.is_long().then(|| state.machine.is_mixed(key));
         drop(state);
-        self.writer.keep_short(self.link.output(), is_mixed);
+        if let Some(is_mixed) = is_mixed {
+            self.writer.keep_short(self.link.output(), is_mixed);
+        }
         for frame in self.writer.frames().iter().skip(rested) {
             shared.hooks().frame(key, Way::Out, frame);
         }

@@ -87,10 +87,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> 
 /// # Ok::<(), codec::EncodeError>(())
 /// ```
 #[cfg(feature = "std")]
-pub fn encode_body<T: Serialize + ?Sized>(
-    value: &T,
-    mut front: Vec<u8>,
-) -> Result<crate::Body, EncodeError> {
+pub fn encode_body<T: Serialize + ?Sized>(value: &T, mut front: Vec<u8>) -> Result<crate::Body, EncodeError> {
     let mut apart = None;
     value.serialize(&mut encode::Writer::sharing(&mut front, &mut apart))?;
     Ok(match apart {

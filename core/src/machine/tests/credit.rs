@@ -6,7 +6,7 @@ use offshoot_wire::{
 };
 
 use super::{
-    super::{Action, DropKind, Ended, Limits},
+    super::{Action, DropKind, Ended, Limits, Routes},
     bed::{
         ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, call, call_from, dead, decode, encode, end_of, frame, handles,
         item, pieces, reply,
@@ -258,4 +258,58 @@ fn a_stream_has_a_window_of_its_own_though_its_handle_was_that_of_one_which_has_
     let credit = Credit { window: Window::Stream(THEIRS), bytes: 1024 };
     leaf.gets(frame(COUSIN, ME, Handle::CREDIT, 0, encode(&credit)));
     assert_ne!(leaf.says(), []);
+}
+
+/// A stream of ours to a cousin, with a window of about `window` bytes.
+fn stream_with(leaf: &mut Bed<impl Routes>, window: u32) -> Handle {
+    let ours = leaf.machine.export(COUSIN, Direction::Sends);
+    leaf.gets(frame(COUSIN, ME, ours, THEIRS.number(), encode(&StreamHead::Open)));
+    sends(leaf, ours, 10);
+    credits_stream(leaf, window);
+    ours
+}
+
+/// What leaves when an item of so many bytes is sent.
+fn sends(leaf: &mut Bed<impl Routes>, stream: Handle, len: usize) -> Vec<Frame> {
+    let long = item(&"x".repeat(len));
+    leaf.with(|machine, now, out| machine.stream_send(now, stream, long.into(), out)).unwrap();
+    leaf.says()
+}
+
+fn credits_stream(leaf: &mut Bed<impl Routes>, bytes: u32) {
+    let credit = Credit { window: Window::Stream(THEIRS), bytes };
+    leaf.gets(frame(COUSIN, ME, Handle::CREDIT, 0, encode(&credit)));
+}
+
+// protocol 8.1
+#[test]
+fn a_body_that_fits_half_the_window_waits_for_credit_and_leaves_whole() {
+    let mut leaf = Bed::leaf();
+    let stream = stream_with(&mut leaf, 70_000);
+    for _ in 0..2 {
+        assert_eq!(sends(&mut leaf, stream, 30_000).iter().map(|it| it.part).collect::<Vec<_>>(), [None]);
+    }
+    assert_eq!(sends(&mut leaf, stream, 30_000), [], "a piece would fit");
+    credits_stream(&mut leaf, 40_000);
+    let said = leaf.says();
+    assert_eq!(said.iter().map(|it| it.part).collect::<Vec<_>>(), [None]);
+    // No credit may ever come for one that is longer.
+    assert!(sends(&mut leaf, stream, 60_000).iter().all(|frame| frame.part.is_some()));
+}
+
+#[test]
+fn short_frames_find_no_more_than_pieces_of_32_kib_in_front_of_them_once_they_came_beside_long_ones() {
+    let mut leaf = Bed::leaf();
+    let stream = stream_with(&mut leaf, 1 << 30);
+    let longest = |said: &[Frame]| said.iter().map(|frame| frame.body.len()).max().unwrap();
+    assert!(longest(&sends(&mut leaf, stream, 100_000)) > 100_000);
+    // Short items of the same stream are behind the long ones anyhow.
+    sends(&mut leaf, stream, 10);
+    assert!(longest(&sends(&mut leaf, stream, 100_000)) > 100_000);
+    leaf.calls(ROOT);
+    leaf.says();
+    let pieces = sends(&mut leaf, stream, 100_000);
+    assert_eq!((pieces.len(), longest(&pieces)), (4, 32 * 1024));
+    let more = (0..400).map(|_| sends(&mut leaf, stream, 100_000));
+    assert!(more.map(|said| longest(&said)).any(|longest| longest > 100_000), "they are forgotten");
 }
