@@ -159,6 +159,9 @@ impl<'a> Launch<'a> {
         if offer.needs_loader() {
             return Err(fail(ConnectErrorKind::NotStatic { program: plan.payload.to_string().into() }));
         }
+        if transport.is_packed() {
+            offer.pack();
+        }
         let errand = errand(plan, transport).map_err(|error| fail(ConnectErrorKind::from_system(&error)))?;
         let talk = Talk::new(spawned, Dialogue::new(offer, errand), transport, askpass);
         talk.hold(&self)

@@ -5,6 +5,7 @@ use std::{
     io,
     os::fd::{AsRawFd as _, OwnedFd},
     process,
+    sync::Arc,
 };
 
 use crate::{payload::Program, sys};
@@ -12,7 +13,7 @@ use crate::{payload::Program, sys};
 /// Lent while this lives, which must be until the shell has opened it.
 #[derive(Debug)]
 pub(crate) struct Loan {
-    image: OwnedFd,
+    image: Arc<OwnedFd>,
     /// Holds what nobody else can know, so that the shell does not take another's memory for ours: where processes have
     /// other numbers, ours may be a stranger's.
     token: OwnedFd,
@@ -24,12 +25,11 @@ impl Loan {
     pub(crate) fn new(program: &Program, nonce: &str) -> io::Result<Self> {
         // A shell takes it for a script that does nothing: so it is tried whether what is in memory may be run at all.
         let (token, _) = sys::memory_image("token", format!(": {nonce}\n").as_bytes())?;
-        let (image, _) = sys::memory_image(program.name(), program.bytes())?;
-        Ok(Self { image, token })
+        Ok(Self { image: program.image()?, token })
     }
 
     /// Where another process finds the token and the program.
     pub(crate) fn paths(&self) -> [String; 2] {
-        [&self.token, &self.image].map(|fd| format!("/proc/{}/fd/{}", process::id(), fd.as_raw_fd()))
+        [&self.token, &*self.image].map(|fd| format!("/proc/{}/fd/{}", process::id(), fd.as_raw_fd()))
     }
 }

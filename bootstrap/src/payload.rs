@@ -6,8 +6,9 @@ use std::{
     ffi::OsStr,
     fmt, fs,
     io::{self, Write as _},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
 };
 
 use flate2::{Compression, write::GzEncoder};
@@ -73,6 +74,13 @@ impl Offer {
         let program =
             build.map_or_else(|| "another machine".to_owned(), |machine| format!("Linux {machine}"));
         Err(ConnectErrorKind::WrongMachine { host: host.into(), program: program.into() })
+    }
+
+    /// Packs it, if it is known what is sent: while the way is made there is time for that.
+    pub(crate) fn pack(&self) {
+        if let Self::Program(program) = self {
+            program.sent(true);
+        }
     }
 
     /// Whether one of them needs a loader, and so is for its own machine alone.
@@ -265,12 +273,16 @@ struct Image {
     bytes: Raw,
     hash: OnceLock<String>,
     packed: OnceLock<Vec<u8>>,
+    lent: Mutex<Weak<OwnedFd>>,
 }
 
 impl Program {
     pub(crate) fn new(name: String, bytes: Raw) -> Result<Self, PayloadError> {
         match other_than_elf(&bytes) {
-            None => Ok(Self(Arc::new(Image { name, bytes, hash: OnceLock::new(), packed: OnceLock::new() }))),
+            None => {
+                let (hash, packed, lent) = (OnceLock::new(), OnceLock::new(), Mutex::default());
+                Ok(Self(Arc::new(Image { name, bytes, hash, packed, lent })))
+            }
             Some(what) => Err(PayloadError::NotElf { name: name.into(), what: what.into() }),
         }
     }
@@ -308,6 +320,20 @@ impl Program {
                 .iter()
                 .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
         })
+    }
+
+    /// It as a sealed image in memory: one for all who need it at the same time.
+    pub(crate) fn image(&self) -> io::Result<Arc<OwnedFd>> {
+        // What a panic leaves here is whole. Of two who make one at once each has his own.
+        let lent = || self.0.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lent().upgrade();
+        if let Some(image) = known {
+            return Ok(image);
+        }
+        let (image, _) = sys::memory_image(self.name(), self.bytes())?;
+        let image = Arc::new(image);
+        *lent() = Arc::downgrade(&image);
+        Ok(image)
     }
 
     /// What is sent of it, packed by gzip or as it is. It is packed once.

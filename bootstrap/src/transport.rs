@@ -111,6 +111,11 @@ impl Transport {
         self.near && !self.keep && self.folders.is_empty() && self.preplaced.is_none()
     }
 
+    /// Whether the program is surely sent, and packed where it can be unpacked.
+    pub(crate) const fn is_packed(&self) -> bool {
+        !self.near && !self.cache && self.preplaced.is_none()
+    }
+
     /// All words of the process that is started.
     ///
     /// ```
