@@ -4,15 +4,15 @@
 use std::{cell::OnceCell, collections::BTreeSet};
 
 use offshoot_core::machine::Owner;
-use offshoot_wire::{ContextId, Decoded, Decoder, Frame};
+use offshoot_wire::{ContextId, Decoded, Decoder, Frame, Handle};
 
 use super::Peak;
 use crate::world::{
-    Call, CallNo, Dice, Op, Settings, Step, Violation, World,
+    Call, CallNo, Dice, Job, Op, Settings, Step, Violation, World,
     birth::tighten,
     forge,
     invariants::{self, Whole as _},
-    story,
+    job, story,
 };
 
 /// The root 0, the hop 1 with a leaf 2 and a hop 3 with the leaf 4, and a leaf 5 beside it.
@@ -23,10 +23,14 @@ const STAMPED: &str = "0>1p 1>2s 1>3ps 3>4 0>5";
 const CHOICES: usize = 400;
 /// What is left after them comes to rest within so many steps.
 const STEPS: usize = 20_000;
+/// How long whoever asks whether the others live goes on so at rest, in milliseconds.
+const QUIET: u64 = 5000;
+/// The kinds of trees.
+const KINDS: usize = 16;
 
 pub(super) fn run(input: &[u8], _: Peak) {
     let mut dice = Dice::spelt(input);
-    let kind = dice.below(8) as usize;
+    let kind = dice.below(KINDS as u64) as usize;
     let mut run = Run { world: base(kind), dice, next_label: 10 };
     if let Err(violation) = run.chaos().and_then(|()| run.calm()) {
         panic!("{}: {}", violation.invariant, violation.text);
@@ -36,7 +40,7 @@ pub(super) fn run(input: &[u8], _: Peak) {
 /// The tree at rest: it is grown once for each kind.
 fn base(kind: usize) -> World {
     thread_local! {
-        static BASES: [OnceCell<World>; 8] = const { [const { OnceCell::new() }; 8] };
+        static BASES: [OnceCell<World>; KINDS] = const { [const { OnceCell::new() }; KINDS] };
     }
     BASES.with(|bases| bases[kind].get_or_init(|| grown(kind)).clone())
 }
@@ -50,6 +54,7 @@ fn grown(kind: usize) -> World {
         ..Settings::default()
     };
     tighten(&mut settings.limits);
+    let settings = if kind & 8 != 0 { settings.pinging(100, 1) } else { settings };
     World::grown(if kind & 4 != 0 { STAMPED } else { TREE }, settings)
 }
 
@@ -89,11 +94,13 @@ impl Run {
     }
 
     fn rest(&mut self) -> Result<(), Violation> {
+        let until = self.world.now().after(QUIET);
         for _ in 0..STEPS {
             let steps = self.world.steps();
             // Time passes once nothing else can happen.
-            let next = steps.iter().find(|step| !matches!(step, Step::Due(_))).or_else(|| steps.first());
-            let Some(step) = next else { return Ok(()) };
+            let now = steps.iter().find(|step| !matches!(step, Step::Due(_)));
+            let is_quiet = now.is_none() && self.world.pings() && self.world.now() > until;
+            let Some(step) = now.or_else(|| steps.first()).filter(|_| !is_quiet) else { return Ok(()) };
             self.world.apply(*step);
             self.world.violation().map_or(Ok(()), Err)?;
         }
@@ -141,8 +148,15 @@ impl Run {
         frame.dst = if self.dice.once_in(2) { hop } else { self.world.some(&mut self.dice).unwrap_or(hop) };
         if let Some(frame) = decoded(&frame) {
             // What comes from above may speak for all that is not below, be it there or not.
-            if self.world.context(hop).is_some_and(|hop| hop.router.owner(frame.src) == Owner::Up) {
+            let is_above =
+                |who| self.world.context(hop).is_some_and(|hop| hop.router.owner(who) == Owner::Up);
+            let granted =
+                job::granted(&frame.body).filter(|_| frame.handle == Handle::GRANT && is_above(frame.auth));
+            if is_above(frame.src) {
                 self.world.history.hostile.insert(frame.src);
+            }
+            if let Some((function, to)) = granted {
+                self.world.history.grants.insert((frame.dst, to, function));
             }
             self.world.inject_down(0, 1, frame);
         }
@@ -168,8 +182,13 @@ impl Run {
 
     fn start(&mut self) {
         let (src, dst, third) = (self.live(), self.live(), self.live());
-        let third = self.world.id(third);
-        let call = Call::any(&mut self.dice, src, dst, third);
+        let call = match self.dice.below(8) {
+            0 => self.world.grant(src, dst, third, "parents"),
+            1 => Call::new(src, dst).bytes(self.dice.below(3) as u32 * 600).one_way(),
+            2 => Call::new(src, dst).job(Job::Fail).chain(1),
+            3 => Call::new(src, dst).chain(1),
+            _ => Call::any(&mut self.dice, src, dst, self.world.id(third)),
+        };
         self.now(&Op::Start(call));
     }
 

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 
+use offshoot_core::machine::Limits;
 use offshoot_wire::{
     AddRoute, AllocateId, Blob, Body, CallHead, CallId, ContextId, Credit, Dead, DeadCode, DelRoute,
-    Direction, End, Frame, Handle, Hello, Part, Rebind, ReplyHead, ReplyTo, Role, Shutdown, StreamHead,
-    VERSION, Window, codec,
+    Direction, End, Failed, Frame, Handle, Hello, IdRange, Part, Rebind, ReplyHead, ReplyTo, Role, Shutdown,
+    StreamHead, VERSION, Window, codec,
 };
 use serde::Serialize;
 
-use super::{dice::Dice, invariants::Whole};
+use super::{birth, dice::Dice, invariants::Whole, job};
 
 /// What a hostile context writes to its parent.
 pub fn frame(world: &impl Whole, dice: &mut Dice, me: ContextId) -> Frame {
@@ -60,7 +61,7 @@ fn content(world: &impl Whole, dice: &mut Dice, me: ContextId) -> (Handle, Body)
     let handle = some_handle(dice);
     let number = [0, 1, 1 << 20, u32::MAX][dice.below(4) as usize];
     let end = End { home: id, handle, direction: Direction::Sends };
-    match dice.below(20) {
+    match dice.below(36) {
         0 => (Handle::ADD_ROUTE, encoded(&AddRoute { id, parent: me, name: "\u{1b}]0;x\u{7}".into() })),
         1 => (
             Handle::DEL_ROUTE,
@@ -74,16 +75,32 @@ fn content(world: &impl Whole, dice: &mut Dice, me: ContextId) -> (Handle, Body)
         7 => (Handle::HELLO, encoded(&hello(dice))),
         8 => (Handle::REBIND, encoded(&Rebind { handle, holder: id })),
         9 => (Handle::PING, Body::default()),
-        10 => (Handle::GRANT, encoded(&("parents", id))),
-        11..=13 => (Handle::CALL_FUNCTION, call(dice, id)),
+        10 => (Handle::GRANT, job::grant_body(["parents", "nobody's"][dice.below(2) as usize], id)),
+        11..=13 | 30..=33 => (Handle::CALL_FUNCTION, call(dice, id)),
         14 => (Handle::CREATE_CHILD, call(dice, id)),
         15 => (handle, encoded(&ReplyHead::Value(vec![end]))),
         16 => (handle, encoded(&StreamHead::Item(vec![end]))),
         17 => (handle, encoded(&Dead { code: DeadCode::Gone, text: "gone".into() })),
         18 => (Handle::new(dice.next() as u32), Body::from(dice.next().to_be_bytes().to_vec())),
+        19 => (handle, encoded(&ReplyHead::Started)),
+        20 => (handle, encoded(&ReplyHead::Failed(Failed::Panic, "\u{1b}[2J".into()))),
+        21 => (handle, encoded(&StreamHead::Open)),
+        22 => (handle, encoded(&StreamHead::Close)),
+        23 => (handle, encoded(&StreamHead::Fail("it failed".into()))),
+        24 => (Handle::FORWARD_LOG, encoded(&(1_u8, "target", "text"))),
+        25 => (Handle::CHAIN_END, encoded(&1_u32)),
+        26 => (Handle::ALLOCATE_ID, encoded(&AllocateId::Refused)),
+        27 => (Handle::ALLOCATE_ID, encoded(&grant(dice))),
+        28 => (Handle::SETUP, encoded(&birth::root(&Limits::default(), false))),
         // More than a window, and more than a frame may have.
         _ => (handle, encoded(&Blob::from(vec![0; [2000, 140_000][dice.below(2) as usize]]))),
     }
+}
+
+/// Of ids that nobody else has.
+fn grant(dice: &mut Dice) -> AllocateId {
+    let far = IdRange::LAST.number() - dice.below(1000) as u32;
+    IdRange::new(far).map_or(AllocateId::Refused, AllocateId::Grant)
 }
 
 fn hello(dice: &mut Dice) -> Hello {

@@ -27,7 +27,7 @@ pub trait Whole {
     fn history(&self) -> &History;
     /// The bounds of every machine.
     fn limits(&self) -> &Limits;
-    /// Whether timers fire: what waits for one is there no longer at rest.
+    /// Whether all timers have fired at rest: what waits for one is there no longer.
     fn has_timers(&self) -> bool;
     /// The live context of that id.
     fn context(&self, id: ContextId) -> Option<&Context>;

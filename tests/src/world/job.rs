@@ -128,6 +128,13 @@ pub fn grant_body(function: &str, to: ContextId) -> Body {
     joined(&head, &(function, to))
 }
 
+/// Which function a GRANT lets whom call.
+#[must_use]
+pub fn granted(body: &[u8]) -> Option<(String, ContextId)> {
+    let (_, at) = codec::decode_prefix::<CallHead>(body, BUDGET).ok()?;
+    codec::decode(body.get(at..)?, BUDGET).ok()
+}
+
 /// The body of an answer.
 #[must_use]
 pub fn reply_body(ends: Vec<End>, value: &Value) -> Body {

@@ -208,15 +208,19 @@ impl World {
         self.cells.insert(setup.id, Cell::new(context));
     }
 
-    /// Runs one order of steps to its end: of the steps of the world itself, the first each time.
+    /// Runs one order of steps to its end: of the steps of the world itself, the first each time. Where time never comes
+    /// to an end, since links are asked again and again, it does not pass.
     ///
     /// # Panics
     /// If it does not end.
     pub fn settle(&mut self) {
         for _ in 0..100_000 {
-            let Some(step) = self.steps().into_iter().find(|step| !matches!(step, Step::Op(_))) else {
-                return;
+            let may = |step: &Step| match step {
+                Step::Op(_) => false,
+                Step::Due(_) => !self.pings(),
+                _ => true,
             };
+            let Some(step) = self.steps().into_iter().find(may) else { return };
             self.apply(step);
             if self.history.violation.is_some() {
                 return;
@@ -234,6 +238,12 @@ impl World {
     #[must_use]
     pub fn id(&self, label: u32) -> ContextId {
         *self.names.get(&label).unwrap_or_else(|| panic!("no context is called {label}"))
+    }
+
+    /// Whether links that are silent are asked whether anybody is there, so that time never stands still.
+    #[must_use]
+    pub fn pings(&self) -> bool {
+        self.settings.limits.ping_ms > 0
     }
 
     /// What a script calls a context, else its id.
@@ -340,7 +350,7 @@ impl Whole for World {
     }
 
     fn has_timers(&self) -> bool {
-        self.settings.timers
+        self.settings.timers && !self.pings()
     }
 
     fn context(&self, id: ContextId) -> Option<&Context> {
