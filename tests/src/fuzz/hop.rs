@@ -156,7 +156,7 @@ impl Run {
                 self.world.history.hostile.insert(frame.src);
             }
             if let Some((function, to)) = granted {
-                self.world.history.grants.insert((frame.dst, to, function));
+                self.world.history.granted(frame.dst, to, function);
             }
             self.world.inject_down(0, 1, frame);
         }
@@ -183,13 +183,19 @@ impl Run {
     fn start(&mut self) {
         let (src, dst, third) = (self.live(), self.live(), self.live());
         let call = match self.dice.below(8) {
-            0 => self.world.grant(src, dst, third, "parents"),
+            0 => self.grant(src, dst, third),
             1 => Call::new(src, dst).bytes(self.dice.below(3) as u32 * 600).one_way(),
             2 => Call::new(src, dst).job(Job::Fail).chain(1),
             3 => Call::new(src, dst).chain(1),
             _ => Call::any(&mut self.dice, src, dst, self.world.id(third)),
         };
         self.now(&Op::Start(call));
+    }
+
+    fn grant(&mut self, by: u32, at: u32, to: u32) -> Call {
+        let (there, who) = (self.world.id(at), self.world.id(to));
+        self.world.history.granted(there, who, "parents".to_owned());
+        self.world.grant(by, at, to, "parents")
     }
 
     /// Something else that an honest context does, or that befalls it.

@@ -135,7 +135,7 @@ pub struct History {
     /// Contexts that are gone.
     gone: BTreeSet<ContextId>,
     /// Who has sent something without an answer to whom, who was gone: nobody tells of that loss again, and a window of
-    /// his stays if credit of before it was still on its way.
+    /// his stays if credit of before it was still on its way. Or he was named by a grant, and nobody there speaks with him.
     strays: BTreeSet<(ContextId, ContextId)>,
     /// The first thing found wrong.
     pub violation: Option<Violation>,
@@ -312,6 +312,12 @@ impl History {
         if self.gone.contains(&dst) {
             self.strays.insert((src, dst));
         }
+    }
+
+    /// A function was granted in `at` by somebody who need not be above `to`: nobody may tell there that he is gone.
+    pub fn granted(&mut self, at: ContextId, to: ContextId, function: String) {
+        self.grants.insert((at, to, function));
+        self.strays.insert((at, to));
     }
 
     /// Whether `src` has no way to learn once more that `dst` is gone.
