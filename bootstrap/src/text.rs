@@ -2,6 +2,7 @@
 
 use std::{fmt, ops::Deref, path::Path};
 
+use offshoot_wire::is_plain;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The longest text that is kept, in bytes after escaping: what fits on a screen or two.
@@ -40,16 +41,11 @@ fn escaped(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\t' => safe.push_str("    "),
-            _ if c.is_control() || turns(c) => safe.extend(c.escape_default()),
-            _ => safe.push(c),
+            _ if is_plain(c) => safe.push(c),
+            _ => safe.extend(c.escape_default()),
         }
     }
     safe
-}
-
-/// Characters that are invisible and reorder the text round them.
-const fn turns(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The last [`TEXT_LIMIT`] bytes, from a whole character on.

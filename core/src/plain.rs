@@ -2,13 +2,15 @@
 
 use std::fmt::{self, Write as _};
 
+use offshoot_wire::is_plain;
+
 /// Text of others, shown on one line: what controls a terminal or turns the direction of writing is escaped.
 pub(crate) struct Plain<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for char in self.0.chars() {
-            if is_fit(char) {
+            if is_plain(char) {
                 f.write_char(char)?;
             } else {
                 fmt::Display::fmt(&char.escape_default(), f)?;
@@ -20,16 +22,7 @@ impl fmt::Display for Plain<'_> {
 
 /// The same for text that is kept: as it is where all of it is fit.
 pub(crate) fn plain(text: String) -> String {
-    if text.chars().all(is_fit) { text } else { Plain(&text).to_string() }
-}
-
-fn is_fit(char: char) -> bool {
-    !char.is_control() && !turns(char)
-}
-
-/// Marks and overrides of direction, and the separators of lines and paragraphs.
-const fn turns(char: char) -> bool {
-    matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    if text.chars().all(is_plain) { text } else { Plain(&text).to_string() }
 }
 
 /// The front of `text`, at most `limit` bytes of it.

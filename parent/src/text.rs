@@ -1,21 +1,18 @@
 //! Reasons that other contexts give, made fit to be kept and shown.
 
+use offshoot_core::wire::is_plain;
+
 /// The longest reason that is kept and passed on, in bytes: leaves room for the ids in a frame of 4 KiB.
 pub(crate) const REASON_LIMIT: usize = 1024;
 
 /// A reason, in one line that shows as it is.
 pub(crate) fn clean_reason(reason: &str) -> String {
-    let clean = |c: char| if c.is_control() || turns(c) { ' ' } else { c };
+    let clean = |c: char| if is_plain(c) { c } else { ' ' };
     let mut end = reason.len().min(REASON_LIMIT);
     while !reason.is_char_boundary(end) {
         end -= 1;
     }
     reason.get(..end).unwrap_or_default().chars().map(clean).collect()
-}
-
-/// Characters that nobody sees and that turn the direction of the text around them.
-const fn turns(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

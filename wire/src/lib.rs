@@ -71,6 +71,7 @@ mod handshake;
 mod header;
 mod id;
 mod name;
+mod plain;
 mod recent;
 #[cfg(feature = "std")]
 mod rope;
@@ -93,5 +94,6 @@ pub use handshake::{
 pub use header::{FRAGMENT_MAGIC, Head, Header, MAGIC};
 pub use id::{ContextId, IdRange};
 pub use name::{MAX_NAME, clean_name};
+pub use plain::is_plain;
 pub use recent::Recent;
 pub use secret::Secret;
