@@ -5,7 +5,7 @@
 //! what runs there.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
-#![allow(clippy::print_stdout, reason = "tests tell what they do not do")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests tell what they do not do")]
 
 mod accounts;
 mod cell;
@@ -17,8 +17,10 @@ mod table;
 
 use std::{
     env,
-    process::{Command, ExitCode},
+    process::{self, Command, ExitCode},
     sync::{Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -29,6 +31,8 @@ use crate::table::{Cell, name};
 const TEST: &str = "--alone";
 /// What has it write the page on faults.
 const WRITE_PAGE: &str = "--write-page";
+/// A test that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(120);
 /// How many tests run side by side where nobody said otherwise: most of them wait.
 const SIDE_BY_SIDE: usize = 10;
 
@@ -61,11 +65,25 @@ fn tests() -> Vec<(String, Box<dyn FnOnce()>)> {
 }
 
 fn alone(wanted: &str) {
+    end_if_it_hangs(wanted.to_owned());
     let (_, test) = tests()
         .into_iter()
         .find(|(name, _)| name == wanted)
         .unwrap_or_else(|| panic!("there is no test {wanted}"));
     test();
+}
+
+/// Ends this process, and with it the tree that it has grown, once it takes too long.
+#[expect(clippy::disallowed_methods, reason = "a test that hangs does not return")]
+fn end_if_it_hangs(test: String) {
+    let end = Instant::now() + LIMIT;
+    thread::spawn(move || {
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            thread::park_timeout(left);
+        }
+        eprintln!("{test} has not ended after {LIMIT:?}");
+        process::exit(1);
+    });
 }
 
 fn all() -> ExitCode {

@@ -168,8 +168,12 @@ impl Fault {
                 "nothing passes either way any more, and nothing is closed: what leads there is stopped for good"
             }
             Self::FullPipe => "what leads to the child reads nothing any more",
-            Self::NoDescriptor => "no descriptor is left: the limit is lowered to what is open",
-            Self::NoProcess => "no process or thread may be added: the limit is lowered below what there is",
+            Self::NoDescriptor => {
+                "no descriptor is left: the limit is lowered to what is open; what a connect or a call needs here is there before it begins"
+            }
+            Self::NoProcess => {
+                "no process or thread may be added: the limit is lowered below what there is; what a connect or a call needs here is there before it begins"
+            }
             Self::NoSpace => {
                 "no file can be written: the limit of its size is lowered, or no folder takes one"
             }

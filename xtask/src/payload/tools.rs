@@ -1,6 +1,9 @@
 //! What the profiles `small` and `tiny` need: a compiler with the source of its std, and gcc and musl for each machine.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
 
 use offshoot_bootstrap::Machine;
 
@@ -75,6 +78,9 @@ pub(super) fn sysroot(workspace: &Workspace) -> PathBuf {
 /// Installs what is not there, where that can be done: by apt, as root. What is missing afterwards is for the recipe
 /// to say.
 pub(super) fn install(workspace: &Workspace, machine: Machine) {
+    /// Two profiles for one machine may be built at once.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let needs = needs(machine);
     let more = needs.iter().flat_map(|needs| [Some(needs.gcc), needs.emulator].into_iter().flatten());
     apt::install_missing(COMMON.into_iter().chain(more));
