@@ -327,5 +327,5 @@ pub(crate) fn sum_up() {
     for (kind, cost) in &notes.junk {
         line += &format!("; {kind} costs the root {cost:.2} ms a MB");
     }
-    println!("note: {line}");
+    println!("NOTE: {line}");
 }

@@ -303,13 +303,13 @@ fn programs(commands: impl IntoIterator<Item = Command>) -> Result<Outcome> {
 }
 
 /// Runs all `commands`, each of them some `cargo test`, and counts what their test binaries say; a line that begins with
-/// `note: ` is for the summary.
+/// `NOTE: ` is for the summary.
 fn tests(commands: impl IntoIterator<Item = Command>) -> Result<Outcome> {
     let (output, failures) = run_all(commands)?;
     let mut tally = Tally::of(&output);
     // A binary that crashed or did not compile has printed no result.
     tally.failed = tally.failed.max(failures);
-    let note = output.lines().find_map(|line| line.strip_prefix("note: ").map(str::to_owned));
+    let note = output.lines().find_map(|line| line.strip_prefix("NOTE: ").map(str::to_owned));
     Ok(Outcome { tally, output, note })
 }
 
