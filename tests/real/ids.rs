@@ -320,7 +320,7 @@ fn t11_an_id_that_was_not_granted_cannot_be_announced() {
 }
 
 /// Has a puppet ask for a range of ids.
-fn ask_for_ids(puppet: &Puppet) -> IdRange {
+pub(crate) fn ask_for_ids(puppet: &Puppet) -> IdRange {
     puppet.put(&[puppet.frame_of(ContextId::ROOT, Handle::ALLOCATE_ID, ReplyTo::Nobody, &AllocateId::Ask)]);
     match puppet.until("a grant", |seen| seen.handle == Handle::ALLOCATE_ID).body() {
         AllocateId::Grant(range) => range,

@@ -10,8 +10,12 @@ use offshoot_tests::real::{
     logs,
     table::{ECHO, LOG},
 };
+use offshoot_wire::{AddRoute, DelRoute, Frame, Handle, ReplyTo, codec};
 
-use crate::bed::{chain, leaf, root};
+use crate::{
+    bed::{chain, leaf, puppet_parent, root},
+    ids::ask_for_ids,
+};
 
 crate::tests![
     logs_a_record_comes_with_context_target_and_level_from_four_levels_below,
@@ -20,6 +24,7 @@ crate::tests![
     logs_a_long_line_comes_in_pieces,
     logs_what_a_stranger_writes_stays_on_its_line,
     logs_what_was_said_last_comes_before_the_end,
+    logs_what_comes_with_the_news_of_its_loss_bears_its_name,
     logs_a_flood_is_bounded_and_what_was_dropped_is_counted,
     logs_a_flood_of_lines_does_not_hold_up_calls,
 ];
@@ -93,6 +98,25 @@ fn logs_what_was_said_last_comes_before_the_end() {
     {
         mark.until(&[line]);
     }
+}
+
+fn logs_what_comes_with_the_news_of_its_loss_bears_its_name() {
+    let mark = logs::mark();
+    let router = root();
+    let puppet = puppet_parent(&router.here(), "puppet");
+    let id = ask_for_ids(&puppet).id(5).unwrap();
+    let to_root = |handle, body| puppet.frame(ContextId::ROOT, handle, ReplyTo::Nobody, body);
+    let add = AddRoute { id, parent: puppet.id(), name: "child".into() };
+    let del = DelRoute { ids: vec![id], top: id, name: String::new(), reason: "it ended".into() };
+    let said = codec::encode(&(log::Level::Warn as u8, "tests", "its last")).unwrap();
+    let record = Frame { src: id, auth: id, ..to_root(Handle::FORWARD_LOG, said) };
+    // All three are in one read.
+    puppet.put(&[
+        to_root(Handle::ADD_ROUTE, codec::encode(&add).unwrap()),
+        record,
+        to_root(Handle::DEL_ROUTE, codec::encode(&del).unwrap()),
+    ]);
+    assert_eq!(mark.until(&["its last"]), "WARN tests: child: its last");
 }
 
 /// How many records the lines say were dropped.

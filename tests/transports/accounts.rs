@@ -21,7 +21,7 @@ crate::tests![
     doas_lets_in_whom_its_rule_lets_in,
     doas_asks_for_the_password_on_a_terminal_of_its_own,
     a_sudo_that_wants_a_terminal_gets_one_and_its_stream_stays_whole,
-    a_password_is_nowhere_to_be_read,
+    attack_60_a_password_is_nowhere_to_be_read,
     attack_56_who_asks_again_once_the_program_runs_is_told_nothing,
     attack_63_nobody_else_types_into_the_terminal_of_a_question,
 ];
@@ -208,7 +208,7 @@ fn a_sudo_that_wants_a_terminal_gets_one_and_its_stream_stays_whole() -> Result<
     Ok(())
 }
 
-fn a_password_is_nowhere_to_be_read() -> Result<(), Missing> {
+fn attack_60_a_password_is_nowhere_to_be_read() -> Result<(), Missing> {
     let desk = Desk::of_sudoer("quiet")?;
     let method = Sudo::new().password(PASSWORD);
     assert!(!format!("{method:?} {method} {:?}", method.plan()).contains(PASSWORD));

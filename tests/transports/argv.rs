@@ -7,7 +7,10 @@ use offshoot_parent::prelude::*;
 
 use crate::far::{ADD, Missing, Planned, payload};
 
-crate::tests![each_tool_is_run_by_the_words_that_it_knows, what_is_no_name_is_refused_before_anything_is_run];
+crate::tests![
+    each_tool_is_run_by_the_words_that_it_knows,
+    attack_65_what_is_no_name_is_refused_before_anything_is_run
+];
 
 /// A program that writes down its arguments and runs the `sh -c` at their end, or the line that is the last of them.
 struct Tool {
@@ -124,8 +127,10 @@ fn each_tool_is_run_by_the_words_that_it_knows() -> Result<(), Missing> {
     Ok(())
 }
 
-fn what_is_no_name_is_refused_before_anything_is_run() -> Result<(), Missing> {
-    let bad: [Box<dyn Method>; 10] = [
+fn attack_65_what_is_no_name_is_refused_before_anything_is_run() -> Result<(), Missing> {
+    let bad: [Box<dyn Method>; 12] = [
+        Box::new(Ssh::new("-oProxyCommand=x")),
+        Box::new(Ssh::new("web").user("$(x)")),
         Box::new(Image::docker("--privileged")),
         Box::new(Image::podman("a b")),
         Box::new(Image::docker("i").user("-x")),

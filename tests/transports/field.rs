@@ -15,15 +15,15 @@ use crate::{
 };
 
 crate::tests![
-    a_configuration_that_would_break_the_stream_is_overridden,
+    attack_66_a_configuration_that_would_break_the_stream_is_overridden,
     a_configuration_that_takes_the_stream_away_is_overridden_where_the_client_knows_how,
     a_failure_is_told_though_the_configuration_wants_quiet,
-    a_shared_connection_is_used_and_left_alone,
+    attack_67_a_shared_connection_is_used_and_left_alone,
     a_server_that_takes_one_session_a_connection_gets_more_connections,
-    a_banner_of_a_megabyte_that_asks_for_a_password_is_no_question,
+    attack_53_a_banner_of_a_megabyte_that_asks_for_a_password_is_no_question,
     a_password_that_must_be_changed_says_so,
     a_umask_and_a_home_that_is_not_there_are_no_obstacle,
-    a_machine_that_calls_itself_another_is_named,
+    attack_54_a_machine_that_calls_itself_another_is_named,
     two_connects_fill_one_cache_entry,
     a_lecture_before_the_question_is_no_obstacle,
     sudo_leads_to_a_user_who_may_read_nothing_of_ours,
@@ -41,7 +41,7 @@ fn configure(sshd: &Sshd, lines: &str) {
     fs::write(sshd.file("client"), format!("Host far\n{lines}\n{client}")).unwrap();
 }
 
-fn a_configuration_that_would_break_the_stream_is_overridden() -> Result<(), Missing> {
+fn attack_66_a_configuration_that_would_break_the_stream_is_overridden() -> Result<(), Missing> {
     let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
     let sign = sshd.file("ran");
     configure(
@@ -115,7 +115,7 @@ impl Drop for Shared<'_> {
     }
 }
 
-fn a_shared_connection_is_used_and_left_alone() -> Result<(), Missing> {
+fn attack_67_a_shared_connection_is_used_and_left_alone() -> Result<(), Missing> {
     let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
     let shared = Shared::new(&sshd);
     // The first makes it, the second uses it.
@@ -141,7 +141,7 @@ fn a_server_that_takes_one_session_a_connection_gets_more_connections() -> Resul
     Ok(())
 }
 
-fn a_banner_of_a_megabyte_that_asks_for_a_password_is_no_question() -> Result<(), Missing> {
+fn attack_53_a_banner_of_a_megabyte_that_asks_for_a_password_is_no_question() -> Result<(), Missing> {
     let leaf = payload("leaf")?;
     let folder = tempfile::tempdir().unwrap();
     let banner = folder.path().join("banner");
@@ -179,7 +179,7 @@ fn a_umask_and_a_home_that_is_not_there_are_no_obstacle() -> Result<(), Missing>
     Ok(())
 }
 
-fn a_machine_that_calls_itself_another_is_named() -> Result<(), Missing> {
+fn attack_54_a_machine_that_calls_itself_another_is_named() -> Result<(), Missing> {
     let leaf = payload("leaf")?;
     program("setarch")?;
     if cfg!(not(target_arch = "x86_64")) {

@@ -22,9 +22,9 @@ crate::tests![
     a_wrong_password_is_tried_once,
     without_a_password_it_is_said_that_one_is_needed,
     each_host_on_the_way_gets_its_own_password,
-    the_password_of_a_host_is_not_for_whoever_asks_on_the_way,
+    attack_57_the_password_of_a_host_is_not_for_whoever_asks_on_the_way,
     what_is_asked_a_second_time_or_is_something_else_ends_the_connect,
-    an_unknown_host_key_is_shown_and_not_accepted,
+    attack_64_an_unknown_host_key_is_shown_and_not_accepted,
     a_prompter_sees_who_asks_and_what,
     a_prompter_that_panics_gives_no_answer,
     nobody_is_asked_for_a_connect_that_is_over,
@@ -174,7 +174,7 @@ impl Client {
     }
 }
 
-fn the_password_of_a_host_is_not_for_whoever_asks_on_the_way() -> Result<(), Missing> {
+fn attack_57_the_password_of_a_host_is_not_for_whoever_asks_on_the_way() -> Result<(), Missing> {
     payload("leaf")?;
     // Somebody below the client that was started uses the words of the place.
     let client = Client::new("(ask \"me@web's password: \"; :)");
@@ -206,7 +206,7 @@ fn what_is_asked_a_second_time_or_is_something_else_ends_the_connect() -> Result
     Ok(())
 }
 
-fn an_unknown_host_key_is_shown_and_not_accepted() -> Result<(), Missing> {
+fn attack_64_an_unknown_host_key_is_shown_and_not_accepted() -> Result<(), Missing> {
     payload("leaf")?;
     let (sshd, user) = (Sshd::new("")?, user("stranger")?);
     fs::write(sshd.file("known"), "").unwrap();

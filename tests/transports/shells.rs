@@ -22,14 +22,14 @@ crate::tests![
     a_far_side_that_has_changed_is_told_anew,
     a_shell_on_this_machine_is_sent_nothing_if_it_sees_our_memory,
     a_program_that_may_stay_is_sent_once,
-    a_program_that_somebody_else_has_put_there_is_checked_and_run,
-    a_cache_that_others_could_have_changed_is_not_trusted,
+    attack_72_a_program_that_somebody_else_has_put_there_is_checked_and_run,
+    attack_59_a_cache_that_others_could_have_changed_is_not_trusted,
     attack_58_a_folder_that_somebody_else_has_made_is_not_entered,
     nothing_is_left_wherever_the_stream_is_cut,
     what_comes_before_and_between_is_no_obstacle,
     a_program_for_another_machine_is_not_sent,
     of_a_set_the_program_for_the_far_machine_is_sent,
-    a_far_side_that_says_nothing_is_given_up_at_the_deadline,
+    attack_55_a_far_side_that_says_nothing_is_given_up_at_the_deadline,
     a_connect_that_is_under_way_ends_with_the_tree,
     many_connects_go_on_side_by_side,
 ];
@@ -248,7 +248,7 @@ fn a_program_that_may_stay_is_sent_once() -> Result<(), Missing> {
     Ok(())
 }
 
-fn a_program_that_somebody_else_has_put_there_is_checked_and_run() -> Result<(), Missing> {
+fn attack_72_a_program_that_somebody_else_has_put_there_is_checked_and_run() -> Result<(), Missing> {
     let leaf = payload("leaf")?;
     let folder = tempfile::tempdir().unwrap();
     let there = folder.path().join("leaf");
@@ -273,7 +273,7 @@ fn a_program_that_somebody_else_has_put_there_is_checked_and_run() -> Result<(),
     Ok(())
 }
 
-fn a_cache_that_others_could_have_changed_is_not_trusted() -> Result<(), Missing> {
+fn attack_59_a_cache_that_others_could_have_changed_is_not_trusted() -> Result<(), Missing> {
     let leaf = payload("leaf")?;
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join(".cache/offshoot");
@@ -389,7 +389,7 @@ fn of_a_set_the_program_for_the_far_machine_is_sent() -> Result<(), Missing> {
     Ok(())
 }
 
-fn a_far_side_that_says_nothing_is_given_up_at_the_deadline() -> Result<(), Missing> {
+fn attack_55_a_far_side_that_says_nothing_is_given_up_at_the_deadline() -> Result<(), Missing> {
     let leaf = payload("leaf")?;
     let since = Instant::now();
     let method = by(&["sh", "-c", "echo waiting >&2; exec sleep 1000"], &leaf);

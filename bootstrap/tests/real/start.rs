@@ -34,7 +34,7 @@ fn a_file_talks_over_its_link() {
 }
 
 #[test]
-fn bytes_run_from_a_sealed_image_and_leave_no_file() {
+fn attack_61_bytes_run_from_a_sealed_image_and_leave_no_file() {
     let _quiet = quiet();
     let mut cat = start(cat_in_memory()).unwrap();
     loaded(&mut cat);

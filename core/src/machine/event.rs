@@ -118,6 +118,8 @@ pub enum Action {
     Record {
         /// Who sent it.
         src: ContextId,
+        /// What it was called when the record came: what comes with it may tell that it is gone.
+        name: Option<String>,
         /// The record as its sender encoded it.
         body: Body,
     },

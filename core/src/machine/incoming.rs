@@ -29,7 +29,9 @@ impl<R: Routes> Machine<R> {
             Handle::CALL_FUNCTION | Handle::CREATE_CHILD => self.take_in(from, whole, out),
             Handle::FORWARD_LOG if R::HAS_CHILDREN => {
                 self.pay_back(&whole, out);
-                out.push(Action::Record { src: whole.frame.src, body: whole.frame.body });
+                let src = whole.frame.src;
+                let name = self.routes.name(src).map(str::to_owned);
+                out.push(Action::Record { src, name, body: whole.frame.body });
             }
             Handle::PING => {
                 self.pay_back(&whole, out);

@@ -133,7 +133,10 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 | Action::Pause(_)
                 | Action::Resume(_)
                 | Action::Escalate(_) => about_link(state, action, effects),
-                Action::Record { src, body } => self.admit_record(state, from, src, body, effects),
+                Action::Record { src, name, body } => {
+                    let name = name.unwrap_or_else(|| self.name_in(state, src));
+                    self.admit_record(state, from, name, body, effects);
+                }
                 Action::Note(note) => effects.push(Effect::Tell(told(&note))),
                 Action::Room(dst) => effects.push(Effect::Room(dst)),
                 Action::CallReady => effects.wake(state.crew.call_ready().map(Wake::from)),
@@ -242,7 +245,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
         &self,
         state: &mut State<R>,
         from: Option<LinkKey>,
-        src: ContextId,
+        src: String,
         body: Body,
         effects: &mut Effects,
     ) {
@@ -251,7 +254,6 @@ impl<R: Routes + Send + 'static> Shared<R> {
         if matches!(verdict, Verdict::Skipped) {
             return;
         }
-        let src = self.name_in(state, src);
         if let Verdict::TakenAfter(skipped) = verdict {
             effects.push(Effect::Tell(Record::new(
                 log::Level::Warn,

@@ -8,8 +8,8 @@ use super::source::Source;
 use crate::run;
 
 const SECURITY: &str = "docs/security.md";
-/// Where those tests are that must be named.
-const FOLDER: &str = "tests/attacks";
+/// Where those tests are that must be named: they have real processes.
+const FOLDER: &str = "tests";
 /// What their names begin with.
 const PREFIX: &str = "attack_";
 
@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn what_is_named_exists_and_what_exists_is_named() {
         let mut source = parse("//! Tests.\nfn attack_01_a() {}\nfn attack_02_b() {}\nfn other() {}\n");
-        source.path = Path::new(FOLDER).join("a.rs");
+        source.path = Path::new("tests/attacks/a.rs").into();
         let problems = compare("`attack_01_a`, `attack_03_c`", &[source]);
         assert_eq!(
             problems,
