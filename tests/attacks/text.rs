@@ -1,7 +1,11 @@
-//! What it would have people read: 50 to 52.
+//! What it would have people read, 50 to 52, or take for the name of a place, 73.
 
 use offshoot_parent::{DropKind, prelude::*};
-use offshoot_tests::real::{PATIENCE, eventually, life::SHELL, table::FEED};
+use offshoot_tests::real::{
+    PATIENCE, eventually,
+    life::SHELL,
+    table::{ECHO, FEED},
+};
 
 use crate::{stage::Stage, told::shown};
 
@@ -12,6 +16,7 @@ crate::tests![
     attack_52_an_error_text_is_cut_and_escaped,
     attack_52_an_error_text_that_is_no_text_is_an_error_of_its_own,
     attack_52_whatever_it_says_of_a_call_or_a_stream_is_escaped,
+    attack_73_a_fact_of_a_host_is_no_option_of_the_next_connect,
 ];
 
 fn attack_50_a_flood_of_records_is_named_counted_and_escaped() {
@@ -118,5 +123,26 @@ fn attack_52_whatever_it_says_of_a_call_or_a_stream_is_escaped() {
     });
     assert!(shown(&error).contains(&format!("seven is lost: {escaped}; ")), "{error}");
     assert_eq!(shown(&broken), format!("the sender failed: {escaped}"));
+    stage.end();
+}
+
+fn attack_73_a_fact_of_a_host_is_no_option_of_the_next_connect() {
+    let stage = Stage::new();
+    // It is the attacker here.
+    stage.allow(16);
+    let seven = stage.leaf(&stage.router().here(), "seven");
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("ran");
+    let ran = format!("touch {}", mark.display());
+    stage.under_attack(|| {
+        for fact in [format!("-oProxyCommand={ran}"), format!("web1\n{ran}"), format!("$({ran})")] {
+            let host = seven.call(ECHO, fact).unwrap();
+            for method in [Ssh::new(host.clone()), Ssh::new("web1").user(host)] {
+                let error = stage.router().connect(method).unwrap_err();
+                assert_eq!(error.kind().code(), "bad_place", "{error}");
+            }
+        }
+    });
+    assert!(!mark.exists());
     stage.end();
 }
