@@ -11,7 +11,7 @@ use rustix::io::{self, Errno};
 
 use crate::{
     finds,
-    flaw::Flaw,
+    flaw::{Flaw, has},
     holds_to,
     sync::lock,
     token::{Outflow, Taken, Token, take_or_give, write_out},
@@ -49,6 +49,16 @@ struct Link {
 struct Flow<'a> {
     link: &'a Link,
     may_rest: bool,
+    /// Who writes waits for room himself.
+    stays: bool,
+    /// He keeps the token for that.
+    is_stalled: bool,
+}
+
+impl<'a> Flow<'a> {
+    const fn new(link: &'a Link) -> Self {
+        Self { link, may_rest: false, stays: false, is_stalled: false }
+    }
 }
 
 impl Outflow for Flow<'_> {
@@ -83,8 +93,11 @@ impl Outflow for Flow<'_> {
     }
 
     fn leave_to_broker(&mut self) {
-        lock(&self.link.socket).is_left = true;
-        self.link.changed.notify_all();
+        if self.stays {
+            self.is_stalled = true;
+        } else {
+            self.link.leave();
+        }
     }
 
     fn broke(&mut self, error: Errno) {
@@ -111,12 +124,41 @@ impl Link {
             queue.token.take()
         };
         if may_write {
-            write_out(&mut Flow { link: self, may_rest }, QUANTUM);
+            write_out(&mut Flow { may_rest, ..Flow::new(self) }, QUANTUM);
         }
     }
 
     fn write(&self, quantum: usize) {
-        write_out(&mut Flow { link: self, may_rest: false }, quantum);
+        write_out(&mut Flow::new(self), quantum);
+    }
+
+    /// The broker waits for room.
+    fn leave(&self) {
+        lock(&self.socket).is_left = true;
+        self.changed.notify_all();
+    }
+
+    /// Sends a frame as who sends in bulk: waits for room in the broker's place, and leaves it to him at last.
+    fn send_and_stay(&self, frame: u8) {
+        let may_write = {
+            let mut queue = lock(&self.queue);
+            queue.frames.push_back(frame);
+            queue.token.take()
+        };
+        // What another has left to the broker it takes from him.
+        let mut has_token = may_write || std::mem::take(&mut lock(&self.socket).is_left);
+        // So often it is woken by room before its time is over.
+        for _ in 0..2 {
+            if !has_token {
+                return;
+            }
+            let mut flow = Flow { stays: true, ..Flow::new(self) };
+            write_out(&mut flow, QUANTUM);
+            has_token = flow.is_stalled;
+        }
+        if has_token && !has(Flaw::StallSilently) {
+            self.leave();
+        }
     }
 
     /// The broker writes on where somebody found no room, or had written enough, and what rests.
@@ -202,6 +244,27 @@ fn what_rests_is_written_with_what_comes_or_by_the_broker() {
     all_come([|link| link.send(10)], |link| link.send_soon(1), [1, 10]);
 }
 
+/// Two write for themselves and wait for room in the broker's place: all comes, by whomever.
+#[test]
+fn who_stays_writes_what_waits_or_leaves_it_to_the_broker() {
+    let ours = |link: &Link| {
+        link.send_and_stay(1);
+        link.send_and_stay(2);
+    };
+    all_come([|link| link.send_and_stay(10)], ours, [1, 2, 10]);
+}
+
+/// One takes from the broker what another left to him, while he looks.
+#[test]
+fn who_stays_takes_the_token_from_the_broker() {
+    let ours = |link: &Link| {
+        link.send(1);
+        link.send(2);
+        link.send_and_stay(3);
+    };
+    all_come([], ours, [1, 2, 3]);
+}
+
 /// One writes its frame itself, while behind another's that found no room frames are queued that the broker writes.
 #[test]
 fn what_is_written_directly_passes_nothing_that_was_queued() {
@@ -226,4 +289,9 @@ fn a_token_given_back_after_the_look_leaves_a_frame_behind() {
 #[test]
 fn a_writer_that_finds_no_room_and_says_nothing_leaves_a_frame_behind() {
     finds(Flaw::StallSilently, "writing::what_two_send_comes_once_and_in_order");
+}
+
+#[test]
+fn who_stays_and_goes_without_a_word_leaves_a_frame_behind() {
+    finds(Flaw::StallSilently, "writing::who_stays_writes_what_waits_or_leaves_it_to_the_broker");
 }
