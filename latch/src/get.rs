@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     GetError, Latch,
+    flaw::{Flaw, has},
     queue::{Look, Share, Ticket},
     wake::{Wake, Waker},
 };
@@ -36,6 +37,7 @@ impl<T, L: Deref<Target = Latch<T>>> Place<T, L> {
     pub(crate) fn enlist(&mut self, waker: Waker, share: Option<Share>) -> Look<T> {
         let mut queue = self.latch.queue();
         let look = match &share {
+            _ if has(Flaw::EnlistBlindly) => Look::Nothing,
             Some(share) => queue.first_for(share),
             None => queue.first(),
         };

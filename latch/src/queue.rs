@@ -119,6 +119,9 @@ impl<T> Queue<T> {
 
     /// Looks at the ticket's slot, and takes what is there: the only answer to whether it was served.
     pub(crate) fn look(&mut self, ticket: Ticket) -> Look<T> {
+        if has(Flaw::NextOverSlot) && !self.items.is_empty() {
+            return self.first();
+        }
         match self.take_served(ticket) {
             Some(item) => Look::Item(item),
             // Closing sent everyone away; what was given back since then is for whoever comes first.

@@ -124,11 +124,13 @@ impl<'a, E> Select<'a, E> {
         for at in (self.first..count).chain(0..self.first) {
             let Some(source) = self.sources.get_mut(at) else { continue };
             match ask(source.as_mut(), at) {
+                Look::Item(item) if has(Flaw::LookOn) => none = Look::Item(item),
                 Look::Item(item) => {
                     self.first = (at + 1) % count;
                     return Look::Item(item);
                 }
                 Look::Nothing => none = Look::Nothing,
+                Look::Closed if has(Flaw::CloseByOne) => return Look::Closed,
                 Look::Closed => {}
             }
         }

@@ -46,6 +46,13 @@ impl Sleeper {
         self.bed.fd()
     }
 
+    /// Whether the thread has been told to look at its slot since it came to wait, also by itself, which makes no
+    /// descriptor readable: a hook that does more than sleep asks before it sleeps, and returns.
+    #[must_use]
+    pub fn is_rung(&self) -> bool {
+        self.bell.state.load(Ordering::Acquire) != ASLEEP
+    }
+
     /// Sleeps until woken or until the deadline, and at times for less.
     pub fn sleep(&self, deadline: Option<&Instant>) {
         self.bed.sleep(deadline);
@@ -99,7 +106,9 @@ impl Bell {
     pub(crate) fn ring(&self) {
         if self.owner == current().id() {
             // Served by itself, from within its hook: it is up, and looks as soon as the hook returns.
-            self.state.swap(AWAKE, Ordering::AcqRel);
+            if !has(Flaw::ServeSelfSilently) {
+                self.state.swap(AWAKE, Ordering::AcqRel);
+            }
         } else if self.state.swap(RUNG, Ordering::AcqRel) == ASLEEP {
             self.cord.pull();
         }

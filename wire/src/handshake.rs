@@ -75,10 +75,12 @@ pub fn marker(nonce: &Nonce) -> [u8; MARKER_LEN] {
 }
 
 fn line<const LEN: usize>(word: &[u8], bytes: [u8; NONCE_LEN]) -> [u8; LEN] {
-    let hex = bytes.iter().flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 0xf)]);
     let mut line = [b'\n'; LEN];
-    for (slot, byte) in line.iter_mut().zip(word.iter().copied().chain(hex)) {
-        *slot = byte;
+    if let Some((front, hex)) = line.split_at_mut_checked(word.len()) {
+        front.copy_from_slice(word);
+        for (digits, byte) in hex.chunks_exact_mut(2).zip(bytes) {
+            digits.copy_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 0xf)]);
+        }
     }
     line
 }

@@ -2,20 +2,17 @@
 
 use serde::de::{self, DeserializeSeed, Visitor};
 
-use super::reader::{MAP_NODE, Reader};
+use super::reader::{Integer, MAP_NODE, Reader};
 use super::{DecodeErrorKind as Kind, cbor};
 
 impl<'de> Reader<'de> {
     /// The rest of an array of which `left` elements are to come.
     fn elements<V: Visitor<'de>>(&mut self, left: usize, visitor: V) -> Result<V::Value, Kind> {
-        self.charge_container::<V::Value>(left)?;
-        self.enter()?;
+        self.open(size_of::<V::Value>(), left)?;
         let mut elements = Elements { reader: self, left };
         let value = visitor.visit_seq(&mut elements)?;
-        if elements.left != 0 {
-            return Err(Kind::Arity);
-        }
-        self.leave();
+        let left = elements.left;
+        self.close(left)?;
         Ok(value)
     }
 
@@ -83,11 +80,9 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
     }
 
     fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Kind> {
-        if self.peek()? >> 5 == cbor::NEGATIVE {
-            let number = i64::try_from(self.head(cbor::NEGATIVE)?).map_err(|_| Kind::Range)?;
-            visitor.visit_i64(!number)
-        } else {
-            visitor.visit_u64(self.head(cbor::UNSIGNED)?)
+        match self.integer()? {
+            Integer::Signed(number) => visitor.visit_i64(number),
+            Integer::Unsigned(number) => visitor.visit_u64(number),
         }
     }
 
@@ -191,14 +186,11 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Kind> {
         let left = self.count(cbor::MAP, 2)?;
-        self.charge_container::<V::Value>(left)?;
-        self.enter()?;
+        self.open(size_of::<V::Value>(), left)?;
         let mut entries = Entries { reader: self, left, is_first: true };
         let value = visitor.visit_map(&mut entries)?;
-        if entries.left != 0 {
-            return Err(Kind::Arity);
-        }
-        self.leave();
+        let left = entries.left;
+        self.close(left)?;
         Ok(value)
     }
 
@@ -219,11 +211,8 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
         visitor: V,
     ) -> Result<V::Value, Kind> {
         self.charge_value::<V::Value>()?;
-        if self.peek()? >> 5 == cbor::UNSIGNED {
-            return visitor.visit_enum(Variant { reader: self, fields: None });
-        }
-        let fields = self.count(cbor::ARRAY, 1)?.checked_sub(1).ok_or(Kind::Arity)?;
-        visitor.visit_enum(Variant { reader: self, fields: Some(fields) })
+        let fields = self.fields()?;
+        visitor.visit_enum(Variant { reader: self, fields })
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Kind> {
@@ -246,16 +235,23 @@ struct Elements<'a, 'de> {
     left: usize,
 }
 
+impl Elements<'_, '_> {
+    #[inline(never)]
+    fn step(&mut self, size: usize) -> Result<(), Kind> {
+        self.left = self.left.saturating_sub(1);
+        self.reader.charge_element(size)
+    }
+}
+
 impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
     type Error = Kind;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Kind> {
-        let Some(left) = self.left.checked_sub(1) else {
+        if self.left == 0 {
             return Ok(None);
-        };
-        self.left = left;
-        self.reader.charge_element::<T::Value>()?;
-        seed.deserialize(&mut *self.reader).map(Some)
+        }
+        self.step(size_of::<T::Value>())?;
+        Ok(Some(seed.deserialize(&mut *self.reader)?))
     }
 }
 
@@ -271,7 +267,7 @@ impl Entries<'_, '_> {
         if self.is_first {
             self.reader.charge(size_of::<T>().saturating_mul(MAP_NODE))?;
         }
-        self.reader.charge_element::<T>()
+        self.reader.charge_element(size_of::<T>())
     }
 }
 

@@ -105,8 +105,15 @@ pub fn encode_body<T: Serialize + ?Sized>(value: &T, mut front: Vec<u8>) -> Resu
 /// [`DecodeError`] says what is wrong, and at which byte.
 pub fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8], budget: usize) -> Result<T, DecodeError> {
     let mut reader = reader::Reader::new(bytes, budget);
-    let value = T::deserialize(&mut reader).and_then(|value| reader.finish().map(|()| value));
-    value.map_err(|kind| reader.error(kind))
+    let value = T::deserialize(&mut reader);
+    let kind = match value {
+        Ok(value) => match reader.finish() {
+            Ok(()) => return Ok(value),
+            Err(kind) => kind,
+        },
+        Err(kind) => kind,
+    };
+    Err(reader.error(kind))
 }
 
 /// As [`decode`], from a body: a [`Blob`](crate::Blob) that is most of it shares its bytes, and keeps them alive.

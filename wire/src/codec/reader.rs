@@ -20,6 +20,13 @@ pub(super) struct Reader<'de> {
     depth: u8,
 }
 
+/// An integer as it is written.
+pub(super) enum Integer {
+    Unsigned(u64),
+    /// Below zero.
+    Signed(i64),
+}
+
 impl<'de> Reader<'de> {
     pub(super) const fn new(bytes: &'de [u8], budget: usize) -> Self {
         Self { rest: bytes, total: bytes.len(), budget, depth: 0 }
@@ -80,6 +87,26 @@ impl<'de> Reader<'de> {
         if count.saturating_mul(bytes_an_item) > self.rest.len() { Err(Kind::End) } else { Ok(count) }
     }
 
+    /// The next integer, of either sign.
+    #[inline(never)]
+    pub(super) fn integer(&mut self) -> Result<Integer, Kind> {
+        if self.peek()? >> 5 == cbor::NEGATIVE {
+            let number = i64::try_from(self.head(cbor::NEGATIVE)?).map_err(|_| Kind::Range)?;
+            Ok(Integer::Signed(!number))
+        } else {
+            self.head(cbor::UNSIGNED).map(Integer::Unsigned)
+        }
+    }
+
+    /// How many fields a variant has, whose index is next; `None` for a bare index.
+    #[inline(never)]
+    pub(super) fn fields(&mut self) -> Result<Option<usize>, Kind> {
+        if self.peek()? >> 5 == cbor::UNSIGNED {
+            return Ok(None);
+        }
+        self.count(cbor::ARRAY, 1)?.checked_sub(1).ok_or(Kind::Arity).map(Some)
+    }
+
     pub(super) fn string(&mut self, major: u8) -> Result<&'de [u8], Kind> {
         let len = self.count(major, 1)?;
         self.charge(len)?;
@@ -113,13 +140,25 @@ impl<'de> Reader<'de> {
         self.charge(size_of::<T>())
     }
 
-    /// Charged before anything is read, since a container may reserve at once what its head announces.
-    pub(super) fn charge_container<T>(&mut self, count: usize) -> Result<(), Kind> {
-        self.charge(size_of::<T>().saturating_add(count.saturating_mul(ELEMENT_COST)))
+    /// Begins a container of `size` bytes, which is charged before anything is read, since it may reserve at once what
+    /// its head announces.
+    // These two are what each container of each type begins and ends with: once in a program.
+    #[inline(never)]
+    pub(super) fn open(&mut self, size: usize, count: usize) -> Result<(), Kind> {
+        self.charge(size.saturating_add(count.saturating_mul(ELEMENT_COST)))?;
+        self.enter()
     }
 
-    pub(super) fn charge_element<T>(&mut self) -> Result<(), Kind> {
-        self.charge(size_of::<T>().saturating_mul(GROWTH))
+    /// Ends a container of which `left` elements were not read.
+    #[inline(never)]
+    pub(super) fn close(&mut self, left: usize) -> Result<(), Kind> {
+        self.leave();
+        if left == 0 { Ok(()) } else { Err(Kind::Arity) }
+    }
+
+    /// Charges an element of `size` bytes.
+    pub(super) fn charge_element(&mut self, size: usize) -> Result<(), Kind> {
+        self.charge(size.saturating_mul(GROWTH))
     }
 
     pub(super) fn enter(&mut self) -> Result<(), Kind> {
