@@ -11,7 +11,7 @@ use crate::{
     Message, Pending,
     channel::carry::Draft,
     dispatch::{Caller, Relay},
-    node::Node,
+    here::Running,
     plain::front,
 };
 
@@ -61,7 +61,7 @@ impl<R, T: IntoReply<R>> IntoReturn<R> for T {}
     note = "return `{R}`, a `Result` of it whose error is `Display`, or a `Pending` of it; handlers are not async"
 )]
 pub(crate) trait IntoReply<R> {
-    fn into_reply(self, node: &Arc<dyn Node>) -> Reply;
+    fn into_reply(self, node: &Arc<Running>) -> Reply;
 }
 
 /// What a call is answered with.
@@ -81,7 +81,7 @@ pub(crate) fn value_head(ends: Vec<End>, out: &mut Vec<u8>) -> Result<(), Encode
 }
 
 impl<R: Message> IntoReply<R> for R {
-    fn into_reply(self, node: &Arc<dyn Node>) -> Reply {
+    fn into_reply(self, node: &Arc<Running>) -> Reply {
         match Draft::new(node, &self, &value_head) {
             Ok(draft) => Reply::Value(draft),
             Err(message) => Reply::Failed(Failed::Result, message),
@@ -90,13 +90,13 @@ impl<R: Message> IntoReply<R> for R {
 }
 
 impl<R: Message, E: Display> IntoReply<R> for Result<R, E> {
-    fn into_reply(self, node: &Arc<dyn Node>) -> Reply {
+    fn into_reply(self, node: &Arc<Running>) -> Reply {
         self.map_err(Failure::from).into_reply(node)
     }
 }
 
 impl<R: Message> IntoReply<R> for Result<R, Failure> {
-    fn into_reply(self, node: &Arc<dyn Node>) -> Reply {
+    fn into_reply(self, node: &Arc<Running>) -> Reply {
         match self {
             Ok(value) => value.into_reply(node),
             Err(Failure(text)) => Reply::Failed(Failed::Error, text),
@@ -105,7 +105,7 @@ impl<R: Message> IntoReply<R> for Result<R, Failure> {
 }
 
 impl<R: Message> IntoReply<R> for Pending<R> {
-    fn into_reply(self, _: &Arc<dyn Node>) -> Reply {
+    fn into_reply(self, _: &Arc<Running>) -> Reply {
         let open = self.into_open();
         Reply::Later(Box::new(move |caller| Relay::answer(open, caller)))
     }

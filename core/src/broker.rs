@@ -8,8 +8,9 @@ use std::{
 
 use crate::{
     forward::Record,
+    here::Here,
     lease::Loan,
-    link::{Channel, Found, Link, LinkEnd, Ready},
+    link::{Channel, Found, Link, LinkEnd, Ready, TakenIn},
     machine::{Event, Routes},
     shared::{Effects, Shared, Way},
     sync::{self, Thread, lock},
@@ -49,7 +50,7 @@ impl Broker {
 ///
 /// # Errors
 /// No thread can be started.
-pub fn spawn<R: Routes + Send + 'static>(shared: &Arc<Shared<R>>) -> io::Result<Broker> {
+pub fn spawn<R: Here>(shared: &Arc<Shared<R>>) -> io::Result<Broker> {
     let rounds = Rounds { shared: Arc::clone(shared) };
     // An error is one of the poller, which ends the broker and with it everything that waits.
     let body = move || drop(rounds.run());
@@ -58,9 +59,9 @@ pub fn spawn<R: Routes + Send + 'static>(shared: &Arc<Shared<R>>) -> io::Result<
 }
 
 /// Tells everybody who waits, even if the broker panics.
-struct Guard<R: Routes + Send + 'static>(Arc<Shared<R>>);
+struct Guard<R: Here>(Arc<Shared<R>>);
 
-impl<R: Routes + Send + 'static> Drop for Guard<R> {
+impl<R: Here> Drop for Guard<R> {
     fn drop(&mut self) {
         self.0.stop();
     }
@@ -70,7 +71,7 @@ struct Rounds<R: Routes> {
     shared: Arc<Shared<R>>,
 }
 
-impl<R: Routes + Send + 'static> Rounds<R> {
+impl<R: Here> Rounds<R> {
     fn run(self) -> io::Result<()> {
         let _guard = Guard(Arc::clone(&self.shared));
         let mut found = Found::new();
@@ -142,9 +143,12 @@ impl<R: Routes + Send + 'static> Rounds<R> {
     /// meantime counts as having come in time.
     fn judge_timers(&self, found: &mut Found) -> io::Result<()> {
         let mut now = self.shared.now();
-        let [is_timer_due, is_rest_due] = self.shared.is_due(now);
+        let [is_timer_due, is_rest_due, is_look_due] = self.shared.is_due(now);
         if is_rest_due {
             self.shared.with(|state, _| state.write_rested());
+        }
+        if is_look_due {
+            self.shared.mind_kept();
         }
         if is_timer_due {
             for _ in 0..ROUNDS_BEFORE_TIMER {
@@ -168,16 +172,22 @@ impl<R: Routes + Send + 'static> Rounds<R> {
     }
 }
 
-impl<R: Routes + Send + 'static> Shared<R> {
+impl<R: Here> Shared<R> {
     /// Reads a link once, at most `quantum` bytes, and gives what came to the machine; tells why nothing more will
     /// come, if so.
     pub(crate) fn read_link(&self, link: &Arc<Link>, quantum: usize) -> Option<LinkEnd> {
+        self.read_some(link, quantum).end
+    }
+
+    fn read_some(&self, link: &Arc<Link>, quantum: usize) -> TakenIn {
         let mut effects = Effects::default();
         let mut reader = lock(&link.reader);
         let taken = reader.take_in(link.input(), link.key, quantum);
-        for event in &reader.input {
-            if let Event::Frame { frame, .. } = event {
-                self.hooks().frame(link.key, Way::In, frame);
+        if let Some(hooks) = self.hooks() {
+            for event in &reader.input {
+                if let Event::Frame { frame, .. } = event {
+                    hooks.frame(link.key, Way::In, frame);
+                }
             }
         }
         self.decide(Some(link.key), &mut effects, |state, now| {
@@ -190,16 +200,18 @@ impl<R: Routes + Send + 'static> Shared<R> {
         });
         drop(reader);
         self.act(effects);
-        taken.end
+        taken
     }
 
-    /// As [`read_link`](Self::read_link), for a thread that holds the link's turn.
-    pub(crate) fn read_lent(&self, loan: &Loan) {
-        if let Some(end) = self.read_link(&loan.link, READ_QUANTUM) {
+    /// As [`read_link`](Self::read_link), for a thread that holds the link's turn; whether there is more.
+    pub(crate) fn read_lent(&self, loan: &Loan) -> bool {
+        let taken = self.read_some(&loan.link, READ_QUANTUM);
+        if let Some(end) = taken.end {
             // Only the broker declares a link down, and nobody is to find its end again until then.
             self.watch_link(&loan.link, loan.link.turn.pause(true));
             self.condemn(&loan.link, end);
         }
+        taken.has_more
     }
 
     /// Takes what had come before the poller knew the link, and leaves the rest to the broker.

@@ -13,6 +13,7 @@ use offshoot_wire::{CallId, ContextId};
 use crate::{
     Cancelled, Context, Message, Receiver, Sender,
     channel::channel,
+    here::Running,
     machine::{CallKey, Incoming},
     node::Node,
 };
@@ -27,7 +28,7 @@ pub struct Call {
 }
 
 struct Inner {
-    node: Arc<dyn Node>,
+    node: Arc<Running>,
     key: CallKey,
     function: String,
     source: ContextId,
@@ -41,7 +42,7 @@ thread_local! {
 }
 
 impl Call {
-    pub(crate) fn new(node: &Arc<dyn Node>, incoming: Incoming) -> Self {
+    pub(crate) fn new(node: &Arc<Running>, incoming: Incoming) -> Self {
         let inner = Inner {
             node: Arc::clone(node),
             key: incoming.key,
@@ -111,7 +112,7 @@ impl Call {
         channel(&self.inner.node)
     }
 
-    pub(crate) fn node(&self) -> &Arc<dyn Node> {
+    pub(crate) fn node(&self) -> &Arc<Running> {
         &self.inner.node
     }
 
@@ -132,7 +133,7 @@ impl Drop for Handling {
 }
 
 /// What a call inherits that is made by this thread through `node`: its deadline, and the calls that wait for it.
-pub(crate) fn inherited(node: &Arc<dyn Node>) -> (Option<Instant>, Vec<CallId>) {
+pub(crate) fn inherited(node: &Arc<Running>) -> (Option<Instant>, Vec<CallId>) {
     HANDLING.with_borrow(|calls| {
         // Several routers can live in one process; ids mean something within one alone.
         let call = calls.iter().rev().find(|call| Arc::ptr_eq(&call.inner.node, node));

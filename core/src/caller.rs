@@ -16,6 +16,7 @@ use crate::{
     CallError, Context, Function, Message, Pending,
     call::inherited,
     channel::carry::{Draft, Sealed},
+    here::Running,
     node::{Node, Then},
     open::{About, Open},
     sync::{later, lock},
@@ -205,7 +206,7 @@ fn left_ms(deadline: Instant) -> u32 {
 
 /// Calls of which none runs behind one that failed.
 pub(crate) struct Chain {
-    node: Arc<dyn Node>,
+    node: Arc<Running>,
     to: ContextId,
     id: u32,
     first: Mutex<Option<CallError>>,

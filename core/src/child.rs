@@ -1,6 +1,6 @@
 //! The life of a process that was started to be a child: from its first byte to its exit.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, mem, sync::Arc, time::Duration};
 
 use offshoot_wire::{Hello, Role, Setup, VERSION, marker};
 use rustix::{stdio::stdin, termios::isatty};
@@ -10,9 +10,10 @@ use crate::{
     close::{self, Hook, Life},
     forward,
     greet::{Must as _, Refusal, greet, refuse, say},
+    here::Here,
     internal,
     link::Source,
-    machine::{Config, Limits, Routes, UpOnly},
+    machine::{Config, Limits, UpOnly},
     shared::{Hooks, Shared},
     stdio::{self, Taken},
     sync::lock,
@@ -149,7 +150,7 @@ impl Boot {
 
     /// Learns who this context is, and lives as it until the end. `make` gives the routing table and what happens
     /// beside it.
-    pub fn run<R: Routes + Send + 'static>(self, make: impl FnOnce(&Setup) -> (R, Arc<dyn Hooks<R>>)) -> ! {
+    pub fn run<R: Here>(self, make: impl FnOnce(&Setup) -> (R, Arc<dyn Hooks<R>>)) -> ! {
         let (nonce, setup, decoder) = greet(&self.taken.input);
         let life = Life::new(Duration::from_millis(setup.grace_ms.into()), self.hook);
         let (routes, hooks) = make(&setup);
@@ -176,7 +177,8 @@ impl Boot {
             },
         };
         let shared = Shared::with_life(config, setup.name, routes, hooks, Arc::clone(&life)).must();
-        // It lives as long as the process.
+        // Both live as long as the process.
+        mem::forget(Arc::clone(&shared));
         drop(broker::spawn(&shared).must());
         worker::spawn(&shared, &self.functions, 1, self.workers).must();
 

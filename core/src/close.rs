@@ -11,7 +11,7 @@ use std::{
 use rustix::process::{Signal, getpid, kill_process};
 
 use crate::{
-    machine::Routes,
+    here::Here,
     shared::Shared,
     sync::{self, later, lock, rest},
 };
@@ -184,7 +184,7 @@ impl Life {
 }
 
 /// On the main thread, after its last call: hands on what is held, and ends the process.
-pub(crate) fn finish<R: Routes + Send + 'static>(shared: &Shared<R>, life: &Life) -> ! {
+pub(crate) fn finish<R: Here>(shared: &Shared<R>, life: &Life) -> ! {
     // A broker that has panicked leaves nothing to wait for.
     let Some(ending) = life.wait_for_ending(|| shared.is_stopped()) else { exit(Code::Broken) };
     // The exit must come before the broker's SIGTERM.
@@ -192,7 +192,9 @@ pub(crate) fn finish<R: Routes + Send + 'static>(shared: &Shared<R>, life: &Life
     let deadline = ending.deadline.checked_sub(margin).unwrap_or(ending.deadline);
     life.wait_for_hook(deadline);
     shared.wait_for_workers(deadline);
-    shared.hooks().finish(deadline);
+    if let Some(hooks) = shared.hooks() {
+        hooks.finish(deadline);
+    }
     // Whoever reads our stdout may be gone; what matters is that it is not lost in our own buffer.
     drop(std::io::stdout().flush());
     shared.drain_stdio();

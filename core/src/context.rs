@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use crate::{
     CallError, Caller, Function, Lost, Message, Pending, Receiver, Sender, Shutdown,
     channel::{ambient, channel},
+    here::Running,
     node::{Node, Then},
 };
 
@@ -23,18 +24,18 @@ use crate::{
 /// Two are equal if their ids are and they are known by the same router.
 #[derive(Clone)]
 pub struct Context {
-    node: Arc<dyn Node>,
+    node: Arc<Running>,
     id: ContextId,
     name: Arc<str>,
 }
 
 impl Context {
     /// The context `id` as `node` sees it.
-    pub(crate) fn new(node: &Arc<dyn Node>, id: ContextId) -> Self {
+    pub(crate) fn new(node: &Arc<Running>, id: ContextId) -> Self {
         Self { node: Arc::clone(node), id, name: node.name_of(id).into() }
     }
 
-    pub(crate) fn node(&self) -> &Arc<dyn Node> {
+    pub(crate) fn node(&self) -> &Arc<Running> {
         &self.node
     }
 

@@ -1,7 +1,5 @@
 //! The workers of a context: whom a call that comes wakes, and when all of them may go, once the end has begun.
 
-use std::collections::VecDeque;
-
 use crate::flaw::{Flaw, has};
 
 /// Who has nothing to do, and who waits for those that have.
@@ -10,7 +8,7 @@ use crate::flaw::{Flaw, has};
 /// looks again.
 pub(crate) struct Crew<L> {
     /// Workers that wait for a call; the one that reads the link to the parent is the last, and served first.
-    idle: VecDeque<(usize, L)>,
+    idle: Vec<(usize, L)>,
     /// Who waits until no call runs.
     waiter: Option<L>,
 }
@@ -49,7 +47,7 @@ pub(crate) struct Worker<'a, L> {
 
 impl<L: Clone> Crew<L> {
     pub(crate) const fn new() -> Self {
-        Self { idle: VecDeque::new(), waiter: None }
+        Self { idle: Vec::new(), waiter: None }
     }
 
     /// What a worker does that has no call any more, if it had one.
@@ -74,9 +72,9 @@ impl<L: Clone> Crew<L> {
             return Next::Wait;
         }
         if worker.reads {
-            self.idle.push_back(entry);
+            self.idle.push(entry);
         } else {
-            self.idle.push_front(entry);
+            self.idle.insert(0, entry);
         }
         Next::Wait
     }
@@ -88,7 +86,7 @@ impl<L: Clone> Crew<L> {
 
     /// A call has come: whom to wake. Without one that is idle, the first worker that has done its work looks.
     pub(crate) fn call_ready(&mut self) -> Option<L> {
-        self.idle.pop_back().map(|(_, listener)| listener)
+        self.idle.pop().map(|(_, listener)| listener)
     }
 
     /// Whether no call runs; else `listener` is woken when that may be so.
@@ -100,7 +98,14 @@ impl<L: Clone> Crew<L> {
 
     /// No call will come any more, or all is over: everybody who is to be woken.
     pub(crate) fn dismiss(&mut self) -> Vec<L> {
-        let some = if has(Flaw::DismissOne) { 1 } else { self.idle.len() };
-        self.idle.drain(..some.min(self.idle.len())).map(|(_, idle)| idle).chain(self.waiter.take()).collect()
+        let mut all = Vec::new();
+        while let Some((_, idle)) = self.idle.pop() {
+            all.push(idle);
+            if has(Flaw::DismissOne) {
+                break;
+            }
+        }
+        all.extend(self.waiter.take());
+        all
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     any::Any,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
 };
 
@@ -17,10 +16,12 @@ use crate::{
         freight::Brought,
     },
     error::hex,
+    forward::Record,
+    here::Running,
     machine::{CallKey, Incoming},
     node::{Node, Pace},
     open::{Answer, Open},
-    sync::lock,
+    sync::{contain, lock},
     wake::{Listener, Run},
 };
 
@@ -44,7 +45,7 @@ impl Arguments {
 /// returned has ended. The worker is free as soon as this returns. `answering` is called when a value is about to be
 /// sent, and no more user code runs.
 pub(crate) fn run(
-    node: &Arc<dyn Node>,
+    node: &Arc<Running>,
     functions: &Functions,
     mut incoming: Incoming,
     answering: impl FnOnce() -> Pace,
@@ -62,10 +63,10 @@ pub(crate) fn run(
     };
     let call = Call::new(node, incoming);
     let entered = call.enter();
-    let reply = catch_unwind(AssertUnwindSafe(|| handler(&call, arguments)));
+    let failed = |panic: &(dyn Any + Send)| Reply::Failed(Failed::Panic, panic_text(panic));
+    let reply = contain(|| handler(&call, arguments), failed);
     drop(entered);
-    let failed = |panic: Box<dyn Any + Send>| Reply::Failed(Failed::Panic, panic_text(&*panic));
-    let reply = match reply.unwrap_or_else(failed) {
+    let reply = match reply {
         Reply::Failed(how @ Failed::Arguments, text) => Reply::Failed(how, signed(text, functions)),
         reply => reply,
     };
@@ -85,7 +86,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 
 /// Who waits for the answer.
 pub(crate) struct Caller {
-    node: Arc<dyn Node>,
+    node: Arc<Running>,
     key: CallKey,
     id: ContextId,
     /// The name of the function, if nobody waits.
@@ -113,8 +114,9 @@ impl Caller {
 
     fn fail(self, how: Failed, message: &str) {
         let message = cut(message);
-        if let Some(function) = &self.one_way {
-            log::warn!(target: "offshoot", "{function} was called without a reply and failed: {message}");
+        if let Some(function) = self.one_way.as_ref().filter(|_| log::max_level() >= log::Level::Warn) {
+            let text = format_args!("{function} was called without a reply and failed: {message}");
+            self.node.tell(Record::new(log::Level::Warn, "offshoot", text));
         }
         let head = codec::encode(&ReplyHead::Failed(how, message));
         let body = Body::from(head.unwrap_or_default());

@@ -97,10 +97,14 @@ impl Functions {
     /// A digest of the names and types, in the order of the table (FNV-1a): two programs with one digest serve the same.
     #[must_use]
     pub fn build_id(&self) -> u64 {
-        let words = self.entries.iter().flat_map(|entry| [entry.name, entry.types[0], entry.types[1]]);
-        let bytes = words.flat_map(|word| word.bytes().chain([0]));
-        bytes
-            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+        let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let mut hash = 0xcbf2_9ce4_8422_2325;
+        for entry in &self.entries {
+            for word in [entry.name, entry.types[0], entry.types[1]] {
+                hash = step(word.bytes().fold(hash, step), 0);
+            }
+        }
+        hash
     }
 
     fn with(mut self, entry: Entry) -> Self {

@@ -1,23 +1,19 @@
 //! What `offshoot-parent` builds on. Not for programs: it changes without notice.
 
-use std::sync::Arc;
-
 use offshoot_wire::{ContextId, Handle};
 
-use crate::{Caller, Context, Functions, Message, Pending, Policy, machine::Routes, node::Then};
+#[cfg(feature = "children")]
+pub use crate::shared::shared_of;
+use crate::{Caller, Context, Functions, Message, Pending, Policy, node::Then};
 pub use crate::{
     broker::{Broker, spawn as spawn_broker},
     child::Boot,
+    here::Here,
     link::{ChildWatcher, Heard, LinkFailure, LinkParts},
     shared::{Hooks, Shared, Way},
-    sync::later,
+    sync::{contain, later},
     worker::spawn as spawn_workers,
 };
-
-/// The running context in which `context` was made; `None` where that has another kind of table.
-pub fn shared_of<R: Routes + Send + 'static>(context: &Context) -> Option<Arc<Shared<R>>> {
-    Shared::of(context)
-}
 
 /// Another context, as the one sees it in which `beside` was made.
 pub fn context(beside: &Context, id: ContextId) -> Context {

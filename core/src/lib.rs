@@ -33,6 +33,9 @@
 
 // The models bring in what they try by themselves; the rest knows no loom.
 #![cfg(not(loom))]
+// A trait is brought into scope for the verbs of a leaf's running context, which is known by its type (`here.rs`); where
+// that is a trait object nothing needs it.
+#![cfg_attr(any(feature = "children", test), allow(unused_imports))]
 
 #[cfg(not(unix))]
 compile_error!("offshoot runs on Linux and other Unix systems, not on this one: use WSL on Windows");
@@ -54,6 +57,7 @@ mod forward;
 mod function;
 mod functions;
 mod greet;
+mod here;
 #[doc(hidden)]
 pub mod internal;
 mod lease;

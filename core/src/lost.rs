@@ -14,7 +14,7 @@ use offshoot_wire::Handle;
 use crate::{
     Context, TimedOut,
     machine::{Outcome, Progress},
-    node::{CallSink, Held},
+    node::{CallSink, Held, Node as _},
     open::Slot,
     sync::later,
     wake::{Listener, Ticket, wait},
@@ -59,7 +59,7 @@ impl Future for Lost {
     type Output = String;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<String> {
-        match self.watch.poll(&Listener::Task(task.waker().clone())) {
+        match self.watch.poll(&Listener::task(task)) {
             Some(reason) => Poll::Ready(reason),
             None => Poll::Pending,
         }

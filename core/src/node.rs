@@ -5,6 +5,7 @@ use std::{any::Any, sync::Arc, time::Instant};
 use offshoot_wire::{Body, ContextId, Direction, End, Handle};
 
 use crate::{
+    forward::Record,
     lease::Loan,
     link::Link,
     machine::{BadEnd, CallKey, Ended, Outcome, Outgoing, Progress, StreamUnsent, Tick, Unsent},
@@ -84,10 +85,12 @@ pub(crate) trait Node: Any + Send + Sync {
     ) -> Result<(Handle, Option<Loan>), Unsent>;
     /// Takes the turn of the link by which comes what `peer` sends, if it is free.
     fn take_turn(&self, peer: ContextId) -> Option<Loan>;
-    /// Reads a link whose turn is held, and deals with what has come.
-    fn read(&self, loan: &Loan);
+    /// Reads a link whose turn is held, and deals with what has come; whether there is more.
+    fn read(&self, loan: &Loan) -> bool;
     /// Gives a turn back, if it is still held.
     fn give_back(&self, loan: &Loan);
+    /// Keeps a turn, if it is still held, for who will be back at once.
+    fn keep(&self, loan: &Loan);
     /// Gives a call up; its sink learns nothing any more.
     fn cancel(&self, call: Held) -> Progress;
     /// Sends without an answer; blocks while the window is full, until `deadline`; then `Unsent::Full`.
@@ -135,4 +138,9 @@ pub(crate) trait Node: Any + Send + Sync {
     fn leave_write(&self, link: &Arc<Link>);
     fn stream_close(&self, stream: Held, fail: Option<String>);
     fn taken(&self, stream: Held, cost: u32);
+
+    /// Wakes; what of that is user code runs on a thread of its own.
+    fn wake(&self, wake: Wake);
+    /// Has a record logged, on that thread: the logger may be user code, too.
+    fn tell(&self, record: Record);
 }

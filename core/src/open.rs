@@ -17,7 +17,7 @@ use crate::{
     error::Builds,
     lease::{self, Lease, wait_reading},
     machine::{Outcome, Outgoing, Progress, Unsent},
-    node::{CallSink, Held, Then},
+    node::{CallSink, Held, Node as _, Then},
     sync::lock,
     wake::{Listener, Ticket, Waiters, Wake},
 };

@@ -123,7 +123,7 @@ impl<R: Message> Future for Pending<R> {
 
     fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let open = &mut self.open;
-        match open.poll(&Listener::Task(task.waker().clone())) {
+        match open.poll(&Listener::task(task)) {
             Some(ended) => Poll::Ready(ended.and_then(|answer| read(open, answer))),
             None => Poll::Pending,
         }

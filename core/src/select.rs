@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     future::Future,
+    iter,
     pin::Pin,
     sync::{
         Arc,
@@ -49,6 +50,8 @@ pub struct Select<E> {
     sources: BTreeMap<Key, Watched<E>>,
     /// Whom to poll, in the order in which they became ready.
     ready: Arc<Latch<Key>>,
+    /// How many places in that line may be those of sources that are gone.
+    stale: usize,
     last: u64,
 }
 
@@ -119,17 +122,22 @@ impl Wake for Knock {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.queued.swap(true, Ordering::AcqRel) {
-            let put = self.ready.put(self.key);
-            debug_assert!(put.is_ok(), "nobody closes this latch");
+            stand(&self.ready, self.key);
         }
     }
+}
+
+/// Puts a key at the end of the line.
+fn stand(line: &Latch<Key>, key: Key) {
+    let put = line.put(key);
+    debug_assert!(put.is_ok(), "nobody closes this latch");
 }
 
 impl<E> Select<E> {
     /// Waits for nothing yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { sources: BTreeMap::new(), ready: Arc::new(Latch::new()), last: 0 }
+        Self { sources: BTreeMap::new(), ready: Arc::new(Latch::new()), stale: 0, last: 0 }
     }
 
     /// Waits for `source` too; `map` makes an event of what comes from it.
@@ -151,7 +159,24 @@ impl<E> Select<E> {
 
     /// Waits for one thing no more, and drops it: a call is cancelled, a channel closed. Whether it was still there.
     pub fn remove(&mut self, key: Key) -> bool {
-        self.sources.remove(&key).is_some()
+        let Some(watched) = self.sources.remove(&key) else { return false };
+        // Its waker may outlive it, and puts it into the line no more.
+        if watched.knock.queued.swap(true, Ordering::AcqRel) {
+            self.stale = self.stale.saturating_add(1);
+            if self.stale > self.sources.len() {
+                self.tidy();
+            }
+        }
+        true
+    }
+
+    /// Takes those who are gone out of the line. Everybody stands there once, so it ends.
+    fn tidy(&mut self) {
+        let line: Vec<Key> = iter::from_fn(|| self.ready.try_get().ok()).collect();
+        for key in line.into_iter().filter(|key| self.sources.contains_key(key)) {
+            stand(&self.ready, key);
+        }
+        self.stale = 0;
     }
 
     /// How many things it waits for.
@@ -194,7 +219,10 @@ impl<E> Select<E> {
         while !self.sources.is_empty() {
             // Woken by the `Knock` of a source.
             let key = get(&self.ready).map_err(|_| TimedOut)?;
-            let Some(watched) = self.sources.get_mut(&key) else { continue };
+            let Some(watched) = self.sources.get_mut(&key) else {
+                self.stale = self.stale.saturating_sub(1);
+                continue;
+            };
             // Before the poll, so that what comes during it knocks again.
             watched.knock.queued.store(false, Ordering::Release);
             let waker = Waker::from(Arc::clone(&watched.knock));
@@ -204,7 +232,7 @@ impl<E> Select<E> {
             if more {
                 watched.knock.wake_by_ref();
             } else {
-                self.sources.remove(&key);
+                self.remove(key);
             }
             return Ok(Some(event));
         }
@@ -230,5 +258,45 @@ impl<E> Iterator for Select<E> {
 impl<E> fmt::Debug for Select<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Select").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[test]
+    fn what_was_removed_has_no_place_in_the_line() {
+        let mut select = Select::new();
+        select.add(pending::<u32>(), |n| n);
+        for n in 0..10 {
+            select.add(ready(n), |n| n);
+        }
+        for _ in 0..1000 {
+            let key = select.add(ready(99), |n| n);
+            assert!(select.remove(key));
+        }
+        assert!(select.ready.len() <= 2 * select.len() + 1, "{} wait in line", select.ready.len());
+        assert_eq!(select.by_ref().take(10).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+        assert_eq!((select.len(), select.wait_timeout(Duration::ZERO)), (1, Err(TimedOut)));
+    }
+
+    #[test]
+    fn what_was_removed_joins_the_line_no_more() {
+        let mut select = Select::new();
+        let (tell, told) = std::sync::mpsc::channel();
+        let key = select.add(
+            std::future::poll_fn(move |task| {
+                tell.send(task.waker().clone()).ok();
+                Poll::<()>::Pending
+            }),
+            |()| (),
+        );
+        assert_eq!(select.wait_timeout(Duration::ZERO), Err(TimedOut));
+        assert!(select.remove(key));
+        told.recv().expect("it was polled").wake();
+        assert!(select.ready.is_empty());
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     CallError, Context,
     lost::Watch,
     machine::{Progress, Unsent},
+    node::Node as _,
     open::About,
     sync::later,
     wake::{Listener, wait},
@@ -89,7 +90,7 @@ impl Future for Shutdown {
     type Output = Result<(), CallError>;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        match self.look(&Listener::Task(task.waker().clone())) {
+        match self.look(&Listener::task(task)) {
             Some(ended) => Poll::Ready(ended),
             None => Poll::Pending,
         }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, OnceLock, Weak},
     time::{Duration, Instant},
 };
@@ -11,9 +10,10 @@ use offshoot_wire::{Body, ContextId, Handle, codec};
 
 use crate::{
     forward::Record,
+    here::Running,
     machine::Unsent,
     node::Node,
-    sync::{self, lock, rest},
+    sync::{self, contain, lock, rest},
     wake::Wake,
 };
 
@@ -31,13 +31,13 @@ pub(crate) struct Sink {
     queue: Mutex<Queue>,
     /// An entry has come, room to send has come, everything is done, or the end has.
     changed: Condvar,
-    node: OnceLock<Weak<dyn Node>>,
+    node: OnceLock<Weak<Running>>,
     /// At the root: the program's own logger. Children hand on what they have, and carry no code for more.
     logger: Option<Logger>,
 }
 
 /// Takes an entry in the place of handing it on.
-type Logger = fn(Entry, &dyn Node);
+type Logger = fn(Entry, &Running);
 
 #[derive(Default)]
 struct Queue {
@@ -92,7 +92,7 @@ impl Sink {
     }
 
     /// Names the context that records are sent by. Before it they wait.
-    pub(crate) fn attach(&self, node: Weak<dyn Node>) {
+    pub(crate) fn attach(&self, node: Weak<Running>) {
         // A context has one sink, so nobody was here before.
         drop(self.node.set(node));
     }
@@ -161,22 +161,28 @@ impl Sink {
         drop(queue);
         self.changed.notify_all();
         if is_first {
-            let sink = Arc::clone(self);
-            let started = sync::spawn("offshoot-sink", Box::new(move || sink.run()));
-            if started.is_err() {
-                // The next entry tries again.
-                lock(&self.queue).is_started = false;
-            }
+            self.start();
         }
+    }
+
+    /// Where the system has no thread left, records wait for the next entry, which tries again. Who sleeps might make
+    /// none, so he is woken by this thread, be it the broker.
+    fn start(self: &Arc<Self>) {
+        let sink = Arc::clone(self);
+        if sync::spawn("offshoot-sink", Box::new(move || sink.run())).is_ok() {
+            return;
+        }
+        let mut queue = lock(&self.queue);
+        queue.is_started = false;
+        let wakes = std::mem::take(&mut queue.wakes);
+        drop(queue);
+        wakes.into_iter().for_each(Wake::fire);
     }
 
     fn run(&self) {
         while let Some(job) = self.next() {
             match job {
-                Job::Wake(wake) => {
-                    // A waker of the user that panics has told its own story by the panic hook.
-                    drop(catch_unwind(AssertUnwindSafe(|| wake.fire())));
-                }
+                Job::Wake(wake) => wake.fire(),
                 Job::Entry(entry) => self.hand_on(entry),
                 Job::Dropped(count) => self.hand_on(Entry::Own(Record::new(
                     log::Level::Warn,
@@ -213,22 +219,22 @@ impl Sink {
     fn hand_on(&self, entry: Entry) {
         let Some(node) = self.node.get().and_then(Weak::upgrade) else { return };
         if let Some(log) = self.logger {
-            return log(entry, &*node);
+            return log(entry, node.as_ref());
         }
         match entry {
             Entry::Own(record) => {
                 if let Ok(bytes) = codec::encode(&record) {
-                    self.send(&*node, Body::from(bytes));
+                    self.send(node.as_ref(), Body::from(bytes));
                 }
             }
-            Entry::Unsent(body) => self.send(&*node, body),
+            Entry::Unsent(body) => self.send(node.as_ref(), body),
             // They are for the root.
             Entry::Foreign { .. } => {}
         }
     }
 
     /// Sends without waiting: wakers must not wait behind a record.
-    fn send(&self, node: &dyn Node, body: Body) {
+    fn send(&self, node: &Running, body: Body) {
         let rooms = lock(&self.queue).rooms;
         let sent =
             node.send_one_way(ContextId::ROOT, Handle::FORWARD_LOG, body, Vec::new(), Some(Instant::now()));
@@ -287,7 +293,7 @@ impl Queue {
 }
 
 /// At the root: gives a record to the logger of this program.
-fn log_entry(entry: Entry, node: &dyn Node) {
+fn log_entry(entry: Entry, node: &Running) {
     match entry {
         Entry::Own(record) => log_safely(&record, &node.name_of(node.me())),
         Entry::Foreign { from, record } => log_safely(&record, &from),
@@ -298,12 +304,12 @@ fn log_entry(entry: Entry, node: &dyn Node) {
 
 /// The program's logger is foreign code.
 fn log_safely(record: &Record, from: &str) {
-    drop(catch_unwind(AssertUnwindSafe(|| record.log(from))));
+    contain(|| record.log(from), |_| ());
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::mpsc, task, time::Duration};
+    use std::{env, process::Command, sync::mpsc, task, thread, time::Duration};
 
     use super::*;
 
@@ -328,6 +334,33 @@ mod tests {
             for _ in 0..2 {
                 rings.recv_timeout(Duration::from_secs(20)).unwrap();
             }
+        }
+    }
+
+    /// In a process of its own, whose threads want a stack that no machine has.
+    #[test]
+    fn whoever_waits_is_woken_though_no_thread_can_be_started() {
+        const HERE: &str = "OFFSHOOT_WITHOUT_THREADS";
+        if env::var_os(HERE).is_none() {
+            let name = "sink::tests::whoever_waits_is_woken_though_no_thread_can_be_started";
+            let mut again = Command::new(env::current_exe().unwrap());
+            again
+                .args(["--exact", name, "--test-threads=1"])
+                .env(HERE, "")
+                .env("RUST_MIN_STACK", "70368744177664");
+            let run = again.output().unwrap();
+            return assert!(
+                run.status.success(),
+                "{}",
+                String::from_utf8_lossy(&[run.stdout, run.stderr].concat())
+            );
+        }
+        assert!(thread::Builder::new().spawn(|| ()).is_err(), "a thread can be started");
+        let (sender, rings) = mpsc::channel();
+        let sink = Arc::new(Sink::default());
+        for _ in 0..2 {
+            sink.wake(Wake::Task(Arc::new(Bell(Mutex::new(sender.clone()))).into()));
+            rings.recv_timeout(Duration::from_secs(5)).unwrap();
         }
     }
 }

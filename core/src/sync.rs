@@ -1,8 +1,10 @@
-//! The one place that says what a poisoned lock means.
+//! The one place that says what a poisoned lock means, and what a panic of the user's.
 
 pub(crate) use std::sync::{Mutex, MutexGuard};
 use std::{
-    io,
+    any::Any,
+    io, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Condvar, PoisonError},
     time::{Duration, Instant},
 };
@@ -29,6 +31,18 @@ pub(crate) fn rest<'a, T>(
             condvar.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0
         }
     }
+}
+
+/// Runs code of the user's on a thread that must outlive it. A panic has told its own story by the panic hook; what it
+/// leaves behind is the user's too, and may panic once more as it is dropped.
+pub fn contain<T>(run: impl FnOnce() -> T, panicked: impl FnOnce(&(dyn Any + Send)) -> T) -> T {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let value = panicked(&*panic);
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            mem::forget(again);
+        }
+        value
+    })
 }
 
 /// Starts a thread. Boxed, so that what a thread is started by is compiled once.

@@ -1,8 +1,14 @@
 //! Who waits for something, and how he is woken once no lock is held.
 
-use std::{sync::Arc, task::Waker, time::Instant};
+use std::{
+    sync::Arc,
+    task::{Context as TaskContext, Waker},
+    time::Instant,
+};
 
 use offshoot_latch::{GetError, Latch, Sleeper};
+
+use crate::{lease, sync::contain};
 
 /// What must be done because something was waited for; see [`Wake::fire`].
 #[must_use = "whoever waits sleeps on until this is fired"]
@@ -29,7 +35,8 @@ impl Wake {
         match self {
             // Nobody closes a bell.
             Self::Thread(bell) => drop(bell.put(())),
-            Self::Task(waker) => waker.wake(),
+            // It takes none of the others with it.
+            Self::Task(waker) => contain(|| waker.wake(), |_| ()),
             Self::Run(work) => work.run(),
             Self::All(wakes) => wakes.into_iter().for_each(Self::fire),
         }
@@ -53,6 +60,14 @@ pub(crate) enum Listener {
     Run(Arc<dyn Run>),
 }
 
+impl Listener {
+    /// The task that polls. It may sleep next, nobody knows where.
+    pub(crate) fn task(task: &TaskContext<'_>) -> Self {
+        lease::let_go();
+        Self::Task(task.waker().clone())
+    }
+}
+
 impl From<Listener> for Wake {
     fn from(listener: Listener) -> Self {
         match listener {
@@ -74,7 +89,13 @@ thread_local! {
 ///
 /// `poll` must leave the listener where it is woken when it returns `None`.
 pub(crate) fn wait<T>(deadline: Option<Instant>, poll: impl FnMut(&Listener) -> Option<T>) -> Option<T> {
-    wait_by(deadline, poll, |sleeper| sleeper.sleep(deadline.as_ref()))
+    wait_by(deadline, poll, |sleeper| sleep(sleeper, deadline))
+}
+
+/// Sleeps until woken or until `deadline`, and at times for less: for a thread that does nothing else meanwhile.
+pub(crate) fn sleep(sleeper: &Sleeper, deadline: Option<Instant>) {
+    lease::let_go();
+    sleeper.sleep(deadline.as_ref());
 }
 
 /// As [`wait`], with the sleeping left to `rest`, which returns when the sleeper is woken, or earlier.
@@ -139,5 +160,28 @@ impl Waiters {
         Some(Wake::All(
             std::mem::take(&mut self.list).into_iter().map(|(_, listener)| listener.into()).collect(),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task;
+
+    use super::*;
+
+    struct Panics;
+
+    impl task::Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("so it is");
+        }
+    }
+
+    #[test]
+    fn a_waker_that_panics_takes_none_of_the_others_with_it() {
+        let bell = Arc::<Bell>::default();
+        let task = || Wake::Task(Waker::from(Arc::new(Panics)));
+        Wake::All(vec![task(), task(), Wake::Thread(Arc::clone(&bell))]).fire();
+        assert_eq!(bell.try_get(), Ok(()));
     }
 }

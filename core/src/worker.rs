@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Functions, dispatch, machine::Routes, node::Pace, shared::Shared, sync};
+use crate::{Functions, dispatch, here::Here, node::Pace, shared::Shared, sync};
 
 /// What a call lasts at most whose answer may rest until the next one is there.
 const SHORT: Duration = Duration::from_micros(20);
@@ -14,11 +14,7 @@ const SHORT: Duration = Duration::from_micros(20);
 /// Runs calls on this thread until the context ends.
 ///
 /// A worker without a call reads the link to the parent, if nobody else does: so a call need not be handed over.
-pub(crate) fn serve<R: Routes + Send + 'static>(
-    shared: &Arc<Shared<R>>,
-    functions: &Functions,
-    worker: usize,
-) {
+pub(crate) fn serve<R: Here>(shared: &Arc<Shared<R>>, functions: &Functions, worker: usize) {
     let node = shared.node();
     let mut lease = None;
     while let Some(call) = shared.next_call(&node, worker, lease.take()) {
@@ -35,7 +31,7 @@ pub(crate) fn serve<R: Routes + Send + 'static>(
 ///
 /// # Errors
 /// A thread cannot be started; those that were go on.
-pub fn spawn<R: Routes + Send + 'static>(
+pub fn spawn<R: Here>(
     shared: &Arc<Shared<R>>,
     functions: &Functions,
     first: usize,

@@ -9,7 +9,7 @@ use super::{
     freight::{Brought, Halves},
     half::Half,
 };
-use crate::node::Node;
+use crate::{here::Running, node::Node};
 
 /// How much memory a decoded value may take, as a multiple of the limit for bodies: the decoder's estimate is on
 /// the safe side, and values are larger than their bytes.
@@ -17,7 +17,7 @@ const VALUE_PER_BODY: usize = 4;
 
 /// One message that is being written or read on this thread.
 struct Frame {
-    node: Arc<dyn Node>,
+    node: Arc<Running>,
     /// While writing: what was handed over so far.
     halves: Halves,
     /// While reading: what can be taken.
@@ -35,7 +35,7 @@ thread_local! {
 struct Entered;
 
 impl Entered {
-    fn new(node: &Arc<dyn Node>, brought: Option<Brought>) -> Self {
+    fn new(node: &Arc<Running>, brought: Option<Brought>) -> Self {
         let frame = Frame { node: Arc::clone(node), halves: None, brought, refusal: None };
         FRAMES.with_borrow_mut(|frames| frames.push(frame));
         Self
@@ -56,7 +56,7 @@ impl Drop for Entered {
 
 /// Writes `value` behind `front`; with it come the ends that it hands over, which close unless they are sent.
 pub(crate) fn encode<T: Serialize + ?Sized>(
-    node: &Arc<dyn Node>,
+    node: &Arc<Running>,
     value: &T,
     front: Vec<u8>,
 ) -> Result<(Body, Halves), String> {
@@ -90,7 +90,7 @@ fn told(frame: Option<Frame>, error: &dyn std::fmt::Display) -> String {
 
 /// Hands an end over to the message that is being written; its place among the ends of that message.
 pub(super) fn give(
-    node: &Arc<dyn Node>,
+    node: &Arc<Running>,
     half: impl FnOnce() -> Result<Half, &'static str>,
 ) -> Result<u32, &'static str> {
     FRAMES.with_borrow_mut(|frames| {
@@ -123,16 +123,16 @@ pub(super) fn take(place: u32, direction: Direction) -> Result<Half, &'static st
 }
 
 /// Whether a message of `node` is being written on this thread: only there does the id of a context mean something.
-pub(crate) fn check_writing(node: &Arc<dyn Node>) -> Result<(), &'static str> {
+pub(crate) fn check_writing(node: &Arc<Running>) -> Result<(), &'static str> {
     FRAMES.with_borrow_mut(|frames| writing(frames, node).map(drop))
 }
 
 /// The context that reads the message that is being read on this thread.
-pub(crate) fn reader() -> Result<Arc<dyn Node>, &'static str> {
+pub(crate) fn reader() -> Result<Arc<Running>, &'static str> {
     FRAMES.with_borrow_mut(|frames| reading(frames).map(|frame| Arc::clone(&frame.node)))
 }
 
-fn writing<'a>(frames: &'a mut [Frame], node: &Arc<dyn Node>) -> Result<&'a mut Frame, &'static str> {
+fn writing<'a>(frames: &'a mut [Frame], node: &Arc<Running>) -> Result<&'a mut Frame, &'static str> {
     let frame = frames.last_mut().filter(|frame| frame.brought.is_none()).ok_or(
         "a Sender, Receiver or Context can be written only into a message: pass it in an argument, a result or an item",
     )?;

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     SendError,
+    here::Running,
     machine::{BadEnd, Ended},
     node::Node,
 };
@@ -44,7 +45,7 @@ pub(crate) struct Draft {
 impl Draft {
     /// Writes `value` behind a head without ends.
     pub(crate) fn new<T: Serialize + ?Sized>(
-        node: &Arc<dyn Node>,
+        node: &Arc<Running>,
         value: &T,
         head: HeadOf<'_>,
     ) -> Result<Self, String> {
@@ -72,12 +73,7 @@ impl Draft {
     }
 
     /// Binds the ends to `to`. The value itself must have been dropped: what is handed over is counted.
-    pub(crate) fn seal(
-        self,
-        node: &Arc<dyn Node>,
-        to: ContextId,
-        head: HeadOf<'_>,
-    ) -> Result<Sealed, String> {
+    pub(crate) fn seal(self, node: &Arc<Running>, to: ContextId, head: HeadOf<'_>) -> Result<Sealed, String> {
         let Self { body, value_at, halves } = self;
         let Some(halves) = halves else {
             return Ok(Sealed { body, ends: Vec::new(), handed: Handed::nothing() });
@@ -104,7 +100,7 @@ pub(crate) struct Sealed {
 
 /// The ends that a message hands over.
 struct Legs {
-    node: Arc<dyn Node>,
+    node: Arc<Running>,
     legs: Vec<Arc<Leg>>,
 }
 
@@ -121,7 +117,7 @@ impl Drop for Legs {
                 self.node.unexport(held);
             }
             if let Some(wake) = leg.pipe.on_ended(&leg, Ended::Closed) {
-                wake.fire();
+                self.node.wake(wake);
             }
             leg.pipe.pump_on();
         }
@@ -129,13 +125,13 @@ impl Drop for Legs {
 }
 
 /// Takes the ends that a message from `from` brought, as ends of pipes of this context.
-pub(super) fn import(node: &Arc<dyn Node>, from: ContextId, ends: &[End]) -> Result<Vec<Half>, String> {
+pub(super) fn import(node: &Arc<Running>, from: ContextId, ends: &[End]) -> Result<Vec<Half>, String> {
     // All of them, even behind one that cannot be taken: what is dropped here is closed.
     let halves: Vec<_> = ends.iter().map(|end| import_one(node, from, *end)).collect();
     halves.into_iter().collect::<Result<_, BadEnd>>().map_err(|bad| bad.to_string())
 }
 
-fn import_one(node: &Arc<dyn Node>, from: ContextId, end: End) -> Result<Half, BadEnd> {
+fn import_one(node: &Arc<Running>, from: ContextId, end: End) -> Result<Half, BadEnd> {
     let pipe = Pipe::new(node);
     let leg = Leg::new(&pipe, from);
     {
@@ -161,7 +157,7 @@ fn import_one(node: &Arc<dyn Node>, from: ContextId, end: End) -> Result<Half, B
 
 /// Binds ends of channels to the context that the message goes to.
 pub(super) fn export(
-    node: &Arc<dyn Node>,
+    node: &Arc<Running>,
     to: ContextId,
     halves: Vec<Half>,
 ) -> Result<(Vec<End>, Handed), String> {

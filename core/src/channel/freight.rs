@@ -9,7 +9,7 @@ use super::{
     carry::{export, import},
     half::Half,
 };
-use crate::node::Node;
+use crate::{here::Running, node::Node};
 
 /// Ends of channels in a message that is being made or read; `None` for most messages. Dropped, they close.
 pub(crate) type Halves = Option<Box<dyn Carried>>;
@@ -17,7 +17,7 @@ pub(crate) type Halves = Option<Box<dyn Carried>>;
 /// The ends of at least one channel.
 pub(crate) trait Carried: Send + Sync {
     /// Binds them to the context that the message goes to.
-    fn export(self: Box<Self>, node: &Arc<dyn Node>, to: ContextId) -> Result<(Vec<End>, Handed), String>;
+    fn export(self: Box<Self>, node: &Arc<Running>, to: ContextId) -> Result<(Vec<End>, Handed), String>;
     /// The end at this place.
     fn get(&self, place: usize) -> Option<&Half>;
     /// Adds one, and tells its place.
@@ -25,7 +25,7 @@ pub(crate) trait Carried: Send + Sync {
 }
 
 impl Carried for Vec<Half> {
-    fn export(self: Box<Self>, node: &Arc<dyn Node>, to: ContextId) -> Result<(Vec<End>, Handed), String> {
+    fn export(self: Box<Self>, node: &Arc<Running>, to: ContextId) -> Result<(Vec<End>, Handed), String> {
         export(node, to, *self)
     }
 
@@ -67,7 +67,7 @@ impl Handed {
 /// The ends that a message brought. They are made values of this context when the first of them is asked for; dropped,
 /// they close.
 pub(crate) struct Brought {
-    node: Arc<dyn Node>,
+    node: Arc<Running>,
     from: ContextId,
     /// What nobody has asked for yet.
     ends: Vec<End>,
@@ -76,16 +76,16 @@ pub(crate) struct Brought {
 
 impl Brought {
     /// By a message of `from`.
-    pub(crate) fn by(node: &Arc<dyn Node>, from: ContextId, ends: Vec<End>) -> Self {
+    pub(crate) fn by(node: &Arc<Running>, from: ContextId, ends: Vec<End>) -> Self {
         Self { node: Arc::clone(node), from, ends, halves: None }
     }
 
     /// By a message that has not left this context.
-    pub(super) fn here(node: &Arc<dyn Node>, halves: Halves) -> Self {
+    pub(super) fn here(node: &Arc<Running>, halves: Halves) -> Self {
         Self { node: Arc::clone(node), from: node.me(), ends: Vec::new(), halves }
     }
 
-    pub(super) const fn node(&self) -> &Arc<dyn Node> {
+    pub(super) const fn node(&self) -> &Arc<Running> {
         &self.node
     }
 

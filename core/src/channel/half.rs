@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use offshoot_wire::Direction;
 
 use super::pipe::Pipe;
-use crate::node::Node;
+use crate::here::Running;
 
 /// A share of one end of a pipe.
 pub(crate) struct Half {
@@ -15,7 +15,7 @@ pub(crate) struct Half {
 }
 
 /// Both ends of a new pipe: the one that sends, the one that receives.
-pub(super) fn pair(node: &Arc<dyn Node>) -> (Half, Half) {
+pub(super) fn pair(node: &Arc<Running>) -> (Half, Half) {
     let pipe = Pipe::new(node);
     (Half::of(&pipe, Direction::Sends), Half::of(&pipe, Direction::Receives))
 }

@@ -10,7 +10,7 @@ use offshoot_wire::{Body, ContextId, Handle};
 use super::pipe::Pipe;
 use crate::{
     machine::Ended,
-    node::{Held, StreamSink},
+    node::{Held, Node as _, StreamSink},
     wake::{Run, Wake},
 };
 

@@ -19,10 +19,10 @@ pub use stream::IntoStream;
 
 use std::sync::Arc;
 
-use crate::{Message, node::Node};
+use crate::{Message, here::Running};
 
 /// A new channel of this context.
-pub(crate) fn channel<T: Message>(node: &Arc<dyn Node>) -> (Sender<T>, Receiver<T>) {
+pub(crate) fn channel<T: Message>(node: &Arc<Running>) -> (Sender<T>, Receiver<T>) {
     let (writes, reads) = half::pair(node);
     (Sender::new(writes), Receiver::new(reads))
 }

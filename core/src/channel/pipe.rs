@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     RecvError, SendError,
+    here::Running,
     machine::{Ended, StreamUnsent},
     node::{Node, Then},
     stay::Stalled,
@@ -31,16 +32,16 @@ const HELD_MAX: usize = 64 * 1024;
 
 /// A bounded queue with writers and one reader.
 pub(crate) struct Pipe {
-    node: Arc<dyn Node>,
+    node: Arc<Running>,
     state: Mutex<State>,
 }
 
 impl Pipe {
-    pub(super) fn new(node: &Arc<dyn Node>) -> Arc<Self> {
+    pub(super) fn new(node: &Arc<Running>) -> Arc<Self> {
         Arc::new(Self { node: Arc::clone(node), state: Mutex::new(State::new()) })
     }
 
-    pub(super) fn node(&self) -> &Arc<dyn Node> {
+    pub(super) fn node(&self) -> &Arc<Running> {
         &self.node
     }
 
@@ -68,7 +69,7 @@ impl Pipe {
             (Direction::Sends, Reader::Here) => {
                 let woken = state.want_items.wake_all();
                 drop(state);
-                fire(woken);
+                self.wake(woken);
             }
             (Direction::Sends, Reader::Away(_)) => {
                 drop(state);
@@ -82,7 +83,7 @@ impl Pipe {
                 drop(state);
                 self.discard(queue);
                 legs.iter().for_each(|leg| leg.close(None));
-                fire(woken);
+                self.wake(woken);
             }
             _ => {}
         }
@@ -322,7 +323,7 @@ impl Pipe {
         state.pump.running = false;
         let woken = state.release(cost);
         drop(state);
-        fire(woken);
+        self.wake(woken);
         true
     }
 
@@ -336,8 +337,15 @@ impl Pipe {
         let woken = state.want_room.wake_all();
         drop(state);
         leg.close(Some(text));
-        fire(woken);
+        self.wake(woken);
         true
+    }
+
+    /// The broker may do this, or a thread that reads or writes in its place: none of them runs the waker of a task.
+    fn wake(&self, woken: Option<Wake>) {
+        if let Some(wake) = woken {
+            self.node.wake(wake);
+        }
     }
 
     /// An item has come. Under the machine's lock.
@@ -388,6 +396,7 @@ impl Pipe {
 
 const STOPPED: &str = "this context is ending";
 
+/// On the thread of whoever sends or receives; what the broker may do as well goes by [`Pipe::wake`].
 fn fire(woken: Option<Wake>) {
     if let Some(wake) = woken {
         wake.fire();

@@ -6,7 +6,10 @@ use std::{
     marker::PhantomData,
     panic::{RefUnwindSafe, UnwindSafe},
     pin::Pin,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context as TaskContext, Poll},
     time::{Duration, Instant},
 };
@@ -17,8 +20,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use super::{ambient, carry::MOVED, freight::Brought, half::Half, pipe::Pipe, state::Parcel};
 use crate::{
     Message, RecvError,
-    lease::{self, wait_reading},
-    sync::later,
+    lease::{self, Lease, wait_with},
+    sync::{later, lock},
     wake::{Listener, Ticket},
 };
 
@@ -45,6 +48,7 @@ pub struct Receiver<T> {
     half: Half,
     /// It has been written into a message.
     moved: AtomicBool,
+    habit: Habit,
     items: PhantomData<fn() -> T>,
 }
 
@@ -90,7 +94,7 @@ impl<T: Message> Receiver<T> {
     pub fn poll_recv(&self, task: &mut TaskContext<'_>) -> Poll<Result<Option<T>, RecvError>> {
         // A fixed place: a task that polls again replaces its waker and does not pile them up.
         let mut ticket = Some(POLLED);
-        match self.poll_with(&mut ticket, Some(&Listener::Task(task.waker().clone()))) {
+        match self.poll_with(&mut ticket, Some(&Listener::task(task))) {
             Some(item) => Poll::Ready(item),
             None => Poll::Pending,
         }
@@ -106,9 +110,16 @@ impl<T: Message> Receiver<T> {
         let pipe = self.pipe();
         pipe.open();
         let mut ticket = None;
-        let take = || pipe.only_source().and_then(|peer| lease::of(pipe.node(), peer));
+        let mut lease = None;
+        let take = || {
+            self.habit.comes_back();
+            pipe.only_source().and_then(|peer| lease::of(pipe.node(), peer))
+        };
         let pull = |listener: &Listener| pipe.poll_pull(&mut ticket, Some(listener));
-        let pulled = wait_reading(None, take, deadline, pull);
+        let pulled = wait_with(&mut lease, take, deadline, pull);
+        if let Some(lease) = lease {
+            self.habit.goes(lease);
+        }
         if ticket.is_some() {
             pipe.stop_waiting(Direction::Receives, ticket);
         }
@@ -134,12 +145,46 @@ impl<T: Message> Receiver<T> {
     }
 }
 
+/// How soon who receives comes back for more.
+#[derive(Default)]
+struct Habit(Mutex<Pace>);
+
+#[derive(Default)]
+struct Pace {
+    /// When the turn of the link was last let go.
+    gone_at: Option<Instant>,
+    /// It was taken again at once.
+    is_prompt: bool,
+}
+
+/// Who is away for longer had better leave the link to the broker.
+const PROMPT: Duration = Duration::from_micros(100);
+
+impl Habit {
+    fn comes_back(&self) {
+        let mut pace = lock(&self.0);
+        pace.is_prompt = pace.gone_at.is_some_and(|at| at.elapsed() < PROMPT);
+    }
+
+    /// Lets the turn of the link go, or keeps it for the next item.
+    fn goes(&self, lease: Lease) {
+        let is_prompt = {
+            let mut pace = lock(&self.0);
+            pace.gone_at = Some(Instant::now());
+            pace.is_prompt
+        };
+        if is_prompt {
+            lease.keep();
+        }
+    }
+}
+
 /// The place of a task that polls by hand; tickets that are given out count from 1.
 const POLLED: u64 = 0;
 
 impl<T> Receiver<T> {
     pub(super) fn new(half: Half) -> Self {
-        Self { half, moved: AtomicBool::new(false), items: PhantomData }
+        Self { half, moved: AtomicBool::new(false), habit: Habit::default(), items: PhantomData }
     }
 
     fn pipe(&self) -> &std::sync::Arc<Pipe> {
@@ -183,7 +228,7 @@ impl<T: Message> Future for Receiving<'_, T> {
     type Output = Result<Option<T>, RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let listener = Listener::Task(task.waker().clone());
+        let listener = Listener::task(task);
         let this = &mut *self;
         match this.from.poll_with(&mut this.ticket, Some(&listener)) {
             Some(item) => Poll::Ready(item),

@@ -26,9 +26,10 @@ use super::{
 };
 use crate::{
     Message, SendError,
+    node::Node as _,
     stay::Stalled,
     sync::later,
-    wake::{Listener, Ticket, wait_by},
+    wake::{Listener, Ticket, sleep, wait_by},
 };
 
 /// Sends items to the [`Receiver`](crate::Receiver) of its channel, in this context or in another.
@@ -224,15 +225,17 @@ impl Sending<'_> {
 
     fn wait(mut self, deadline: Option<Instant>) -> Result<(), SendError> {
         let pipe = Arc::clone(self.half.pipe());
+        let mut stalled = None;
         let sent = wait_by(
             deadline,
             |listener| self.poll_with(Some(listener)),
-            |sleeper| match pipe.stalled() {
-                Some(stalled) => stalled.rest(sleeper, deadline),
-                None => sleeper.sleep(deadline.as_ref()),
+            |sleeper| match stalled.take().or_else(|| pipe.stalled()) {
+                Some(own) => stalled = own.rest(sleeper, deadline),
+                None => sleep(sleeper, deadline),
             },
         );
-        if let Some(stalled) = sent.unwrap_or(Err(SendError::TimedOut))? {
+        let own = sent.unwrap_or(Err(SendError::TimedOut))?;
+        if let Some(stalled) = stalled.or(own) {
             stalled.see_off(deadline);
         }
         Ok(())
@@ -243,7 +246,7 @@ impl Future for Sending<'_> {
     type Output = Result<(), SendError>;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        match self.poll_with(Some(&Listener::Task(task.waker().clone()))) {
+        match self.poll_with(Some(&Listener::task(task))) {
             Some(done) => Poll::Ready(done.map(drop)),
             None => Poll::Pending,
         }

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     RecvError, SendError,
-    node::Node,
+    here::Running,
+    node::Node as _,
     wake::{Waiters, Wake},
 };
 
@@ -76,7 +77,7 @@ pub(super) enum Parcel {
 
 impl Parcel {
     /// The bytes of the item, and the ends that it brings.
-    pub(super) fn open(self, node: &Arc<dyn Node>) -> Result<(Body, Halves), String> {
+    pub(super) fn open(self, node: &Arc<Running>) -> Result<(Body, Halves), String> {
         match self {
             Self::Draft(draft) => Ok(draft.open()),
             Self::Arrived { leg, body, .. } => match codec::decode_prefix(&body, node.body_limit()) {

@@ -9,16 +9,19 @@ mod token;
 mod turn;
 mod writer;
 
-use std::{os::fd::OwnedFd, sync::Arc};
+use std::{
+    os::fd::OwnedFd,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use offshoot_wire::{Decoder, Hello, Nonce};
 use rustix::io;
 
 pub(crate) use self::{
     poll::{Ask, Found, Poller, Ready},
-    reader::Reader,
+    reader::{Reader, TakenIn},
     sys::Source,
-    token::{Outflow, Taken, Token, take_or_give, write_out},
+    token::{Berth, Outflow, Stay, Taken, Token, take_or_give, write_out},
     turn::Generation,
     writer::Writer,
 };
@@ -109,6 +112,8 @@ pub(crate) struct Link {
     /// Locked by who holds the writer token, or gave it back a moment ago.
     pub(crate) writer: Mutex<Writer>,
     pub(crate) watcher: Option<Arc<dyn ChildWatcher>>,
+    /// It stands among those whose turn may be lent.
+    pub(crate) is_listed: AtomicBool,
 }
 
 /// The descriptors of a link.
@@ -194,7 +199,8 @@ impl Link {
         watcher: Option<Arc<dyn ChildWatcher>>,
     ) -> Self {
         let turn = Turn::new(Ends { slot: key.slot, input, output });
-        Self { key, turn, reader: Mutex::new(reader), writer: Mutex::new(writer), watcher }
+        let (reader, writer) = (Mutex::new(reader), Mutex::new(writer));
+        Self { key, turn, reader, writer, watcher, is_listed: AtomicBool::new(false) }
     }
 
     /// Where frames are written.

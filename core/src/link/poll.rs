@@ -1,4 +1,4 @@
-//! What the broker sleeps on: the descriptors that it watches, and a bell.
+//! What the broker sleeps on: the descriptors that it watches, a bell, and an alarm that others set for it.
 //!
 //! On Linux by epoll itself: `polling` waits by five system calls (it sets a timer, watches it, waits, looks after its
 //! notifier and watches that) where a frame that is passed on needs three in all, and has texts and errors of its own.
@@ -75,12 +75,15 @@ mod linux {
             eventfd,
         },
         io,
+        time::{
+            Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+        },
     };
 
     use super::{AT_ONCE, Ask, Ready, Told};
 
-    /// No link's key.
-    const BELL: u64 = u64::MAX;
+    /// No link's key: of the bell, and of the alarm.
+    const CALL: u64 = u64::MAX;
 
     const READABLE: EventFlags =
         EventFlags::IN.union(EventFlags::HUP).union(EventFlags::ERR).union(EventFlags::PRI);
@@ -92,14 +95,20 @@ mod linux {
         epoll: OwnedFd,
         /// Each ring is an event of its own, so it need never be read.
         bell: OwnedFd,
+        /// Goes off once each time it is set.
+        alarm: OwnedFd,
     }
 
     impl Poller {
         pub(crate) fn new() -> io::Result<Self> {
             let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
             let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-            epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
-            Ok(Self { epoll, bell })
+            let alarm =
+                timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+            for call in [&bell, &alarm] {
+                epoll::add(&epoll, call, EventData::new_u64(CALL), EventFlags::IN | EventFlags::ET)?;
+            }
+            Ok(Self { epoll, bell, alarm })
         }
 
         /// Ends the present wait, or the next.
@@ -107,6 +116,18 @@ mod linux {
         pub(crate) fn ring(&self) -> io::Result<()> {
             // It counts further than there is time to ring.
             io::write(&self.bell, &1_u64.to_ne_bytes())?;
+            Ok(())
+        }
+
+        /// Ends the wait that there will be by then, in place of the moment that was set before. Whoever sleeps sleeps on:
+        /// where most alarms are for nothing, that is what they cost.
+        pub(crate) fn ring_in(&self, time: Duration) -> io::Result<()> {
+            const AT_ONCE: Duration = Duration::from_nanos(1);
+            const NEVER_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+            let time = Timespec::try_from(time.max(AT_ONCE)).map_err(|_| io::Errno::OVERFLOW)?;
+            let alarm = Itimerspec { it_interval: NEVER_AGAIN, it_value: time };
+            timerfd_settime(&self.alarm, TimerfdTimerFlags::empty(), &alarm)?;
             Ok(())
         }
 
@@ -166,7 +187,7 @@ mod linux {
         pub(crate) fn iter(&self) -> impl Iterator<Item = Ready> {
             // A record of the kernel's is packed: it is copied before it is looked at.
             let events = self.events.iter().map(|event| (event.data.u64(), event.flags));
-            events.filter(|(key, _)| *key != BELL).filter_map(|(key, flags)| {
+            events.filter(|(key, _)| *key != CALL).filter_map(|(key, flags)| {
                 Some(Ready {
                     key: usize::try_from(key).ok()?,
                     readable: flags.intersects(READABLE),
@@ -200,6 +221,11 @@ pub(super) mod portable {
         /// Ends the present wait, or the next.
         pub(crate) fn ring(&self) -> io::Result<()> {
             self.registry.notify().map_err(errno)
+        }
+
+        /// Ends the present wait, or the next: the next takes the time into account.
+        pub(crate) fn ring_in(&self, _: Duration) -> io::Result<()> {
+            self.ring()
         }
 
         /// Where descriptors are added.
@@ -279,6 +305,21 @@ mod tests {
         });
         poller.wait(&mut found, Some(Duration::from_millis(1))).unwrap();
         assert_eq!(found.iter().count(), 0);
+    }
+
+    #[test]
+    fn an_alarm_ends_the_wait_that_there_is_by_then_and_only_the_last_that_was_set() {
+        let (soon, late) = (Duration::from_millis(1), Duration::from_secs(3600));
+        let poller = Poller::new().unwrap();
+        let mut found = Found::new();
+        for before in [late, soon] {
+            poller.ring_in(before).unwrap();
+            poller.ring_in(soon).unwrap();
+            poller.wait(&mut found, None).unwrap();
+            assert_eq!(found.iter().count(), 0);
+        }
+        poller.ring_in(Duration::ZERO).unwrap();
+        poller.wait(&mut found, None).unwrap();
     }
 
     #[test]

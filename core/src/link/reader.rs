@@ -32,6 +32,8 @@ pub(crate) struct TakenIn {
     pub(crate) bytes: usize,
     /// Nothing more will come, and why.
     pub(crate) end: Option<LinkEnd>,
+    /// There is more, or will be at once: the turn was over before the stream was empty, or within a frame.
+    pub(crate) has_more: bool,
 }
 
 /// What one read brought.
@@ -73,6 +75,7 @@ impl Reader {
                 Err(error) => turn.end = Some(LinkEnd::closed(format!("the link broke: {}", Fault(error)))),
             }
         }
+        turn.has_more = turn.end.is_none() && (turn.bytes >= quantum || self.decoder.is_mid_frame());
         turn
     }
 

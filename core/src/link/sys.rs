@@ -110,12 +110,16 @@ impl Source {
     }
 
     /// Sleeps until something can be written, `or` is readable, or `deadline` has passed; whether it was the first.
-    pub(crate) fn await_room(&self, or: Option<BorrowedFd<'_>>, deadline: Option<Instant>) -> bool {
+    pub(crate) fn await_room(
+        &self,
+        or: Option<BorrowedFd<'_>>,
+        deadline: Option<Instant>,
+    ) -> io::Result<bool> {
         let (fd, what) = match or {
             Some(fd) => (fd, PollFlags::IN),
             None => (self.as_fd(), PollFlags::OUT),
         };
-        self.sleep(PollFlags::OUT, PollFd::from_borrowed_fd(fd, what), deadline) == Ok(true)
+        self.sleep(PollFlags::OUT, PollFd::from_borrowed_fd(fd, what), deadline)
     }
 
     fn sleep(&self, what: PollFlags, or: PollFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {

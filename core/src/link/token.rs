@@ -1,5 +1,5 @@
 //! Who writes a link: whoever finds its token free writes until nothing waits, or leaves the rest to the broker, or lets
-//! a little rest until it has company.
+//! a little rest until it has company, or stays until there is room.
 
 use rustix::io::{self, Errno};
 
@@ -71,6 +71,7 @@ pub(crate) fn write_out(flow: &mut impl Outflow, quantum: usize) {
         match flow.write() {
             Ok(bytes) => written = written.saturating_add(bytes),
             Err(Errno::WOULDBLOCK) => break,
+            Err(_) if has(Flaw::StayAtTheEnd) => break,
             Err(error) => return flow.broke(error),
         }
     }
@@ -79,8 +80,49 @@ pub(crate) fn write_out(flow: &mut impl Outflow, quantum: usize) {
     }
 }
 
-/// Takes what comes next from the queue; unless it is to be written now the token is free again. Both under one lock, so that a frame that
-/// is queued in between finds the token free or is taken.
+/// A link without room, for a thread that waits in the broker's place until there is some.
+pub(crate) trait Berth {
+    /// Writes what waits, by [`write_out`]; whether the token is still this thread's, since there was no room for all.
+    fn write(&self) -> bool;
+    /// Leaves the token to the broker.
+    fn leave(&self);
+}
+
+/// A thread that stays at such a link, with its token; dropped, it leaves that to the broker.
+#[must_use = "the broker writes what waits once this is dropped"]
+pub(crate) struct Stay<B: Berth> {
+    berth: B,
+    has_token: bool,
+}
+
+impl<B: Berth> Stay<B> {
+    /// The token must be the caller's.
+    pub(crate) const fn new(berth: B) -> Self {
+        Self { berth, has_token: true }
+    }
+
+    /// Writes what waits as long as `await_room` says that there is room; what is returned has the token still.
+    pub(crate) fn write_while(mut self, mut await_room: impl FnMut(&B) -> bool) -> Option<Self> {
+        while self.has_token {
+            if !await_room(&self.berth) {
+                return Some(self);
+            }
+            self.has_token = self.berth.write();
+        }
+        None
+    }
+}
+
+impl<B: Berth> Drop for Stay<B> {
+    fn drop(&mut self) {
+        if self.has_token && !has(Flaw::GoWithToken) {
+            self.berth.leave();
+        }
+    }
+}
+
+/// Takes what comes next from the queue; unless it is to be written now the token is free again. Both under one lock,
+/// so that a frame that is queued in between finds the token free or is taken.
 pub(crate) fn take_or_give<'q, Q>(
     queue: &'q Mutex<Q>,
     take: impl FnOnce(&mut Q) -> Taken,

@@ -1,6 +1,6 @@
 //! The outgoing direction: frames taken from the machine, written many in a call, never left half written.
 
-use std::{io::IoSlice, iter};
+use std::io::IoSlice;
 
 use offshoot_wire::{Body, Frame};
 use rustix::io;
@@ -112,23 +112,15 @@ impl Writer {
     }
 
     fn write_pieces(&self, to: &Source) -> io::Result<usize> {
-        let mut parts = [IoSlice::new(&[]); 1 + 2 * MAX_FRAMES];
-        let mut used = 0;
-        let mut skip = self.sent;
-        for piece in self.pieces() {
-            // What has been written is left out, the piece in which it ends cut.
-            match piece.get(skip..) {
-                Some(rest) if !rest.is_empty() => {
-                    if let Some(part) = parts.get_mut(used) {
-                        *part = IoSlice::new(rest);
-                        used += 1;
-                    }
-                    skip = 0;
-                }
-                _ => skip -= piece.len(),
-            }
+        let mut pieces = Pieces { slices: [IoSlice::new(&[]); 1 + 2 * MAX_FRAMES], used: 0, skip: self.sent };
+        let mut from = 0;
+        for (at, long) in &self.long {
+            pieces.push(self.bytes.get(from..*at).unwrap_or_default());
+            pieces.push(long);
+            from = *at;
         }
-        to.write(parts.get(..used).unwrap_or_default())
+        pieces.push(self.bytes.get(from..).unwrap_or_default());
+        to.write(pieces.slices.get(..pieces.used).unwrap_or_default())
     }
 
     /// Forgets what has not been written.
@@ -140,22 +132,35 @@ impl Writer {
         self.long.clear();
         (self.len, self.sent) = (0, 0);
     }
+}
 
-    /// Everything in order: long bodies, and what lies before, between and behind them.
-    fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = iter::once(0).chain(self.long.iter().map(|(at, _)| *at));
-        let ends = self.long.iter().map(|(at, _)| *at).chain(iter::once(self.bytes.len()));
-        let bodies = self.long.iter().map(|(_, long)| Some(&**long));
-        let between = starts.zip(ends).map(|(start, end)| self.bytes.get(start..end));
-        between
-            .zip(bodies.chain(iter::once(None)))
-            .flat_map(|pair| <[_; 2]>::from(pair).map(Option::unwrap_or_default))
+/// What is to be written, in order.
+struct Pieces<'a> {
+    slices: [IoSlice<'a>; 1 + 2 * MAX_FRAMES],
+    used: usize,
+    /// What has been written is left out, so many bytes of it from here on, and the piece in which it ends cut.
+    skip: usize,
+}
+
+impl<'a> Pieces<'a> {
+    #[inline(never)]
+    fn push(&mut self, piece: &'a [u8]) {
+        match piece.get(self.skip..) {
+            Some(rest) if !rest.is_empty() => {
+                if let Some(slice) = self.slices.get_mut(self.used) {
+                    *slice = IoSlice::new(rest);
+                    self.used += 1;
+                }
+                self.skip = 0;
+            }
+            _ => self.skip -= piece.len(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Read as _, os::unix::net::UnixStream, sync::Arc};
+    use std::{io::Read as _, iter, os::unix::net::UnixStream, sync::Arc};
 
     use offshoot_wire::{ContextId, Decoded, Decoder, Handle, ReplyTo};
     use rustix::io::Errno;

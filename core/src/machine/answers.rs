@@ -123,11 +123,9 @@ impl<R: Routes> Machine<R> {
         self.post(Queued::charged(frame, Window::Replies), out);
     }
 
-    /// The callers in `gone` are lost: their calls are called off, and nobody is answered.
-    pub(super) fn lose_callers(&mut self, gone: &dyn Fn(ContextId) -> bool, out: &mut Actions) {
-        let slots: Vec<usize> =
-            self.desk.calls.iter().filter(|(_, call)| gone(call.src)).map(|(slot, _)| slot).collect();
-        for slot in slots {
+    /// A caller is lost: its calls are called off, and nobody is answered.
+    pub(super) fn lose_caller(&mut self, gone: ContextId, out: &mut Actions) {
+        for slot in self.desk.slots_of(gone) {
             if let Some(key) = self.desk.key(slot) {
                 if let Some(call) = self.desk.calls.get_mut(slot) {
                     let id = call.id();
@@ -151,7 +149,7 @@ impl<R: Routes> Machine<R> {
     /// Remembers the first error of a chain; later calls of it fail with that.
     pub(super) fn fail_chain(&mut self, src: ContextId, chain: Option<u32>, text: &str) {
         let Some(chain) = chain else { return };
-        let of_source = self.desk.chains.iter_from((src, 0)).take_while(|((of, _), _)| *of == src).count();
+        let of_source = self.desk.chains_of(src).count();
         if of_source < self.config.limits.failed_chains as usize {
             self.desk.chains.or_insert_with((src, chain), || text.to_owned());
         }

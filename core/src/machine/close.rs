@@ -118,7 +118,9 @@ impl<R: Routes> Machine<R> {
     /// The broker ends: every call and stream ends now, and handlers that run see that nobody waits for them.
     pub fn stop(&mut self, out: &mut Actions) {
         self.closing = true;
-        self.lose_callers(&|_| true, out);
+        for caller in self.desk.callers().iter() {
+            self.lose_caller(caller, out);
+        }
         for handle in self.handles.all() {
             match self.handles.get(handle) {
                 Some(Entry::Call(_)) => self.end_call(handle, Outcome::Stopped, out),

@@ -103,6 +103,7 @@ impl<R: Routes> Machine<R> {
             return self.carry_out_alone(steps, out);
         }
         let lost: Set<ContextId> = steps.iter().flat_map(lost_by).copied().collect();
+        self.unsay(&lost);
         // What a loss ends here may still send something, and the news of the loss leaves behind that.
         let (losses, rest): (Vec<Step>, Vec<Step>) =
             steps.into_iter().partition(|step| matches!(step, Step::Lost(_)));
@@ -143,6 +144,26 @@ impl<R: Routes> Machine<R> {
                 let frame = self.own_frame(link.peer, Handle::DEL_ROUTE, ReplyTo::Nobody, body.into());
                 self.queue_behind(link, frame, lost, &|_| true, out);
             }
+        }
+    }
+
+    /// A child has sent something without an answer to somebody who is gone. It may have known, and forgotten; what it has
+    /// made anew by that, an account or a grant, only the news of a loss end.
+    pub(super) fn tell_again(&mut self, link: LinkKey, frame: &Frame, out: &mut Actions) {
+        // The parent hears of it by what it has crossed.
+        if self.up == Some(link) || frame.reply_to != ReplyTo::Nobody || frame.is_control() {
+            return;
+        }
+        let (gone, reason) = (frame.dst, format!("context {} is gone", frame.dst));
+        let del = DelRoute { ids: vec![gone], top: gone, name: String::new(), reason };
+        let Ok(body) = codec::encode(&del) else { return };
+        let waits = |frame: &Frame| frame.handle == Handle::DEL_ROUTE && *frame.body == *body;
+        // Many may be refused one behind the other; that is told once. Where much news waits it is not told at all: an
+        // account may stay, but nobody is cut for what he has answered.
+        let most = self.config.limits.news as usize / 2;
+        let outbox = self.link(link).map(|l| &l.outbox);
+        if outbox.is_some_and(|outbox| outbox.news_bytes() <= most && !outbox.is_last_control(waits)) {
+            self.send_route(link, &RouteFrame::Del(del), &[gone].into_iter().collect(), out);
         }
     }
 
@@ -321,7 +342,13 @@ impl<R: Routes> Machine<R> {
         match self.credits.earn(frame.src, credit.window, credit.bytes) {
             Earned::More => {}
             Earned::Nothing => return self.drop_frame(from, DropKind::Late, frame, out),
-            Earned::TooMuch => return self.drop_frame(from, DropKind::Credit, frame, out),
+            Earned::TooMuch(stream) => {
+                self.drop_frame(from, DropKind::Credit, frame, out);
+                if let Some(stream) = stream {
+                    self.break_stream(stream, "more credit was given than a window can hold", out);
+                }
+                return;
+            }
         }
         let Some(link) = self.way_to(frame.src) else { return };
         if self.link_mut(link).is_some_and(|l| l.outbox.feed(frame.src, credit.window)) {

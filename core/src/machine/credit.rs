@@ -90,7 +90,7 @@ impl Credits {
     pub(super) fn earn(&mut self, dst: ContextId, window: Window, bytes: u32) -> Earned {
         let Some(account) = self.sending.get_mut(&(dst, window)) else { return Earned::Nothing };
         let Some(sum) = account.left.checked_add(bytes).filter(|sum| *sum <= i32::MAX as u32) else {
-            return Earned::TooMuch;
+            return Earned::TooMuch(account.by);
         };
         account.left = sum;
         account.most = account.most.max(sum);
@@ -182,18 +182,23 @@ impl Credits {
         for key in windows_of(&self.sending, gone) {
             self.sending.remove(&key);
         }
-        windows_of(&self.receiving, gone).iter().for_each(|key| self.close(key));
+        windows_of(&self.receiving, gone).for_each(|key| self.close(&key));
     }
 
     /// Nobody seems to be `dst`. What is on its way to it is still given back where it ends, and if it comes to be after
     /// all, that must not be counted twice: the windows that miss something go once they have all of it.
-    pub(super) fn dissolve(&mut self, dst: ContextId) {
+    ///
+    /// What it may send here goes if it never was. If it is gone, some of that may be on its way, and the news of its loss
+    /// are behind it.
+    pub(super) fn dissolve(&mut self, dst: ContextId, is_gone: bool) {
         for key in windows_of(&self.sending, dst) {
             if self.sending.get(&key).is_some_and(|account| account.left >= self.start) {
                 self.sending.remove(&key);
             }
         }
-        windows_of(&self.receiving, dst).iter().for_each(|key| self.close(key));
+        if !is_gone {
+            windows_of(&self.receiving, dst).for_each(|key| self.close(&key));
+        }
     }
 
     /// Everyone with whom there is an account.
@@ -230,14 +235,16 @@ pub(super) enum Earned {
     More,
     /// It is for a window that is not used, or not any more.
     Nothing,
-    /// No window can hold so much.
-    TooMuch,
+    /// No window can hold so much. Our end of the stream, if it is the window of one.
+    TooMuch(Option<Handle>),
 }
 
 /// The accounts of one context, whatever the number of others: many go one after the other.
-fn windows_of<A>(accounts: &Map<(ContextId, Window), A>, context: ContextId) -> Vec<(ContextId, Window)> {
-    let first = (context, Window::Calls);
-    accounts.iter_from(first).map(|(key, _)| key).take_while(|(of, _)| *of == context).collect()
+fn windows_of<A>(
+    accounts: &Map<(ContextId, Window), A>,
+    context: ContextId,
+) -> impl Iterator<Item = (ContextId, Window)> + use<A> {
+    accounts.keys_between((context, Window::Calls), (context, Window::Stream(Handle::new(u32::MAX))))
 }
 
 impl Receiving {

@@ -120,7 +120,7 @@ impl<R: Routes> Machine<R> {
                     && frame.auth == peer
                     && dead.code == DeadCode::Gone =>
             {
-                self.on_stream_closed(frame.handle, None, out);
+                self.on_end_refused(frame.handle, dead.text, out);
             }
             Some(peer) if self.handles.stream(frame.handle).is_some() => {
                 self.break_stream(frame.handle, &dead.text, out);
@@ -153,7 +153,7 @@ impl<R: Routes> Machine<R> {
         let is_last = self.handles.in_flight(respondent) == 0;
         // What is under way to it still comes back, and others may wait for that.
         if nobody {
-            self.credits.dissolve(respondent);
+            self.credits.dissolve(respondent, code == DeadCode::Gone);
         }
         if nobody && is_last {
             // There is nobody whose loss will be told: nobody waits for it.

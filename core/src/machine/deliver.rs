@@ -3,7 +3,7 @@
 use offshoot_wire::{DeadCode, Frame, Handle, ReplyHead, ReplyTo, StreamHead, Window, codec};
 
 use super::{
-    Actions, DropKind, LinkKey, Machine, Outcome, Progress, Routes,
+    Actions, DropKind, Ended, LinkKey, Machine, Outcome, Owner, Progress, Routes, Standing,
     handles::Entry,
     parts::{Assembled, CONTROL_BUDGET, Share},
 };
@@ -58,11 +58,20 @@ impl<R: Routes> Machine<R> {
     ) {
         self.refuse(from, frame, kind, code, text, out);
         let Some(window) = window_of(frame).filter(|_| from.is_some()) else { return };
-        if self.credits.charge(frame.src, window, frame.cost()) {
+        if self.charge(frame, window) {
             let cost = u32::try_from(frame.cost()).unwrap_or(u32::MAX);
             let back = self.credits.taken(frame.src, window, 0, cost);
             self.give_credit(frame.src, window, back, out);
         }
+    }
+
+    /// Books a data frame on the window of its source; `false` if that had no credit for it. The lost have no windows:
+    /// dead messages and credit still come in their name, data only from who forges it, and what it left would stay.
+    fn charge(&mut self, frame: &Frame, window: Window) -> bool {
+        let is_lost = R::HAS_CHILDREN
+            && matches!(self.routes.owner(frame.src), Owner::Child(_) | Owner::Nobody)
+            && self.routes.standing(frame.src) == Standing::Gone;
+        !is_lost && self.credits.charge(frame.src, window, frame.cost())
     }
 
     /// A frame was too long to be read at all.
@@ -90,7 +99,7 @@ impl<R: Routes> Machine<R> {
     ) -> Option<Whole> {
         let Some(link) = from else { return Some(Whole { frame, cost: 0 }) };
         let (src, cost) = (frame.src, frame.cost());
-        if !self.credits.charge(src, window, cost) {
+        if !self.charge(&frame, window) {
             self.break_window(from, &frame, window, out);
             return None;
         }
@@ -206,8 +215,8 @@ impl<R: Routes> Machine<R> {
         self.stream_met(frame.handle, reply_to, out);
         match signal {
             Some(StreamHead::Open) => {}
-            Some(StreamHead::Close) => self.on_stream_closed(frame.handle, None, out),
-            Some(StreamHead::Fail(text)) => self.on_stream_closed(frame.handle, Some(text), out),
+            Some(StreamHead::Close) => self.on_stream_closed(frame.handle, Ended::Closed, out),
+            Some(StreamHead::Fail(text)) => self.on_stream_closed(frame.handle, Ended::Failed(text), out),
             Some(StreamHead::Item(_)) | None => self.on_item(from, frame, out),
         }
     }

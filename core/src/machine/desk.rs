@@ -7,6 +7,7 @@ use offshoot_wire::{Body, CallHead, CallId, ContextId, Handle};
 use super::{
     CallKey, Tick,
     map::{Map, Set},
+    queue::retain,
     slots::Slots,
 };
 
@@ -14,11 +15,16 @@ use super::{
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Desk {
     pub(super) calls: Slots<Call>,
-    pub(super) queue: VecDeque<usize>,
+    /// Those that wait for a worker, in the order in which they came, and some that do so no more.
+    queue: VecDeque<CallKey>,
+    /// How many of these: they are cleared away once they are the most.
+    stale: usize,
     /// What each worker holds.
     pub(super) workers: Vec<Option<CallKey>>,
-    /// Calls that somebody waits for, by caller and reply handle.
+    /// Calls that somebody waits for, by caller and reply handle: the last one of those that have the same.
     pub(super) by_id: Map<CallId, usize>,
+    /// All calls, by caller and slot.
+    by_caller: Set<(ContextId, u32)>,
     /// Chains that have failed, and with what.
     pub(super) chains: Map<(ContextId, u32), String>,
     serial: u32,
@@ -69,23 +75,58 @@ impl Desk {
     pub(super) fn insert(&mut self, mut call: Call) -> CallKey {
         self.serial = self.serial.wrapping_add(1);
         call.serial = self.serial;
-        let id = call.id();
+        let (id, src) = (call.id(), call.src);
         let key = CallKey::new(self.calls.insert(call), self.serial);
         if let Some(id) = id {
             self.by_id.insert(id, key.slot);
         }
+        self.by_caller.insert((src, number(key.slot)));
         key
+    }
+
+    /// A call waits for a worker.
+    pub(super) fn line_up(&mut self, key: CallKey) {
+        self.queue.push_back(key);
+    }
+
+    /// Whether one does.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.queue.len() > self.stale
+    }
+
+    /// A worker takes the call that has waited longest.
+    pub(super) fn take(&mut self) -> Option<CallKey> {
+        while let Some(key) = self.queue.pop_front() {
+            if let Some(call) = self.get_mut(key) {
+                call.taken = true;
+                return Some(key);
+            }
+            self.stale = self.stale.saturating_sub(1);
+        }
+        None
     }
 
     pub(super) fn remove(&mut self, slot: usize) -> Option<Call> {
         let call = self.calls.try_remove(slot)?;
-        if let Some(id) = call.id() {
+        if let Some(id) = call.id().filter(|id| self.by_id.get(id) == Some(&slot)) {
             self.by_id.remove(&id);
         }
+        self.by_caller.remove(&(call.src, number(slot)));
         if !call.taken {
-            self.queue.retain(|queued| *queued != slot);
+            self.leave_line();
         }
         Some(call)
+    }
+
+    /// A call that waited is there no more. Where it stood is not looked for: who takes back many has many to look through.
+    fn leave_line(&mut self) {
+        self.stale = self.stale.saturating_add(1);
+        if self.stale > self.queue.len() / 2 {
+            let calls = &self.calls;
+            let is_there = |key: &CallKey| calls.get(key.slot).is_some_and(|call| call.serial == key.serial);
+            retain(&mut self.queue, &is_there);
+            self.stale = 0;
+        }
     }
 
     pub(super) fn key(&self, slot: usize) -> Option<CallKey> {
@@ -106,23 +147,42 @@ impl Desk {
     /// gets a name of this context that no reply handle has.
     pub(super) fn waits_as(&self, key: CallKey, me: ContextId) -> Option<CallId> {
         let call = self.get(key)?;
-        let slot = u32::try_from(key.slot).unwrap_or(u32::MAX);
-        let own = CallId { context: me, handle: Handle::new(u32::MAX.saturating_sub(slot)) };
+        let own = CallId { context: me, handle: Handle::new(u32::MAX.saturating_sub(number(key.slot))) };
         Some(call.id().unwrap_or(own))
     }
 
-    /// Forgets the chains of contexts that are gone.
-    pub(super) fn forget_chains(&mut self, gone: &dyn Fn(ContextId) -> bool) {
-        self.chains.retain(|(src, _), _| !gone(src));
+    /// The failed chains of a context.
+    pub(super) fn chains_of(&self, src: ContextId) -> impl Iterator<Item = (ContextId, u32)> + use<> {
+        self.chains.keys_between((src, 0), (src, u32::MAX))
+    }
+
+    /// Forgets the chains of a context that is gone.
+    pub(super) fn forget_chains(&mut self, gone: ContextId) {
+        for key in self.chains_of(gone) {
+            self.chains.remove(&key);
+        }
+    }
+
+    /// The slots of the calls of one context.
+    pub(super) fn slots_of(&self, caller: ContextId) -> Vec<usize> {
+        let calls = self.by_caller.keys_between((caller, 0), (caller, u32::MAX));
+        calls.map(|(_, slot)| slot as usize).collect()
     }
 
     /// Who has called and is not answered yet, or has a failed chain here.
     pub(super) fn callers(&self) -> Set<ContextId> {
-        self.calls.iter().map(|(_, call)| call.src).chain(self.chains.keys().map(|(src, _)| src)).collect()
+        let mut callers: Set<ContextId> = self.chains.keys().map(|(src, _)| src).collect();
+        callers.extend(self.calls.iter().map(|(_, call)| call.src));
+        callers
     }
 
     /// Calls, failed chains: for invariants.
     pub(super) fn sizes(&self) -> (usize, usize) {
         (self.calls.len(), self.chains.len())
     }
+}
+
+/// The number of a slot: there is no memory for more.
+fn number(slot: usize) -> u32 {
+    u32::try_from(slot).unwrap_or(u32::MAX)
 }

@@ -1,9 +1,6 @@
 //! The mailboxes that this context has given out: who may write to them, and when they are free again (rule 4).
 
-use std::{
-    hash::{Hash, Hasher},
-    iter,
-};
+use std::hash::{Hash, Hasher};
 
 use offshoot_wire::{ContextId, End, Frame, Handle};
 
@@ -194,9 +191,11 @@ impl Handles {
     pub(super) fn about(&self, contexts: impl Iterator<Item = ContextId>) -> Vec<Handle> {
         let mut found = Set::new();
         for context in contexts {
-            let first = self.rows.get(&context).and_then(|row| row.first);
-            let behind = |slot: &usize| self.entries.get(*slot)?.behind;
-            found.extend(iter::successors(first, behind).map(handle));
+            let mut next = self.rows.get(&context).and_then(|row| row.first);
+            while let Some(slot) = next {
+                found.insert(handle(slot));
+                next = self.entries.get(slot).and_then(|seat| seat.behind);
+            }
         }
         found.iter().collect()
     }

@@ -137,7 +137,7 @@ impl<R: Routes> Machine<R> {
             self.pay_back(&whole, out);
             out.push(Action::Service(key));
         } else {
-            self.desk.queue.push_back(key.slot);
+            self.desk.line_up(key);
             out.push(Action::CallReady);
         }
     }
@@ -145,11 +145,7 @@ impl<R: Routes> Machine<R> {
     /// The next call for a free worker; what may not run any more is answered here.
     pub fn take_call(&mut self, now: Tick, worker: usize, out: &mut Actions) -> Option<Incoming> {
         self.timers.advance(now);
-        while let Some(slot) = self.desk.queue.pop_front() {
-            let Some(key) = self.desk.key(slot) else { continue };
-            if let Some(call) = self.desk.get_mut(key) {
-                call.taken = true;
-            }
+        while let Some(key) = self.desk.take() {
             self.pay_for_call(key, out);
             if let Some((kind, code, text)) = self.not_to_run(key) {
                 self.turn_away(key, kind, code, text, out);
@@ -175,7 +171,7 @@ impl<R: Routes> Machine<R> {
     /// Whether calls wait for a worker.
     #[must_use]
     pub fn has_calls(&self) -> bool {
-        !self.desk.queue.is_empty()
+        self.desk.has_waiting()
     }
 
     /// A call to what the context itself offers, for [`Action::Service`].

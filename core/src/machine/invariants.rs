@@ -31,6 +31,8 @@ pub struct Sizes {
     pub dead_waiting: usize,
     /// Bytes of control frames that wait, on the link with most of them.
     pub control_bytes: usize,
+    /// What data that wait take, on the link with most of them.
+    pub data_bytes: u64,
 }
 
 /// What one source may send to one window here.
@@ -60,8 +62,9 @@ impl<R: Routes> Machine<R> {
             grants: self.grants.len(),
             accounts: self.credits.accounts(),
             timers: self.timers.len(),
-            waiting: self.links.iter().map(|(_, link)| link.outbox.waiting()).sum(),
+            waiting: self.links.iter().map(|(_, link)| link.outbox.waiting()).sum::<usize>() + self.unsaid(),
             dead_waiting: self.links.iter().map(|(_, link)| link.outbox.dead()).sum(),
+            data_bytes: self.links.iter().map(|(_, l)| l.outbox.bytes()).max().unwrap_or(0),
             control_bytes: self.links.iter().map(|(_, l)| l.outbox.control_bytes()).max().unwrap_or(0),
         }
     }
@@ -81,13 +84,19 @@ impl<R: Routes> Machine<R> {
     /// Every context that some state here is about, the routing table apart.
     #[must_use]
     pub fn remembers(&self) -> BTreeSet<ContextId> {
-        self.correspondents().iter().chain(self.waiting_room.iter()).collect()
+        self.correspondents().iter().collect()
     }
 
     /// Whether a control frame is the next to leave by a link: one waits, and not behind data (rule 10).
     #[must_use]
     pub fn has_control(&self, link: LinkKey) -> bool {
         self.link(link).is_some_and(|l| l.outbox.has_control())
+    }
+
+    /// Whether frames that come by a link get the authority of this context (rule 2).
+    #[must_use]
+    pub fn is_stamped(&self, link: LinkKey) -> bool {
+        self.link(link).is_some_and(super::Link::is_stamped)
     }
 
     /// How many frames were dropped for this reason, on all links that are up.

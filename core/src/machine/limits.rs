@@ -55,8 +55,9 @@ impl Limits {
     pub fn check(&self) -> Result<(), String> {
         /// What one control frame may take.
         const CONTROL_FRAME: u64 = 8 << 10;
-        /// What the refusals of all that one turn of reading can bring may take.
-        const REFUSALS: u64 = 1 << 20;
+        /// What the refusals of all that one turn of reading can bring may take: of 2,520 headers, each for a handle of its
+        /// own. Others can bring a link to half above its bound, and at twice that it is cut: half of it must hold these.
+        const REFUSALS: u64 = 2 << 20;
         let least: [(_, u64, u64); 9] = [
             // An answer that names a long error.
             ("body", self.body.into(), 64 << 10),
@@ -64,7 +65,7 @@ impl Limits {
             ("news", self.news.into(), CONTROL_FRAME),
             ("window_start", self.window_start.into(), 1),
             ("window_max", self.window_max.into(), self.window_start.into()),
-            ("downlink", self.downlink, REFUSALS),
+            ("downlink", self.downlink, 2 * REFUSALS),
             ("partial_bodies", self.partial_bodies.into(), 1),
             ("calls_in_flight", self.calls_in_flight.into(), 1),
             ("pings_lost", self.pings_lost.into(), 1),

@@ -3,8 +3,8 @@
 use offshoot_wire::{ContextId, DelRoute, Handle};
 
 use super::{
-    Action, Actions, Ended, FlowKey, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes,
-    credit::Credits, handles::Entry, map::Set,
+    Action, Actions, Ended, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes, handles::Entry,
+    map::Set,
 };
 
 impl<R: Routes> Machine<R> {
@@ -15,6 +15,9 @@ impl<R: Routes> Machine<R> {
         }
         self.timers.forget_link(link);
         self.granting.remove(&link);
+        if R::HAS_CHILDREN {
+            self.unsaid.remove(&link);
+        }
         let up = self.up == Some(link);
         let unsent = self.take_unsent(link);
         let name =
@@ -46,7 +49,7 @@ impl<R: Routes> Machine<R> {
 
     /// What waited for a link that is gone.
     fn take_unsent(&mut self, link: LinkKey) -> Vec<Queued> {
-        self.link_mut(link).map(|l| l.outbox.take_out(&|_| true, &|_| true)).unwrap_or_default()
+        self.link_mut(link).map(|l| std::mem::take(&mut l.outbox).into_data()).unwrap_or_default()
     }
 
     /// A frame of somebody else will never leave: its source learns it. Our own are ended by the loss itself.
@@ -72,8 +75,7 @@ impl<R: Routes> Machine<R> {
         let lost: Set<ContextId> = del.ids.iter().copied().collect();
         for link in self.links_to(&lost).iter() {
             // What others sent to the lost is answered where it is met next; here it only takes room.
-            let to_lost = |key: &FlowKey| lost.contains(&key.dst);
-            let unsent = self.take_out(link, &mut |outbox| outbox.take_out(&to_lost, &|_| true), out);
+            let unsent = self.take_out(link, &mut |outbox| outbox.take_out_to(&lost), out);
             for queued in unsent {
                 if let Some(from) = queued.from {
                     self.unbook(from, queued.weight(), out);
@@ -88,15 +90,6 @@ impl<R: Routes> Machine<R> {
     /// The parent is gone, and with it all that is not below this context.
     fn lose_everything_above(&mut self, parent: ContextId, reason: &str, out: &mut Actions) {
         let del = DelRoute { ids: vec![parent], top: parent, name: String::new(), reason: reason.to_owned() };
-        if !R::HAS_CHILDREN {
-            // All others are above a leaf.
-            let me = self.config.me;
-            let handles = self.handles.about(self.handles.peers().filter(|id| *id != me));
-            self.lose_handles(&handles, &del, out);
-            self.lose_rest(&|id| id != me, out);
-            self.credits = Credits::new(&self.config.limits);
-            return;
-        }
         let mut lost: Set<ContextId> = self
             .correspondents()
             .iter()
@@ -114,6 +107,7 @@ impl<R: Routes> Machine<R> {
         ids.extend(self.parts.sources());
         ids.extend(self.credits.correspondents());
         ids.extend(self.handles.peers());
+        ids.extend(self.waiting_room.iter());
         ids
     }
 
@@ -133,9 +127,8 @@ impl<R: Routes> Machine<R> {
             self.stop_grants_to(&gone, out);
         }
         self.lose_handles(&self.handles.about(lost.iter()), del, out);
-        self.lose_rest(&gone, out);
         for id in lost.iter() {
-            self.credits.forget(id);
+            self.lose_rest(id, out);
         }
     }
 
@@ -165,18 +158,16 @@ impl<R: Routes> Machine<R> {
         }
     }
 
-    /// What the lost had begun here ends, and what was kept for them is forgotten.
-    fn lose_rest(&mut self, gone: &dyn Fn(ContextId) -> bool, out: &mut Actions) {
+    /// What one of the lost had begun here ends, and what was kept for it is forgotten: it costs what there was of that,
+    /// whatever else there is.
+    fn lose_rest(&mut self, gone: ContextId, out: &mut Actions) {
         self.parts.forget_all(gone);
-        self.lose_callers(gone, out);
+        self.lose_caller(gone, out);
         self.grants.forget(gone);
-        self.waiting_room.retain(|id| {
-            let keep = !gone(id);
-            if !keep {
-                out.push(Action::Room(id));
-            }
-            keep
-        });
+        self.credits.forget(gone);
+        if self.waiting_room.remove(&gone) {
+            out.push(Action::Room(gone));
+        }
     }
 
     pub(super) fn link_keys(&self) -> Vec<LinkKey> {

@@ -23,13 +23,22 @@ pub(super) trait Key: Copy {
 pub(super) struct Map<K, V> {
     order: Order,
     /// Without gaps, and in no order that may matter.
-    entries: Vec<(u128, V)>,
+    values: Vec<V>,
     keys: PhantomData<K>,
 }
 
-/// Where among the entries of a map each key is: pieces of a sorted list, none of them empty but the last.
+/// Where among the values of a map each key is; nothing as long as there was none.
 #[derive(Clone, Default)]
-struct Order(Vec<Vec<(u128, usize)>>);
+struct Order(Option<Box<Places>>);
+
+/// Keys, and the place of each.
+#[derive(Clone, Default)]
+struct Places {
+    /// The keys with their places: pieces of a sorted list, none of them empty but the last.
+    sorted: Vec<Vec<(u128, usize)>>,
+    /// The key of each place.
+    placed: Vec<u128>,
+}
 
 /// The longest piece: what an insertion moves is bounded by it, and a long list has few pieces.
 const PIECE: usize = 64;
@@ -38,79 +47,125 @@ const FEW: usize = 4;
 
 // Never inlined, nor generic: that is what they are for.
 impl Order {
+    #[inline(never)]
+    fn find(&self, key: u128) -> Option<usize> {
+        self.0.as_ref()?.find(key)
+    }
+
+    #[inline(never)]
+    fn add(&mut self, key: u128) {
+        self.0.get_or_insert_default().add(key);
+    }
+
+    #[inline(never)]
+    fn remove(&mut self, key: u128) -> Option<usize> {
+        self.0.as_mut()?.remove(key)
+    }
+
+    #[inline(never)]
+    fn between(&self, first: u128, last: u128) -> Vec<(u128, usize)> {
+        self.0.as_ref().map(|places| places.between(first, last)).unwrap_or_default()
+    }
+
+    fn all(&self) -> Vec<(u128, usize)> {
+        self.between(0, u128::MAX)
+    }
+
+    fn first(&self) -> Option<u128> {
+        Some(self.0.as_ref()?.sorted.first()?.first()?.0)
+    }
+
+    fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |places| places.placed.len())
+    }
+
+    fn keys(&self) -> impl Iterator<Item = u128> + '_ {
+        self.0.iter().flat_map(|places| &places.sorted).flatten().map(|(key, _)| *key)
+    }
+}
+
+impl Places {
     /// The piece in which `key` is or would be, and its place there.
     #[inline(never)]
     fn place(&self, key: u128) -> (usize, usize) {
-        let piece = match self.0.len() {
+        let piece = match self.sorted.len() {
             0 | 1 => 0,
-            _ => below(self.0.len(), |at| self.first_of(at) <= key).saturating_sub(1),
+            _ => below(self.sorted.len(), |at| self.first_of(at) <= key).saturating_sub(1),
         };
-        let entries = self.0.get(piece).map_or(&[][..], Vec::as_slice);
+        let entries = self.sorted.get(piece).map_or(&[][..], Vec::as_slice);
         (piece, below(entries.len(), |at| entries.get(at).is_some_and(|(held, _)| *held < key)))
     }
 
     fn first_of(&self, piece: usize) -> u128 {
-        self.0.get(piece).and_then(|piece| piece.first()).map_or(0, |(first, _)| *first)
+        self.sorted.get(piece).and_then(|piece| piece.first()).map_or(0, |(first, _)| *first)
     }
 
-    #[inline(never)]
     fn find(&self, key: u128) -> Option<usize> {
         // Most maps are small, and looked into more often than changed.
-        if let [piece] = &*self.0
+        if let [piece] = &*self.sorted
             && piece.len() <= FEW
         {
             return piece.iter().find(|(held, _)| *held == key).map(|(_, at)| *at);
         }
         let (piece, place) = self.place(key);
-        let (held, at) = self.0.get(piece)?.get(place)?;
+        let (held, at) = self.sorted.get(piece)?.get(place)?;
         (*held == key).then_some(*at)
     }
 
-    #[inline(never)]
+    /// Gives a key that is not there the place behind all others.
+    fn add(&mut self, key: u128) {
+        self.put(key, self.placed.len());
+        self.placed.push(key);
+    }
+
     fn put(&mut self, key: u128, at: usize) {
         let (index, place) = self.place(key);
-        let Some(piece) = self.0.get_mut(index) else { return self.0.push(vec![(key, at)]) };
+        let Some(piece) = self.sorted.get_mut(index) else { return self.sorted.push(vec![(key, at)]) };
         match piece.get_mut(place) {
             Some(entry) if entry.0 == key => entry.1 = at,
-            Some(_) => piece.insert(place, (key, at)),
-            None => piece.push((key, at)),
+            _ => piece.insert(place, (key, at)),
         }
         if piece.len() > PIECE {
             let rest = piece.split_off(PIECE / 2);
-            self.0.insert(index.saturating_add(1), rest);
+            self.sorted.insert(index.saturating_add(1), rest);
         }
     }
 
-    #[inline(never)]
+    /// Takes a key out; where it was is then what had the last place.
     fn remove(&mut self, key: u128) -> Option<usize> {
         let (index, place) = self.place(key);
-        let piece = self.0.get_mut(index)?;
+        let piece = self.sorted.get_mut(index)?;
         let (held, at) = *piece.get(place)?;
         if held != key {
             return None;
         }
-        if place.saturating_add(1) == piece.len() {
-            piece.pop();
-        } else {
-            piece.remove(place);
-        }
+        piece.remove(place);
         // The last one keeps its memory for the next key.
-        if piece.is_empty() && self.0.len() > 1 {
-            self.0.remove(index);
+        if piece.is_empty() && self.sorted.len() > 1 {
+            self.sorted.remove(index);
+        }
+        self.placed.swap_remove(at);
+        if let Some(moved) = self.placed.get(at) {
+            self.put(*moved, at);
         }
         Some(at)
     }
 
-    /// The first key from `from` on.
-    #[inline(never)]
-    fn next(&self, from: u128) -> Option<(u128, usize)> {
-        let (index, place) = self.place(from);
-        let behind = || self.0.get(index.saturating_add(1))?.first();
-        self.0.get(index)?.get(place).or_else(behind).copied()
-    }
-
-    fn first(&self) -> Option<(u128, usize)> {
-        self.0.first()?.first().copied()
+    /// The keys from `first` to `last`, both among them, with their places.
+    fn between(&self, first: u128, last: u128) -> Vec<(u128, usize)> {
+        let (piece, place) = self.place(first);
+        let mut found = Vec::new();
+        let mut from = place;
+        for piece in self.sorted.get(piece..).unwrap_or_default() {
+            let rest = piece.get(from..).unwrap_or_default();
+            let end = below(rest.len(), |at| rest.get(at).is_some_and(|(key, _)| *key <= last));
+            found.extend_from_slice(rest.get(..end).unwrap_or_default());
+            if end < rest.len() {
+                break;
+            }
+            from = 0;
+        }
+        found
     }
 }
 
@@ -130,44 +185,42 @@ fn below(len: usize, is_below: impl Fn(usize) -> bool) -> usize {
 
 impl<K: Key, V> Map<K, V> {
     pub(super) const fn new() -> Self {
-        Self { order: Order(Vec::new()), entries: Vec::new(), keys: PhantomData }
+        Self { order: Order(None), values: Vec::new(), keys: PhantomData }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.values.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.values.is_empty()
     }
 
     pub(super) fn get(&self, key: &K) -> Option<&V> {
-        let at = self.order.find(key.pack())?;
-        self.entries.get(at).map(|(_, value)| value)
+        self.values.get(self.order.find(key.pack())?)
     }
 
     pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let at = self.order.find(key.pack())?;
-        self.entries.get_mut(at).map(|(_, value)| value)
+        self.values.get_mut(self.order.find(key.pack())?)
     }
 
     /// Puts a value in the place of the one that is there.
     pub(super) fn insert(&mut self, key: K, value: V) {
         match self.get_mut(&key) {
             Some(held) => *held = value,
-            None => self.add(key.pack(), value),
+            None => self.add(key, value),
         }
     }
 
     /// The value of this key, made if there is none.
     pub(super) fn or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         let at = self.order.find(key.pack()).unwrap_or_else(|| {
-            self.add(key.pack(), make());
-            self.entries.len() - 1
+            self.add(key, make());
+            self.values.len() - 1
         });
         // It was found, or put there just now.
         #[allow(clippy::indexing_slicing)]
-        &mut self.entries[at].1
+        &mut self.values[at]
     }
 
     pub(super) fn or_default(&mut self, key: K) -> &mut V
@@ -179,58 +232,46 @@ impl<K: Key, V> Map<K, V> {
 
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
         let at = self.order.remove(key.pack())?;
-        let (_, value) = self.entries.swap_remove(at);
-        if let Some((moved, _)) = self.entries.get(at) {
-            self.order.put(*moved, at);
-        }
-        Some(value)
+        Some(self.values.swap_remove(at))
     }
 
     /// Every entry, in the order of the keys.
     pub(super) fn iter(&self) -> impl Iterator<Item = (K, &V)> {
-        self.from(self.order.first().map(|(first, _)| first))
+        let entry = |(bits, at)| Some((K::unpack(bits), self.values.get(at)?));
+        self.order.all().into_iter().filter_map(entry)
     }
 
-    /// Every entry from `key` on.
-    pub(super) fn iter_from(&self, key: K) -> impl Iterator<Item = (K, &V)> {
-        self.from(Some(key.pack()))
+    /// The keys from `first` to `last`, both among them, as they are now.
+    pub(super) fn keys_between(&self, first: K, last: K) -> impl Iterator<Item = K> + use<K, V> {
+        keys(self.order.between(first.pack(), last.pack()))
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = K> {
-        self.iter().map(|(key, _)| key)
+    pub(super) fn first_key(&self) -> Option<K> {
+        self.order.first().map(K::unpack)
+    }
+
+    /// Every key, as they are now.
+    pub(super) fn keys(&self) -> impl Iterator<Item = K> + use<K, V> {
+        keys(self.order.all())
     }
 
     pub(super) fn values(&self) -> impl Iterator<Item = &V> {
         self.iter().map(|(_, value)| value)
     }
 
-    /// Whether `is_so` holds for a value, which is asked in no order.
-    pub(super) fn any(&self, is_so: impl Fn(&V) -> bool) -> bool {
-        self.entries.iter().any(|(_, value)| is_so(value))
+    /// The values in no order that may matter, which costs less.
+    pub(super) fn unordered(&self) -> &[V] {
+        &self.values
     }
 
-    /// Keeps what `keep` wants, which is asked in the order of the keys.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(K, &mut V) -> bool) {
-        let keys: Vec<K> = self.keys().collect();
-        for key in keys {
-            if self.get_mut(&key).is_some_and(|value| !keep(key, value)) {
-                self.remove(&key);
-            }
-        }
+    fn add(&mut self, key: K, value: V) {
+        self.order.add(key.pack());
+        self.values.push(value);
     }
+}
 
-    fn add(&mut self, bits: u128, value: V) {
-        self.order.put(bits, self.entries.len());
-        self.entries.push((bits, value));
-    }
-
-    fn from(&self, mut from: Option<u128>) -> impl Iterator<Item = (K, &V)> {
-        std::iter::from_fn(move || {
-            let (bits, at) = self.order.next(from?)?;
-            from = bits.checked_add(1);
-            self.entries.get(at).map(|(_, value)| (K::unpack(bits), value))
-        })
-    }
+fn keys<K: Key>(entries: Vec<(u128, usize)>) -> impl Iterator<Item = K> {
+    entries.into_iter().map(|(bits, _)| K::unpack(bits))
 }
 
 impl<K: Key, V> Default for Map<K, V> {
@@ -241,11 +282,7 @@ impl<K: Key, V> Default for Map<K, V> {
 
 impl<K: Key, V: PartialEq> PartialEq for Map<K, V> {
     fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len()
-            && self
-                .iter()
-                .zip(other.iter())
-                .all(|(ours, theirs)| ours.0.pack() == theirs.0.pack() && ours.1 == theirs.1)
+        self.order == other.order && self.values().eq(other.values())
     }
 }
 
@@ -253,11 +290,8 @@ impl<K: Key, V: Eq> Eq for Map<K, V> {}
 
 impl<K: Key, V: Hash> Hash for Map<K, V> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.len().hash(state);
-        for (key, value) in self.iter() {
-            key.pack().hash(state);
-            value.hash(state);
-        }
+        self.order.hash(state);
+        self.values().for_each(|value| value.hash(state));
     }
 }
 
@@ -275,42 +309,65 @@ impl<K: Key, V> FromIterator<(K, V)> for Map<K, V> {
     }
 }
 
+// Where the values are is no matter.
+impl PartialEq for Order {
+    fn eq(&self, other: &Self) -> bool {
+        self.keys().eq(other.keys())
+    }
+}
+
+impl Eq for Order {}
+
+impl Hash for Order {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.len().hash(state);
+        self.keys().for_each(|key| key.hash(state));
+    }
+}
+
 /// A set in the order of its members.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct Set<K: Key>(Map<K, ()>);
+pub(super) struct Set<K> {
+    order: Order,
+    keys: PhantomData<K>,
+}
 
 impl<K: Key> Set<K> {
     pub(super) const fn new() -> Self {
-        Self(Map::new())
+        Self { order: Order(None), keys: PhantomData }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.order.len()
     }
 
     pub(super) fn insert(&mut self, key: K) {
-        self.0.insert(key, ());
+        if !self.contains(&key) {
+            self.order.add(key.pack());
+        }
     }
 
     /// Tells whether it was there.
     pub(super) fn remove(&mut self, key: &K) -> bool {
-        self.0.remove(key).is_some()
+        self.order.remove(key.pack()).is_some()
     }
 
     pub(super) fn contains(&self, key: &K) -> bool {
-        self.0.get(key).is_some()
+        self.order.find(key.pack()).is_some()
+    }
+
+    /// The members from `first` to `last`, both among them, as they are now.
+    pub(super) fn keys_between(&self, first: K, last: K) -> impl Iterator<Item = K> + use<K> {
+        keys(self.order.between(first.pack(), last.pack()))
     }
 
     pub(super) fn first(&self) -> Option<K> {
-        self.0.order.first().map(|(bits, _)| K::unpack(bits))
+        self.order.first().map(K::unpack)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = K> {
-        self.0.keys()
-    }
-
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(K) -> bool) {
-        self.0.retain(|key, ()| keep(key));
+    /// Every member, as they are now.
+    pub(super) fn iter(&self) -> impl Iterator<Item = K> + use<K> {
+        keys(self.order.all())
     }
 }
 
@@ -453,9 +510,10 @@ mod tests {
             map.iter().map(|(key, value)| (key.number(), *value)).collect::<Vec<_>>(),
             [(2, 2), (3, 3), (4, 40), (5, 5), (9, 9)]
         );
-        assert_eq!(map.iter_from(id(4)).count(), 3);
-        map.retain(|key, value| key != id(3) && *value < 40);
-        assert_eq!(map, [(id(9), 9), (id(2), 2), (id(5), 5)].into_iter().collect());
+        assert_eq!(map.keys_between(id(3), id(4)).collect::<Vec<_>>(), [id(3), id(4)]);
+        assert_eq!(map.keys_between(id(6), id(8)).count(), 0);
+        map.remove(&id(3));
+        assert_eq!(map, [(id(9), 9), (id(4), 40), (id(2), 2), (id(5), 5)].into_iter().collect());
     }
 
     #[test]

@@ -14,16 +14,19 @@ mod deliver;
 mod desk;
 mod drops;
 mod event;
+mod front;
 mod handles;
 mod incoming;
 mod invariants;
 mod limits;
 mod link;
+mod load;
 mod lost;
 mod map;
 mod outbox;
 mod parts;
 mod policy;
+mod queue;
 mod queued;
 mod route;
 mod routes;
@@ -33,6 +36,7 @@ mod streams;
 mod tests;
 mod timers;
 mod types;
+mod unsaid;
 
 use offshoot_wire::{Body, ContextId, Frame, Handle, Hello, ReplyTo, Window};
 
@@ -47,14 +51,15 @@ use credit::Credits;
 use desk::Desk;
 use handles::Handles;
 use link::{Link, LinkEnd};
-use map::Set;
-use outbox::Outbox;
+use map::{Map, Set};
+use outbox::{Outbox, Pulled};
 use parts::Parts;
 use policy::Grants;
 use queued::{FlowKey, Queued};
 use route::NoWay;
 use slots::Slots;
 use timers::{Timer, Timers};
+use unsaid::Word;
 
 /// The router of one context.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +80,8 @@ pub struct Machine<R> {
     waiting_room: Set<ContextId>,
     /// The links for which a GRANT waits, and some where it has left meanwhile.
     granting: Set<LinkKey>,
+    /// What is to be said on links of which too much waits.
+    unsaid: Map<LinkKey, Map<FlowKey, Word>>,
 }
 
 impl<R: Routes> Machine<R> {
@@ -96,6 +103,7 @@ impl<R: Routes> Machine<R> {
             next_chain: 0,
             waiting_room: Set::new(),
             granting: Set::new(),
+            unsaid: Map::new(),
         }
     }
 
@@ -168,8 +176,16 @@ impl<R: Routes> Machine<R> {
 
     /// The next frame to be written to a link; the bodies of our own are cut to chunks. `None`: nothing may leave now.
     pub fn pull(&mut self, link: LinkKey, out: &mut Actions) -> Option<Frame> {
-        let entry = self.links.get_mut(link.slot).filter(|l| l.peer == link.peer)?;
-        let pulled = entry.outbox.pull(&mut self.credits)?;
+        let pulled = loop {
+            self.say_unsaid(link, out);
+            if let Some(pulled) = self.pull_queued(link) {
+                break pulled;
+            }
+            // What stood in front of it has come to wait for credit by this.
+            if !self.may_say(link) {
+                return None;
+            }
+        };
         // What takes no credit may stand here longer than its handle, which can be that of somebody else by now.
         match (pulled.window, pulled.frame.reply_to.handle(), pulled.done) {
             (Some(Window::Calls), Some(handle), _) => self.handles.mark_sent(handle),
@@ -181,6 +197,10 @@ impl<R: Routes> Machine<R> {
         }
         self.make_room(link, &pulled.frame, out);
         Some(pulled.frame)
+    }
+
+    fn pull_queued(&mut self, link: LinkKey) -> Option<Pulled> {
+        self.links.get_mut(link.slot).filter(|l| l.peer == link.peer)?.outbox.pull(&mut self.credits)
     }
 
     /// Whoever waits to send without an answer may go on once nothing of it waits any more.
@@ -201,7 +221,7 @@ impl<R: Routes> Machine<R> {
     /// Whether something could be pulled for a link.
     #[must_use]
     pub fn wants_write(&self, link: LinkKey) -> bool {
-        self.link(link).is_some_and(|l| l.outbox.is_ready())
+        self.link(link).is_some_and(|l| l.outbox.is_ready()) || self.may_say(link)
     }
 
     /// Whether nothing is to be read from a link for the time being.
@@ -304,7 +324,8 @@ impl<R: Routes> Machine<R> {
     ) -> Vec<Queued> {
         let Some(entry) = self.link_mut(link) else { return Vec::new() };
         let taken = take(&mut entry.outbox);
-        if !taken.is_empty() && entry.outbox.is_ready() {
+        let is_ready = entry.outbox.is_ready();
+        if !taken.is_empty() && (is_ready || self.may_say(link)) {
             out.push(Action::Write(link));
         }
         for queued in &taken {

@@ -1,27 +1,27 @@
 //! What waits to leave by one link, in the order in which it may leave (rule 10).
 //!
-//! Control frames first, then flows round robin, a new flow first. A flow is all that goes from one source to one
+//! Control frames first (`front.rs`), then flows round robin, a new flow first. A flow is all that goes from one source to one
 //! handle of one destination, and keeps its order. Bodies of our own are queued whole and cut when they leave, under
 //! the credit of their window; frames of others pass whole.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 
-use offshoot_wire::{ContextId, FRAME_COST, Frame, Handle, Part, ReplyTo, Window};
+use offshoot_wire::{ContextId, FRAME_COST, Frame, Handle, ReplyTo, Window};
 
 use super::{
     FlowKey, LinkKey, Queued,
     company::Company,
     credit::Credits,
+    front::Front,
+    load::Load,
     map::{Map, Set},
+    queue::retain,
+    queued::Toward,
 };
 
-/// A control frame that waits, perhaps for data in front of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Control {
-    frame: Frame,
-    /// How many frames of which flows must have left before.
-    behind: Map<FlowKey, usize>,
-}
+/// What a flow takes beside its frames, in bytes: the queue itself, and its places in the maps and in turn. A frame
+/// without a body that has a flow of its own takes mostly that.
+const FLOW: u64 = 512;
 
 /// What left by a pull.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Pulled {
 }
 
 /// A flow with frames queued.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Flow {
     queue: VecDeque<Queued>,
     /// What its frames cost in credit altogether, in bytes.
@@ -50,16 +50,25 @@ struct Flow {
     starved: Option<Window>,
 }
 
+impl Flow {
+    /// With room for one frame: most have no more at a time, and there may be very many.
+    fn new() -> Self {
+        Self { queue: VecDeque::with_capacity(1), cost: 0, starved: None }
+    }
+}
+
 /// The queues of one link.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Outbox {
-    control: VecDeque<Control>,
-    control_bytes: usize,
-    /// What of it tells of contexts made and lost: it has a room of its own, since many may come or go at once.
-    news_bytes: usize,
+    control: Front,
     /// The only data frame, short enough to leave whole, as long as no other comes: it goes through none of the maps.
     alone: Option<Queued>,
     flows: Map<FlowKey, Flow>,
+    /// The same by where they go, and those to where functions are granted: a loss concerns few of very many.
+    toward: Set<Toward>,
+    grants: Set<FlowKey>,
+    /// How many of them have nothing any more, and go when they have their turn or are the most.
+    empty: usize,
     /// Flows that have not sent anything yet, in the order in which they came. They have every second turn, so that a
     /// small call passes a bulk stream, and a crowd of new flows does not stop an old one.
     fresh: VecDeque<FlowKey>,
@@ -69,29 +78,25 @@ pub(super) struct Outbox {
     was_fresh: bool,
     /// Flows whose first frame waits for credit.
     starved: Map<(ContextId, Window), VecDeque<FlowKey>>,
-    bytes: u64,
-    by_destination: Map<ContextId, u64>,
+    /// What the flows and their frames take.
+    load: Load,
     company: Company,
 }
 
 impl Outbox {
     /// Bytes of data that wait.
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes + self.alone.as_ref().map_or(0, Queued::weight)
+        self.load.bytes() + self.alone.as_ref().map_or(0, Queued::weight)
     }
 
     /// Bytes of control frames that wait, news of contexts left out.
     pub(super) const fn control_bytes(&self) -> usize {
-        self.control_bytes
+        self.control.bytes()
     }
 
     /// Bytes of news of contexts that wait.
     pub(super) const fn news_bytes(&self) -> usize {
-        self.news_bytes
-    }
-
-    fn room_of(&mut self, frame: &Frame) -> &mut usize {
-        if is_news(frame) { &mut self.news_bytes } else { &mut self.control_bytes }
+        self.control.news_bytes()
     }
 
     /// Whether short frames leave beside long ones.
@@ -101,39 +106,26 @@ impl Outbox {
 
     /// Whether something could leave now.
     pub(super) fn is_ready(&self) -> bool {
-        self.alone.is_some() || !self.turn.is_empty() || !self.fresh.is_empty() || self.has_control()
+        let in_turn = self.turn.len() + self.fresh.len();
+        self.alone.is_some() || in_turn > self.empty || self.has_control()
     }
 
     /// Whether a control frame could leave now.
     pub(super) fn has_control(&self) -> bool {
-        self.free_control().is_some()
-    }
-
-    /// The place of the control frame that leaves next. News of a loss leave behind earlier ones too: a later loss can
-    /// take with it what these are about.
-    fn free_control(&self) -> Option<usize> {
-        let mut is_held_up = false;
-        self.control.iter().position(|control| {
-            let is_loss = control.frame.handle == Handle::DEL_ROUTE;
-            let is_free = control.behind.is_empty() && !(is_loss && is_held_up);
-            is_held_up |= is_loss && !is_free;
-            is_free
-        })
+        self.control.is_ready()
     }
 
     /// Whether nothing waits at all.
     pub(super) fn is_empty(&self) -> bool {
-        self.control.is_empty() && self.alone.is_none() && self.flows.is_empty()
+        self.control.is_empty() && self.alone.is_none() && self.flows.len() == self.empty
     }
 
     /// Whether `dst` holds the most bytes here.
     pub(super) fn is_heaviest(&self, dst: ContextId) -> bool {
-        if let Some(alone) = &self.alone {
-            return alone.frame.dst == dst;
+        match &self.alone {
+            Some(alone) => alone.frame.dst == dst,
+            None => self.load.is_heaviest(dst),
         }
-        let held = self.by_destination.get(&dst).copied().unwrap_or(0);
-        // A link may have very many behind it, and each frame for a crowded one asks this.
-        !self.by_destination.any(|other| *other > held)
     }
 
     /// Queues a frame at the end of its flow.
@@ -155,35 +147,66 @@ impl Outbox {
     }
 
     fn enqueue(&mut self, queued: Queued) {
-        self.weigh(&queued);
-        let key = FlowKey::of(&queued.frame);
-        let flow = self.flows.or_default(key);
-        if flow.queue.is_empty() {
-            self.fresh.push_back(key);
-        }
+        self.load.add(queued.frame.dst, queued.weight());
+        let flow = self.open(FlowKey::of(&queued.frame));
         flow.cost += queued.frame.cost();
         flow.queue.push_back(queued);
+    }
+
+    /// The flow of this name, for one more frame. One that is new has its turn soon, one that is empty has one still.
+    fn open(&mut self, key: FlowKey) -> &mut Flow {
+        match self.flows.get(&key) {
+            Some(flow) => self.empty -= usize::from(flow.queue.is_empty()),
+            None => {
+                self.fresh.push_back(key);
+                self.toward.insert(Toward(key));
+                self.load.add(key.dst, FLOW);
+                if key.handle == Handle::GRANT {
+                    self.grants.insert(key);
+                }
+            }
+        }
+        self.flows.or_insert_with(key, Flow::new)
+    }
+
+    /// A flow goes that has nothing any more and no turn.
+    fn close(&mut self, key: FlowKey) {
+        if self.flows.remove(&key).is_some() {
+            self.load.remove(key.dst, FLOW);
+        }
+        self.toward.remove(&Toward(key));
+        self.grants.remove(&key);
+    }
+
+    /// A flow was emptied out of turn. It goes when it has its turn: only when such flows are the most are they looked
+    /// for, since whoever has very many emptied does so one by one.
+    fn emptied(&mut self) {
+        self.empty += 1;
+        if self.empty <= self.flows.len() / 2 {
+            return;
+        }
+        let flows = &self.flows;
+        let is_full = |key: &FlowKey| flows.get(key).is_some_and(|flow| !flow.queue.is_empty());
+        retain(&mut self.fresh, &is_full);
+        retain(&mut self.turn, &is_full);
+        for key in self.flows.keys() {
+            if self.flows.get(&key).is_none_or(|flow| flow.queue.is_empty()) {
+                self.close(key);
+            }
+        }
+        self.empty = 0;
     }
 
     /// Queues a frame that need not wait for what its flow still holds: it takes no credit.
     pub(super) fn push_first(&mut self, queued: Queued) {
         self.seat();
-        self.weigh(&queued);
+        self.load.add(queued.frame.dst, queued.weight());
         let key = FlowKey::of(&queued.frame);
-        for control in &mut self.control {
-            // What waits for all of the flow waits for this too.
-            if let Some(count) = control.behind.get_mut(&key) {
-                *count += 1;
-            }
-        }
-        let flow = self.flows.or_default(key);
+        self.control.wait_for_one_more(key);
+        let flow = self.open(key);
         flow.cost += queued.frame.cost();
         flow.queue.push_front(queued);
-        if flow.queue.len() == 1 {
-            self.fresh.push_back(key);
-        } else {
-            self.unstarve(key);
-        }
+        self.unstarve(key);
     }
 
     /// What waits in a flow, by its cost in credit.
@@ -194,26 +217,9 @@ impl Outbox {
         }
     }
 
-    fn weigh(&mut self, queued: &Queued) {
-        let weight = queued.weight();
-        self.bytes += weight;
-        *self.by_destination.or_default(queued.frame.dst) += weight;
-    }
-
-    fn unweigh(&mut self, queued: &Queued) {
-        let weight = queued.weight();
-        self.bytes = self.bytes.saturating_sub(weight);
-        if let Some(held) = self.by_destination.get_mut(&queued.frame.dst) {
-            *held = held.saturating_sub(weight);
-            if *held == 0 {
-                self.by_destination.remove(&queued.frame.dst);
-            }
-        }
-    }
-
     /// Queues a control frame, which leaves in front of all data.
     pub(super) fn push_control(&mut self, frame: Frame) {
-        self.push_behind(frame, Map::new());
+        self.control.push(frame, Map::new());
     }
 
     /// Queues a control frame that leaves behind what is queued now in the flows of `sources` that `behind` picks.
@@ -224,13 +230,14 @@ impl Outbox {
         behind: &dyn Fn(&FlowKey) -> bool,
     ) {
         self.seat();
-        let keys = self.flows_of(sources).into_iter().filter(|key| behind(key));
-        let flows = keys.filter_map(|key| Some((key, self.flows.get(&key)?)));
-        let behind = flows
-            .filter(|(_, flow)| flow.starved.is_none())
-            .map(|(key, flow)| (key, flow.queue.len()))
-            .collect();
-        self.push_behind(frame, behind);
+        let mut waits = Map::new();
+        for key in self.flows_of(sources) {
+            let flow = self.flows.get(&key).filter(|flow| flow.starved.is_none() && !flow.queue.is_empty());
+            if let Some(flow) = flow.filter(|_| behind(&key)) {
+                waits.insert(key, flow.queue.len());
+            }
+        }
+        self.control.push(frame, waits);
     }
 
     /// The flows of these sources; what it costs is what fewer are of, flows or sources.
@@ -238,34 +245,28 @@ impl Outbox {
         if self.flows.len() <= sources.len() {
             return self.flows.keys().filter(|key| sources.contains(&key.src)).collect();
         }
-        let of = |src: ContextId| {
-            let first = FlowKey { src, dst: ContextId::ROOT, handle: Handle::new(0) };
-            self.flows.iter_from(first).map(|(key, _)| key).take_while(move |key| key.src == src)
-        };
-        sources.iter().flat_map(of).collect()
-    }
-
-    fn push_behind(&mut self, frame: Frame, behind: Map<FlowKey, usize>) {
-        *self.room_of(&frame) += frame.cost();
-        self.control.push_back(Control { frame, behind });
+        let mut keys = Vec::new();
+        for src in sources.iter() {
+            let [first, last] = FlowKey::all(src);
+            keys.extend(self.flows.keys_between(first, last));
+        }
+        keys
     }
 
     /// The control frame that waits and fits `same`, to be merged with a new one.
     pub(super) fn control_mut(&mut self, same: impl Fn(&Frame) -> bool) -> Option<&mut Frame> {
-        self.control.iter_mut().map(|c| &mut c.frame).find(|frame| same(frame))
+        self.control.find_mut(same)
+    }
+
+    /// Whether the control frame that came last still waits, and is so.
+    pub(super) fn is_last_control(&self, is_so: impl Fn(&Frame) -> bool) -> bool {
+        self.control.last().is_some_and(is_so)
     }
 
     /// Takes what leaves next; cuts a chunk off a long body of our own, and spends its credit.
     pub(super) fn pull(&mut self, credits: &mut Credits) -> Option<Pulled> {
         loop {
-            if let Some(at) = self.free_control() {
-                let frame = take_at(&mut self.control, at)?.frame;
-                if self.control.is_empty() {
-                    // A link that is idle, as nearly all are in a large tree, keeps no memory for what is rare.
-                    self.control = VecDeque::new();
-                }
-                let room = self.room_of(&frame);
-                *room = room.saturating_sub(frame.cost());
+            if let Some(frame) = self.control.pull() {
                 return Some(Pulled { frame, done: None, window: None });
             }
             let pulled = match self.pull_alone(credits) {
@@ -302,9 +303,16 @@ impl Outbox {
 
     /// The flow whose turn it is.
     fn next_turn(&mut self) -> Option<FlowKey> {
-        let is_fresh = !self.fresh.is_empty() && (self.turn.is_empty() || !self.was_fresh);
-        self.was_fresh = is_fresh;
-        if is_fresh { self.fresh.pop_front() } else { self.turn.pop_front() }
+        loop {
+            let is_fresh = !self.fresh.is_empty() && (self.turn.is_empty() || !self.was_fresh);
+            let key = if is_fresh { self.fresh.pop_front() } else { self.turn.pop_front() }?;
+            if self.empty == 0 || self.flows.get(&key).is_some_and(|flow| !flow.queue.is_empty()) {
+                self.was_fresh = is_fresh;
+                return Some(key);
+            }
+            self.close(key);
+            self.empty -= 1;
+        }
     }
 
     /// The next frame of a flow that has its turn; `None` if its credit does not suffice.
@@ -337,7 +345,7 @@ impl Outbox {
             credits.spend(head.frame.dst, window, head.spender(), chunk + FRAME_COST);
         }
         if chunk < rest || head.sent > 0 {
-            let frame = piece(head, chunk);
+            let frame = head.piece(chunk);
             if chunk < rest {
                 self.turn.push_back(key);
                 return Some(Pulled { frame, done: None, window });
@@ -354,25 +362,13 @@ impl Outbox {
         let queued = flow.queue.pop_front()?;
         flow.cost = flow.cost.saturating_sub(queued.frame.cost());
         if flow.queue.is_empty() {
-            self.flows.remove(&key);
+            self.close(key);
         } else {
             self.turn.push_back(key);
         }
-        self.unweigh(&queued);
-        self.come_nearer(key, 1);
+        self.load.remove(queued.frame.dst, queued.weight());
+        self.control.come_nearer(key, 1);
         Some(queued)
-    }
-
-    /// So many frames at the front of this flow have left, or never will: who waits behind them comes nearer.
-    fn come_nearer(&mut self, key: FlowKey, frames: usize) {
-        for control in &mut self.control {
-            if let Some(count) = control.behind.get_mut(&key) {
-                *count = count.saturating_sub(frames);
-                if *count == 0 {
-                    control.behind.remove(&key);
-                }
-            }
-        }
     }
 
     /// A flow has no turn before credit comes. Nothing waits behind it so long: SHUTDOWN alone waits for flows of our
@@ -382,7 +378,7 @@ impl Outbox {
         let Some(window) = flow.queue.front().and_then(|head| head.window) else { return };
         flow.starved = Some(window);
         self.starved.or_default((key.dst, window)).push_back(key);
-        self.come_nearer(key, usize::MAX);
+        self.control.come_nearer(key, usize::MAX);
     }
 
     /// The flow may have something else in front now: let it have its turn.
@@ -394,7 +390,7 @@ impl Outbox {
 
     fn forget_starved(&mut self, key: FlowKey, window: Window) {
         if let Some(keys) = self.starved.get_mut(&(key.dst, window)) {
-            keys.retain(|k| *k != key);
+            retain(keys, &|other| *other != key);
             if keys.is_empty() {
                 self.starved.remove(&(key.dst, window));
             }
@@ -413,26 +409,45 @@ impl Outbox {
         true
     }
 
-    /// Takes out of the flows that `flows` names all frames that `pick` wants, wherever they stand.
-    pub(super) fn take_out(
-        &mut self,
-        flows: &dyn Fn(&FlowKey) -> bool,
-        pick: &dyn Fn(&Queued) -> bool,
-    ) -> Vec<Queued> {
+    /// All data that wait, flow by flow: the link is gone.
+    pub(super) fn into_data(mut self) -> Vec<Queued> {
         self.seat();
-        let keys: Vec<FlowKey> = self.flows.keys().filter(|key| flows(key)).collect();
+        let mut data = Vec::new();
+        for key in self.flows.keys() {
+            data.extend(self.flows.remove(&key).map(|flow| flow.queue).unwrap_or_default());
+        }
+        data
+    }
+
+    /// Takes out all that is for one of the `lost`: it costs what there is of that, whatever else waits.
+    pub(super) fn take_out_to(&mut self, lost: &Set<ContextId>) -> Vec<Queued> {
+        self.seat();
+        let mut keys = Vec::new();
+        for dst in lost.iter() {
+            let [first, last] = Toward::all(dst);
+            keys.extend(self.toward.keys_between(first, last).map(|flow| flow.0));
+        }
+        self.take_out_of_all(&keys, &|_| true)
+    }
+
+    /// Takes out of the GRANTs that wait those that `pick` wants.
+    pub(super) fn take_grants(&mut self, pick: &dyn Fn(&Queued) -> bool) -> Vec<Queued> {
+        self.seat();
+        let keys: Vec<FlowKey> = self.grants.iter().collect();
         self.take_out_of_all(&keys, pick)
     }
 
-    /// Whether something waits in one of the flows that `flows` names.
-    pub(super) fn holds(&self, flows: &dyn Fn(&FlowKey) -> bool) -> bool {
-        let alone = self.alone.iter().map(|queued| FlowKey::of(&queued.frame));
-        alone.chain(self.flows.keys()).any(|key| flows(&key))
+    /// Whether a GRANT waits; what is alone was looked at a moment ago.
+    pub(super) fn has_grants(&self) -> bool {
+        self.grants.first().is_some()
     }
 
     /// Takes out the flows that `flows` names among those that wait for credit.
     pub(super) fn take_starved(&mut self, flows: &dyn Fn(&FlowKey) -> bool) -> Vec<Queued> {
-        let keys: Vec<FlowKey> = self.starved.values().flatten().filter(|key| flows(key)).copied().collect();
+        let mut keys = Vec::new();
+        for starved in self.starved.values() {
+            keys.extend(starved.iter().filter(|key| flows(key)));
+        }
         self.take_out_of_all(&keys, &|_| true)
     }
 
@@ -449,7 +464,7 @@ impl Outbox {
         self.seat();
         let Some(flow) = self.flows.get_mut(&key) else { return Vec::new() };
         let (mut places, mut out, mut keep) = (Vec::new(), Vec::new(), VecDeque::new());
-        for (place, queued) in flow.queue.drain(..).enumerate() {
+        for (place, queued) in mem::take(&mut flow.queue).into_iter().enumerate() {
             if pick(&queued) {
                 places.push(place);
                 out.push(queued);
@@ -462,15 +477,14 @@ impl Outbox {
             return out;
         }
         flow.cost = flow.queue.iter().map(|queued| queued.frame.cost()).sum();
-        self.step_over(key, &places);
+        let is_empty = flow.queue.is_empty();
+        self.control.step_over(key, &places);
         self.unstarve(key);
-        if self.flows.get(&key).is_some_and(|flow| flow.queue.is_empty()) {
-            self.flows.remove(&key);
-            self.fresh.retain(|k| *k != key);
-            self.turn.retain(|k| *k != key);
+        if is_empty {
+            self.emptied();
         }
         for queued in &out {
-            self.unweigh(queued);
+            self.load.remove(queued.frame.dst, queued.weight());
         }
         out
     }
@@ -486,18 +500,6 @@ impl Outbox {
         self.take_out_of(key, &|queued| queued.sent > 0)
     }
 
-    /// Frames at these places of a flow were taken out: who waited for one of them waits for one less.
-    fn step_over(&mut self, key: FlowKey, places: &[usize]) {
-        for control in &mut self.control {
-            if let Some(count) = control.behind.get_mut(&key) {
-                *count -= places.iter().filter(|place| **place < *count).count();
-                if *count == 0 {
-                    control.behind.remove(&key);
-                }
-            }
-        }
-    }
-
     /// Frames that wait.
     pub(super) fn waiting(&self) -> usize {
         self.control.len() + self.data().count()
@@ -511,32 +513,4 @@ impl Outbox {
     fn data(&self) -> impl Iterator<Item = &Queued> {
         self.flows.values().flat_map(|flow| &flow.queue).chain(&self.alone)
     }
-}
-
-/// Whether it tells what contexts there are: much of that can come at once, so it has a room of its own.
-const fn is_news(frame: &Frame) -> bool {
-    matches!(frame.handle, Handle::ADD_ROUTE | Handle::DEL_ROUTE)
-}
-
-/// Takes out what stands at `at`, which is mostly the first: `VecDeque::remove` is ten times the code.
-fn take_at<T>(queue: &mut VecDeque<T>, at: usize) -> Option<T> {
-    for at in (0..at).rev() {
-        queue.swap(at, at.saturating_add(1));
-    }
-    queue.pop_front()
-}
-
-/// The next fragment of a body.
-fn piece(head: &mut Queued, chunk: usize) -> Frame {
-    let end = head.sent + chunk;
-    let frame = Frame {
-        part: Some(Part {
-            total: u32::try_from(head.frame.body.len()).unwrap_or(u32::MAX),
-            offset: u32::try_from(head.sent).unwrap_or(u32::MAX),
-        }),
-        body: head.frame.body.slice(head.sent, end),
-        ..head.frame.clone()
-    };
-    head.sent = end;
-    frame
 }

@@ -85,7 +85,7 @@ impl Parts {
     /// Whether one more body of `total` bytes is too much for a link; one alone may be as long as the limit.
     fn is_crowded(&self, link: LinkKey, share: Share, total: u32) -> bool {
         let (mut bodies, mut bytes) = (0_u32, 0_u64);
-        for entry in self.map.values().filter(|entry| entry.link == link && !entry.asked_for) {
+        for entry in self.map.unordered().iter().filter(|entry| entry.link == link && !entry.asked_for) {
             bodies += 1;
             bytes += (entry.body.total() as usize + FRAME_COST) as u64;
         }
@@ -107,9 +107,11 @@ impl Parts {
         self.map.remove(&(src, handle));
     }
 
-    /// Drops the bodies of contexts that are gone.
-    pub(super) fn forget_all(&mut self, gone: &dyn Fn(ContextId) -> bool) {
-        self.map.retain(|(src, _), _| !gone(src));
+    /// Drops the bodies of a context that is gone.
+    pub(super) fn forget_all(&mut self, gone: ContextId) {
+        for key in self.map.keys_between((gone, Handle::new(0)), (gone, Handle::new(u32::MAX))) {
+            self.map.remove(&key);
+        }
     }
 
     pub(super) fn len(&self) -> usize {

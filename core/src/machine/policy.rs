@@ -4,7 +4,7 @@ use offshoot_wire::{CallHead, ContextId, Dead, DeadCode, Frame, Handle, codec};
 
 use super::{
     Actions, DropKind, LinkKey, Machine, NoWay, Outcome, Owner, Policy, Progress, Queued, Routes,
-    parts::CONTROL_BUDGET, queued::FlowKey,
+    parts::CONTROL_BUDGET,
 };
 
 /// What ancestors have allowed beyond the policies: this context may call that function here.
@@ -31,8 +31,10 @@ impl Grants {
         self.set.iter().map(|(to, _)| *to)
     }
 
-    pub(super) fn forget(&mut self, gone: &dyn Fn(ContextId) -> bool) {
-        self.set.retain(|(to, _)| !gone(*to));
+    pub(super) fn forget(&mut self, gone: ContextId) {
+        let first = self.set.partition_point(|(to, _)| *to < gone);
+        let end = self.set.partition_point(|(to, _)| *to <= gone);
+        self.set.drain(first..end);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -55,6 +57,13 @@ impl<R: Routes> Machine<R> {
         }
         let (_, granted) = read_grant(&frame.body)?;
         self.refusal(granted).map(|NoWay { text, .. }| format!("nothing can be granted: {text}"))
+    }
+
+    /// Why a GRANT is not passed on that comes from a child: it is no ancestor of whom it does not reach by itself. There
+    /// it would be refused, and until then every loss would have to be looked for in it.
+    pub(super) fn granted_without_right(&self, from: LinkKey, frame: &Frame) -> Option<String> {
+        let is_right = frame.handle != Handle::GRANT || self.up == Some(from) || self.is_ancestor(frame.auth);
+        (!is_right).then(|| format!("only an ancestor of context {} may grant its functions", frame.dst))
     }
 
     /// GRANT: an ancestor lets a context call a function here.
@@ -81,12 +90,11 @@ impl<R: Routes> Machine<R> {
     /// A GRANT that waits and names somebody who is gone does not leave: the news of the loss would be there before it.
     pub(super) fn stop_grants_to(&mut self, gone: &dyn Fn(ContextId) -> bool, out: &mut Actions) {
         let names_one = |queued: &Queued| read_grant(&queued.frame.body).is_some_and(|(_, to)| gone(to));
-        let of_grants = |key: &FlowKey| key.handle == Handle::GRANT;
         for link in std::mem::take(&mut self.granting).iter() {
-            for queued in self.take_out(link, &mut |outbox| outbox.take_out(&of_grants, &names_one), out) {
+            for queued in self.take_out(link, &mut |outbox| outbox.take_grants(&names_one), out) {
                 self.stop_grant(queued, out);
             }
-            if self.link(link).is_some_and(|l| l.outbox.holds(&of_grants)) {
+            if self.link(link).is_some_and(|l| l.outbox.has_grants()) {
                 self.granting.insert(link);
             }
         }
@@ -120,6 +128,20 @@ impl<R: Routes> Machine<R> {
             && let Some((_, granted)) = read_grant(&frame.body)
         {
             self.remember_passing(to, granted);
+        }
+    }
+
+    /// Who grants to somebody who is not below him speaks to him: then the links between tell of his loss, or at once that
+    /// he is gone, and so does this context to the one in which it grants.
+    pub(super) fn hear_of_granted(&mut self, frame: &Frame, out: &mut Actions) {
+        if R::HAS_CHILDREN
+            && frame.handle == Handle::GRANT
+            && let Some((_, granted)) = read_grant(&frame.body)
+            && self.routes.owner(granted) == Owner::Up
+        {
+            // A word that costs no credit, and means nothing there.
+            let chain = self.new_chain();
+            self.end_chain(granted, chain, out);
         }
     }
 

@@ -1,6 +1,6 @@
 //! A frame that waits to leave, and the flow in which it waits.
 
-use offshoot_wire::{ContextId, FRAME_COST, Frame, Handle, Window};
+use offshoot_wire::{ContextId, FRAME_COST, Frame, Handle, Part, Window};
 
 use super::{
     LinkKey,
@@ -19,6 +19,11 @@ impl FlowKey {
     /// The flow of a frame.
     pub(super) fn of(frame: &Frame) -> Self {
         Self::new(frame.src, frame.dst, frame.handle)
+    }
+
+    /// The first and the last that a flow of a context can be.
+    pub(super) fn all(src: ContextId) -> [Self; 2] {
+        [0, u32::MAX].map(|end| Self::new(src, ContextId::new(end), Handle::new(end)))
     }
 
     /// The flow to a handle: CANCEL and the end of a chain travel in that of the calls that they are about, whatever
@@ -40,6 +45,28 @@ impl Key for FlowKey {
     fn unpack(bits: u128) -> Self {
         let [src, dst] = [64, 32].map(|shift| ContextId::new(part(bits, shift)));
         Self { src, dst, handle: Handle::new(part(bits, 0)) }
+    }
+}
+
+/// A flow by where it goes: all that go to one context are one behind the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Toward(pub(super) FlowKey);
+
+impl Toward {
+    /// The first and the last that a flow to a context can be.
+    pub(super) fn all(dst: ContextId) -> [Self; 2] {
+        [0, u32::MAX].map(|end| Self(FlowKey::new(ContextId::new(end), dst, Handle::new(end))))
+    }
+}
+
+impl Key for Toward {
+    fn pack(self) -> u128 {
+        u128::from(self.0.dst.number()) << 64 | pair(self.0.src.number(), self.0.handle.number())
+    }
+
+    fn unpack(bits: u128) -> Self {
+        let [dst, src] = [64, 32].map(|shift| ContextId::new(part(bits, shift)));
+        Self(FlowKey { src, dst, handle: Handle::new(part(bits, 0)) })
     }
 }
 
@@ -69,6 +96,21 @@ impl Queued {
     /// Our end of the stream that it belongs to.
     pub(super) fn spender(&self) -> Option<Handle> {
         self.frame.reply_to.handle().filter(|_| matches!(self.window, Some(Window::Stream(_))))
+    }
+
+    /// The next piece of its body.
+    pub(super) fn piece(&mut self, bytes: usize) -> Frame {
+        let end = self.sent + bytes;
+        let frame = Frame {
+            part: Some(Part {
+                total: u32::try_from(self.frame.body.len()).unwrap_or(u32::MAX),
+                offset: u32::try_from(self.sent).unwrap_or(u32::MAX),
+            }),
+            body: self.frame.body.slice(self.sent, end),
+            ..self.frame.clone()
+        };
+        self.sent = end;
+        frame
     }
 
     /// The memory it holds.

@@ -1,9 +1,10 @@
 //! Where a frame goes: rules 1 (route), 2 (reverse path) and 8 (one-way trees), each a decision of its own.
 
-use offshoot_wire::{ContextId, DeadCode, Frame, Handle, ReplyTo, StreamHead, codec};
+use offshoot_wire::{ContextId, DeadCode, Frame, Handle, ReplyHead, ReplyTo, StreamHead, codec};
 
 use super::{
-    Actions, DropKind, LinkEnd, LinkKey, Machine, Owner, Queued, Routes, Standing, parts::CONTROL_BUDGET,
+    Actions, DropKind, FlowKey, LinkEnd, LinkKey, Machine, Owner, Queued, Routes, Standing,
+    parts::CONTROL_BUDGET,
 };
 
 /// What becomes of a frame.
@@ -36,7 +37,12 @@ impl<R: Routes> Machine<R> {
             Verdict::Forward(to) if R::HAS_CHILDREN => self.forward(link, to, frame, out),
             // What comes from above goes up from nowhere: a leaf has no other link.
             Verdict::Forward(_) => {}
-            Verdict::Refuse(kind, code, text) => self.refuse_passing(link, &frame, kind, code, text, out),
+            Verdict::Refuse(kind, code, text) => {
+                self.refuse_passing(link, &frame, kind, code, text, out);
+                if R::HAS_CHILDREN && code == DeadCode::Gone {
+                    self.tell_again(link, &frame, out);
+                }
+            }
         }
     }
 
@@ -53,12 +59,40 @@ impl<R: Routes> Machine<R> {
         self.give_back(link, frame, out);
         // Who waits at a handle for just this learns that it will not come: a caller, and not that his call was refused;
         // the other end of a stream, before it hears that the stream has ended.
-        let has_room = self.way_to(frame.dst).is_some_and(|to| !self.is_crowded(to, frame.dst, Crowd::Word));
-        if frame.handle.is_allocated() && !frame.is_dead() && has_room {
-            let code = if frame.reply_to == ReplyTo::Nobody { DeadCode::Unanswered } else { code };
-            self.send_dead(frame.dst, frame.src, frame.handle, code, text.clone(), out);
+        if frame.handle.is_allocated() && !frame.is_dead() {
+            let is_answer = frame.reply_to == ReplyTo::Nobody;
+            let code = if is_answer { DeadCode::Unanswered } else { code };
+            if self.tell_dead(frame, code, &text, out) && is_answer && R::HAS_CHILDREN {
+                self.refuse_ends_passing(frame, &text, out);
+            }
         }
         self.refuse(Some(link), frame, kind, code, text, out);
+    }
+
+    /// The ends of its own that somebody hands over by an answer which is refused on its way: nobody will ever have the
+    /// other ends, and refuse or close them. They stand at the beginning of a body: what comes behind it is anybody's.
+    fn refuse_ends_passing(&mut self, frame: &Frame, text: &str, out: &mut Actions) {
+        if frame.part.is_some_and(|part| part.offset > 0) {
+            return;
+        }
+        let Ok((ReplyHead::Value(ends), _)) = codec::decode_prefix(&frame.body, CONTROL_BUDGET) else {
+            return;
+        };
+        for end in ends.iter().filter(|end| end.home == frame.src) {
+            let back = Frame { dst: frame.src, src: frame.dst, handle: end.handle, ..frame.clone() };
+            self.tell_dead(&back, DeadCode::Gone, text, out);
+        }
+    }
+
+    /// Tells the destination of a frame that it will not come, now or when there is room; whether there is a way to it.
+    fn tell_dead(&mut self, frame: &Frame, code: DeadCode, text: &str, out: &mut Actions) -> bool {
+        let Some(to) = self.way_to(frame.dst) else { return false };
+        if self.is_crowded(to, frame.dst, Crowd::Word) {
+            self.keep_dead(to, frame, code, out);
+        } else {
+            self.send_dead(frame.dst, frame.src, frame.handle, code, text.to_owned(), out);
+        }
+        true
     }
 
     /// Rule 2: whether a frame claims a source or an authority that its link may not use.
@@ -79,7 +113,9 @@ impl<R: Routes> Machine<R> {
         match self.routes.owner(id) {
             Owner::Child(owner) => owner == link && self.routes.standing(id) != Standing::Unknown,
             Owner::Up => self.up == Some(link),
-            Owner::Me | Owner::Nobody => false,
+            // Of a child that is lost those above still say what became of what was sent to it.
+            Owner::Nobody => self.up == Some(link) && self.routes.standing(id) == Standing::Gone,
+            Owner::Me => false,
         }
     }
 
@@ -125,7 +161,8 @@ impl<R: Routes> Machine<R> {
             let text = format!("context {} is being cut off", frame.dst);
             return self.refuse_passing(from, &frame, DropKind::NoRoute, DeadCode::Gone, text, out);
         }
-        if let Some(text) = self.granted_in_vain(&frame) {
+        let in_vain = self.granted_without_right(from, &frame).or_else(|| self.granted_in_vain(&frame));
+        if let Some(text) = in_vain {
             return self.refuse_passing(from, &frame, DropKind::Policy, DeadCode::Policy, text, out);
         }
         self.remember_passing(to, frame.src);
@@ -137,6 +174,9 @@ impl<R: Routes> Machine<R> {
         // A body whose beginning has passed passes whole: its window bounds it.
         let begins = frame.part.is_none_or(|part| part.offset == 0);
         if begins && self.is_crowded(to, frame.dst, crowd) {
+            if self.keep_word(Some(from), to, &frame, out) {
+                return;
+            }
             let text = format!("too much waits for context {}", frame.dst);
             return self.refuse_passing(from, &frame, DropKind::Congested, DeadCode::Congested, text, out);
         }
@@ -145,6 +185,7 @@ impl<R: Routes> Machine<R> {
         if upward {
             self.book(from, queued.weight(), out);
         }
+        self.say(to, FlowKey::of(&queued.frame), out);
         self.queue(to, queued, out);
     }
 
@@ -178,6 +219,7 @@ impl<R: Routes> Machine<R> {
                 if let Some(text) = self.granted_in_vain(&queued.frame) {
                     return Err(NoWay { code: DeadCode::Policy, text });
                 }
+                self.hear_of_granted(&queued.frame, out);
                 self.remember_granted(to, &queued.frame);
                 self.queue(to, queued, out);
                 Ok(())

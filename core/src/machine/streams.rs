@@ -315,10 +315,17 @@ impl<R: Routes> Machine<R> {
     }
 
     /// The other side has said that it ended.
-    pub(super) fn on_stream_closed(&mut self, handle: Handle, fail: Option<String>, out: &mut Actions) {
+    pub(super) fn on_stream_closed(&mut self, handle: Handle, how: Ended, out: &mut Actions) {
         self.purge_items(handle, out);
         self.send_close(handle, out);
-        self.finish_stream(handle, fail.map_or(Ended::Closed, Ended::Failed), out);
+        self.finish_stream(handle, how, out);
+    }
+
+    /// The one it was given to has not taken the other end. To a sender that is as good as closed; who would receive from
+    /// there has got nothing, and that is not all.
+    pub(super) fn on_end_refused(&mut self, handle: Handle, why: String, out: &mut Actions) {
+        let receives = self.handles.stream(handle).is_some_and(|stream| stream.ours == Direction::Receives);
+        self.on_stream_closed(handle, if receives { Ended::Lost(why) } else { Ended::Closed }, out);
     }
 
     /// Items that nobody will take are not sent.

@@ -5,15 +5,17 @@ use std::{cell::Cell, collections::VecDeque, sync::Arc, time::Duration};
 use offshoot_wire::{Body, ContextId, Hello, codec};
 
 use super::{
-    Shared, State,
+    Hooks, Shared, State,
     links::{SENDER_QUANTUM, Verdict},
     sinks::Sink,
 };
 use crate::{
     close::Why,
     forward::{BUDGET, Record},
+    here::Here,
     link::Link,
     machine::{Action, CallKey, LinkKey, Note, Outcome, Progress, Routes},
+    node::Node as _,
     sync::lock,
     wake::Wake,
 };
@@ -79,7 +81,6 @@ enum Effect {
     },
     Shutdown(Duration),
     Orphaned,
-    WakeBroker,
 }
 
 impl Effects {
@@ -103,7 +104,7 @@ impl Effects {
     }
 }
 
-impl<R: Routes + Send + 'static> Shared<R> {
+impl<R: Here> Shared<R> {
     /// Empties the machine's queue: delivers, and notes what is to be done later. `from` is the link by which came
     /// what caused all this.
     pub(super) fn settle(&self, state: &mut State<R>, from: Option<LinkKey>, effects: &mut Effects) {
@@ -116,6 +117,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 | Action::Escalate(_)
                 | Action::Record { .. }
                 | Action::Service(_)
+                | Action::Lost { .. }
                 | Action::Ids
                     if !R::HAS_CHILDREN => {}
                 Action::Answer { .. }
@@ -152,11 +154,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 Action::ParentLost(_) => effects.push(Effect::Orphaned),
             }
         }
-        let due = state.next_due();
-        if self.broker_sleeps() && due.is_some_and(|due| state.sleeps_until.is_none_or(|until| due < until)) {
-            state.sleeps_until = due;
-            effects.push(Effect::WakeBroker);
-        }
+        self.set_alarm(state);
     }
 
     /// Does what was queued, and what comes of doing it.
@@ -173,12 +171,11 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 | Effect::Escalate(_)
                 | Effect::Service(_)
                 | Effect::Ids
+                | Effect::Lost { .. }
                 | Effect::Record { .. }
                     if !R::HAS_CHILDREN => {}
                 Effect::Flush(link) => self.flush(&link, SENDER_QUANTUM, effects),
-                // Wakers of tasks are user code.
-                Effect::Wake(wake) if wake.is_foreign() => self.sink.wake(wake),
-                Effect::Wake(wake) => wake.fire(),
+                Effect::Wake(wake) => self.wake(wake),
                 Effect::Drop(sink) => drop(sink),
                 Effect::Cut(link, reason) => self.cut(&link, reason),
                 Effect::Pause(link) => self.pause(&link),
@@ -194,12 +191,16 @@ impl<R: Routes + Send + 'static> Shared<R> {
                     }
                 }
                 Effect::Service(key) => {
-                    if let Some(this) = self.this.upgrade() {
-                        self.hooks().service(&this, key);
+                    if let Some(hooks) = self.hooks()
+                        && let Some(this) = self.this.upgrade()
+                    {
+                        hooks.service(&this, key);
                     }
                 }
-                Effect::Ids => self.hooks().ids(),
-                Effect::Lost { ids, name, reason } => self.hooks().lost(&ids, &name, &reason),
+                Effect::Ids => self.hooks().into_iter().for_each(Hooks::ids),
+                Effect::Lost { ids, name, reason } => {
+                    self.hooks().into_iter().for_each(|hooks| hooks.lost(&ids, &name, &reason));
+                }
                 Effect::Room(dst) => {
                     self.changed.notify_all();
                     if dst == ContextId::ROOT {
@@ -207,10 +208,9 @@ impl<R: Routes + Send + 'static> Shared<R> {
                     }
                 }
                 Effect::Record { src, body, from } => self.take_record(src, &body, from),
-                Effect::Tell(record) => self.sink.record(record),
+                Effect::Tell(record) => self.tell(record),
                 Effect::Shutdown(left) => self.ending(left),
                 Effect::Orphaned => self.orphaned(),
-                Effect::WakeBroker => self.wake_broker(),
             }
         }
     }
@@ -222,9 +222,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
         }
         self.changed.notify_all();
         self.wake_broker();
-        if let Some(this) = self.this.upgrade() {
-            self.hooks().ending(&this, left);
-        }
+        self.tell_ending(left);
     }
 
     /// The parent is lost, and so this context ends.
@@ -235,8 +233,16 @@ impl<R: Routes + Send + 'static> Shared<R> {
         let was_ending = self.is_closing();
         self.begin_shutdown(left);
         self.wake_broker();
-        if let Some(this) = self.this.upgrade().filter(|_| was_ending) {
-            self.hooks().ending(&this, left);
+        if was_ending {
+            self.tell_ending(left);
+        }
+    }
+
+    fn tell_ending(&self, left: Duration) {
+        if let Some(hooks) = self.hooks()
+            && let Some(this) = self.this.upgrade()
+        {
+            hooks.ending(&this, left);
         }
     }
 

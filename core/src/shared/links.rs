@@ -1,6 +1,9 @@
 //! The links of a context: made, written, condemned, ended.
 
-use std::{io, mem, sync::Arc};
+use std::{
+    io, mem,
+    sync::{Arc, atomic::Ordering},
+};
 
 use offshoot_wire::{ContextId, Decoder, Hello};
 use rustix::io::Errno;
@@ -8,6 +11,7 @@ use rustix::io::Errno;
 use super::{Effects, Shared, State, Way};
 use crate::{
     fault::Fault,
+    here::Here,
     lease::Loan,
     link::{Link, LinkEnd, LinkParts, Outflow, Source, Taken, Token, Writer, take_or_give, write_out},
     machine::{Action, LinkKey, NewChild, Routes, Tick},
@@ -16,6 +20,8 @@ use crate::{
 
 /// Bytes that a sending thread writes of others' frames beside its own, in bytes.
 pub(crate) const SENDER_QUANTUM: usize = 64 * 1024;
+/// When the broker looks after a turn that was kept, in milliseconds.
+const LOOK_AFTER: u64 = 1;
 /// How long a few frames rest at most, in milliseconds: what they wait for comes in some microseconds, or not at all.
 const REST: u64 = 1;
 
@@ -29,6 +35,12 @@ pub(crate) struct Links {
     resting: Vec<LinkKey>,
     /// Until when.
     rest_until: Option<Tick>,
+    /// Links whose turn may be lent; most never are.
+    lent: Vec<LinkKey>,
+    /// Links whose turn was kept, for the broker to look after.
+    kept: Vec<LinkKey>,
+    /// When it looks.
+    mind_at: Option<Tick>,
 }
 
 struct Entry {
@@ -69,6 +81,16 @@ impl Links {
         self.slots.get(key.slot)?.as_ref().map(|entry| &entry.link).filter(|link| link.key == key)
     }
 
+    /// The turn of a link may be lent from now on. Those of links that have ended go with the next look, or once they are many.
+    fn lend(&mut self, key: LinkKey) {
+        self.lent.push(key);
+        if self.lent.len() > self.slots.len().saturating_mul(2) {
+            let mut lent = mem::take(&mut self.lent);
+            lent.retain(|key| self.get(*key).is_some());
+            self.lent = lent;
+        }
+    }
+
     fn at(&self, slot: usize) -> Option<Arc<Link>> {
         self.slots.get(slot)?.as_ref().map(|entry| Arc::clone(&entry.link))
     }
@@ -92,6 +114,33 @@ impl Links {
     /// When what rests must be written at the latest.
     pub(super) const fn rest_until(&self) -> Option<Tick> {
         self.rest_until
+    }
+
+    /// The turn of a link was kept.
+    pub(super) fn mind(&mut self, key: LinkKey, now: Tick) {
+        self.kept.push(key);
+        self.mind_at.get_or_insert_with(|| now.after(LOOK_AFTER));
+    }
+
+    fn take_kept(&mut self) -> Vec<Arc<Link>> {
+        self.mind_at = None;
+        let kept = mem::take(&mut self.kept);
+        self.those(&kept)
+    }
+
+    fn take_lent(&mut self) -> Vec<Arc<Link>> {
+        let lent = mem::take(&mut self.lent);
+        self.those(&lent)
+    }
+
+    /// The links of that name, as far as they are there.
+    fn those(&self, keys: &[LinkKey]) -> Vec<Arc<Link>> {
+        keys.iter().filter_map(|key| self.get(*key).cloned()).collect()
+    }
+
+    /// When the broker must look after turns that were kept.
+    pub(super) const fn mind_at(&self) -> Option<Tick> {
+        self.mind_at
     }
 
     /// Takes the writer token of a link, if it is free.
@@ -154,7 +203,7 @@ impl<R: Routes> State<R> {
     }
 }
 
-impl<R: Routes + Send + 'static> Shared<R> {
+impl<R: Here> Shared<R> {
     /// Links a child that has just been started: its id is announced, SETUP is on its way, and calls may follow.
     /// What becomes of it the watcher is told.
     ///
@@ -257,7 +306,11 @@ impl<R: Routes + Send + 'static> Shared<R> {
     /// Takes the turn of a link, if it is free.
     pub(crate) fn hold(&self, link: Arc<Link>) -> Option<Loan> {
         match link.turn.take() {
-            Ok(generation) => generation.map(|generation| Loan { link, generation }),
+            Ok(generation) => {
+                let generation = generation?;
+                self.list(&link);
+                Some(Loan { link, generation })
+            }
             Err(error) => {
                 self.watch_link(&link, Err(error));
                 None
@@ -265,12 +318,37 @@ impl<R: Routes + Send + 'static> Shared<R> {
         }
     }
 
+    /// The turn of a link is lent. A look that comes before this does not see it; but who has taken the turn reads at once.
+    fn list(&self, link: &Arc<Link>) {
+        if !link.is_listed.swap(true, Ordering::AcqRel) {
+            lock(&self.state).links.lend(link.key);
+        }
+    }
+
     /// The links that others than the broker read.
     pub(crate) fn lent_links(&self) -> Vec<Arc<Link>> {
-        self.look(|state| {
-            let links = state.links.slots.iter().flatten().map(|entry| &entry.link);
-            links.filter(|link| link.turn.is_lent()).cloned().collect()
-        })
+        let mut lent = lock(&self.state).links.take_lent();
+        lent.retain(|link| {
+            // First, so that whoever takes the turn behind this look lists it himself.
+            link.is_listed.store(false, Ordering::Release);
+            let is_lent = link.turn.is_lent();
+            if is_lent {
+                self.list(link);
+            }
+            is_lent
+        });
+        lent
+    }
+
+    /// Takes those turns back for the broker whose holders are away.
+    pub(crate) fn mind_kept(&self) {
+        let kept = lock(&self.state).links.take_kept();
+        for link in kept {
+            match link.turn.mind() {
+                Ok(true) => self.with(|state, now| state.links.mind(link.key, now)),
+                minded => self.watch_link(&link, minded.map(drop)),
+            }
+        }
     }
 
     /// Whoever waits for the links to end looks again.
@@ -300,7 +378,7 @@ struct Flow<'a, R: Routes> {
     effects: &'a mut Effects,
 }
 
-impl<R: Routes + Send + 'static> Outflow for Flow<'_, R> {
+impl<R: Here> Outflow for Flow<'_, R> {
     fn is_begun(&self) -> bool {
         self.writer.is_begun()
     }
@@ -330,8 +408,9 @@ impl<R: Routes + Send + 'static> Outflow for Flow<'_, R> {
         if let Some(is_mixed) = is_mixed {
             self.writer.keep_short(self.link.output(), is_mixed);
         }
-        for frame in self.writer.frames().iter().skip(rested) {
-            shared.hooks().frame(key, Way::Out, frame);
+        if let Some(hooks) = shared.hooks() {
+            let taken = self.writer.frames().iter().skip(rested);
+            taken.for_each(|frame| hooks.frame(key, Way::Out, frame));
         }
         if is_ending && taken == Taken::Nothing {
             shared.changed.notify_all();

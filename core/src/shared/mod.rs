@@ -7,6 +7,7 @@
 mod effects;
 mod links;
 mod node;
+#[cfg(feature = "children")]
 mod parent;
 mod sinks;
 
@@ -24,6 +25,8 @@ use std::{
 use offshoot_wire::{ContextId, Frame};
 
 pub(crate) use self::effects::Effects;
+#[cfg(feature = "children")]
+pub use self::parent::shared_of;
 use self::{
     links::Links,
     sinks::{Cancels, Sinks},
@@ -31,6 +34,7 @@ use self::{
 use crate::{
     close::Life,
     crew::{self, Crew, Next, Worker},
+    here::{Here, IS_LEAF, Running},
     lease::{Lease, wait_reading},
     link::Poller,
     machine::{Actions, CallKey, Config, Incoming, LinkKey, Machine, Routes, Tick},
@@ -116,7 +120,16 @@ impl<R: Routes> fmt::Debug for Shared<R> {
     }
 }
 
-impl<R: Routes + Send + 'static> Shared<R> {
+impl<R: Routes> Drop for Shared<R> {
+    fn drop(&mut self) {
+        // So nothing is compiled in that would take it apart.
+        if IS_LEAF {
+            unreachable!("the context of a leaf lives as long as its process");
+        }
+    }
+}
+
+impl<R: Here> Shared<R> {
     /// A context without links and without threads; see [`broker::spawn`](crate::broker::spawn).
     ///
     /// # Errors
@@ -172,14 +185,13 @@ impl<R: Routes + Send + 'static> Shared<R> {
             broker_sleeps: AtomicBool::new(false),
             is_stopped: AtomicBool::new(false),
         });
-        let node: Weak<Self> = Arc::downgrade(&shared);
-        sink.attach(node);
+        sink.attach(Arc::downgrade(&shared.node()));
         Ok(shared)
     }
 
     /// This context as the typed face sees it.
-    pub(crate) fn node(self: &Arc<Self>) -> Arc<dyn Node> {
-        Arc::clone(self) as Arc<dyn Node>
+    pub(crate) fn node(self: &Arc<Self>) -> Arc<Running> {
+        R::running(Arc::clone(self))
     }
 
     /// Runs the machine under the lock, then does what it asked for.
@@ -227,13 +239,13 @@ impl<R: Routes + Send + 'static> Shared<R> {
         Tick(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Until when the broker may sleep; from now on it is woken when that changes.
+    /// Until when the broker may sleep; from now on the alarm is set when that changes.
     pub(crate) fn sleep_until(&self) -> Option<Instant> {
         self.broker_sleeps.store(true, Ordering::SeqCst);
         let due = {
             let (mut state, now) = self.enter();
-            // Not longer than was asked of it before: most timers are cleared long before they are due, and each that is
-            // set anew would have to wake it.
+            // Not longer than was asked of it before: most timers are cleared long before they are due, and for each that
+            // is set anew the alarm would have to be.
             let asked = state.sleeps_until.filter(|until| *until > now);
             state.sleeps_until = sooner(state.next_due(), asked);
             state.sleeps_until
@@ -252,10 +264,23 @@ impl<R: Routes + Send + 'static> Shared<R> {
         self.broker_sleeps.load(Ordering::SeqCst)
     }
 
-    /// Whether a timer of the machine can be judged at `now`; and whether something has rested long enough.
-    pub(crate) fn is_due(&self, now: Tick) -> [bool; 2] {
-        let due = self.look(|state| [state.machine.next_due(), state.links.rest_until()]);
+    /// Whether a timer of the machine can be judged at `now`; whether something has rested long enough; whether it is time
+    /// to look after turns that were kept.
+    pub(crate) fn is_due(&self, now: Tick) -> [bool; 3] {
+        let due =
+            self.look(|state| [state.machine.next_due(), state.links.rest_until(), state.links.mind_at()]);
         due.map(|due| due.is_some_and(|due| due <= now))
+    }
+
+    /// The broker is woken when something is due sooner than it knows of. Under the lock: of two that set the alarm the
+    /// later must not win.
+    fn set_alarm(&self, state: &mut State<R>) {
+        let Some(due) = state.next_due().filter(|_| self.broker_sleeps()) else { return };
+        if state.sleeps_until.is_none_or(|until| due < until) {
+            state.sleeps_until = Some(due);
+            // It fails only where the poller is broken, and then the broker has ended.
+            let _ = self.poller.ring_in(self.instant(due).saturating_duration_since(Instant::now()));
+        }
     }
 
     /// Tells the broker to look up.
@@ -264,8 +289,9 @@ impl<R: Routes + Send + 'static> Shared<R> {
         let _ = self.poller.ring();
     }
 
-    pub(crate) fn hooks(&self) -> &Arc<dyn Hooks<R>> {
-        &self.hooks
+    /// What happens beside; nothing in a leaf.
+    pub(crate) fn hooks(&self) -> Option<&dyn Hooks<R>> {
+        R::HAS_CHILDREN.then_some(&*self.hooks)
     }
 
     /// Begins to read the captured outputs.
@@ -286,7 +312,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
 impl<R: Routes> State<R> {
     /// When something is due that the broker must do.
     fn next_due(&self) -> Option<Tick> {
-        sooner(self.machine.next_due(), self.links.rest_until())
+        sooner(self.machine.next_due(), sooner(self.links.rest_until(), self.links.mind_at()))
     }
 }
 
@@ -298,7 +324,7 @@ fn sooner(one: Option<Tick>, other: Option<Tick>) -> Option<Tick> {
 }
 
 /// What workers need.
-impl<R: Routes + Send + 'static> Shared<R> {
+impl<R: Here> Shared<R> {
     pub(crate) fn set_workers(&self, workers: usize) {
         self.with(|state, _| state.machine.set_workers(workers));
     }
@@ -307,7 +333,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
     /// meanwhile unless somebody else does.
     pub(crate) fn next_call(
         &self,
-        node: &Arc<dyn Node>,
+        node: &Arc<Running>,
         worker: usize,
         lease: Option<Lease>,
     ) -> Option<Incoming> {
@@ -324,7 +350,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
     }
 
     /// The turn of the link to the parent, for a worker that has nothing else to do.
-    pub(crate) fn watch_for_calls(&self, node: &Arc<dyn Node>) -> Option<Lease> {
+    pub(crate) fn watch_for_calls(&self, node: &Arc<Running>) -> Option<Lease> {
         let link = self.look(|state| {
             let up = state.machine.uplink().filter(|_| !state.machine.has_calls());
             up.and_then(|up| state.links.get(up)).cloned()
@@ -389,7 +415,7 @@ impl<R: Routes> crew::Calls for Calls<'_, R> {
 }
 
 /// The end.
-impl<R: Routes + Send + 'static> Shared<R> {
+impl<R: Here> Shared<R> {
     /// This context begins to end: its children are told at once, calls are no longer taken. Returns without waiting.
     pub fn begin_shutdown(&self, left: Duration) {
         let left = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
@@ -398,6 +424,11 @@ impl<R: Routes + Send + 'static> Shared<R> {
                 state.machine.shutdown(now, left, &mut state.out);
             }
         });
+    }
+
+    /// Whether this context has begun to end.
+    pub fn is_closing(&self) -> bool {
+        self.look(|state| state.is_stopped || state.machine.is_closing())
     }
 
     /// Waits until no worker is in a call, at most until `deadline`.

@@ -10,18 +10,20 @@ use offshoot_wire::{Body, ContextId, Direction, End, Handle};
 use super::{Effects, Shared, State, sinks::Sink};
 use crate::{
     broker::WRITE_QUANTUM,
-    lease::Loan,
+    forward::Record,
+    here::Here,
+    lease::{self, Loan},
     link::Link,
     machine::{BadEnd, CallKey, Outgoing, Owner, Progress, Routes, Standing, StreamUnsent, Tick, Unsent},
     node::{CallSink, Held, Node, Pace, StreamSink, Then},
     sync::{lock, rest},
-    wake::Run,
+    wake::{Run, Wake},
 };
 
 /// Calls in flight to one context from which on a further one may rest: its callee has enough to do until it comes.
 const MANY: u32 = 16;
 
-impl<R: Routes + Send + 'static> Shared<R> {
+impl<R: Here> Shared<R> {
     pub(crate) fn name_in(&self, state: &State<R>, id: ContextId) -> String {
         match state.machine.routes().name(id) {
             _ if id == self.me => self.name.clone(),
@@ -47,7 +49,7 @@ impl<R: Routes + Send + 'static> Shared<R> {
     }
 }
 
-impl<R: Routes + Send + 'static> Node for Shared<R> {
+impl<R: Here> Node for Shared<R> {
     fn me(&self) -> ContextId {
         self.me
     }
@@ -118,12 +120,18 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
         link.and_then(|link| self.hold(link))
     }
 
-    fn read(&self, loan: &Loan) {
-        self.read_lent(loan);
+    fn read(&self, loan: &Loan) -> bool {
+        self.read_lent(loan)
     }
 
     fn give_back(&self, loan: &Loan) {
         self.watch_link(&loan.link, loan.link.turn.give(loan.generation));
+    }
+
+    fn keep(&self, loan: &Loan) {
+        if loan.link.turn.keep(loan.generation) {
+            self.with(|state, now| state.links.mind(loan.link.key, now));
+        }
     }
 
     fn cancel(&self, call: Held) -> Progress {
@@ -141,6 +149,8 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
         _ends: Vec<End>,
         deadline: Option<Instant>,
     ) -> Result<(), Unsent> {
+        // It may wait for room that is told of by a link whose turn this thread keeps.
+        lease::let_go();
         let mut effects = Effects::default();
         let mut guard = lock(&self.state);
         let sent = loop {
@@ -272,9 +282,14 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
     }
 
     fn take_write(&self, peer: ContextId) -> Option<Arc<Link>> {
-        let link = self.look(|state| state.link_from(peer)).filter(|link| link.turn.take_write_wish())?;
-        self.watch_link(&link, link.turn.renew());
-        Some(link)
+        let link = self.look(|state| state.link_from(peer))?;
+        match link.turn.take_write() {
+            Ok(is_taken) => is_taken.then_some(link),
+            Err(error) => {
+                self.watch_link(&link, Err(error));
+                None
+            }
+        }
     }
 
     fn write(&self, link: &Arc<Link>) -> bool {
@@ -296,6 +311,14 @@ impl<R: Routes + Send + 'static> Node for Shared<R> {
 
     fn taken(&self, stream: Held, cost: u32) {
         self.with_held(stream, |state, _| state.machine.taken(stream.handle, cost, &mut state.out));
+    }
+
+    fn wake(&self, wake: Wake) {
+        if wake.is_foreign() { self.sink.wake(wake) } else { wake.fire() }
+    }
+
+    fn tell(&self, record: Record) {
+        self.sink.record(record);
     }
 }
 

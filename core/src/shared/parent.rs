@@ -8,12 +8,19 @@ use serde::Serialize;
 use super::{Hooks, Shared};
 use crate::{
     Context,
-    machine::{CallKey, DropKind, Incoming, LinkKey, NoId, Routes, Sizes, Tick},
+    here::Here,
+    machine::{CallKey, DropKind, Incoming, LinkKey, NoId, Sizes, Tick},
     node::{Node, Pace},
     wake::Run,
 };
 
-impl<R: Routes + Send + 'static> Shared<R> {
+/// The running context in which `context` was made; `None` where that has another kind of table.
+pub fn shared_of<R: Here>(context: &Context) -> Option<Arc<Shared<R>>> {
+    let node: Arc<dyn Any + Send + Sync> = Arc::clone(context.node()) as _;
+    node.downcast().ok()
+}
+
+impl<R: Here> Shared<R> {
     /// This context.
     pub const fn me(&self) -> ContextId {
         self.me
@@ -22,12 +29,6 @@ impl<R: Routes + Send + 'static> Shared<R> {
     /// The context `id` as this one sees it.
     pub fn context(self: &Arc<Self>, id: ContextId) -> Context {
         Context::new(&self.node(), id)
-    }
-
-    /// The running context in which `context` was made; `None` where that has another kind of table.
-    pub(crate) fn of(context: &Context) -> Option<Arc<Self>> {
-        let node: Arc<dyn Any + Send + Sync> = Arc::clone(context.node()) as _;
-        node.downcast().ok()
     }
 
     /// What happens beside routing, if it is of this type.
@@ -46,9 +47,9 @@ impl<R: Routes + Send + 'static> Shared<R> {
         Node::tick(self, at)
     }
 
-    /// Whether this context has begun to end.
-    pub fn is_closing(&self) -> bool {
-        self.look(|state| state.is_stopped || state.machine.is_closing())
+    /// The moment that the machine names so.
+    pub fn instant(&self, at: Tick) -> Instant {
+        Node::instant(self, at)
     }
 
     /// An id for a new child.

@@ -89,6 +89,24 @@ fn a_handler_returns_a_value_a_result_of_any_error_or_a_result_of_its_own_type()
     assert_eq!(pair.child.call(TYPED, 0), Ok(Err("zero".to_owned())));
 }
 
+/// Panics once more when it is dropped.
+struct Twice;
+
+impl Drop for Twice {
+    fn drop(&mut self) {
+        panic!("and again");
+    }
+}
+
+#[test]
+fn a_panic_that_panics_as_it_is_dropped_is_an_error_and_the_next_call_runs() {
+    let functions = arithmetic().serve(PANIC, |_call, _: String| -> () { std::panic::panic_any(Twice) });
+    let pair = Pair::new(functions);
+    let error = pair.child.with_timeout(SOON).call(PANIC, String::new()).expect_err("it panics");
+    assert_eq!(error.to_string(), "panic in child panicked: a panic without a text");
+    assert_eq!(pair.child.with_timeout(SOON).call(ADD, (1, 1)), Ok(2));
+}
+
 #[test]
 fn a_panic_is_an_error_and_the_next_call_runs() {
     let functions = arithmetic().serve(PANIC, |_call, text: String| -> () { std::panic::panic_any(text) });

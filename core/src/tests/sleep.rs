@@ -1,33 +1,18 @@
 //! How long the broker sleeps.
 
-use std::sync::Arc;
+use offshoot_wire::{Body, CallHead, Handle, codec};
 
-use offshoot_wire::{Body, CallHead, ContextId, Handle, Role, codec};
-
-use crate::{
-    Policy,
-    machine::{Config, Limits, Outgoing, UpOnly},
-    shared::Shared,
-};
+use super::{LEAF, leaf};
+use crate::machine::{Limits, Outgoing};
 
 /// A call to us sets a timer, and clears it long before it is due. If that were forgotten, the next would ring again.
 #[test]
 fn a_timer_that_comes_and_goes_wakes_the_broker_once() {
-    let me = ContextId::new(7);
-    let config = Config {
-        me,
-        ancestors: vec![ContextId::ROOT],
-        role: Role::Leaf,
-        one_way: false,
-        functions: vec![("f".to_owned(), Policy::Anyone)],
-        build: 0,
-        limits: Limits { started_ms: 60_000, ..Limits::default() },
-    };
-    let shared = Shared::new(config, "leaf".to_owned(), UpOnly::new(me), Arc::new(())).unwrap();
+    let shared = leaf(Limits { started_ms: 60_000, ..Limits::default() });
     let head =
         CallHead { function: "f".into(), left_ms: None, above: Vec::new(), chain: None, ends: Vec::new() };
     let body = Body::from(codec::encode(&head).unwrap());
-    let call = Outgoing { dst: me, handle: Handle::CALL_FUNCTION, body, deadline: None, ends: Vec::new() };
+    let call = Outgoing { dst: LEAF, handle: Handle::CALL_FUNCTION, body, deadline: None, ends: Vec::new() };
 
     assert_eq!(shared.sleep_until(), None);
     let taken = shared.with(|state, now| {

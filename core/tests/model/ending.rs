@@ -1,17 +1,17 @@
 //! Calls come while a context begins to end: each that came in time is run, each that came later is refused, and the
 //! main thread waits for those that run and for no others.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use loom::{
-    sync::{Arc, Condvar, Mutex, MutexGuard},
+    sync::{Condvar, Mutex, MutexGuard},
     thread,
 };
 
 use crate::{
     crew::{Calls, Crew, Next, Worker},
     finds,
-    flaw::Flaw,
+    flaw::{Flaw, has},
     holds,
     sync::lock,
 };
@@ -142,7 +142,7 @@ impl Context {
         loop {
             {
                 let (crew, desk) = &mut *self.desk();
-                if crew.is_done(&MAIN, desk) || is_late() {
+                if crew.is_done(&MAIN, desk) || (is_late() && !has(Flaw::WaitForEver)) {
                     desk.has_ended = true;
                     return;
                 }
@@ -259,4 +259,9 @@ fn a_worker_that_nobody_knows_to_sleep_sleeps_on() {
 #[test]
 fn an_end_that_is_told_to_one_leaves_the_other_asleep() {
     finds(Flaw::DismissOne, "ending::an_idle_context_ends");
+}
+
+#[test]
+fn an_end_that_has_no_time_waits_for_a_call_that_does_not_return() {
+    finds(Flaw::WaitForEver, "ending::the_end_waits_no_longer_than_its_time");
 }

@@ -1,9 +1,9 @@
 //! Waiters and the broker read one link in turn.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use loom::{
-    sync::{Arc, Condvar, Mutex, MutexGuard},
+    sync::{Condvar, Mutex, MutexGuard},
     thread,
 };
 use rustix::io;
@@ -30,6 +30,8 @@ struct World {
     socket: VecDeque<Frame>,
     is_armed: bool,
     is_broker_woken: bool,
+    /// The broker is to look after a turn that was kept; the time for it may come at any moment.
+    is_look_due: bool,
     shutdown_seen: bool,
     /// What each waiter's slot holds.
     answered: [bool; 2],
@@ -104,15 +106,21 @@ impl Link {
     /// The broker's rounds, until the model is over.
     fn broke_for_all(&self) {
         loop {
-            let ready = |w: &World| w.is_broker_woken || w.is_stopped || (w.is_armed && !w.socket.is_empty());
+            let ready = |w: &World| {
+                w.is_broker_woken || w.is_look_due || w.is_stopped || (w.is_armed && !w.socket.is_empty())
+            };
             let mut world = self.outside.sleep_until(ready);
             if world.is_stopped {
                 return;
             }
             world.shutdown_seen |= std::mem::take(&mut world.is_broker_woken);
             let is_told = world.is_armed && !world.socket.is_empty();
+            let is_look_due = std::mem::take(&mut world.is_look_due);
             drop(world);
             self.outside.changed.notify_all();
+            if is_look_due && self.turn.mind().unwrap() {
+                self.outside.change(|world| world.is_look_due = true);
+            }
             if is_told {
                 if self.turn.is_brokers() {
                     self.read();
@@ -124,6 +132,20 @@ impl Link {
 
     /// A call: takes the turn, sends, waits for the answer or for its deadline, gives the turn back.
     fn call(&self, me: usize, answer: impl FnOnce()) {
+        let held = self.wait(me, answer);
+        self.give(held);
+    }
+
+    /// The same, but keeps the turn.
+    fn call_on(&self, me: usize, answer: impl FnOnce()) {
+        if let Some(held) = self.wait(me, answer)
+            && self.turn.keep(held)
+        {
+            self.outside.change(|world| world.is_look_due = true);
+        }
+    }
+
+    fn wait(&self, me: usize, answer: impl FnOnce()) -> Option<Generation> {
         let held = self.turn.take().unwrap();
         answer();
         loop {
@@ -139,7 +161,7 @@ impl Link {
                 self.read();
             }
         }
-        self.give(held);
+        held
     }
 
     fn give(&self, held: Option<Generation>) {
@@ -182,6 +204,8 @@ fn a_waiter_is_answered_and_a_shutdown_obeyed() {
 #[test]
 fn a_turn_given_back_without_a_word_to_the_poller_loses_a_frame() {
     finds(Flaw::GiveSilently, "reading::a_waiter_is_answered_and_a_shutdown_obeyed");
+    finds(Flaw::GiveSilently, "reading::two_waiters_are_answered_whoever_reads");
+    finds(Flaw::GiveSilently, "reading::a_waiter_that_times_out_leaves_nothing_unread");
 }
 
 /// Two wait on one link; one reads for both, or the broker does.
@@ -232,6 +256,11 @@ fn a_turn_that_is_revoked_is_the_brokers() {
     });
 }
 
+#[test]
+fn a_link_that_is_read_again_without_a_word_to_the_poller_keeps_its_frames() {
+    finds(Flaw::ResumeSilently, "reading::a_turn_that_is_revoked_is_the_brokers");
+}
+
 /// The end of the link ends the call; nobody reads or watches it afterwards.
 #[test]
 fn a_link_that_ends_is_let_go() {
@@ -245,6 +274,52 @@ fn a_link_that_ends_is_let_go() {
         link.call(0, || ());
         broker.join().unwrap();
         assert!(!lock(&link.outside.world).is_armed && link.turn.take().unwrap().is_none());
+    });
+}
+
+#[test]
+fn a_link_that_has_ended_and_is_lent_is_watched_again() {
+    finds(Flaw::LendTheEnded, "reading::a_link_that_ends_is_let_go");
+}
+
+/// A waiter keeps its turn and does not come back; what comes then is read all the same.
+#[test]
+fn a_turn_that_is_kept_for_nobody_is_the_brokers() {
+    holds(|| {
+        let link = Link::new();
+        let broker = broker(&link);
+        let theirs = Arc::clone(&link);
+        let peer = thread::spawn(move || theirs.comes(Frame::Shutdown));
+        link.call_on(0, || link.comes(Frame::Reply(0)));
+        link.settle(true);
+        peer.join().unwrap();
+        broker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_turn_kept_without_a_word_to_the_broker_loses_a_frame() {
+    finds(Flaw::KeepUnminded, "reading::a_turn_that_is_kept_for_nobody_is_the_brokers");
+}
+
+#[test]
+fn a_turn_taken_back_without_a_word_to_the_poller_loses_a_frame() {
+    finds(Flaw::GiveSilently, "reading::a_turn_that_is_kept_for_nobody_is_the_brokers");
+    finds(Flaw::GiveSilently, "reading::a_turn_that_is_kept_is_anothers_for_the_taking");
+}
+
+/// One keeps its turn while another has need of it, and comes back for it.
+#[test]
+fn a_turn_that_is_kept_is_anothers_for_the_taking() {
+    holds(|| {
+        let link = Link::new();
+        let broker = broker(&link);
+        let other = Arc::clone(&link);
+        let second = thread::spawn(move || other.call(1, || other.comes(Frame::Reply(1))));
+        link.call_on(0, || link.comes(Frame::Reply(0)));
+        second.join().unwrap();
+        link.settle(false);
+        broker.join().unwrap();
     });
 }
 

@@ -208,6 +208,21 @@ fn credit_beyond_what_a_window_holds_or_for_one_that_was_not_used_is_refused() {
 
 // protocol 8.3
 #[test]
+fn credit_beyond_what_the_window_of_a_stream_holds_breaks_it() {
+    let mut leaf = Bed::leaf();
+    let ours = leaf.machine.export(ROOT, Direction::Sends);
+    leaf.gets(frame(ROOT, ME, ours, THEIRS.number(), encode(&StreamHead::Open)));
+    leaf.with(|machine, now, out| machine.stream_send(now, ours, item(&7).into(), out)).unwrap();
+    leaf.says();
+    let credit = encode(&Credit { window: Window::Stream(THEIRS), bytes: (1 << 31) - 1 });
+    let actions = leaf.gets(frame(ROOT, ME, Handle::CREDIT, 0, credit));
+    assert!(matches!(actions.last(), Some(Action::Ended { how: Ended::Lost(_), .. })), "{actions:?}");
+    assert_eq!(leaf.says().iter().filter(|frame| frame.handle == THEIRS).count(), 1, "the other end is told");
+    assert_eq!(leaf.dropped(DropKind::Credit), 1);
+}
+
+// protocol 8.3
+#[test]
 fn credit_for_what_went_to_nobody_is_not_counted_twice() {
     let mut leaf = Bed::leaf_with(small_windows(1024));
     let waits = leaf.calls_with(COUSIN, call("f", &"x".repeat(5000)), None).unwrap();

@@ -44,6 +44,14 @@ fn any_other_first_frame_and_a_second_setup_or_hello_end_the_link() {
     assert!(matches!(&actions[..], [Action::Cut(link, _)] if *link == hop.up), "{actions:?}");
 }
 
+// protocol 1.3
+#[test]
+fn hello_from_above_ends_the_link_of_a_leaf() {
+    let mut leaf = Bed::leaf();
+    let actions = leaf.gets(frame(ABOVE, ME, Handle::HELLO, 0, hello(Role::Parent)));
+    assert!(matches!(&actions[..], [Action::Cut(link, _)] if *link == leaf.up), "{actions:?}");
+}
+
 // protocol 5.3
 #[test]
 fn a_child_that_speaks_another_version_is_cut() {

@@ -93,6 +93,25 @@ fn the_loss_of_a_context_ends_what_waits_for_it_and_cancels_what_it_asked_for() 
     assert_eq!((leaf.works(), leaf.says(), leaf.machine.sizes().accounts), (None, vec![], 0));
 }
 
+// protocol 9.3
+#[test]
+fn the_loss_of_a_context_cancels_all_of_its_calls_though_they_have_one_handle() {
+    let mut leaf = Bed::leaf();
+    let keys: Vec<_> = (0..3)
+        .map(|_| {
+            leaf.gets(call_from(COUSIN, 4000, call("open", &())));
+            let taken = leaf.with(|machine, now, out| machine.take_call(now, 0, out)).unwrap();
+            leaf.with(|machine, _, _| machine.release_worker(0));
+            taken.key
+        })
+        .collect();
+    // One of them is answered, which is not the end of the others.
+    leaf.with(|machine, now, out| machine.answer(now, keys[0], reply(&()).into(), &[], false, out));
+    let actions = leaf.gets(lost(&[COUSIN]));
+    let cancelled = |key| actions.contains(&Action::Cancelled(key));
+    assert!(!cancelled(keys[0]) && cancelled(keys[1]) && cancelled(keys[2]), "{actions:?}");
+}
+
 // protocol 9.4
 #[test]
 fn a_flow_keeps_its_order_and_flows_take_turns() {
@@ -231,9 +250,9 @@ fn an_answer_that_cannot_be_passed_on_does_not_look_like_a_call_that_did_not_run
 // protocol 8.2
 #[test]
 fn what_takes_no_credit_passes_where_too_much_waits() {
-    let mut hop = Bed::hop_with(Limits { downlink: 1100, ..Limits::default() });
+    let mut hop = Bed::hop_with(Limits { downlink: 4000, ..Limits::default() });
     let child = hop.child(Role::Leaf);
-    hop.gets(frame(ROOT, child.peer, THEIRS, 0, reply(&"x".repeat(1000))));
+    hop.gets(frame(ROOT, child.peer, THEIRS, 0, reply(&"x".repeat(4000))));
     let refusal = Dead { code: DeadCode::Policy, text: "no".to_owned() };
     let to_child = |handle, reply_to, body: Vec<u8>| frame(COUSIN, child.peer, handle, reply_to, body);
     let told = Frame { reply_to: ReplyTo::Dead, ..to_child(THEIRS, 0, encode(&refusal)) };
@@ -249,7 +268,7 @@ fn what_takes_no_credit_passes_where_too_much_waits() {
     let said = hop.says_to(child);
     assert!(words.iter().all(|word| said.contains(word)), "{said:?}");
     assert_eq!(hop.dropped(DropKind::Congested), 1);
-    hop.gets(frame(ROOT, child.peer, THEIRS, 0, reply(&"x".repeat(1000))));
+    hop.gets(frame(ROOT, child.peer, THEIRS, 0, reply(&"x".repeat(4000))));
     // But not so many that they cost the child its link.
     for _ in 0..20 {
         assert_eq!(hop.gets(told.clone()), []);
@@ -270,9 +289,9 @@ fn answers_that_nobody_asked_for_do_not_cost_their_destination_its_link() {
 // protocol 7.3
 #[test]
 fn a_stream_does_not_end_cleanly_behind_an_item_that_was_dropped_on_its_way() {
-    let mut hop = Bed::hop_with(Limits { downlink: 1000, ..Limits::default() });
+    let mut hop = Bed::hop_with(Limits { downlink: 4000, ..Limits::default() });
     let child = hop.child(Role::Leaf);
-    hop.gets(frame(ROOT, child.peer, Handle::new(4001), 0, reply(&"x".repeat(1000))));
+    hop.gets(frame(ROOT, child.peer, Handle::new(4001), 0, reply(&"x".repeat(4000))));
     let close = frame(COUSIN, child.peer, THEIRS, 4000, encode(&StreamHead::Close));
     hop.gets(frame(COUSIN, child.peer, THEIRS, 4000, item(&1)));
     hop.gets(close.clone());
