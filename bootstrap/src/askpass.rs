@@ -5,7 +5,8 @@
 //! the helper has from the client which asks, so that no other program can get it, and the helper is told to end.
 //!
 //! Several clients may ask at once: of the host and of the jump hosts on the way. Before it asks each helper takes the
-//! number of a pipe by which it alone is told how to end.
+//! number of a pipe by which it alone is told how to end. A shell reads a line byte by byte, and two that read at once
+//! would each get a part of it: so whoever reads a number has taken the turn before, which is a line of one byte.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -40,8 +41,10 @@ pub(crate) struct Askpass {
     script: OwnedFd,
     questions: PipeReader,
     _asking: PipeWriter,
+    /// Holds a byte if a helper may read a number.
+    turn: (PipeReader, PipeWriter),
     /// Holds the number of the pipe for the next helper.
-    turns: (PipeReader, PipeWriter),
+    numbers: (PipeReader, PipeWriter),
     /// For each helper one: by which it is told how to end.
     verdicts: Vec<(PipeReader, PipeWriter)>,
     /// Of a question that has not come whole.
@@ -79,13 +82,14 @@ pub(crate) struct Answered {
 impl Askpass {
     pub(crate) fn new(logins: &[Login]) -> io::Result<Self> {
         let (questions, asking) = io::pipe()?;
-        let turns = io::pipe()?;
+        let (turn, numbers) = (io::pipe()?, io::pipe()?);
         fcntl_setfl(&questions, fcntl_getfl(&questions)? | OFlags::NONBLOCK)?;
         // Its descriptor 1 is another while it asks; 3 is the pipe from the client all the time.
         let script = format!(
-            "#!/bin/sh\nexec 3>&1\nread -r n v <{} && printf '%s %s %s\\000' \"$$\" \"$n\" \"$1\" >{} && \
-             read -r a <\"$v\" && exit \"$a\"\nexit 1\n",
-            path(turns.0.as_fd()),
+            "#!/bin/sh\nexec 3>&1\nread -r n <{} && read -r n v <{} && \
+             printf '%s %s %s\\000' \"$$\" \"$n\" \"$1\" >{} && read -r a <\"$v\" && exit \"$a\"\nexit 1\n",
+            path(turn.0.as_fd()),
+            path(numbers.0.as_fd()),
             path(asking.as_fd()),
         );
         let (script, _) = sys::memory_image("askpass", script.as_bytes())?;
@@ -94,7 +98,8 @@ impl Askpass {
             script,
             questions,
             _asking: asking,
-            turns,
+            turn,
+            numbers,
             verdicts: Vec::new(),
             heard: Vec::new(),
             logins,
@@ -112,7 +117,8 @@ impl Askpass {
             let (number, path) = (self.verdicts.len(), path(read.as_fd()));
             self.verdicts.push((read, write));
             // One line at a time is in it: there is room.
-            writeln!(self.turns.1, "{number} {path}")?;
+            writeln!(self.numbers.1, "{number} {path}")?;
+            writeln!(self.turn.1)?;
         }
         Ok(())
     }

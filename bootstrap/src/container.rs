@@ -3,7 +3,7 @@
 use std::{fmt, iter};
 
 use crate::{
-    Dialect, Method, Plan, Text, Transport,
+    ConnectErrorKind, Dialect, Method, Plan, Text, Transport,
     options::{Options, check_word, common_options, program_option, user_option, words_option},
     quote::quoted,
     stage0,
@@ -167,7 +167,8 @@ impl Container {
     /// For an image without a shell, of docker, podman or the namespaces of a process: the program is received on the
     /// machine of the container, and enters it by a descriptor that was opened before. Root must do it, and there must be a
     /// perl on that machine. The program is root there, with the capabilities that the container may have and no others;
-    /// filters of system calls and cgroups are those of whoever enters.
+    /// filters of system calls and cgroups are those of whoever enters. A [`user`](Self::user) is refused, and with
+    /// [`nsenter`](Self::nsenter), where no tool runs, a [`program`](Self::program) and its [`option`](Self::option)s are.
     pub fn without_shell(mut self) -> Self {
         self.is_bare = true;
         self
@@ -242,19 +243,36 @@ impl Container {
         Transport { near: true, enter, ..Transport::words::<String>([]) }
     }
 
-    fn flaw(&self) -> Option<crate::ConnectErrorKind> {
-        if self.is_bare && self.entrance().is_none() {
-            let why = "cannot be entered without a shell by this engine".into();
-            let text = self.name.as_str().into();
-            return Some(crate::ConnectErrorKind::BadPlace { what: "container".into(), text, why });
+    /// What was said, and is of no use to what enters without a shell: it would not be what was asked for.
+    fn useless(&self) -> Option<ConnectErrorKind> {
+        let bad = |what: &str, text: &str, why: &str| ConnectErrorKind::BadPlace {
+            what: what.into(),
+            text: text.into(),
+            why: why.into(),
+        };
+        if self.entrance().is_none() {
+            return Some(bad("container", &self.name, "cannot be entered without a shell by this engine"));
         }
+        // Nothing but the perl runs where it is the namespaces of a process.
+        let is_alone = matches!(self.engine, Engine::Nsenter);
+        let program = Some(&self.program).filter(|program| is_alone && **program != self.engine.program());
+        let said = [
+            ("user", self.user.as_ref(), "is told to no engine without a shell: the program is root there"),
+            ("program", program, "is not run without a shell: perl enters the process by itself"),
+            ("option", self.extra.first().filter(|_| is_alone), "has nobody to tell it to without a shell"),
+        ];
+        said.into_iter().find_map(|(what, text, why)| Some(bad(what, text?, why)))
+    }
+
+    fn flaw(&self) -> Option<ConnectErrorKind> {
         let named = [
             ("container", Some(&self.name)),
             ("user", self.user.as_ref()),
             ("namespace", self.namespace.as_ref()),
             ("container", self.part.as_ref()),
         ];
-        named.into_iter().find_map(|(what, word)| check_word(what, word?))
+        let bad = named.into_iter().find_map(|(what, word)| check_word(what, word?));
+        bad.or_else(|| self.useless().filter(|_| self.is_bare))
     }
 }
 
@@ -294,6 +312,22 @@ mod tests {
         ] {
             assert_eq!(container.leader().join(" "), words);
         }
+    }
+
+    #[test]
+    fn what_would_be_told_to_nobody_without_a_shell_is_refused() {
+        let bare = || Container::nsenter(7).without_shell();
+        for (container, text) in [
+            (bare().program("/opt/nsenter"), "the program `/opt/nsenter` is not run without a shell: perl"),
+            (bare().option(["--no-fork"]), "the option `--no-fork` has nobody to tell it to without a shell"),
+            (Container::docker("c").user("u").without_shell(), "the user `u` is told to no engine"),
+            (Container::lxc("c").without_shell(), "the container `c` cannot be entered without a shell"),
+        ] {
+            let error = container.plan().check().unwrap_err();
+            assert!(error.code() == "bad_place" && error.to_string().contains(text), "{error}");
+        }
+        let docker = Container::docker("c").program("/opt/docker").option(["-H", "unix://s"]);
+        assert!(docker.without_shell().plan().check().is_ok() && bare().plan().check().is_ok());
     }
 
     #[test]

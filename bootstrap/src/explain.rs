@@ -1,6 +1,18 @@
 //! What the words of a transport that has ended mean: they are all that tells one failure from another.
 
-use crate::{ConnectErrorKind, Dialect, ExitReport};
+use crate::{ConnectErrorKind, Dialect, ExitReport, Plan};
+
+impl Plan {
+    /// Why the program has ended before it has spoken, from what was said meanwhile. What enters a place by itself does so
+    /// only then, and may find that it cannot.
+    #[must_use]
+    pub fn ended(&self, said: &[u8], report: ExitReport) -> ConnectErrorKind {
+        match self.transport.as_ref().filter(|transport| !transport.enter.is_empty()) {
+            Some(transport) => closed(transport.dialect, said, Some(report)),
+            None => ConnectErrorKind::Exited { report },
+        }
+    }
+}
 
 /// Why a link was closed before the program ran, from what was said and how the process ended.
 pub(crate) fn closed(dialect: Dialect, said: &[u8], report: Option<ExitReport>) -> ConnectErrorKind {
@@ -52,30 +64,41 @@ const SUDO: &[Known] = &[
     ("Sorry, try again", || ConnectErrorKind::PasswordWrong),
     ("is not in the sudoers file", || ConnectErrorKind::NotAllowed),
     ("is not allowed to", || ConnectErrorKind::NotAllowed),
+    ("I'm afraid I can't do that", || ConnectErrorKind::NotAllowed),
     ("Operation not permitted", || ConnectErrorKind::NotAllowed),
     ("does not exist", || ConnectErrorKind::NoSuchUser),
     ("unknown user", || ConnectErrorKind::NoSuchUser),
+    ("sudo: user '", || ConnectErrorKind::NoSuchUser),
 ];
 
 const CONTAINER: &[Known] = &[
     ("No such container", || ConnectErrorKind::NoContainer),
     ("no such container", || ConnectErrorKind::NoContainer),
     ("no container with name or ID", || ConnectErrorKind::NoContainer),
+    ("container not known", || ConnectErrorKind::NoContainer),
+    ("No such object", || ConnectErrorKind::NoContainer),
     ("Error from server (NotFound)", || ConnectErrorKind::NoContainer),
     ("Instance not found", || ConnectErrorKind::NoContainer),
     ("jexec: jail \"", || ConnectErrorKind::NoContainer),
     ("is not running", || ConnectErrorKind::NoContainer),
     ("is paused", || ConnectErrorKind::NoContainer),
+    ("is restarting, wait until", || ConnectErrorKind::NoContainer),
+    ("Instance is frozen", || ConnectErrorKind::NoContainer),
     ("container state improper", || ConnectErrorKind::NoContainer),
     ("Failed to get init pid", || ConnectErrorKind::NoContainer),
     ("Cannot connect to the Docker daemon", || ConnectErrorKind::Unreachable),
+    ("permission denied while trying to connect to the Docker daemon", || ConnectErrorKind::NotAllowed),
     ("failed to find pid", || ConnectErrorKind::NoContainer),
     ("stat of /proc/", || ConnectErrorKind::NoContainer),
     ("cannot open /proc/", || ConnectErrorKind::NoContainer),
     ("cannot change root directory", || ConnectErrorKind::NoContainer),
     ("doesn't look like it has an OS tree", || ConnectErrorKind::NoContainer),
     ("Unable to find image", || ConnectErrorKind::NoContainer),
+    ("No such image", || ConnectErrorKind::NoContainer),
     ("image not known", || ConnectErrorKind::NoContainer),
+    ("unable to find user", || ConnectErrorKind::NoSuchUser),
+    ("Failed to exec \"sh\"", || ConnectErrorKind::NoShell),
+    ("Error: Command not found", || ConnectErrorKind::NoShell),
 ];
 
 /// What shells and accounts say, however they were reached.
@@ -115,6 +138,11 @@ mod tests {
             ("Error from server (NotFound): pods \"web-0\" not found\n", "no_container"),
             ("Error: Instance not found\n", "no_container"),
             ("jexec: jail \"www\" not found\n", "no_container"),
+            (
+                "Error response from daemon: Container far is restarting, wait until it is running",
+                "no_container",
+            ),
+            ("Error: Command not found\n", "no_shell"),
             ("curl: (22) The requested URL returned error: 404 NotFound\n", "exited"),
             ("modprobe: not found: overlay\n", "exited"),
         ] {

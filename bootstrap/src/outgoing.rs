@@ -32,6 +32,7 @@ pub(crate) struct Outgoing {
     pieces: VecDeque<Piece>,
     /// How much of the first of them has been written.
     written: usize,
+    is_refused: bool,
 }
 
 impl Outgoing {
@@ -43,8 +44,13 @@ impl Outgoing {
         self.pieces.is_empty()
     }
 
-    /// Writes what there is room for, and says how much of how many bytes of the program have left. That the far side has
-    /// gone shows when it is read.
+    /// Whether nobody takes anything any more. Whoever does so and has gone is at an end when it is read; one that has shut
+    /// its receiving side alone is not.
+    pub(crate) const fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
+    /// Writes what there is room for, and says how much of how many bytes of the program have left.
     pub(crate) fn write(&mut self, mut to: impl Write, progress: impl Fn(u64, u64)) {
         while let Some(piece) = self.pieces.front() {
             let rest = piece.bytes().get(self.written..).unwrap_or_default();
@@ -58,7 +64,10 @@ impl Outgoing {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => return self.pieces.clear(),
+                Err(_) => {
+                    self.is_refused = true;
+                    return self.pieces.clear();
+                }
             };
             if is_last {
                 self.pieces.pop_front();

@@ -245,8 +245,11 @@ impl Job {
         } else {
             drop(process);
         }
-        // A panic in one report must not keep the others from being reaped.
-        drop(catch_unwind(AssertUnwindSafe(|| tell(Exit { report, escalated: sent }))));
+        // A panic in one report must not keep the others from being reaped, nor must what it leaves, which may panic once
+        // more as it is dropped.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| tell(Exit { report, escalated: sent }))) {
+            std::mem::forget(panic);
+        }
     }
 }
 

@@ -35,6 +35,9 @@ const GOING: Duration = Duration::from_millis(500);
 /// first, and may be slow.
 const TIDYING: Duration = Duration::from_secs(2);
 
+/// How long a far side that takes nothing any more is listened to: it may say why.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
 /// A process that leads to a far side, and the dialogue with the shell there.
 pub(crate) struct Talk {
     link: UnixStream,
@@ -49,6 +52,8 @@ pub(crate) struct Talk {
     /// How an ssh client asks.
     askpass: Option<Askpass>,
     outgoing: Outgoing,
+    /// When it has been listened to for long enough, once it takes nothing any more.
+    leave: Option<Instant>,
 }
 
 /// What there is to do.
@@ -94,6 +99,7 @@ impl Talk {
             prompt: transport.question.clone().map(Prompt::new),
             askpass,
             outgoing: Outgoing::default(),
+            leave: None,
         }
     }
 
@@ -149,14 +155,19 @@ impl Talk {
             if ready.link.intersects(PollFlags::OUT) {
                 self.write(launch);
             }
-            if ready.link.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+            let is_silent = !ready.link.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
+            if !is_silent {
                 match self.read(launch)? {
                     Heard::More => {}
                     Heard::Running(said) => return Ok(Some(said)),
                     Heard::Closed => return Ok(None),
                 }
             }
-            if launch.deadline <= Instant::now() {
+            let now = Instant::now();
+            if is_silent && self.leave.is_some_and(|leave| leave <= now) {
+                return Ok(None);
+            }
+            if launch.deadline <= now {
                 return Err(ConnectErrorKind::NoAnswer { limit: launch.limit });
             }
         }
@@ -182,7 +193,8 @@ impl Talk {
         let others = [stderr, terminal, questions, launch.cancel];
         let mut fds = vec![PollFd::new(&self.link, PollFlags::IN | writing)];
         fds.extend(others.iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)));
-        let left = Timespec::try_from(launch.deadline.saturating_duration_since(Instant::now())).ok();
+        let until = self.leave.map_or(launch.deadline, |leave| leave.min(launch.deadline));
+        let left = Timespec::try_from(until.saturating_duration_since(Instant::now())).ok();
         match poll(&mut fds, left.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(ConnectErrorKind::from_system(&error.into())),
@@ -247,6 +259,9 @@ impl Talk {
 
     fn write(&mut self, launch: &Launch<'_>) {
         self.outgoing.write(&self.link, |sent, size| launch.saw(Step::Sending { sent, size }));
+        if self.outgoing.is_refused() {
+            self.leave.get_or_insert_with(|| Instant::now() + LAST_WORDS);
+        }
     }
 
     /// Reads what is there on stderr; how much that was.

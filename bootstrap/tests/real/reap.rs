@@ -3,6 +3,7 @@
 use std::{
     net::Shutdown,
     os::unix::net::UnixStream,
+    panic::panic_any,
     sync::{
         Arc,
         mpsc::{Receiver, channel},
@@ -167,6 +168,15 @@ fn dropping_the_reaper_ends_and_reports_all() {
     }
 }
 
+/// Panics once more when it is dropped.
+struct Twice;
+
+impl Drop for Twice {
+    fn drop(&mut self) {
+        panic!("and again, on purpose");
+    }
+}
+
 #[test]
 fn a_panic_in_one_report_does_not_keep_the_next_from_being_reaped() {
     let _quiet = quiet();
@@ -174,7 +184,7 @@ fn a_panic_in_one_report_does_not_keep_the_next_from_being_reaped() {
     let (sender, receiver) = channel::<()>();
     reaper.kill_now(cat().process, move |_| {
         drop(sender);
-        panic!("a report that panics, on purpose")
+        panic_any(Twice)
     });
     assert!(receiver.recv_timeout(PATIENCE).is_err());
     assert_eq!(outcome(&end(&reaper, cat(), LONG)), "exit status 0");
