@@ -97,8 +97,9 @@ impl ConnectAll {
         Self { parallel: parallel.max(1), ..self }
     }
 
-    /// Has these contexts make some of them as well, whenever the one that was asked makes as many as it may. They go by their
-    /// own keys and see what is sent to what they make: passwords too.
+    /// Has these contexts make some of them as well, whenever the one that was asked makes as many as it may, and will not
+    /// come to the rest as soon as those have ended. They go by their own keys and see what is sent to what they make:
+    /// passwords too.
     ///
     /// What a helper fails at, or is lost with while it makes it, is made by the context that was asked. What it has made
     /// is its child, and goes with it.
@@ -198,6 +199,7 @@ fn load(plans: &mut [Plan]) {
 struct Running {
     job: Job,
     by: MakerKey,
+    since: Instant,
     passage: Passage,
     connecting: Connecting,
 }
@@ -290,13 +292,14 @@ impl Arrivals {
     fn begin(&mut self) -> Option<(usize, Result<Context, ConnectError>)> {
         loop {
             let now = Instant::now();
+            let helps = self.needs_help(now);
             let can_begin = |job: &Job| {
                 let may = self.proofs.leave(job.proof) == Leave::Given;
-                may && job.not_before <= now && self.makers.free(job.helped).is_some()
+                may && job.not_before <= now && self.makers.free(helps && job.helped).is_some()
             };
             let at = self.waiting.iter().position(can_begin)?;
             let job = self.waiting.get(at)?;
-            let (by, maker) = self.makers.free(job.helped)?;
+            let (by, maker) = self.makers.free(helps && job.helped)?;
             // Those of one list go the same way mostly: where one has no room the others need not ask.
             let passage = self.gateway(maker, &job.plan).enter(&self.wake)?;
             let maker = maker.clone();
@@ -307,7 +310,7 @@ impl Arrivals {
             let (index, connecting) = (job.index, Connecting::new(&maker, plan));
             self.makers.begun(by);
             self.proofs.begun(job.proof);
-            self.running.insert(index, Running { job, by, passage, connecting });
+            self.running.insert(index, Running { job, by, since: now, passage, connecting });
             if let Some(ended) = self.look(index) {
                 return Some(ended);
             }
@@ -326,11 +329,14 @@ impl Arrivals {
         let Poll::Ready(outcome) = Pin::new(connecting).poll(&mut TaskContext::from_waker(&waker)) else {
             return None;
         };
-        let Running { mut job, by, passage, .. } = self.running.remove(&index)?;
+        let Running { mut job, by, since, passage, .. } = self.running.remove(&index)?;
         let failure = outcome.as_ref().err().map(ConnectError::kind);
         passage.ended(failure);
         self.proofs.ended(job.proof, failure);
         self.makers.ended(by);
+        if outcome.is_ok() {
+            self.makers.took(by, since.elapsed());
+        }
         match outcome {
             Err(error) if *error.kind() == ConnectErrorKind::Busy => self.rest(job, error),
             Err(_) if by.is_helper() => {
@@ -348,6 +354,20 @@ impl Arrivals {
                 Some((index, outcome))
             }
         }
+    }
+
+    /// Whether more wait than the one that was asked can begin when those that it makes have ended: what a helper makes takes
+    /// longer, and the program has to go to the helper first. Those that have not ended in time are not waited for.
+    fn needs_help(&self, now: Instant) -> bool {
+        let soon = self.due_by_asked().filter(|due| *due > now).count();
+        self.waiting.len() > soon
+    }
+
+    /// When each that the asked one makes should have ended.
+    fn due_by_asked(&self) -> impl Iterator<Item = Instant> {
+        let patience = self.makers.patience();
+        let by_asked = self.running.values().filter(|running| !running.by.is_helper());
+        by_asked.map(move |running| running.since.checked_add(patience).unwrap_or(running.since))
     }
 
     fn can_help(&self, context: &Context) -> bool {
@@ -375,7 +395,10 @@ impl Arrivals {
         // Those that have rested wait for a gateway.
         let resting = self.waiting.iter().filter(|job| has_room && job.not_before > now);
         let rested = resting.map(|job| job.not_before);
-        rested.chain(self.deadline.map(|(at, _)| at)).min()
+        // A helper may be waiting for them, and takes their place.
+        let helps = has_room && !self.waiting.is_empty();
+        let overdue = self.due_by_asked().filter(|due| helps && *due > now);
+        rested.chain(overdue).chain(self.deadline.map(|(at, _)| at)).min()
     }
 }
 

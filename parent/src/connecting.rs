@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Phase, Plan};
+use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Payload, Phase, Plan};
 use offshoot_core::{
     CallError, Context, Pending, Progress,
     internal::{self, Shared, later},
@@ -18,6 +18,7 @@ use offshoot_core::{
 
 use crate::{
     create::{Answer, Ask, Created},
+    larder::{Parcel, Waiter},
     nursery::Nursery,
     table::Table,
     then::then,
@@ -181,10 +182,22 @@ impl Wish {
         let role =
             shared.as_ref().and_then(|shared| Some(shared.hooks_as::<Nursery>()?.about(maker.id())?.role));
         let Some(shared) = shared.filter(|_| role != Some(Role::Leaf)) else { return Err(self.no_parent()) };
-        let plan = Box::new(with_program_sent(&shared, maker.id(), plan));
         let caller = maker.with_timeout(plan.timeout.saturating_add(ANSWER_MARGIN));
-        let ask = Ask::Child { plan, ticket: *ticket };
-        Ok(internal::ask(&caller, Handle::CREATE_CHILD, "connect", &ask))
+        let mut wanted = Box::new(plan.clone());
+        let sent = sent_apart(&shared, maker.id(), plan);
+        if let Some((stand_in, _)) = &sent {
+            wanted.payload = stand_in.clone();
+        }
+        let ask = Ask::Child { plan: wanted, ticket: *ticket };
+        let pending = internal::ask(&caller, Handle::CREATE_CHILD, "connect", &ask);
+        // Behind the plan, unless that was refused at once: the word that it does not come finds who waits for it there.
+        let sent = sent.filter(|_| !pending.is_ready());
+        if let (Some((_, on)), Some(nursery)) = (sent, shared.hooks_as::<Nursery>()) {
+            let waiter = Waiter::Connect { maker: maker.id(), ticket: *ticket };
+            let until = later(plan.timeout.saturating_add(ANSWER_MARGIN));
+            nursery.provide(Parcel::new(plan.payload.clone(), on, waiter, Some(until)));
+        }
+        Ok(pending)
     }
 
     /// Tells the maker, on the same way. Its answer comes all the same, and may be a child.
@@ -214,21 +227,13 @@ impl Drop for Connecting {
 /// More than what a message holds beside a program, in bytes.
 const AROUND: usize = 64 * 1024;
 
-/// The plan as another context needs it: a program in memory goes there by itself, once for all plans, and the plan
-/// only names it.
-fn with_program_sent(shared: &Shared<Table>, maker: ContextId, plan: &Plan) -> Plan {
+/// What stands in a plan for another context in place of a program in memory, and where that is sent, once for all plans;
+/// `None` of what goes there in the plan.
+fn sent_apart(shared: &Shared<Table>, maker: ContextId, plan: &Plan) -> Option<(Payload, Vec<ContextId>)> {
     let on = shared.routes(|table| table.path(maker));
-    // What no message can carry goes in the plan itself, which is refused for it here and now.
+    // What no message can carry goes in the plan, which is refused for it here and now.
     let is_sent = !on.is_empty() && plan.payload.size().saturating_add(AROUND) < shared.body_limit();
-    let (Some(nursery), Some(stand_in), true) =
-        (shared.hooks_as::<Nursery>(), plan.payload.stand_in(), is_sent)
-    else {
-        return plan.clone();
-    };
-    nursery.provide(plan.payload.clone(), on);
-    let mut plan = plan.clone();
-    plan.payload = stand_in;
-    plan
+    plan.payload.stand_in().filter(|_| is_sent).map(|stand_in| (stand_in, on))
 }
 
 impl Future for Connecting {

@@ -21,18 +21,32 @@ pub(crate) enum Ask {
     },
     /// The child of that ticket is not wanted any more. If it is up already the answer for it says so.
     GiveUp { ticket: u64 },
-    /// Keep a program for plans that name it by its hash.
+    /// Keep a program for plans that name it by its hash, and see that others do; the answer is a [`Kept`].
     Keep(Keep),
+    /// The program for the child of that ticket does not come, for that reason.
+    Missed { ticket: u64, reason: String },
 }
 
 /// A program on its way to where plans will name it by its hash.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Keep {
     pub(crate) hash: String,
-    /// The program, if it has not passed this link before.
+    /// The program, unless it has passed this link before.
     pub(crate) payload: Option<Payload>,
     /// Where it is to be passed on to: a child, a child of that, and so on.
     pub(crate) on: Vec<ContextId>,
+}
+
+/// Whether a program is in all the places where it was to go.
+pub(crate) type Kept = Result<(), Lack>;
+
+/// Why a program is not where it was to go.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Lack {
+    /// It was only named, and is not here: it is to be sent.
+    Program,
+    /// It is here, and does not come to one of the others.
+    Beyond(String),
 }
 
 /// The child that was made.
@@ -49,7 +63,7 @@ pub(crate) struct About {
     pub(crate) role: Role,
 }
 
-/// The answer to [`Ask::Child`]; that to the others is empty.
+/// The answer to [`Ask::Child`].
 pub(crate) type Answer = Result<Created, ConnectError>;
 
 /// Why a child did not come up, from what its link had seen and how its process ended.
@@ -68,7 +82,8 @@ pub(crate) fn explain(
         None if !failure.is_closed => ConnectErrorKind::BadStream { what: failure.reason.as_str().into() },
         // Whoever had to be made to go had closed its link first.
         None if escalated != Escalation::None => ConnectErrorKind::Closed,
-        None => ConnectErrorKind::Exited { report: report.clone() },
+        None if failure.marker_seen => ConnectErrorKind::Exited { report: report.clone() },
+        None => plan.ended(&failure.stderr, report.clone()),
     };
     ConnectError::new(plan, phase, kind).with_outputs(&failure.last_words, &failure.stderr)
 }

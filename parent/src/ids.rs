@@ -8,6 +8,10 @@ use offshoot_core::wire::{AllocateId, ContextId, IdRange};
 /// With fewer own ids left than this the next range is asked for, so that nobody waits at the end of one.
 const PREFETCH: u32 = 100;
 
+/// How many questions are with the parent at once: a wide tree grows by that many ranges a round trip. They and their
+/// answers are some 4 KiB, half of the least that a link may hold of control frames.
+const QUESTIONS: usize = 32;
+
 /// How much of the id space one link may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Quota {
@@ -39,12 +43,12 @@ pub(crate) struct Ids {
 enum Source {
     /// At the root: the number of the next one.
     Counter(u32),
-    /// Below it: the parent, one question at a time.
+    /// Below it: the parent, who answers in order.
     Parent {
         /// Who waits for a range, first come first; `None` is this context itself.
         askers: VecDeque<Option<LinkKey>>,
-        /// Whether a question is with the parent.
-        open: bool,
+        /// How many questions are with the parent, those of askers that are gone among them.
+        open: usize,
         /// Whether the last answer to a question of ours was no.
         refused: bool,
     },
@@ -65,8 +69,9 @@ struct Account {
     ranges: Vec<IdRange>,
     /// How many of them have no announced id.
     unused: u32,
-    /// Asked for and not yet answered.
-    pending: u32,
+    /// Those that were asked for and are not here yet. Each has questions behind it that are refused, and are told so after
+    /// it: who asks tells answers apart by their order.
+    pending: VecDeque<usize>,
     /// How many ids were announced in all.
     announced: u32,
 }
@@ -82,7 +87,7 @@ impl Ids {
 
     /// The ids of a context that asks its parent for them.
     pub(crate) fn asked_for(quota: Quota) -> Self {
-        Self::new(Source::Parent { askers: VecDeque::new(), open: false, refused: false }, quota)
+        Self::new(Source::Parent { askers: VecDeque::new(), open: 0, refused: false }, quota)
     }
 
     fn new(source: Source, quota: Quota) -> Self {
@@ -173,15 +178,19 @@ impl Ids {
     /// A child link asks for a range.
     pub(crate) fn ask(&mut self, link: LinkKey, steps: &mut Vec<Step>) {
         let account = self.accounts.entry(link).or_default();
-        let unused = account.unused.saturating_add(account.pending);
-        let lifetime =
-            u32::try_from(account.ranges.len()).unwrap_or(u32::MAX).saturating_add(account.pending);
-        if unused >= self.quota.unused.saturating_add(account.announced) || lifetime >= self.quota.life {
+        let pending = number(account.pending.len());
+        let lifetime = number(account.ranges.len()).saturating_add(pending);
+        let most = self.quota.unused.saturating_add(account.announced);
+        if account.unused.saturating_add(pending) >= most || lifetime >= self.quota.life {
             steps.push(Step::Drop(link, DropKind::Quota));
-            steps.push(down(link, AllocateId::Refused));
+            match account.pending.back_mut() {
+                Some(behind) if *behind < QUESTIONS => *behind += 1,
+                // Nothing is before it; or whoever asks so much may mistake the answers.
+                _ => steps.push(down(link, AllocateId::Refused)),
+            }
             return;
         }
-        account.pending += 1;
+        account.pending.push_back(0);
         if let Source::Parent { askers, .. } = &mut self.source {
             askers.push_back(Some(link));
             self.ask_parent(steps);
@@ -193,10 +202,9 @@ impl Ids {
 
     fn ask_parent(&mut self, steps: &mut Vec<Step>) {
         if let Source::Parent { askers, open, .. } = &mut self.source
-            && !*open
-            && !askers.is_empty()
+            && *open < askers.len().min(QUESTIONS)
         {
-            *open = true;
+            *open += 1;
             steps.push(Step::Up(RouteFrame::Ids(AllocateId::Ask)));
         }
     }
@@ -207,12 +215,11 @@ impl Ids {
             return false;
         }
         let Source::Parent { askers, open, refused } = &mut self.source else { return false };
-        if !std::mem::take(open) {
-            return false;
-        }
+        let Some(left) = open.checked_sub(1) else { return false };
+        *open = left;
         match askers.pop_front() {
             Some(Some(link)) => self.give(link, range, steps),
-            // `None`: who had asked is gone, and nobody else did; it will be needed.
+            // `None`: who had asked is gone, and nobody else waits; it will be needed.
             asker => {
                 *refused = asker.is_some() && range.is_none();
                 self.reserve.extend(range);
@@ -228,13 +235,14 @@ impl Ids {
 
     fn give(&mut self, link: LinkKey, range: Option<IdRange>, steps: &mut Vec<Step>) {
         let account = self.accounts.entry(link).or_default();
-        account.pending = account.pending.saturating_sub(1);
+        let refused = account.pending.pop_front().unwrap_or_default();
         if let Some(range) = range {
             account.ranges.push(range);
             account.unused += 1;
             self.held.insert(range, Held { link, announced: None });
         }
         steps.push(down(link, range.map_or(AllocateId::Refused, AllocateId::Grant)));
+        steps.extend((0..refused).map(|_| down(link, AllocateId::Refused)));
     }
 
     /// Whether `id` was ever announced by the link that holds it.
@@ -282,7 +290,7 @@ impl Ids {
 
     /// A child link is gone: nobody holds its ranges from now on, and none of its ids is ever used again.
     ///
-    /// The answer to a question of its own goes to who asks next.
+    /// The answers to questions of its own go to whoever waits first.
     pub(crate) fn link_down(&mut self, link: LinkKey) {
         let at_root = self.at_root();
         for range in self.accounts.remove(&link).unwrap_or_default().ranges {
@@ -305,14 +313,30 @@ impl Ids {
     }
 
     /// Every range that a link holds.
-    #[cfg(test)]
     pub(crate) fn grants(&self) -> impl Iterator<Item = (IdRange, LinkKey)> + '_ {
         self.held.iter().map(|(range, held)| (*range, held.link))
+    }
+
+    /// Every range that was given to this context and is held by no link (never by the root, which has all ids).
+    pub(crate) fn own(&self) -> impl Iterator<Item = IdRange> + '_ {
+        self.own.iter().copied()
+    }
+
+    /// At the root: the number of the range that is given out next.
+    pub(crate) const fn next_range(&self) -> Option<u32> {
+        match self.source {
+            Source::Counter(next) => Some(next),
+            Source::Parent { .. } => None,
+        }
     }
 }
 
 fn down(link: LinkKey, frame: AllocateId) -> Step {
     Step::Down(link, RouteFrame::Ids(frame))
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// The word and the bit of an id in [`Bits`].

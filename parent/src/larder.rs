@@ -2,22 +2,26 @@
 //! passes a link once.
 //!
 //! Programs come from above alone, from whoever asks for children with them. Both ends of a link forget the same of them
-//! in the same order, so that the upper end knows what the lower one has.
+//! in the same order, so that the upper end knows what the lower one has; where it is mistaken it is told, and sends the
+//! program. Whoever sends one hears when it is where it was to go, or why it is not.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, mpsc::Sender},
+    time::{Duration, Instant},
 };
 
 use offshoot_bootstrap::Payload;
 use offshoot_core::{
-    internal::{self, Shared},
+    CallError,
+    internal::{self, Shared, later},
+    machine::CallKey,
     wire::{ContextId, Handle},
 };
 
 use crate::{
-    create::{Ask, Keep},
-    nest::Request,
+    create::{Ask, Keep, Kept, Lack},
+    nest::{Asked, Request},
     spawner::Job,
     table::Table,
     then::then,
@@ -25,8 +29,10 @@ use crate::{
 
 /// What is kept of programs, in bytes; the newest is kept whatever its size.
 const ROOM: usize = 64 << 20;
-/// How many programs may be waited for, to be passed on.
-const MAX_DUE: usize = 1024;
+/// How long a child that could not take a program is left alone; each time twice as long.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often it is tried once more: for 25 s in all.
+const TRIES: u32 = 8;
 
 /// The programs at one end of a link, in the order in which they passed it.
 #[derive(Debug)]
@@ -71,13 +77,68 @@ impl<T> Shelf<T> {
     }
 }
 
+/// A program on its way to a context below.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    payload: Payload,
+    /// Where it is to go: a child, a child of that, and so on.
+    on: Vec<ContextId>,
+    waiter: Waiter,
+    /// Until when somebody waits.
+    until: Option<Instant>,
+    /// How often it was tried in vain.
+    tries: u32,
+}
+
+/// Who wants to know what becomes of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waiter {
+    /// Who has sent it here, by this call.
+    Sender(CallKey),
+    /// A connect of this context by that one.
+    Connect { maker: ContextId, ticket: u64 },
+}
+
+/// What a child says of a program that it was sent.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    parcel: Parcel,
+    /// Whether the program itself was sent, and not its name alone.
+    carried: bool,
+    answer: Result<Kept, CallError>,
+}
+
+impl Parcel {
+    pub(crate) const fn new(
+        payload: Payload,
+        on: Vec<ContextId>,
+        waiter: Waiter,
+        until: Option<Instant>,
+    ) -> Self {
+        Self { payload, on, waiter, until, tries: 0 }
+    }
+
+    /// Tells who waits what has come of it. A connect is told by who makes it, behind its plan: then it waits there.
+    fn end(self, shared: &Arc<Shared<Table>>, outcome: Result<(), String>) {
+        match (self.waiter, outcome) {
+            (Waiter::Sender(call), outcome) => shared.answer_value(call, &outcome.map_err(Lack::Beyond)),
+            (Waiter::Connect { .. }, Ok(())) => {}
+            (Waiter::Connect { maker, ticket }, Err(reason)) => {
+                let caller = shared.context(maker).with_deadline(None);
+                let ask = Ask::Missed { ticket, reason };
+                internal::ask::<_, ()>(&caller, Handle::CREATE_CHILD, "payload", &ask).detach();
+            }
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Larder {
     kept: Shelf<Payload>,
     sent: BTreeMap<ContextId, Shelf<()>>,
-    /// Programs that have yet to come, and where they are to be passed on to.
-    due: VecDeque<(String, Vec<ContextId>)>,
+    /// What is to be tried again, and when.
+    again: Vec<(Instant, Parcel)>,
     /// Who waits for a program.
     waiting: Vec<Request>,
 }
@@ -95,70 +156,87 @@ impl Larder {
         Some(request)
     }
 
-    /// Takes a program from above, or the word that it has come before, and passes it on; who can go on with it now.
-    /// `None`: it is not kept, since too many are waited for.
+    /// Takes a program from above, or the word that it has come before: who can go on with it now, and its way to the
+    /// others. `None`: it is not here.
     pub(crate) fn keep(
         &mut self,
-        shared: &Arc<Shared<Table>>,
-        jobs: &Sender<Job>,
         keep: Keep,
-    ) -> Option<Vec<Request>> {
+        sender: CallKey,
+        until: Option<Instant>,
+    ) -> Option<(Vec<Request>, Parcel)> {
         let Keep { hash, payload, on } = keep;
-        if !on.is_empty() {
-            if self.due.len() >= MAX_DUE {
-                return None;
-            }
-            self.due.push_back((hash, on));
-        }
         // What it is is seen from the program, and not believed.
-        let new = payload.and_then(|payload| Some((payload.hash()?.to_owned(), payload)));
-        if let Some((hash, payload)) = new {
+        if let Some(payload) = payload
+            && let Some(hash) = payload.hash().map(str::to_owned)
+        {
             self.kept.put(hash, payload.size(), payload);
         }
-        for (hash, on) in std::mem::take(&mut self.due) {
-            match self.kept.get(&hash).cloned() {
-                Some(payload) => self.pass_on(shared, jobs, &payload, on),
-                None => self.due.push_back((hash, on)),
-            }
+        let payload = self.kept.get(&hash)?.clone();
+        let mut fed = self.take_waiting(|request| request.plan.payload.hash() == Some(&*hash));
+        for request in &mut fed {
+            request.plan.payload = payload.clone();
         }
-        let waiting = std::mem::take(&mut self.waiting);
-        Some(waiting.into_iter().filter_map(|request| self.fill(request)).collect())
+        Some((fed, Parcel::new(payload, on, Waiter::Sender(sender), until)))
     }
 
-    /// Sends a program to the first of `on`, unless it was before, to be sent on to the others. If that one does not keep
-    /// it, that is a [`Job::NotKept`].
-    pub(crate) fn pass_on(
-        &mut self,
-        shared: &Arc<Shared<Table>>,
-        jobs: &Sender<Job>,
-        payload: &Payload,
-        mut on: Vec<ContextId>,
-    ) {
-        let Some(hash) = payload.hash().filter(|_| !on.is_empty()) else { return };
-        let id = on.remove(0);
-        let Some(sent) = self.sent.get_mut(&id) else { return };
+    /// Sends a program to the first of those to whom it is to go, to be sent on to the others; its name alone, if that
+    /// one has it. What comes of it is a [`Job::Passed`].
+    pub(crate) fn pass_on(&mut self, shared: &Arc<Shared<Table>>, jobs: &Sender<Job>, parcel: Parcel) {
+        let Some((first, others)) = parcel.on.split_first() else { return parcel.end(shared, Ok(())) };
+        let child = shared.context(*first);
+        let Some((sent, hash)) = self.sent.get_mut(first).zip(parcel.payload.hash()) else {
+            return parcel.end(shared, Err(format!("{} is gone", child.name())));
+        };
         let is_new = sent.get(hash).is_none();
         if is_new {
-            sent.put(hash.to_owned(), payload.size(), ());
+            sent.put(hash.to_owned(), parcel.payload.size(), ());
         }
-        if is_new || !on.is_empty() {
-            let (hash, jobs) = (hash.to_owned(), jobs.clone());
-            let keep = Keep { hash: hash.clone(), payload: is_new.then(|| payload.clone()), on };
-            let child = shared.context(id).with_deadline(None);
-            let asked = internal::ask::<_, ()>(&child, Handle::CREATE_CHILD, "payload", &Ask::Keep(keep));
-            then(asked, move |answer| {
-                if answer.is_err() {
-                    // It fails only once the thread that makes children has ended.
-                    drop(jobs.send(Job::NotKept(id, hash)));
-                }
-            });
-        }
+        let payload = is_new.then(|| parcel.payload.clone());
+        let keep = Keep { hash: hash.to_owned(), payload, on: others.to_vec() };
+        // A program that comes late is there for the next; for one that has come nobody waits in vain.
+        let caller = child.with_deadline(parcel.until.filter(|_| !is_new));
+        let asked = internal::ask::<_, Kept>(&caller, Handle::CREATE_CHILD, "payload", &Ask::Keep(keep));
+        let jobs = jobs.clone();
+        // It fails only once the thread that makes children has ended.
+        then(asked, move |answer| {
+            drop(jobs.send(Job::Passed(Box::new(Passed { parcel, carried: is_new, answer }))));
+        });
     }
 
-    /// A child has not kept a program that it was sent: it is sent again when it is needed.
-    pub(crate) fn not_kept(&mut self, child: ContextId, hash: &str) {
-        if let Some(sent) = self.sent.get_mut(&child) {
+    /// A child has said what has become of a program. Where it only could not take it now it is tried again.
+    pub(crate) fn passed(&mut self, shared: &Arc<Shared<Table>>, passed: Passed) {
+        let Passed { mut parcel, carried, answer } = passed;
+        let Some(child) = parcel.on.first().copied() else { return };
+        let has_it = !carried && !matches!(answer, Ok(Err(Lack::Program)));
+        let (reason, may_help) = match answer {
+            Ok(Ok(())) => return parcel.end(shared, Ok(())),
+            Ok(Err(Lack::Beyond(reason))) => return parcel.end(shared, Err(reason)),
+            Ok(Err(Lack::Program)) => ("it has lost it".to_owned(), true),
+            Err(error) => (error.to_string(), matches!(error, CallError::Busy { .. })),
+        };
+        // Of what a name has met nothing follows for the program, which may still be on its way.
+        if let Some((sent, hash)) = self.sent.get_mut(&child).zip(parcel.payload.hash()).filter(|_| !has_it) {
             sent.remove(hash);
+        }
+        let at = later(PAUSE.saturating_mul(1 << parcel.tries));
+        if !may_help || parcel.tries >= TRIES || parcel.until.is_some_and(|until| until < at) {
+            let name = shared.context(child).name().to_owned();
+            return parcel.end(shared, Err(format!("{name} does not keep its program: {reason}")));
+        }
+        parcel.tries += 1;
+        self.again.push((at, parcel));
+    }
+
+    /// When something is to be tried again.
+    pub(crate) fn next_try(&self) -> Option<Instant> {
+        self.again.iter().map(|(at, _)| *at).min()
+    }
+
+    /// Tries again what is due.
+    pub(crate) fn try_again(&mut self, shared: &Arc<Shared<Table>>, jobs: &Sender<Job>, now: Instant) {
+        let due: Vec<_> = self.again.extract_if(.., |(at, _)| *at <= now).collect();
+        for (_, parcel) in due {
+            self.pass_on(shared, jobs, parcel);
         }
     }
 
@@ -171,9 +249,20 @@ impl Larder {
         self.sent.remove(&child);
     }
 
-    /// Who waits for a program.
-    pub(crate) const fn waiting(&mut self) -> &mut Vec<Request> {
-        &mut self.waiting
+    /// Those among who waits for a program that `which` names; they do so no more.
+    pub(crate) fn take_waiting(&mut self, which: impl Fn(&Request) -> bool) -> Vec<Request> {
+        self.waiting.extract_if(.., |request| which(request)).collect()
+    }
+
+    /// Who waits for a program, and waits no more.
+    pub(crate) fn take_asked(&mut self, which: impl Fn(&Asked) -> bool) -> Option<Request> {
+        let at = self.waiting.iter().position(|request| which(&request.asked))?;
+        Some(self.waiting.swap_remove(at))
+    }
+
+    /// Until when somebody waits for a program.
+    pub(crate) fn deadlines(&self) -> impl Iterator<Item = Instant> + '_ {
+        self.waiting.iter().map(|request| request.deadline)
     }
 }
 

@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io::{self, PipeWriter},
     os::fd::AsFd as _,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         mpsc::{self, Sender, SyncSender},
@@ -15,7 +14,7 @@ use std::{
 use offshoot_bootstrap::{
     ConnectError, ConnectErrorKind, Launch, Observer, Phase, Plan, Prompter, Spawned, Started, Step,
 };
-use offshoot_core::wire::ContextId;
+use offshoot_core::{internal::contain, wire::ContextId};
 
 use crate::{
     nest::{Asked, Request},
@@ -47,7 +46,7 @@ struct Guarded(Arc<dyn Observer>);
 
 impl Observer for Guarded {
     fn saw(&self, plan: &Plan, step: &Step) {
-        drop(catch_unwind(AssertUnwindSafe(|| self.0.saw(plan, step))));
+        contain(|| self.0.saw(plan, step), |_| ());
     }
 }
 

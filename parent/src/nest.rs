@@ -23,7 +23,7 @@ use offshoot_core::{
 };
 
 use crate::{
-    create::{About, Answer, Ask, Created, explain},
+    create::{About, Answer, Ask, Created, Keep, Kept, Lack, explain},
     larder::Larder,
     launching::{Launched, Launches},
     nursery::{Inherited, Nursery},
@@ -41,8 +41,6 @@ const SLACK: Duration = Duration::from_secs(1);
 const MARGIN: u32 = 8;
 /// What decoding a plan may take beside the bytes of its payload, in bytes.
 const PLAN_BUDGET: usize = 64 * 1024;
-/// Why a program is not kept.
-const TOO_MANY_DUE: &str = "too many programs are waited for here";
 
 /// The children of a context.
 pub(crate) struct Nest {
@@ -58,6 +56,8 @@ pub(crate) struct Nest {
     launches: Launches,
     larder: Larder,
     children: BTreeMap<ContextId, Nestling>,
+    /// When to look who has waited too long, and what is to be tried again: not behind the first of them.
+    due: Option<Instant>,
     /// When whatever is left is killed, once this context ends: no child outlives its parent.
     end: Option<Instant>,
 }
@@ -69,6 +69,12 @@ pub(crate) struct Asked {
     pub(crate) by: ContextId,
     /// The number that he has given it.
     pub(crate) ticket: u64,
+}
+
+impl Asked {
+    fn is(&self, by: ContextId, ticket: u64) -> bool {
+        (self.by, self.ticket) == (by, ticket)
+    }
 }
 
 /// A child that somebody has asked for.
@@ -115,15 +121,16 @@ impl Nest {
             random: File::open("/dev/urandom")?,
             waiting: VecDeque::new(),
             children: BTreeMap::new(),
+            due: None,
             end: None,
         })
     }
 
     /// Works until the context ends and every child is gone, or its time is over.
     pub(crate) fn run(mut self, inbox: &Receiver<Job>) {
-        // Woken by whoever has something to tell, and when the first who waits for an id has waited too long.
+        // Woken by whoever has something to tell, and when something is due.
         while !self.is_done() {
-            let job = match self.next_due() {
+            let job = match self.due.into_iter().chain(self.end).min() {
                 Some(due) => inbox.recv_timeout(due.saturating_duration_since(Instant::now())),
                 None => inbox.recv().map_err(RecvTimeoutError::from),
             };
@@ -151,16 +158,14 @@ impl Nest {
         self.end.is_some_and(|end| is_empty() || end <= Instant::now())
     }
 
-    fn next_due(&mut self) -> Option<Instant> {
-        let unfed = self.larder.waiting().iter();
-        self.waiting.iter().chain(unfed).map(|request| request.deadline).chain(self.end).min()
-    }
-
     fn take(&mut self, shared: &Arc<Shared<Table>>, job: Job) {
         match job {
             Job::Create(call) => self.serve(shared, call),
-            Job::Provide(payload, on) => self.larder.pass_on(shared, &self.jobs, &payload, on),
-            Job::NotKept(child, hash) => self.larder.not_kept(child, &hash),
+            Job::Provide(parcel) => self.larder.pass_on(shared, &self.jobs, parcel),
+            Job::Passed(passed) => {
+                self.larder.passed(shared, *passed);
+                self.look_at(self.larder.next_try());
+            }
             Job::Ids => {
                 for request in mem::take(&mut self.waiting) {
                     self.find_id(shared, request);
@@ -179,44 +184,68 @@ impl Nest {
                 let end = later(whole);
                 self.end = Some(self.end.map_or(end, |before| before.min(end)));
                 let waiting = mem::take(&mut self.waiting);
-                let unfed = mem::take(self.larder.waiting());
+                let unfed = self.larder.take_waiting(|_| true);
                 for request in waiting.into_iter().chain(unfed).chain(self.launches.give_up()) {
                     request.fail(shared, Phase::Allocate, ConnectErrorKind::ShuttingDown);
+                }
+                // They do nothing for anybody yet that would be worth their grace.
+                for child in self.children.values().filter(|child| child.asker.is_some()) {
+                    shared.cut_child(child.link, "its parent is ending");
                 }
             }
         }
     }
 
-    /// Whoever has waited too long for an id or a program is told so.
-    fn expire(&mut self, shared: &Shared<Table>) {
+    /// Whoever has waited too long for an id or a program is told so, and what is due is tried again.
+    fn expire(&mut self, shared: &Arc<Shared<Table>>) {
         let now = Instant::now();
         let waiting = mem::take(&mut self.waiting);
         let (late, waiting): (VecDeque<_>, _) = waiting.into_iter().partition(|it| it.deadline <= now);
         self.waiting = waiting;
-        let unfed = self.larder.waiting().extract_if(.., |request| request.deadline <= now);
+        let unfed = self.larder.take_waiting(|request| request.deadline <= now);
         for request in late.into_iter().chain(unfed) {
             let limit = request.plan.timeout;
             request.fail(shared, Phase::Allocate, ConnectErrorKind::NoAnswer { limit });
         }
+        self.larder.try_again(shared, &self.jobs, now);
+        let waiting = self.waiting.iter().map(|request| request.deadline);
+        self.due = waiting.chain(self.larder.deadlines()).chain(self.larder.next_try()).min();
+    }
+
+    /// Something is due at that time.
+    fn look_at(&mut self, at: Option<Instant>) {
+        self.due = self.due.into_iter().chain(at).min();
     }
 
     fn serve(&mut self, shared: &Arc<Shared<Table>>, call: CallKey) {
-        let Some((by, ask)) = asked(shared, call) else { return };
+        let Some(Question { by, until, ask }) = asked(shared, call) else { return };
         match ask {
             Ok(Ask::Child { plan, ticket }) => self.create(shared, Asked { call, by, ticket }, *plan),
             Ok(Ask::GiveUp { ticket }) => {
-                self.give_up(shared, |asked| asked.by == by && asked.ticket == ticket);
+                self.give_up(shared, |asked| asked.is(by, ticket));
                 shared.answer_value(call, &());
             }
-            Ok(Ask::Keep(keep)) => match self.larder.keep(shared, &self.jobs, keep) {
-                Some(fed) => {
-                    fed.into_iter().for_each(|request| self.find_id(shared, request));
-                    shared.answer_value(call, &());
+            Ok(Ask::Keep(keep)) => self.keep(shared, keep, call, until),
+            Ok(Ask::Missed { ticket, reason }) => {
+                let kind = ConnectErrorKind::Refused { reason: reason.into() };
+                if let Some(request) = self.larder.take_asked(|asked| asked.is(by, ticket)) {
+                    request.fail(shared, Phase::Allocate, kind);
                 }
-                None => shared.answer_failed(call, Failed::Error, TOO_MANY_DUE.to_owned()),
-            },
+                shared.answer_value(call, &());
+            }
             Err(error) => shared.answer_failed(call, Failed::Arguments, error.to_string()),
         }
+    }
+
+    /// Keeps a program, and passes it on; the call is answered once it is where it was to go.
+    fn keep(&mut self, shared: &Arc<Shared<Table>>, keep: Keep, call: CallKey, until: Option<Instant>) {
+        let Some((fed, parcel)) = self.larder.keep(keep, call, until) else {
+            return shared.answer_value(call, &Kept::Err(Lack::Program));
+        };
+        for request in fed {
+            self.find_id(shared, request);
+        }
+        self.larder.pass_on(shared, &self.jobs, parcel);
     }
 
     fn create(&mut self, shared: &Shared<Table>, asked: Asked, plan: Plan) {
@@ -228,6 +257,7 @@ impl Nest {
         let jobs = self.jobs.clone();
         // It fails only once this thread has ended.
         shared.when_cancelled(call, move || drop(jobs.send(Job::Cancelled(call))));
+        self.look_at(Some(deadline));
         if let Some(request) = self.larder.fill(Request { asked, plan, deadline }) {
             self.find_id(shared, request);
         }
@@ -271,9 +301,8 @@ impl Nest {
     fn give_up(&mut self, shared: &Shared<Table>, is_it: impl Fn(&Asked) -> bool) {
         let asked_so = |request: &Request| is_it(&request.asked);
         let waiting = self.waiting.iter().position(asked_so).and_then(|at| self.waiting.remove(at));
-        let unfed = self.larder.waiting();
-        let unfed = unfed.iter().position(asked_so).map(|at| unfed.swap_remove(at));
-        if let Some(request) = waiting.or(unfed).or_else(|| self.launches.cancel(&is_it)) {
+        let unfed = || self.larder.take_asked(&is_it);
+        if let Some(request) = waiting.or_else(unfed).or_else(|| self.launches.cancel(&is_it)) {
             return request.fail(shared, Phase::Allocate, ConnectErrorKind::Cancelled);
         }
         let mut made = self.children.values();
@@ -422,17 +451,25 @@ impl Request {
     }
 }
 
-/// Who calls, and what for.
-fn asked(shared: &Shared<Table>, call: CallKey) -> Option<(ContextId, Result<Ask, DecodeError>)> {
+/// What a call to this context asks.
+struct Question {
+    by: ContextId,
+    /// How long he waits for the answer.
+    until: Option<Instant>,
+    ask: Result<Ask, DecodeError>,
+}
+
+fn asked(shared: &Shared<Table>, call: CallKey) -> Option<Question> {
     let incoming = shared.service_call(call)?;
     let argument = incoming.body.slice(incoming.args_at, incoming.body.len());
-    Some((incoming.src, codec::decode(&argument, argument.len().saturating_add(PLAN_BUDGET))))
+    let ask = codec::decode(&argument, argument.len().saturating_add(PLAN_BUDGET));
+    Some(Question { by: incoming.src, until: incoming.deadline.map(|at| shared.instant(at)), ask })
 }
 
 /// The system does not let this context have the thread that makes children.
 pub(crate) fn refuse(shared: &Shared<Table>, call: CallKey, error: &io::Error) {
-    match asked(shared, call) {
-        Some((_, Ok(Ask::Child { plan, .. }))) => {
+    match asked(shared, call).map(|question| question.ask) {
+        Some(Ok(Ask::Child { plan, .. })) => {
             let kind = ConnectErrorKind::from_system(error);
             answer(shared, call, &Err(ConnectError::new(&plan, Phase::Spawn, kind)));
         }

@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::Payload;
 use offshoot_core::{
     internal::{Hooks, Shared, Way},
     machine::{CallKey, LinkKey, Routes as _},
@@ -17,6 +16,7 @@ use offshoot_core::{
 use crate::{
     create::{About, Created},
     gateway::Gateways,
+    larder::Parcel,
     launching::Company,
     record::Recorder,
     spawner::{Job, Spawner},
@@ -121,9 +121,9 @@ impl Nursery {
         }
     }
 
-    /// Sends a program to a context below, by the contexts `on`, for plans that name it by its hash.
-    pub(crate) fn provide(&self, payload: Payload, on: Vec<ContextId>) {
-        self.spawner.tell(Job::Provide(payload, on));
+    /// Sends a program to a context below, for plans that name it by its hash.
+    pub(crate) fn provide(&self, parcel: Parcel) {
+        self.spawner.tell(Job::Provide(parcel));
     }
 
     /// Waits until every process that this context started is gone, at most so long; whether they are.

@@ -246,8 +246,9 @@ impl RouterBuilder {
     ///     .prompter(|query: &Query| {
     ///         eprint!("{}: {} ", query.place, query.text);
     ///         let mut answer = String::new();
-    ///         std::io::stdin().read_line(&mut answer).ok()?;
-    ///         Some(answer.trim_end().into())
+    ///         let read = std::io::stdin().read_line(&mut answer).ok()?;
+    ///         // Where nobody is there it ends at once: an empty line would be an answer.
+    ///         (read > 0).then(|| answer.trim_end().into())
     ///     })
     ///     .build()?;
     /// let host = router.connect(Ssh::new("web1").ask())?;

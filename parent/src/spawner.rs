@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use offshoot_bootstrap::{Exit, Payload};
+use offshoot_bootstrap::Exit;
 use offshoot_core::{
     internal::{ChildWatcher, LinkFailure, Shared},
     machine::CallKey,
@@ -17,6 +17,7 @@ use offshoot_core::{
 };
 
 use crate::{
+    larder::{Parcel, Passed},
     launching::{Company, Launched, Launches},
     nest::{Nest, refuse},
     nursery::{Inherited, lock},
@@ -29,9 +30,9 @@ pub(crate) enum Job {
     /// Somebody asks for a child.
     Create(CallKey),
     /// A program is to be sent to a context below, by a child and its children.
-    Provide(Payload, Vec<ContextId>),
-    /// A child has not kept the program of that hash.
-    NotKept(ContextId, String),
+    Provide(Parcel),
+    /// A child has said what has become of one.
+    Passed(Box<Passed>),
     /// Ids have come, or will not come.
     Ids,
     /// The program of one that went by a transport runs, or will not.

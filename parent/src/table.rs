@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use offshoot_core::machine::{DropKind, LinkKey, NoId, Owner, RouteFrame, Routes, Side, Standing, Step};
-use offshoot_core::wire::{AddRoute, AllocateId, ContextId, Role, clean_name};
+use offshoot_core::wire::{AddRoute, AllocateId, ContextId, IdRange, Role, clean_name};
 
 use crate::{
     hearers::Hearers,
@@ -164,6 +164,25 @@ impl Table {
             name: known.name.clone(),
             link: known.link,
         })
+    }
+
+    /// Every range of ids that was given to this context; the child link that holds it, if one does. The root was given
+    /// none, and has all: of its ranges only those are told that links hold.
+    pub fn ranges(&self) -> impl Iterator<Item = (IdRange, Option<LinkKey>)> + '_ {
+        let held = self.ids.grants().map(|(range, link)| (range, Some(link)));
+        held.chain(self.ids.own().map(|range| (range, None)))
+    }
+
+    /// The child link that holds the range of `id`.
+    #[must_use]
+    pub fn holder(&self, id: ContextId) -> Option<LinkKey> {
+        self.ids.holder(id)
+    }
+
+    /// At the root: the number of the range that is given out next. No id of that range or a later one is anybody's.
+    #[must_use]
+    pub const fn next_range(&self) -> Option<u32> {
+        self.ids.next_range()
     }
 
     /// The context that made the live context `id`, which is below this one.

@@ -3,12 +3,12 @@
 use std::{
     io::{self, PipeReader, PipeWriter, Read as _, Write as _},
     os::fd::BorrowedFd,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Instant,
 };
 
 use offshoot_bootstrap::{Prompter, Query, Secret};
+use offshoot_core::internal::contain;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
@@ -62,7 +62,7 @@ impl Prompter for Asker<'_> {
     fn answer(&self, query: &Query) -> Option<Secret> {
         let _turn = self.take()?;
         // Without an answer the connect fails; without an end it would be waited for.
-        catch_unwind(AssertUnwindSafe(|| self.turns.prompter.answer(query))).unwrap_or_default()
+        contain(|| self.turns.prompter.answer(query), |_| None)
     }
 }
 

@@ -87,14 +87,15 @@ fn a_refused_question_in_advance_does_not_keep_the_last_ids_from_being_used() {
 
 // protocol 5.6
 #[test]
-fn a_hop_serves_its_askers_in_order_with_one_question_open() {
+fn a_hop_asks_for_several_at_once_and_serves_them_in_order() {
     let mut hop = Bed::hop();
     let (a, b) = (hop.child(Role::Parent), hop.child(Role::Parent));
     assert_eq!(hop.says(a, ASK), [Step::Up(ASK)]);
-    assert_eq!(hop.says(b, ASK), []);
+    assert_eq!(hop.says(b, ASK), [Step::Up(ASK)]);
     let passed_down = |link, number| Step::Down(link, grant(number));
-    assert_eq!(hop.parent(grant(8)), [passed_down(a, 8), Step::Up(ASK)]);
+    assert_eq!(hop.parent(grant(8)), [passed_down(a, 8)]);
     assert_eq!(hop.parent(grant(9)), [passed_down(b, 9)]);
+    assert_eq!(drops(&hop.parent(grant(10))), [DropKind::Route]);
     assert_eq!(hop.table.owner(id(8000)), Owner::Child(a));
     assert_eq!(hop.table.owner(id(9999)), Owner::Child(b));
 }
@@ -138,10 +139,39 @@ fn a_million_questions_through_a_hop_wait_four_at_a_time() {
     let mut hop = Bed::hop();
     let link = hop.child(Role::Parent);
     let up = (0..1_000_000).filter(|_| hop.says(link, ASK).contains(&Step::Up(ASK))).count();
-    assert_eq!(up, 1);
+    assert_eq!(up, 4);
     let answered = (2..100).take_while(|number| drops(&hop.parent(grant(*number))).is_empty()).count();
     assert_eq!(answered, 4);
     assert_eq!(hop.table.ids.grants().filter(|(_, holder)| *holder == link).count(), 4);
+}
+
+#[test]
+fn no_more_than_32_questions_are_with_the_parent_at_once() {
+    let mut hop = Bed::hop();
+    let askers: Vec<_> = (0..40).map(|_| hop.child(Role::Parent)).collect();
+    let up = askers.iter().filter(|link| hop.says(**link, ASK) == [Step::Up(ASK)]).count();
+    assert_eq!(up, 32);
+    let answered: Vec<_> = (0..40).map(|number| hop.parent(grant(100 + number)).len()).collect();
+    assert_eq!(answered, [vec![2; 8], vec![1; 32]].concat());
+    assert_eq!(drops(&hop.parent(grant(99))), [DropKind::Route]);
+}
+
+/// Who asks serves those that asked him in the order of the answers: none of them gets what is another's.
+#[test]
+fn a_refusal_does_not_overtake_what_was_asked_for_before() {
+    let mut hop = Bed::hop();
+    let link = hop.child(Role::Parent);
+    for _ in 0..4 {
+        assert_eq!(hop.says(link, ASK), [Step::Up(ASK)]);
+    }
+    assert_eq!(hop.says(link, ASK), [Step::Drop(link, DropKind::Quota)]);
+    let passed_down = |number| Step::Down(link, grant(number));
+    for number in 5..8 {
+        assert_eq!(hop.parent(grant(number)), [passed_down(number)]);
+    }
+    assert_eq!(hop.parent(grant(8)), [passed_down(8), Step::Down(link, REFUSED)]);
+    // Where nothing is before it, it is told at once.
+    assert_eq!(hop.says(link, ASK), [Step::Drop(link, DropKind::Quota), Step::Down(link, REFUSED)]);
 }
 
 #[test]
