@@ -1,8 +1,8 @@
 //! Calls: cancelled half-way, and waiting in a circle (rules 4 and 14).
 
 use offshoot_core::{
-    machine::{Action, Limits, Outcome, Outgoing, Progress},
-    wire::{DeadCode, Handle},
+    machine::{Action, Ended, Limits, Outcome, Outgoing, Progress},
+    wire::{ContextId, DeadCode, Direction, End, Handle, ReplyHead, codec},
 };
 
 use crate::bed::{Bed, ROOT, call_body, call_to};
@@ -61,21 +61,57 @@ fn a_call_that_never_left_for_a_child_that_died_surely_did_not_run() {
     assert!(matches!(answer, Some(Action::Answer { outcome, .. }) if undelivered(outcome)), "{answer:?}");
 }
 
-#[test]
-fn an_answer_that_a_crowded_hop_refuses_ends_its_call() {
+/// So many calls have arrived from a caller that takes nothing any more, behind a root that holds 8,000 bytes for it: the
+/// tree, the caller and the callee.
+fn called_by_the_crowded(calls: usize) -> (Bed, ContextId, ContextId) {
     let mut limits = Limits::default();
-    (limits.downlink, limits.window_start) = (4_000, 1 << 16);
+    (limits.downlink, limits.window_start) = (8_000, 1 << 16);
     let mut bed = Bed::new(limits);
     let (caller, callee) = (bed.child(ROOT), bed.child(ROOT));
-    for _ in 0..3 {
+    for _ in 0..calls {
         bed.call(caller, callee, call_body(0)).unwrap();
     }
     bed.settle();
     bed.stop(caller);
+    (bed, caller, callee)
+}
+
+#[test]
+fn an_answer_that_a_crowded_hop_refuses_ends_its_call() {
+    let (mut bed, caller, callee) = called_by_the_crowded(3);
     for _ in 0..3 {
-        bed.take_and_answer(callee, 5_000);
+        bed.take_and_answer(callee, 9_000);
         bed.settle();
     }
     bed.resume();
     assert_eq!(bed.ended_calls(caller), 3);
+}
+
+/// Nobody has the other ends then, who could close them.
+// protocol 6.4
+#[test]
+fn an_answer_that_a_crowded_hop_refuses_ends_the_streams_that_it_hands_over() {
+    let (mut bed, caller, callee) = called_by_the_crowded(2);
+    bed.take_and_answer(callee, 9_000);
+    bed.settle();
+    let call = bed.take(callee).unwrap();
+    let ours = [Direction::Sends, Direction::Receives];
+    let handles = ours.map(|ours| bed.at(callee, |machine, _| machine.export(caller, ours)));
+    let theirs = [Direction::Receives, Direction::Sends].into_iter();
+    let ends: Vec<End> =
+        theirs.zip(handles).map(|(direction, handle)| End { home: callee, handle, direction }).collect();
+    let body = codec::encode(&ReplyHead::Value(ends.clone())).unwrap();
+    let now = bed.now;
+    bed.at(callee, |machine, out| machine.answer(now, call.key, body.into(), &ends, false, out));
+    bed.settle();
+    bed.resume();
+    assert_eq!(bed.ended_calls(caller), 2);
+    let ended = bed.done(callee).iter().filter_map(|action| match action {
+        Action::Ended { handle, how: Ended::Lost(_) } => Some(*handle),
+        _ => None,
+    });
+    assert_eq!(ended.collect::<Vec<_>>(), handles);
+    bed.at(callee, |machine, out| handles.iter().for_each(|handle| machine.stream_close(*handle, None, out)));
+    bed.settle();
+    assert_eq!(bed.machine(callee).sizes().handles, 0);
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use offshoot_core::{
     machine::{Action, Event, Limits, LinkKey, NoId, Tick},
-    wire::{AddRoute, ContextId, Handle, ReplyTo, codec},
+    wire::{AddRoute, ContextId, HEADER_LEN, Handle, Rebind, ReplyTo, codec},
 };
 
 use crate::bed::{Bed, ROOT, frame};
@@ -18,6 +18,49 @@ fn nothing_passes_before_hello_though_it_is_addressed_to_its_handle() {
     let now = bed.now;
     bed.at(ROOT, |machine, out| machine.handle(now, Event::Frame { link, frame: call }, out));
     assert!(bed.done(ROOT).iter().any(|action| matches!(action, Action::Cut(cut, _) if *cut == link)));
+}
+
+/// Why a link was cut that is cut by what `act` does.
+fn cut_by(bed: &mut Bed, link: LinkKey, act: impl FnOnce(&mut Bed)) -> String {
+    act(bed);
+    let why = |action: &Action| match action {
+        Action::Cut(cut, why) if *cut == link => Some(why.clone()),
+        _ => None,
+    };
+    bed.done(ROOT).iter().find_map(why).unwrap_or_default()
+}
+
+#[test]
+fn a_hello_that_cannot_be_read_and_none_in_time_end_the_link() {
+    let mut bed = Bed::new(Limits::default());
+    let (child, link) = bed.silent_child(ROOT);
+    let hello = frame(child, ROOT, Handle::HELLO, ReplyTo::Nobody, vec![0xff; 9]);
+    let now = bed.now;
+    let why = cut_by(&mut bed, link, |bed| {
+        bed.at(ROOT, |machine, out| machine.handle(now, Event::Frame { link, frame: hello }, out));
+    });
+    assert_eq!(why, "its HELLO could not be read");
+    let (_, link) = bed.silent_child(ROOT);
+    let why = cut_by(&mut bed, link, |bed| {
+        bed.at(ROOT, |machine, out| machine.handle(Tick(1 << 41), Event::Due, out));
+    });
+    assert_eq!(why, "it did not say HELLO in time");
+}
+
+#[test]
+fn who_sends_more_control_frames_than_can_be_passed_on_is_cut_and_not_who_would_get_them() {
+    let mut bed = Bed::new(Limits::default());
+    let (hostile, other) = (bed.child(ROOT), bed.child(ROOT));
+    let (link, untouched) = (bed.link(ROOT, hostile), bed.link(ROOT, other));
+    bed.stop(other);
+    let why = cut_by(&mut bed, link, |bed| {
+        for number in 1000..2000 {
+            let rebind = codec::encode(&Rebind { handle: Handle::new(number), holder: hostile }).unwrap();
+            bed.inject(hostile, ROOT, frame(hostile, other, Handle::REBIND, ReplyTo::Nobody, rebind));
+        }
+    });
+    assert_eq!(why, "it sends more control frames than can be passed on");
+    assert_eq!(cut_by(&mut bed, untouched, |_| {}), "");
 }
 
 #[test]
@@ -58,6 +101,33 @@ fn a_child_that_does_not_take_its_answers_is_cut() {
         bed.done(ROOT).iter().any(|action| matches!(action, Action::Cut(cut, _) if *cut == link))
     });
     assert!(asked.is_some_and(|asked| asked < 20_000), "cut after {asked:?} questions");
+}
+
+#[test]
+fn the_least_that_may_wait_for_a_child_cuts_none_that_takes_its_answers() {
+    /// What a context reads of a link before it looks at another.
+    const TURN: usize = 64 << 10;
+    let mut limits = Limits::default();
+    limits.downlink = 0;
+    let refused = limits.check().unwrap_err();
+    limits.downlink = refused.rsplit(' ').next().unwrap().parse().unwrap();
+    let mut bed = Bed::new(limits);
+    let (child, other) = (bed.child(ROOT), bed.child(ROOT));
+    let to_child = bed.link(ROOT, child);
+    let is_cut = |bed: &mut Bed| {
+        bed.done(ROOT).iter().any(|action| matches!(action, Action::Cut(cut, _) if *cut == to_child))
+    };
+    // As much as others may let wait there, and then all that the child can ask before it is its turn to take something.
+    for handle in 0..20_000 {
+        bed.inject(other, ROOT, frame(other, child, Handle::new(1000 + handle), ReplyTo::Dead, Vec::new()));
+    }
+    assert!(!is_cut(&mut bed), "others have it cut off");
+    let questions = u32::try_from(TURN / HEADER_LEN).unwrap();
+    for handle in 0..questions {
+        let reply_to = ReplyTo::Handle(Handle::new(100_000 + handle));
+        bed.inject(child, ROOT, frame(child, ROOT, Handle::new(u32::MAX - handle), reply_to, Vec::new()));
+    }
+    assert!(!is_cut(&mut bed), "{questions} questions at once");
 }
 
 /// The quickest of some losses counts, so that it does not matter what else the machine does.

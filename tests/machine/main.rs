@@ -5,7 +5,9 @@
 
 mod bed;
 mod calls;
+mod costs;
 mod credit;
 mod life;
+mod losses;
 mod order;
 mod streams;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use offshoot_core::{
-    machine::Limits,
+    machine::{DropKind, Limits},
     wire::{Credit, DelRoute, Handle, ReplyTo, Window, codec},
 };
 
@@ -73,6 +73,35 @@ fn a_context_that_loses_its_parent_tells_of_the_lost_behind_what_they_sent() {
         .map(|f| f.handle)
         .collect();
     assert_eq!(order, [Handle::CALL_FUNCTION, Handle::CALL_FUNCTION, Handle::DEL_ROUTE]);
+}
+
+/// The answer that somebody is gone passes what he has sent before, and the news of his loss do not: until these come he
+/// has the credit that he was given.
+#[test]
+fn what_the_lost_have_sent_has_its_credit_though_an_answer_says_first_that_they_are_gone() {
+    let mut bed = Bed::new(Limits::default());
+    let (source, reader) = (bed.child(ROOT), bed.child(ROOT));
+    for _ in 0..12 {
+        bed.call(source, reader, call_body(15_000)).unwrap();
+        bed.settle();
+        bed.take_and_answer(reader, 0);
+        bed.settle();
+    }
+    bed.stop(reader);
+    for _ in 0..5 {
+        bed.call(source, reader, call_body(15_000)).unwrap();
+    }
+    bed.settle();
+    bed.kill(source);
+    bed.call(reader, source, call_body(0)).unwrap();
+    let up = bed.link(reader, ROOT);
+    while let Some(question) = bed.at(reader, |machine, out| machine.pull(up, out)) {
+        bed.inject(reader, ROOT, question);
+    }
+    bed.resume();
+    assert_eq!(bed.ended_calls(reader), 1, "it is told that he is gone");
+    assert_eq!(bed.machine(reader).dropped(DropKind::Credit), 0);
+    assert!(!bed.machine(reader).remembers().contains(&source));
 }
 
 /// One child sends what another does not take, and credit that it does take, or perhaps not: neither may cost the

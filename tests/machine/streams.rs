@@ -1,8 +1,8 @@
 //! Streams whose ends are handed on, and what becomes of them (rule 12).
 
 use offshoot_core::{
-    machine::{Action, Limits},
-    wire::{Direction, End, Handle, ReplyTo, StreamHead, codec},
+    machine::{Action, Ended, Limits},
+    wire::{Dead, DeadCode, Direction, End, Handle, ReplyTo, StreamHead, codec},
 };
 
 use crate::bed::{Bed, ROOT, call_to, frame};
@@ -46,6 +46,25 @@ fn a_stream_that_broke_here_keeps_its_handle_until_the_other_side_has_closed() {
     let ended = |action: &Action| matches!(action, Action::Ended { handle, .. } if *handle == new);
     assert!(!bed.done(ROOT).iter().any(ended));
     assert_eq!(bed.machine(ROOT).sizes().handles, 1, "the old handle is free once the answer is there");
+}
+
+/// Nothing of it has come: that is not all of it.
+#[test]
+fn who_would_receive_from_an_end_that_nobody_took_is_not_told_of_a_clean_end() {
+    for (ours, is_clean) in [(Direction::Receives, false), (Direction::Sends, true)] {
+        let mut bed = Bed::new(Limits::default());
+        let child = bed.child(ROOT);
+        let home = bed.at(ROOT, |machine, _| machine.export(child, ours));
+        let refused = Dead { code: DeadCode::Gone, text: "nobody took this end of the channel".into() };
+        let refused = codec::encode(&refused).unwrap();
+        bed.inject(child, ROOT, frame(child, ROOT, home, ReplyTo::Dead, refused));
+        let ends: Vec<&Ended> = bed.done(ROOT).iter().filter_map(how_ended).collect();
+        assert!(matches!(ends[..], [how] if (*how == Ended::Closed) == is_clean), "{ours:?}: {ends:?}");
+    }
+}
+
+fn how_ended(action: &Action) -> Option<&Ended> {
+    if let Action::Ended { how, .. } = action { Some(how) } else { None }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
+mod reasons;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -15,37 +17,19 @@ use offshoot_tests::{
     sim::{Fault, Plan, Seen, plots, run, scale},
     world::{REFUSALS, Sabotage},
 };
-use offshoot_wire::{DeadCode, Handle};
+use offshoot_wire::{DeadCode, Handle, codec};
+
+use reasons::{CUTS, Cut};
 
 /// How many seeds are run.
 const SEEDS: u64 = 200;
 /// Of how many contexts each.
 const CONTEXTS: u32 = 200;
 
-/// Every reason to drop a frame.
-const DROPS: [DropKind; 21] = [
-    DropKind::Source,
-    DropKind::Authority,
-    DropKind::NoRoute,
-    DropKind::NoHandle,
-    DropKind::Respondent,
-    DropKind::Policy,
-    DropKind::OneWay,
-    DropKind::Oversize,
-    DropKind::Fragment,
-    DropKind::Congested,
-    DropKind::Credit,
-    DropKind::Control,
-    DropKind::Route,
-    DropKind::Grant,
-    DropKind::Role,
-    DropKind::Quota,
-    DropKind::WouldWait,
-    DropKind::ShuttingDown,
-    DropKind::Dead,
-    DropKind::Malformed,
-    DropKind::Late,
-];
+/// Every code of a dead message: as many as there are to be decoded.
+fn codes() -> impl Iterator<Item = DeadCode> {
+    (0..=u8::MAX).map_while(|number| codec::decode(&[number], 16).ok())
+}
 
 /// Runs many seeds side by side, each of them twice.
 ///
@@ -74,17 +58,32 @@ fn seeds_hold_all_invariants_and_see_every_fault_and_every_refusal() {
     for (name, times) in seen.iter().flat_map(|seen| &seen.counts.faults) {
         *faults.entry(*name).or_insert(0) += times;
     }
-    for fault in Fault::ALL.iter().filter(|fault| **fault != Fault::Range) {
+    faults.insert(Fault::Range.name(), seen.iter().map(|seen| seen.found_no_id).sum());
+    for fault in Fault::ALL {
         assert!(faults.get(fault.name()).is_some_and(|times| *times > SEEDS), "{fault} is rare: {faults:?}");
     }
     let drops: BTreeSet<DropKind> = seen.iter().flat_map(|seen| seen.drops.iter().copied()).collect();
-    for kind in DROPS {
-        assert!(drops.contains(&kind), "no seed has seen {kind:?}, only {drops:?}");
+    for kind in DropKind::ALL {
+        assert!(drops.contains(kind), "no seed has seen {kind:?}, only {drops:?}");
     }
-    let codes: BTreeSet<DeadCode> = seen.iter().flat_map(|seen| seen.codes.iter().copied()).collect();
+    let ended: BTreeSet<DeadCode> = seen.iter().flat_map(|seen| seen.codes.iter().copied()).collect();
     for code in REFUSALS {
-        assert!(codes.contains(&code), "no call of any seed has ended by {code:?}, only by {codes:?}");
+        assert!(ended.contains(&code), "no call of any seed has ended by {code:?}, only by {ended:?}");
     }
+    let said: BTreeSet<DeadCode> = seen.iter().flat_map(|seen| seen.counts.by_code.keys().copied()).collect();
+    for code in codes() {
+        assert!(
+            said.contains(&code) || ended.contains(&code),
+            "nobody was refused by {code:?}, only {said:?}"
+        );
+    }
+    let cuts: BTreeSet<&str> = seen.iter().flat_map(|seen| seen.cuts.keys()).map(String::as_str).collect();
+    for Cut { text, elsewhere } in CUTS {
+        let is_met = cuts.iter().any(|why| why.contains(text));
+        assert!(is_met == elsewhere.is_none(), "`{text}` is not what reasons.rs says: {cuts:?}");
+    }
+    let unknown: Vec<_> = cuts.iter().filter(|why| !CUTS.iter().any(|cut| why.contains(cut.text))).collect();
+    assert!(unknown.is_empty(), "links are cut for what reasons.rs does not know: {unknown:?}");
     assert!(seen.iter().any(|seen| seen.counts.bad_streams > 0), "nobody has met a stream that is not ours");
 }
 

@@ -9,6 +9,8 @@
 
 #[cfg(feature = "processes")]
 pub mod conformance;
+#[cfg(feature = "processes")]
+pub mod far;
 pub mod fuzz;
 #[cfg(feature = "processes")]
 pub mod real;

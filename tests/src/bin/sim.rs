@@ -70,7 +70,10 @@ fn tell(seed: u64, contexts: u32, seen: &Seen, seconds: f64) {
     println!("  at rest   {:.1} ms after all was mended", seen.rest_after as f64 / 1000.0);
     println!("  frames    {} of {} bytes in all", counts.frames, counts.bytes);
     println!("  calls     {:?}", seen.ends);
+    println!("  no id     for {} children", seen.found_no_id);
     println!("  refused   {:?}", seen.codes);
+    println!("  dead      {:?}", counts.by_code);
+    println!("  cut       {:?}", seen.cuts);
     println!("  dropped   {:?}", seen.drops);
     println!("  faults    {:?}", counts.faults);
 }

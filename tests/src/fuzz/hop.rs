@@ -137,16 +137,21 @@ impl Run {
         }
     }
 
-    /// The parent of the hop does.
+    /// The parent of the hop does, or that of the leaf beside it: the same context.
     fn forge_down(&mut self) {
         if !self.world.is_alive(0) || !self.world.is_alive(1) {
             return;
         }
-        let hop = self.world.id(1);
-        self.turn(|who, ancestors| who != hop && !ancestors.contains(&hop));
         let mut frame = forge::frame(&self.world, &mut self.dice, ContextId::ROOT);
+        let hop = self.world.id(1);
         frame.dst = if self.dice.once_in(2) { hop } else { self.world.some(&mut self.dice).unwrap_or(hop) };
-        if let Some(frame) = decoded(&frame) {
+        self.say_down(if frame.dst == self.world.id(5) { 5 } else { 1 }, frame);
+    }
+
+    fn say_down(&mut self, child: u32, frame: Frame) {
+        let hop = self.world.id(child);
+        self.turn(|who, ancestors| who != hop && !ancestors.contains(&hop));
+        if let Some(frame) = decoded(&frame).filter(|_| self.world.is_alive(child)) {
             // What comes from above may speak for all that is not below, be it there or not.
             let is_above =
                 |who| self.world.context(hop).is_some_and(|hop| hop.router.owner(who) == Owner::Up);
@@ -158,7 +163,7 @@ impl Run {
             if let Some((function, to)) = granted {
                 self.world.history.granted(frame.dst, to, function);
             }
-            self.world.inject_down(0, 1, frame);
+            self.world.inject_down(0, child, frame);
         }
     }
 

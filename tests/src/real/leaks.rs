@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{WaitOptions, set_child_subreaper, waitpid};
+use rustix::process::{Pid, WaitOptions, set_child_subreaper, waitpid};
 
 use super::descendants;
 
@@ -60,7 +60,7 @@ impl Watch {
         let end = Instant::now() + LIMIT;
         let mut rest = Duration::from_millis(2);
         loop {
-            self.reap_orphans();
+            reap_orphans(&self.processes);
             let left = self.left();
             if left == Left::default() {
                 return;
@@ -85,17 +85,15 @@ impl Watch {
             threads: threads().saturating_sub(self.threads),
         }
     }
+}
 
-    /// Dead orphans that came to this process are nobody else's to reap.
-    fn reap_orphans(&self) {
-        for pid in descendants() {
-            if let (false, Some(pid)) = (
-                self.processes.contains(&pid),
-                i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw),
-            ) {
-                // One that lives, or is somebody else's child, is looked at again.
-                let _looked = waitpid(Some(pid), WaitOptions::NOHANG);
-            }
+/// Reaps dead orphans that came to this process: they are nobody else's to reap. Of the `others` somebody wants to know how
+/// they end.
+pub fn reap_orphans(others: &BTreeSet<u32>) {
+    for pid in descendants().into_iter().filter(|pid| !others.contains(pid)) {
+        if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+            // One that lives, or is somebody else's child, is looked at again.
+            let _looked = waitpid(Some(pid), WaitOptions::NOHANG);
         }
     }
 }

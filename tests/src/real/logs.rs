@@ -1,16 +1,32 @@
 //! What the logger of the root was told, for tests to read.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    cell::RefCell,
+    fmt::Write as _,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+};
 
 use super::{PATIENCE, wait::eventually_or};
 
-/// Keeps every record as one line: level, target, text.
-struct Kept(Mutex<Vec<String>>);
+/// Keeps every record.
+struct Kept(Mutex<Vec<Line>>);
+
+/// A record as one line: level, target, text.
+struct Line {
+    text: String,
+    /// The thread that called the logger, if it has a name.
+    by: Option<String>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<String> = const { RefCell::new(String::new()) };
+}
 
 static KEPT: Kept = Kept(Mutex::new(Vec::new()));
 
 impl Kept {
-    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+    fn lines(&self) -> MutexGuard<'_, Vec<Line>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -21,9 +37,14 @@ impl log::Log for Kept {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        let mut line = format!("{} {}: {}", record.level(), record.target(), record.args());
-        line.shrink_to_fit();
-        self.lines().push(line);
+        // Each takes what it is long: what grows and shrinks again leaves holes as large as itself.
+        let text = SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            // A string takes everything.
+            let _ = write!(scratch, "{} {}: {}", record.level(), record.target(), record.args());
+            scratch.as_str().to_owned()
+        });
+        self.lines().push(Line { text, by: thread::current().name().map(str::to_owned) });
     }
 
     fn flush(&self) {}
@@ -38,13 +59,13 @@ pub fn keep() {
     log::set_max_level(log::LevelFilter::Info);
 }
 
-/// Does something, and tells the records of every level that were logged meanwhile.
-pub fn of_every_level(act: impl FnOnce()) -> Vec<String> {
+/// Does something, and tells what came of it, and the records of every level that were logged meanwhile.
+pub fn of_every_level<T>(act: impl FnOnce() -> T) -> (T, Vec<String>) {
     let (level, mark) = (log::max_level(), mark());
     log::set_max_level(log::LevelFilter::Trace);
-    act();
+    let value = act();
     log::set_max_level(level);
-    mark.lines()
+    (value, mark.lines())
 }
 
 /// The records from here on.
@@ -61,13 +82,23 @@ impl Mark {
     /// What was logged since.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        KEPT.lines().get(self.0..).unwrap_or_default().to_vec()
+        self.each(|line| line.text.clone())
     }
 
     /// How many bytes are kept of that.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        KEPT.lines().get(self.0..).unwrap_or_default().iter().map(|line| line.len() as u64).sum()
+        self.each(|line| line.text.len() as u64).into_iter().sum()
+    }
+
+    /// The names of the threads that logged since.
+    #[must_use]
+    pub fn threads(&self) -> Vec<String> {
+        self.each(|line| line.by.clone()).into_iter().flatten().collect()
+    }
+
+    fn each<T>(&self, what: impl Fn(&Line) -> T) -> Vec<T> {
+        KEPT.lines().get(self.0..).unwrap_or_default().iter().map(what).collect()
     }
 
     /// Waits for a line in which all of `words` stand.
@@ -78,9 +109,7 @@ impl Mark {
     pub fn until(&self, words: &[&str]) -> String {
         let what = || format!("a log line with {words:?} in {:?}", self.lines());
         eventually_or(what, PATIENCE, || {
-            let lines = KEPT.lines();
-            let new = lines.get(self.0..).unwrap_or_default();
-            new.iter().find(|line| words.iter().all(|word| line.contains(word))).cloned()
+            self.lines().into_iter().find(|line| words.iter().all(|word| line.contains(word)))
         })
     }
 }

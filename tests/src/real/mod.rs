@@ -4,6 +4,7 @@ pub mod above;
 pub mod behind;
 mod call;
 pub mod flows;
+pub mod ground;
 pub mod leaks;
 pub mod life;
 pub mod logs;
@@ -15,7 +16,7 @@ mod trial;
 mod wait;
 
 pub use call::call_body;
-pub use leaks::Watch;
+pub use leaks::{Watch, reap_orphans};
 pub use process::{
     Signal, all_gone, descendants, descendants_of, is_gone, kill, rss_kib, signalled, threads_of, ticks_of,
 };

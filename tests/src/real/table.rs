@@ -34,6 +34,8 @@ pub const TALLY: Function<(), (u64, u64)> = Function::new("tally");
 pub const LEFT: Function<(), Option<u64>> = Function::new("left");
 /// Counts from 0 to a number.
 pub const COUNT: Function<u64, Receiver<u64>> = Function::new("count");
+/// Sends so many blobs of so many bytes.
+pub const BLOBS: Function<(u64, u64), Receiver<Blob>> = Function::new("blobs");
 /// Adds up what comes.
 pub const SUM: Function<Receiver<u64>, u64> = Function::new("sum");
 /// Sends so many numbers into a sender.
@@ -108,6 +110,12 @@ fn streams() -> Functions {
             let (sender, receiver) = call.channel();
             thread::Builder::new().name("count".into()).spawn(move || feed(&sender, until))?;
             Ok(receiver)
+        })
+        .serve(BLOBS, |call: &Call, (count, len)| -> Outcome<Receiver<Blob>> {
+            let (blobs, stream) = call.channel();
+            let blob = Blob::from(vec![7_u8; usize::try_from(len)?]);
+            thread::spawn(move || (0..count).all(|_| blobs.send(blob.clone()).is_ok()));
+            Ok(stream)
         })
         .serve(SUM, |_, numbers: Receiver<u64>| -> Outcome<u64> {
             let mut sum = 0_u64;

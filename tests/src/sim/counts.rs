@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use offshoot_wire::{Frame, HEADER_LEN, Handle};
+use offshoot_wire::{Dead, DeadCode, Frame, HEADER_LEN, Handle, codec};
 
 /// How often things happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Counts {
     pub bytes: u64,
     /// Frames to each reserved handle.
     pub by_handle: BTreeMap<Handle, u64>,
+    /// Dead messages by their codes, those of hostile contexts left out.
+    pub by_code: BTreeMap<DeadCode, u64>,
     /// Streams that turned out not to be ours.
     pub bad_streams: u64,
     /// Faults, by their names.
@@ -28,6 +30,11 @@ impl Counts {
         self.bytes += (HEADER_LEN + frame.body.len()) as u64;
         if !frame.handle.is_allocated() {
             *self.by_handle.entry(frame.handle).or_default() += 1;
+        }
+        if let Some(Dead { code, .. }) =
+            frame.is_dead().then(|| codec::decode(&frame.body, 1 << 16).ok()).flatten()
+        {
+            *self.by_code.entry(code).or_default() += 1;
         }
     }
 

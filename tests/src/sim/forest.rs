@@ -27,6 +27,8 @@ use crate::world::{
     sabotage::Sabotage,
 };
 
+/// Whoever knows so many contexts is looked at half as often as one who knows none.
+const FEW: u64 = 32;
 /// How many of the last happenings a story tells.
 const TOLD: usize = 400;
 
@@ -49,8 +51,10 @@ pub struct Settings {
     pub pace: Option<Pace>,
     /// What goes wrong on purpose, for the checks to see it.
     pub sabotage: Option<Sabotage>,
-    /// How many contexts there will be; large forests are not looked at as closely.
+    /// How many contexts there will be.
     pub contexts: u32,
+    /// What holds at every moment is looked at all the time, not only at rest.
+    pub is_watched: bool,
 }
 
 /// Something that happens at its moment.
@@ -177,7 +181,8 @@ impl Forest {
 
     fn put(&mut self, setup: &Setup, role: Role) {
         let id = setup.id;
-        let router = birth::router(setup, role, &self.settings.limits, self.settings.tables);
+        let router =
+            birth::router(setup, role, &self.settings.limits, self.settings.tables, self.settings.sabotage);
         let context = Context::new(router, setup.clone(), self.settings.workers);
         let dice = Dice::of(!self.settings.seed, u64::from(id.number()));
         let neighbours = context.ancestors().first().copied().into_iter().collect();
@@ -275,11 +280,12 @@ impl Forest {
     /// Lets a context act, and does what it cannot do by itself.
     pub fn with(&mut self, id: ContextId, act: impl FnOnce(&mut Context, &mut Io<'_>)) {
         let now = self.tick();
-        let is_thorough = self.is_looked_at();
+        let is_thorough = self.is_looked_at(id);
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let mut effects = Vec::new();
         let mut io = io(now, &mut self.history, &mut effects);
         io.is_thorough = is_thorough;
+        io.sabotage = self.settings.sabotage;
         act(&mut cell.context, &mut io);
         while !self.settings.slow_workers && cell.context.can_work() {
             cell.context.work(&mut io);
@@ -305,10 +311,14 @@ impl Forest {
         }
     }
 
-    /// Whether this is one of the times at which a context is looked at.
-    const fn is_looked_at(&self) -> bool {
-        let rarely = 4 + self.settings.contexts as u64 / 50;
-        self.counts.events.is_multiple_of(rarely)
+    /// Whether this is one of the times at which a context is looked at: each that it acts, if it holds few, and less
+    /// often the more it holds, since that is what a look costs.
+    fn is_looked_at(&self, id: ContextId) -> bool {
+        if !self.settings.is_watched {
+            return false;
+        }
+        let held = self.context(id).map_or(0, Context::neighbourhood) as u64;
+        self.counts.events.is_multiple_of(1 + held / FEW)
     }
 
     fn look(&mut self, id: ContextId) {
@@ -391,7 +401,7 @@ impl Forest {
 
 /// What a context acts with.
 const fn io<'a>(now: Tick, history: &'a mut History, effects: &'a mut Vec<Effect>) -> Io<'a> {
-    Io { now, history, effects, hello_by: now.after(HELLO), is_thorough: false }
+    Io { now, history, effects, hello_by: now.after(HELLO), is_thorough: false, sabotage: None }
 }
 
 /// How long a child may take to say HELLO, in milliseconds.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use offshoot_core::machine::{DropKind, Limits};
-use offshoot_wire::{ContextId, DeadCode, IdRange};
+use offshoot_wire::{ContextId, DeadCode, Handle, IdRange};
 
 use super::{
     agenda::Moment,
@@ -17,7 +17,7 @@ use super::{
     shrink,
 };
 use crate::world::{
-    Call, CallEnd, CallNo, Dice, Sabotage, Violation,
+    Call, CallEnd, CallNo, Context, Dice, Job, Sabotage, Violation,
     birth::Tables,
     invariants::{self, Whole},
 };
@@ -31,6 +31,8 @@ const AT_ONCE: u64 = 10_000;
 const LATE: Moment = 20 * SECOND;
 /// How many contexts, and how many pairs of them, are asked whether they can be reached.
 const PROBES: usize = 200;
+/// How many contexts are told to make a child in the end.
+const PARENTS: usize = 20;
 /// Forests of so many contexts ask silent links whether they live: each of these asks all the time.
 const PINGED: u32 = 1000;
 
@@ -87,7 +89,7 @@ impl Plan {
         limits.window_start = [512, 4096, 16 << 10][dice.below(3) as usize];
         limits.window_max = 4 * limits.window_start;
         limits.uplink_child = [2000, 256 << 10][dice.below(2) as usize];
-        limits.downlink = [16_000, 1 << 20][dice.below(2) as usize];
+        limits.downlink = [32_000, 1 << 20][dice.below(2) as usize];
         limits.calls_in_flight = [4, 65_536][dice.below(2) as usize];
         limits.ping_ms = if self.contexts <= PINGED { [0, 1000][dice.below(2) as usize] } else { 0 };
         let mut tables = Tables::default();
@@ -110,6 +112,7 @@ impl Plan {
             pace: None,
             sabotage: self.sabotage,
             contexts: self.contexts,
+            is_watched: true,
         }
     }
 
@@ -131,8 +134,12 @@ pub struct Seen {
     pub counts: Counts,
     /// Why frames were dropped.
     pub drops: BTreeSet<DropKind>,
+    /// How many children found no id.
+    pub found_no_id: u64,
     /// Codes of dead replies that ended calls, and of refusals at the source.
     pub codes: BTreeSet<DeadCode>,
+    /// Why machines cut links, without the numbers in it, and how often.
+    pub cuts: BTreeMap<String, u64>,
     /// How calls ended.
     pub ends: BTreeMap<&'static str, usize>,
     /// Contexts that lived when it came to rest.
@@ -230,6 +237,14 @@ fn live(forest: &mut Forest, plan: &Plan, is_told: bool) -> Result<Seen, Violati
     seen.rest_after = forest.now() - healed;
     invariants::at_rest(forest)?;
     probe(forest, &mut Dice::of(plan.seed, 4))?;
+    let found_none = connect(forest, &mut Dice::of(plan.seed, 5))?;
+    seen.found_no_id = forest.history.without_id;
+    if found_none > 0 {
+        // Who is there goes on.
+        settle(forest, &[])?;
+        invariants::at_rest(forest)?;
+        probe(forest, &mut Dice::of(plan.seed, 6))?;
+    }
     end_in_order(forest)?;
     seen.digest = forest.digest();
     Ok(seen)
@@ -298,6 +313,34 @@ fn probe(forest: &mut Forest, dice: &mut Dice) -> Result<(), Violation> {
     Ok(())
 }
 
+/// I25: whoever can have children makes one when he is told to, unless it finds no id; how many found none.
+fn connect(forest: &mut Forest, dice: &mut Dice) -> Result<usize, Violation> {
+    let can = |(id, context): (ContextId, &Context)| {
+        (id != ContextId::ROOT && context.router.is_parent() && !context.closing).then_some(id)
+    };
+    let mut parents: Vec<ContextId> = forest.contexts().filter_map(can).collect();
+    while parents.len() > PARENTS {
+        parents.swap_remove(dice.below(parents.len() as u64) as usize);
+    }
+    let first = forest.history.calls.len();
+    for parent in parents {
+        let label = forest.new_label();
+        let call = Call::default().mailbox(Handle::CREATE_CHILD);
+        forest.with(ContextId::ROOT, |context, io| {
+            context.start(&call, parent, Job::Answer(label), io);
+        });
+        while !forest.is_quiet() && step(forest, &[])? {}
+    }
+    let ends = forest.history.calls[first..].iter().map(|call| (call.dst, call.end.as_ref()));
+    let others =
+        |(_, end): &(ContextId, Option<&CallEnd>)| !matches!(end, Some(CallEnd::Value | CallEnd::NoId));
+    if let Some((parent, end)) = ends.clone().find(others) {
+        let text = format!("{parent} is told to make a child, and that ends as {end:?}");
+        return Err(Violation { invariant: "I25", text });
+    }
+    Ok(ends.filter(|(_, end)| *end == Some(&CallEnd::NoId)).count())
+}
+
 fn reached(forest: &Forest, no: CallNo) -> Result<(), Violation> {
     let call = &forest.history.calls[no as usize];
     if call.end == Some(CallEnd::Value) {
@@ -339,7 +382,9 @@ fn seen(forest: &Forest) -> Seen {
         digest: 0,
         counts: forest.counts.clone(),
         drops: history.notes.iter().map(|(_, kind)| *kind).collect(),
+        found_no_id: history.without_id,
         codes: codes.collect(),
+        cuts: history.cuts.clone(),
         ends: by_name,
         contexts: forest.len(),
         rest_after: 0,

@@ -140,6 +140,8 @@ fn settings(contexts: u32) -> Settings {
         sabotage: None,
         pace: Some(Pace { delay: 100, capacity: 212_992 }),
         contexts,
+        // It is measured.
+        is_watched: false,
     }
 }
 

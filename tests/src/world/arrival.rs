@@ -1,6 +1,6 @@
-//! A frame that comes to a context, and what must hold once its machine has dealt with it: I5, I12, I14.
+//! A frame that comes to a context, and what must hold once its machine has dealt with it: I2, I5, I12, I14.
 
-use offshoot_core::machine::{LinkKey, Owner};
+use offshoot_core::machine::{LinkKey, Owner, Standing};
 use offshoot_wire::{ContextId, Frame};
 
 use super::{context::Context, history::History, router::Router};
@@ -15,6 +15,8 @@ pub struct Arrival {
     is_passing: bool,
     /// Its source may speak by the link by which it came.
     is_true: bool,
+    /// Its source or its authority may not, and the machine reads it.
+    is_forged: bool,
     before: Held,
 }
 
@@ -41,16 +43,21 @@ impl Arrival {
         let router = &context.router;
         let is_up = context.ancestors().first() == Some(&link.peer);
         let passes = frame.dst != router.me() && !frame.is_control();
+        let is_read = router.link_from(link.peer) == Some(link);
+        let speaks = |id| match router.owner(id) {
+            Owner::Child(owner) => owner == link && router.standing(id) != Standing::Unknown,
+            Owner::Up => is_up,
+            Owner::Nobody => is_up && router.standing(id) == Standing::Gone,
+            Owner::Me => false,
+        };
+        let (is_true, has_authority) = (speaks(frame.src), router.is_stamped(link) || speaks(frame.auth));
         Self {
             src: frame.src,
             dst: frame.dst,
             is_dead: frame.is_dead(),
-            is_passing: passes && router.link_from(link.peer) == Some(link),
-            is_true: match router.owner(frame.src) {
-                Owner::Child(owner) => owner == link,
-                Owner::Up => is_up,
-                Owner::Me | Owner::Nobody => false,
-            },
+            is_passing: passes && is_read,
+            is_true,
+            is_forged: is_read && !(is_true && has_authority),
             before: Held::of(router),
         }
     }
@@ -63,14 +70,18 @@ impl Arrival {
         if self.is_dead && made > passed_on {
             history.wrong("I5", format!("context {me} answers a dead message with another"));
         }
+        let Self { src, dst, .. } = self;
+        if self.is_forged && now.dropped == self.before.dropped {
+            history
+                .wrong("I2", format!("context {me} takes what {src} cannot have sent to {dst} by that link"));
+        }
         let is_counted = now.waiting > self.before.waiting || now.dropped > self.before.dropped;
         if self.is_passing && !is_counted {
-            let Self { src, dst, .. } = self;
             history
                 .wrong("I12", format!("a frame from {src} to {dst} is lost without a word in context {me}"));
         }
         if !self.is_true && made > 0 {
-            history.wrong("I14", format!("context {me} answers {}, who cannot have sent this", self.src));
+            history.wrong("I14", format!("context {me} answers {src}, who cannot have sent this"));
         }
     }
 }

@@ -4,7 +4,7 @@ use offshoot_core::machine::{CallKey, Config, Limits, Machine, Policy, UpOnly};
 use offshoot_parent::table::{Table, TableLimits};
 use offshoot_wire::{ContextId, Role, Setup, VERSION};
 
-use super::router::Router;
+use super::{router::Router, sabotage::Sabotage};
 
 /// The functions that every context serves, and who may call each.
 pub const FUNCTIONS: [(&str, Policy); 3] =
@@ -39,7 +39,7 @@ pub const fn tighten(limits: &mut Limits) {
     limits.window_max = 4096;
     limits.started_ms = 20;
     limits.uplink_child = 2000;
-    limits.downlink = 16_000;
+    limits.downlink = 32_000;
     limits.calls_in_flight = 4;
 }
 
@@ -62,16 +62,23 @@ pub fn root(limits: &Limits, one_way: bool) -> Setup {
 
 /// The machine of a context that is told this.
 #[must_use]
-pub fn router(setup: &Setup, role: Role, limits: &Limits, tables: Tables) -> Router {
+pub fn router(
+    setup: &Setup,
+    role: Role,
+    limits: &Limits,
+    tables: Tables,
+    sabotage: Option<Sabotage>,
+) -> Router {
     let me = setup.id;
+    let guarded = |policy| sabotage.map_or(policy, |sabotage| sabotage.policy(policy));
     let config = Config {
         me,
         ancestors: setup.ancestors.clone(),
         role,
         one_way: setup.one_way,
-        functions: FUNCTIONS.map(|(name, policy)| (name.to_owned(), policy)).into(),
+        functions: FUNCTIONS.map(|(name, policy)| (name.to_owned(), guarded(policy))).into(),
         build: 0,
-        limits: limits.clone(),
+        limits: sabotage.map_or_else(|| limits.clone(), |sabotage| sabotage.limits(limits)),
     };
     match role {
         Role::Leaf => Router::Leaf(Machine::new(config, UpOnly::new(me))),

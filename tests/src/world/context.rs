@@ -6,7 +6,7 @@ mod theirs;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use offshoot_core::machine::{Action, Actions, CallKey, Event, LinkKey, NewChild, NoId, Tick};
+use offshoot_core::machine::{Action, Actions, CallKey, Event, LinkKey, NewChild, NoId, Owner, Tick};
 use offshoot_wire::{Body, ContextId, Frame, Handle, Hello, Role, Setup, VERSION};
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     history::{CallNo, History, StreamNo},
     job::{self, Job, Plan, Taste},
     router::Router,
+    sabotage::Sabotage,
 };
 
 /// What a context needs from outside while it acts.
@@ -29,6 +30,8 @@ pub struct Io<'a> {
     pub hello_by: Tick,
     /// Every frame that comes is checked: the cost is that of all that a context holds.
     pub is_thorough: bool,
+    /// What goes wrong on purpose.
+    pub sabotage: Option<Sabotage>,
 }
 
 impl std::fmt::Debug for Io<'_> {
@@ -110,7 +113,8 @@ pub struct Context {
     handed_on: BTreeSet<Handle>,
     /// Its ends of streams.
     pub ends: BTreeMap<Handle, EndUser>,
-    watches: BTreeSet<Handle>,
+    /// Whom it watches.
+    watches: BTreeMap<Handle, ContextId>,
     /// Ends of streams that the program has yet to look at.
     stirred: BTreeSet<Handle>,
     /// Children that wait for an id.
@@ -141,7 +145,7 @@ impl Context {
             waits: BTreeMap::new(),
             handed_on: BTreeSet::new(),
             ends: BTreeMap::new(),
-            watches: BTreeSet::new(),
+            watches: BTreeMap::new(),
             stirred: BTreeSet::new(),
             births: VecDeque::new(),
             newborn: BTreeMap::new(),
@@ -194,7 +198,10 @@ impl Context {
         match action {
             Action::Record { .. } | Action::Lost { .. } => {}
             Action::Write(link) => io.effects.push(Effect::Write(link.peer)),
-            Action::Cut(link, _) => io.effects.push(Effect::Cut(link.peer)),
+            Action::Cut(link, why) => {
+                io.history.cut(&why);
+                io.effects.push(Effect::Cut(link.peer));
+            }
             Action::Escalate(link) => io.effects.push(Effect::Kill(link.peer)),
             Action::Up(link, _) => self.child_is_up(link.peer, out, io),
             Action::Pause(link) => {
@@ -206,7 +213,7 @@ impl Context {
             }
             Action::Answer { handle, outcome } => self.answered(handle, &outcome, out, io),
             Action::Watched { handle, .. } => {
-                if !self.watches.remove(&handle) {
+                if self.watches.remove(&handle).is_none() {
                     io.history.wrong("I1", format!("watch {handle} ended twice"));
                 }
             }
@@ -217,6 +224,9 @@ impl Context {
             }
             Action::Room(_) => self.send_blocked(out, io),
             Action::CallReady => self.has_calls = true,
+            Action::Cancelled(key) if io.sabotage == Some(Sabotage::FreeEarly) => {
+                self.router.answer(io.now, key, job::failed_body(), &[], true, out);
+            }
             Action::Cancelled(_) => {}
             Action::Service(key) => self.serve(key, out, io),
             Action::Ids => self.make_children(out, io),
@@ -264,13 +274,17 @@ impl Context {
             }
             match self.router.take_id(out) {
                 Ok(id) => {
-                    birth.id = id;
+                    let gone = |id: &&ContextId| **id != self.me() && !self.links.contains_key(id);
+                    let gone = || io.history.ids.iter().find(gone).copied();
+                    birth.id = io.sabotage.map_or(id, |sabotage| sabotage.id(id, gone()));
                     self.make_child(birth, out, io);
                 }
                 Err(NoId::Asked) => return self.births.push_front(birth),
                 Err(NoId::Exhausted) => {
-                    if let Some(key) = birth.for_call {
-                        self.answer(key, 0, None, out, io);
+                    let key = birth.for_call;
+                    io.history.no_id(key.and_then(|key| Some(self.tasks.get(&key)?.call)));
+                    if let Some(key) = key {
+                        self.fail(key, job::no_id_body(), out, io);
                     }
                 }
             }
@@ -362,7 +376,17 @@ impl Context {
         self.router.heard(io.now, link);
         // Who is told that a call did not arrive tells the home of an end that it handed on: rule 12.
         let hands_on = self.handed_on.contains(&frame.handle);
-        self.router.handle(io.now, Event::Frame { link, frame }, &mut out);
+        let believed = match self.router.owner(frame.src) {
+            Owner::Child(owner) if io.sabotage == Some(Sabotage::Believe) => owner,
+            _ => link,
+        };
+        let read = match io.sabotage {
+            Some(sabotage) => sabotage.read(frame, self.me()),
+            None => Some(frame),
+        };
+        if let Some(frame) = read {
+            self.router.handle(io.now, Event::Frame { link: believed, frame }, &mut out);
+        }
         if let Some(arrival) = arrival {
             arrival.check(&self.router, hands_on, io.history);
         }
@@ -375,8 +399,10 @@ impl Context {
         let mut out = Actions::new();
         self.unread.remove(&peer);
         self.up.remove(&peer);
-        let event = Event::LinkDown { link, reason: "connection reset".into() };
-        self.router.handle(io.now, event, &mut out);
+        if io.sabotage != Some(Sabotage::Untold) {
+            let event = Event::LinkDown { link, reason: "connection reset".into() };
+            self.router.handle(io.now, event, &mut out);
+        }
         if let Some(key) = self.newborn.remove(&peer) {
             self.answer(key, 0, None, &mut out, io);
         }
@@ -395,6 +421,21 @@ impl Context {
         self.waits.len()
     }
 
+    /// Whom it watches, and has not lost.
+    pub fn watched(&self) -> impl Iterator<Item = ContextId> + '_ {
+        self.watches.values().copied()
+    }
+
+    /// How many of its calls are open to the one context to which most are.
+    #[must_use]
+    pub fn most_calls_to_one(&self, history: &History) -> usize {
+        let mut calls = BTreeMap::new();
+        for call in self.waits.values().filter_map(|wait| history.calls.get(wait.call as usize)) {
+            *calls.entry(call.dst).or_default() += 1;
+        }
+        calls.into_values().max().unwrap_or(0)
+    }
+
     /// The calls whose handlers hold an answer.
     pub fn held(&self) -> impl Iterator<Item = CallKey> + '_ {
         self.tasks.iter().filter(|(_, task)| task.held.is_some()).map(|(key, _)| *key)
@@ -404,6 +445,18 @@ impl Context {
     #[must_use]
     pub fn ancestors(&self) -> &[ContextId] {
         &self.setup.ancestors
+    }
+
+    /// How many children of it wait for an id.
+    #[must_use]
+    pub fn births(&self) -> usize {
+        self.births.len()
+    }
+
+    /// How many contexts it knows: its neighbours, and all below it.
+    #[must_use]
+    pub fn neighbourhood(&self) -> usize {
+        self.links.len() + self.router.table().map_or(0, |table| table.sizes().contexts)
     }
 
     /// How many of its handles its program holds.

@@ -46,6 +46,12 @@ fn some_handle(dice: &mut Dice) -> Handle {
     Handle::new(1000 + dice.below(12) as u32)
 }
 
+/// Any at all, and as often one of the few that mean something.
+fn any_handle(dice: &mut Dice) -> Handle {
+    let number = dice.next() as u32;
+    Handle::new(if number.is_multiple_of(2) { number } else { 100 + number / 2 % 110 })
+}
+
 fn some_id(world: &impl Whole, dice: &mut Dice, me: ContextId) -> ContextId {
     match dice.below(4) {
         0 => me,
@@ -81,7 +87,7 @@ fn content(world: &impl Whole, dice: &mut Dice, me: ContextId) -> (Handle, Body)
         15 => (handle, encoded(&ReplyHead::Value(vec![end]))),
         16 => (handle, encoded(&StreamHead::Item(vec![end]))),
         17 => (handle, encoded(&Dead { code: DeadCode::Gone, text: "gone".into() })),
-        18 => (Handle::new(dice.next() as u32), Body::from(dice.next().to_be_bytes().to_vec())),
+        18 => (any_handle(dice), Body::from(dice.next().to_be_bytes().to_vec())),
         19 => (handle, encoded(&ReplyHead::Started)),
         20 => (handle, encoded(&ReplyHead::Failed(Failed::Panic, "\u{1b}[2J".into()))),
         21 => (handle, encoded(&StreamHead::Open)),
@@ -92,6 +98,11 @@ fn content(world: &impl Whole, dice: &mut Dice, me: ContextId) -> (Handle, Body)
         26 => (Handle::ALLOCATE_ID, encoded(&AllocateId::Refused)),
         27 => (Handle::ALLOCATE_ID, encoded(&grant(dice))),
         28 => (Handle::SETUP, encoded(&birth::root(&Limits::default(), false))),
+        // The head of a call, or what a grant says, is something else.
+        29 => (
+            [Handle::CALL_FUNCTION, Handle::GRANT][dice.below(2) as usize],
+            Body::from(dice.next().to_be_bytes().to_vec()),
+        ),
         // More than a window, and more than a frame may have.
         _ => (handle, encoded(&Blob::from(vec![0; [2000, 140_000][dice.below(2) as usize]]))),
     }

@@ -36,6 +36,8 @@ pub enum CallEnd {
     TimedOut(Progress),
     /// The caller's broker ended.
     Stopped,
+    /// It asked for a child, for which there was no id.
+    NoId,
     /// It was never taken: refused at the source.
     Refused(Option<DeadCode>),
     /// The caller gave it up.
@@ -55,6 +57,7 @@ impl CallEnd {
             Self::Lost(..) => "lost",
             Self::TimedOut(_) => "timed out",
             Self::Stopped => "stopped",
+            Self::NoId => "no id",
             Self::Refused(_) => "refused",
             Self::Cancelled(_) => "cancelled",
             Self::CallerGone => "caller gone",
@@ -70,7 +73,7 @@ impl CallEnd {
             | Self::TimedOut(progress)
             | Self::Cancelled(progress) => Some(*progress),
             Self::Refused(_) => Some(Progress::NotSent),
-            Self::Value | Self::Failed | Self::Stopped | Self::CallerGone => None,
+            Self::Value | Self::Failed | Self::Stopped | Self::NoId | Self::CallerGone => None,
         }
     }
 }
@@ -96,6 +99,8 @@ pub struct CallRecord {
     pub is_grant: bool,
     /// It was not taken at first, and others may have been before it was.
     pub has_waited: bool,
+    /// It asked for a child, and where that was to be made no id was left.
+    pub found_no_id: bool,
 }
 
 /// One stream.
@@ -126,16 +131,19 @@ pub struct History {
     last_run: BTreeMap<(ContextId, ContextId, Handle), CallNo>,
     /// Every id that a context was made with.
     pub ids: BTreeSet<ContextId>,
+    /// How many children found no id.
+    pub without_id: u64,
     /// Functions granted: in which context, to whom, which.
     pub grants: BTreeSet<(ContextId, ContextId, String)>,
     /// What was dropped and told, by the context that dropped it.
     pub notes: BTreeSet<(ContextId, DropKind)>,
+    /// Why links were cut, without the numbers in it, and how often.
+    pub cuts: BTreeMap<String, u64>,
     /// Contexts that a script made hostile: what they say proves nothing.
     pub hostile: BTreeSet<ContextId>,
-    /// Contexts that are gone.
-    gone: BTreeSet<ContextId>,
-    /// Who has sent something without an answer to whom, who was gone: nobody tells of that loss again, and a window of
-    /// his stays if credit of before it was still on its way. Or he was named by a grant, and nobody there speaks with him.
+    /// Whether any context is gone.
+    pub has_losses: bool,
+    /// Where a hostile context has granted something to whom: he need not be there, and then nobody tells that he is gone.
     strays: BTreeSet<(ContextId, ContextId)>,
     /// The first thing found wrong.
     pub violation: Option<Violation>,
@@ -167,6 +175,12 @@ impl History {
         }
     }
 
+    /// A machine cuts a link.
+    pub fn cut(&mut self, why: &str) {
+        let in_general = why.chars().filter(|c| !c.is_ascii_digit()).collect();
+        *self.cuts.entry(in_general).or_default() += 1;
+    }
+
     /// A call is about to be sent.
     pub fn call(
         &mut self,
@@ -186,6 +200,7 @@ impl History {
             one_way,
             is_grant,
             has_waited: false,
+            found_no_id: false,
         });
         self.calls.len() as CallNo - 1
     }
@@ -209,7 +224,17 @@ impl History {
             return self.wrong("I1", text);
         }
         record.handle = None;
+        let is_true = match end {
+            CallEnd::NoId => record.found_no_id,
+            CallEnd::Value | CallEnd::Failed => !record.found_no_id,
+            _ => true,
+        };
         record.end = Some(end);
+        if !is_true && !self.hostile.contains(&record.dst) {
+            let found = if record.found_no_id { "found no id" } else { "was not in want of an id" };
+            let text = format!("call {call} {found}, and ended as {:?}", record.end);
+            self.wrong("I25", text);
+        }
         self.i01_progress_is_true(call);
     }
 
@@ -228,6 +253,7 @@ impl History {
                     }
                     CallEnd::Value
                 }
+                Ok((ReplyHead::Failed(_, text), _)) if text == job::NO_ID => CallEnd::NoId,
                 Ok((ReplyHead::Failed(..), _)) => CallEnd::Failed,
                 Ok(_) => return self.wrong("I1", format!("call {call} was answered by STARTED")),
                 // The empty answers of GRANT and PING.
@@ -263,6 +289,14 @@ impl History {
             self.wrong("I4", format!("call {call} of context {src} runs behind call {last} of it"));
         }
         self.i01_progress_is_true(call);
+    }
+
+    /// There is no id for a child, which a call may have asked for.
+    pub fn no_id(&mut self, call: Option<CallNo>) {
+        self.without_id += 1;
+        if let Some(record) = call.and_then(|call| self.calls.get_mut(call as usize)) {
+            record.found_no_id = true;
+        }
     }
 
     /// A call that "surely did not run" has not.
@@ -307,28 +341,42 @@ impl History {
         }
     }
 
-    /// Something was sent to which there is no answer.
-    pub fn unanswered(&mut self, src: ContextId, dst: ContextId) {
-        if self.gone.contains(&dst) {
-            self.strays.insert((src, dst));
+    /// The receiver is told how a stream has ended: I12, I24, cleanly only if the sender said so and he has got all of it.
+    pub fn receiver_learns(&mut self, stream: StreamNo, how: Ended) {
+        let record = &mut self.streams[stream as usize];
+        let (received, sent, closed) = (record.received, record.sent, record.sender_closed);
+        let is_clean = how == Ended::Closed;
+        record.receiver_ended = Some(how);
+        // What hostile contexts say of their ends proves nothing.
+        if !is_clean || !self.hostile.is_empty() {
+            return;
+        }
+        if closed != Some(true) {
+            self.wrong(
+                "I12",
+                format!("the receiver of stream {stream} is told of a clean end that nobody made"),
+            );
+        }
+        if received != sent {
+            self.wrong("I12", format!("stream {stream} ended cleanly after {received} of {sent} items"));
         }
     }
 
-    /// A function was granted in `at` by somebody who need not be above `to`: nobody may tell there that he is gone.
+    /// A function was granted in `at` by somebody who says what he likes.
     pub fn granted(&mut self, at: ContextId, to: ContextId, function: String) {
         self.grants.insert((at, to, function));
         self.strays.insert((at, to));
     }
 
-    /// Whether `src` has no way to learn once more that `dst` is gone.
+    /// Whether `at` may have been granted something for `to` that nobody ends.
     #[must_use]
-    pub fn is_stray(&self, src: ContextId, dst: ContextId) -> bool {
-        self.strays.contains(&(src, dst))
+    pub fn is_stray(&self, at: ContextId, to: ContextId) -> bool {
+        self.strays.contains(&(at, to))
     }
 
     /// A context is gone: its own calls have nobody to end for.
     pub fn context_gone(&mut self, id: ContextId) {
-        self.gone.insert(id);
+        self.has_losses = true;
         for record in self.calls.iter_mut().filter(|record| record.src == id && record.end.is_none()) {
             record.end = Some(CallEnd::CallerGone);
         }

@@ -1,20 +1,21 @@
 //! The invariants I1 to I26 as far as they concern machines.
 //!
 //! [`every_step`] looks at one moment, [`at_rest`] at a world in which nothing is left to do. What concerns more than a
-//! moment is watched as it happens: by the [`History`] (I1 to I4, I8, I16), by an [`Arrival`](super::arrival::Arrival) for each frame that
-//! comes (I5, I12, I14), and for each that leaves where the wires are (I11). I18 is about clocks, which the machine has
+//! moment is watched as it happens: by the [`History`] (I1 to I4, I8, I12, I16), by an [`Arrival`](super::arrival::Arrival) for each frame
+//! that comes (I2, I5, I12, I14), and for each that leaves where the wires are (I11). I18 is about clocks, which the machine has
 //! none of: T14 plays it, and processes show it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use offshoot_core::machine::{Ended, Incoming, Limits, Owner, Policy};
-use offshoot_wire::{ContextId, Window};
+use offshoot_core::machine::{DropKind, Incoming, Limits, Owner, Policy};
+use offshoot_parent::table::Table;
+use offshoot_wire::{ContextId, IdRange, Window};
 
 use super::{
     birth::FUNCTIONS,
     context::Context,
     dice::Dice,
-    history::{CallEnd, History, Violation},
+    history::{CallEnd, CallRecord, History, Violation},
     script::Call,
     whole::World,
 };
@@ -64,7 +65,6 @@ pub fn every_step(world: &impl Whole) -> Checked {
     if let Some(violation) = world.history().violation.clone() {
         return Err(violation);
     }
-    i12_no_stream_ends_cleanly_with_items_missing(world)?;
     for (id, context) in world.contexts() {
         of_one(world, id, context)?;
     }
@@ -77,6 +77,7 @@ pub fn every_step(world: &impl Whole) -> Checked {
 /// The first that does not.
 pub fn of_one(world: &impl Whole, id: ContextId, context: &Context) -> Checked {
     i07_what_is_announced_was_granted(world, id, context)?;
+    i07_what_is_held_was_granted(world, id, context)?;
     i09_bounds_hold(world, id, context)?;
     i13_nobody_has_more_credit_than_was_given(world, id, context)?;
     i17_every_call_that_runs_has_its_slot(id, context)
@@ -88,9 +89,11 @@ pub fn of_one(world: &impl Whole, id: ContextId, context: &Context) -> Checked {
 /// The first that does not.
 pub fn at_rest(world: &impl Whole) -> Checked {
     i19_each_call_has_ended(world)?;
-    i22_each_stream_has_ended_at_both_ends(world)?;
+    i22_whoever_has_lost_somebody_knows_it(world)?;
+    i24_each_message_that_is_missing_was_counted(world)?;
     i20_tables_are_the_true_tree(world)?;
     for (id, context) in world.contexts() {
+        i19_no_child_waits_for_an_id(world, id, context)?;
         i21_nothing_is_left(world, id, context)?;
         i13_credit_is_conserved(world, id, context)?;
     }
@@ -116,17 +119,32 @@ pub fn script(world: &World) -> Checked {
     Ok(())
 }
 
-/// I6, I7: an id stands in the table of each parent once, behind the link that owns it.
+/// I7: who stands in the table of a parent is a child of it, or has an id that the link has which it lives behind.
 fn i07_what_is_announced_was_granted(world: &impl Whole, id: ContextId, context: &Context) -> Checked {
-    let mut seen = BTreeSet::new();
-    for entry in context.router.tree() {
-        must(seen.insert(entry.id), "I6", || format!("{} is twice in the table of {id}", entry.id))?;
-        must(context.router.owner(entry.id) == Owner::Child(entry.link), "I7", || {
+    let Some(table) = context.router.table() else { return Ok(()) };
+    for entry in table.tree() {
+        let granted = entry.id == entry.link.peer || table.holder(entry.id) == Some(entry.link);
+        must(granted, "I7", || {
             format!("{id} knows {} behind a link that does not own it", world.label(entry.id))
         })?;
         // I8: what was withdrawn is burnt, so nobody in a table was ever made twice.
         must(world.history().ids.contains(&entry.id) || !world.history().hostile.is_empty(), "I8", || {
             format!("{id} knows {}, whom nobody made", entry.id)
+        })?;
+    }
+    Ok(())
+}
+
+/// I7: the ids that a hop gives away or keeps its parent has granted to it, and so to nobody else.
+fn i07_what_is_held_was_granted(world: &impl Whole, id: ContextId, context: &Context) -> Checked {
+    let above = context.ancestors().first().and_then(|parent| world.context(*parent));
+    let Some((table, above)) = context.router.table().zip(above) else { return Ok(()) };
+    let (Some(parent), Some(link)) = (above.router.table(), above.links.get(&id)) else { return Ok(()) };
+    // What hostile contexts grant is theirs to answer for.
+    for (range, _) in table.ranges().filter(|_| world.history().hostile.is_empty()) {
+        let holder = range.id(0).and_then(|first| parent.holder(first));
+        must(holder == Some(*link), "I7", || {
+            format!("{} holds {range:?}, which its parent has granted to {holder:?}", world.label(id))
         })?;
     }
     Ok(())
@@ -140,7 +158,13 @@ fn i09_bounds_hold(world: &impl Whole, id: ContextId, context: &Context) -> Chec
     must(sizes.control_bytes <= control, "I9", || {
         format!("{} bytes of control frames wait on one link of {id}", sizes.control_bytes)
     })?;
-    must(sizes.grants <= limits.grants as usize, "I9", || format!("{id} holds {} grants", sizes.grants))
+    must(sizes.grants <= limits.grants as usize, "I9", || format!("{id} holds {} grants", sizes.grants))?;
+    let parts = (limits.partial_bodies as usize).saturating_mul(sizes.links);
+    must(sizes.parts <= parts, "I9", || format!("{} bodies are in the making in {id}", sizes.parts))?;
+    let calls = context.most_calls_to_one(world.history());
+    must(calls <= limits.calls_in_flight as usize, "I9", || {
+        format!("{calls} calls of {id} to one context are in flight")
+    })
 }
 
 /// I13: what a source may still send fits into what the destination would take.
@@ -175,22 +199,6 @@ fn i13_credit_is_conserved(world: &impl Whole, id: ContextId, context: &Context)
             account.map_or_else(|| (world.limits().window_start, 0), |account| (account.size, account.used));
         must(left + used == size, "I13", || {
             format!("of {id}'s window {window:?} at {dst}, {size} bytes, {left} are left and {used} used")
-        })?;
-    }
-    Ok(())
-}
-
-/// I12, I24: who is told that a stream ended cleanly has got all of it.
-fn i12_no_stream_ends_cleanly_with_items_missing(world: &impl Whole) -> Checked {
-    // What hostile contexts say of their ends proves nothing.
-    let streams = world.history().streams.iter().enumerate().filter(|_| world.history().hostile.is_empty());
-    for (no, stream) in streams {
-        let clean = stream.receiver_ended == Some(Ended::Closed);
-        must(!clean || stream.sender_closed == Some(true), "I12", || {
-            format!("the receiver of stream {no} is told of a clean end that nobody made")
-        })?;
-        must(!clean || stream.received == stream.sent, "I12", || {
-            format!("stream {no} ended cleanly after {} of {} items", stream.received, stream.sent)
         })?;
     }
     Ok(())
@@ -240,13 +248,42 @@ fn i19_each_call_has_ended(world: &impl Whole) -> Checked {
     Ok(())
 }
 
-/// I22: each end of a stream whose other side is gone or has closed knows it.
-fn i22_each_stream_has_ended_at_both_ends(world: &impl Whole) -> Checked {
+/// I19: whoever asked for a child has been told whether there is an id for it.
+fn i19_no_child_waits_for_an_id(world: &impl Whole, id: ContextId, context: &Context) -> Checked {
+    let births = context.births();
+    must(births == 0, "I19", || format!("{births} children of {} wait for an id for ever", world.label(id)))
+}
+
+/// I22: each end of a stream whose other side is gone or has closed knows it, and so does each watcher who has spoken
+/// to whom he watches.
+fn i22_whoever_has_lost_somebody_knows_it(world: &impl Whole) -> Checked {
     for (id, context) in world.contexts() {
         let open = context.ends.len();
         must(open == 0, "I22", || format!("{open} ends of streams never end in {}", world.label(id)))?;
+        let untold = context.watched().find(|of| world.context(*of).is_none() && !is_unknown(world, id, *of));
+        must(untold.is_none(), "I22", || format!("{} watches {untold:?}, who is gone", world.label(id)))?;
     }
     Ok(())
+}
+
+/// Whether nobody may tell `id` that `of` is gone: it has never spoken to it, or only since.
+fn is_unknown(world: &impl Whole, id: ContextId, of: ContextId) -> bool {
+    let history = world.history();
+    history.is_stray(id, of) || !history.calls.iter().any(|call| (call.src, call.dst) == (id, of))
+}
+
+/// I24: where nobody was lost, no more messages without an answer are missing than were dropped and counted.
+fn i24_each_message_that_is_missing_was_counted(world: &impl Whole) -> Checked {
+    let history = world.history();
+    if history.has_losses || !history.hostile.is_empty() {
+        return Ok(());
+    }
+    let is_missing =
+        |call: &&CallRecord| call.one_way && !call.has_waited && call.end.is_none() && call.runs == 0;
+    let missing = history.calls.iter().filter(is_missing).count() as u64;
+    let counted = world.contexts().flat_map(|(_, context)| context.router.counters());
+    let counted: u64 = counted.map(|(_, _, times)| times).sum();
+    must(missing <= counted, "I24", || format!("{missing} messages are missing, and {counted} were dropped"))
 }
 
 /// I20: each table holds exactly who lives below.
@@ -326,14 +363,19 @@ pub fn i23_everybody_is_reachable(world: &World) -> Checked {
     every_step(&probe)
 }
 
-/// I25: no context has an id that the root has not given out.
+/// I25: no context was made with an id that the root has not given out, and none was refused while there were some.
 fn i25_the_root_has_counted_every_id(world: &impl Whole) -> Checked {
-    let Some(root) = world.context(ContextId::ROOT) else { return Ok(()) };
-    for id in world.contexts().map(|(id, _)| id).filter(|id| *id != ContextId::ROOT) {
-        let known = matches!(root.router.owner(id), Owner::Child(_));
-        must(known, "I25", || format!("the root does not know whose {id} is"))?;
-    }
-    Ok(())
+    let root = world.context(ContextId::ROOT).and_then(|root| root.router.table());
+    let Some(next) = root.and_then(Table::next_range) else { return Ok(()) };
+    let history = world.history();
+    let beyond = history.ids.iter().find(|id| id.range().number() >= next);
+    must(beyond.is_none(), "I25", || format!("the root has not given out the id of {beyond:?}"))?;
+    // Where no range is left, or some link has had as many as it may.
+    let is_short =
+        IdRange::new(next).is_none() || history.notes.iter().any(|(_, kind)| *kind == DropKind::Quota);
+    must(is_short || history.without_id == 0 || !history.hostile.is_empty(), "I25", || {
+        format!("{} children found no id, and the root has more", history.without_id)
+    })
 }
 
 /// I26: once the root has gone, everybody has.

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The memory that decoding any body of the small world may take, in bytes.
 const BUDGET: usize = 1 << 20;
+/// Why a child cannot be made that finds no id.
+pub(super) const NO_ID: &str = "there are no more ids";
 
 /// What a handler does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -144,7 +146,17 @@ pub fn reply_body(ends: Vec<End>, value: &Value) -> Body {
 /// The body of an answer that says that the function failed.
 #[must_use]
 pub fn failed_body() -> Body {
-    encoded(&ReplyHead::Failed(Failed::Error, "it was told to".to_owned())).into()
+    failed("it was told to")
+}
+
+/// The body of the answer to who asked for a child, for which there was no id.
+#[must_use]
+pub fn no_id_body() -> Body {
+    failed(NO_ID)
+}
+
+fn failed(why: &str) -> Body {
+    encoded(&ReplyHead::Failed(Failed::Error, why.to_owned())).into()
 }
 
 /// The body of an item.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use offshoot_core::machine::{
     Actions, BadEnd, CallKey, DropKind, Event, Incoming, LinkKey, Machine, NewChild, NoId, Outgoing, Owner,
-    Progress, Received, Routes, Sizes, StreamUnsent, Tick, Unsent, UpOnly,
+    Progress, Received, Routes, Sizes, Standing, StreamUnsent, Tick, Unsent, UpOnly,
 };
 use offshoot_parent::table::{Entry, Table};
 use offshoot_wire::{Body, ContextId, Direction, End, Frame, Handle, Hello, Window};
@@ -126,9 +126,20 @@ pass_on! {
     fn link_from(&self, peer: ContextId) -> Option<LinkKey>;
     /// See `Machine::has_control`.
     fn has_control(&self, link: LinkKey) -> bool;
+    /// See `Machine::is_stamped`.
+    fn is_stamped(&self, link: LinkKey) -> bool;
 }
 
 impl Router {
+    /// The table, if this context can have children.
+    #[must_use]
+    pub const fn table(&self) -> Option<&Table> {
+        match self {
+            Self::Leaf(_) => None,
+            Self::Parent(machine) => Some(machine.routes()),
+        }
+    }
+
     /// This context.
     #[must_use]
     pub const fn me(&self) -> ContextId {
@@ -150,6 +161,15 @@ impl Router {
         match self {
             Self::Leaf(machine) => machine.routes().owner(id),
             Self::Parent(machine) => machine.routes().owner(id),
+        }
+    }
+
+    /// What is known here of a context that belongs to a link.
+    #[must_use]
+    pub fn standing(&self, id: ContextId) -> Standing {
+        match self {
+            Self::Leaf(machine) => machine.routes().standing(id),
+            Self::Parent(machine) => machine.routes().standing(id),
         }
     }
 

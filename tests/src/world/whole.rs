@@ -203,7 +203,8 @@ impl World {
     }
 
     fn put(&mut self, setup: &Setup, role: Role) {
-        let router = birth::router(setup, role, &self.settings.limits, Tables::default());
+        let router =
+            birth::router(setup, role, &self.settings.limits, Tables::default(), self.settings.sabotage);
         let context = Context::new(router, setup.clone(), self.settings.workers);
         self.cells.insert(setup.id, Cell::new(context));
     }

@@ -92,7 +92,7 @@ impl Forest {
             let mut bytes = Vec::with_capacity(64 + frame.body.len());
             match self.settings.sabotage {
                 None => frame.encode_into(&mut bytes),
-                Some(sabotage) => encode_worse(sabotage, frame, &mut bytes),
+                Some(sabotage) => encode_worse(sabotage, frame, peer, &mut bytes),
             }
             link.pipe_mut(way).push(&bytes);
             if io.history.hostile.contains(&id) {
@@ -221,9 +221,9 @@ impl Forest {
 }
 
 /// What an honest link would never carry.
-fn encode_worse(sabotage: Sabotage, frame: Frame, bytes: &mut Vec<u8>) {
+fn encode_worse(sabotage: Sabotage, frame: Frame, reader: ContextId, bytes: &mut Vec<u8>) {
     let mut frames = VecDeque::new();
-    sabotage.write(frame, &mut frames);
+    sabotage.write(frame, reader, &mut frames);
     for frame in frames {
         frame.encode_into(bytes);
     }

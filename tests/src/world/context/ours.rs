@@ -63,7 +63,7 @@ impl Context {
         };
         if call.one_way {
             match self.router.send_one_way(io.now, dst, call.mailbox, body, out) {
-                Ok(()) => io.history.unanswered(self.me(), dst),
+                Ok(()) => {}
                 Err(Unsent::Full(body)) => {
                     io.history.calls[no as usize].has_waited = true;
                     self.blocked.push_back((dst, body));
@@ -104,10 +104,8 @@ impl Context {
     pub(super) fn send_blocked(&mut self, out: &mut Actions, io: &mut Io<'_>) {
         for (dst, body) in std::mem::take(&mut self.blocked) {
             let sent = self.router.send_one_way(io.now, dst, Handle::CALL_FUNCTION, body, out);
-            match sent {
-                Ok(()) => io.history.unanswered(self.me(), dst),
-                Err(Unsent::Full(body)) => self.blocked.push_back((dst, body)),
-                Err(_) => {}
+            if let Err(Unsent::Full(body)) = sent {
+                self.blocked.push_back((dst, body));
             }
         }
     }
@@ -152,7 +150,7 @@ impl Context {
     /// Asks to be told when a context goes.
     pub fn watch(&mut self, of: ContextId) {
         let handle = self.router.watch(of);
-        self.watches.insert(handle);
+        self.watches.insert(handle, of);
     }
 }
 

@@ -126,10 +126,9 @@ impl Context {
             return io.history.wrong("I1", text);
         };
         user.ended = true;
-        let record = &mut io.history.streams[user.stream as usize];
         match user.work {
-            Work::Send { .. } => record.sender_ended = Some(how),
-            Work::Receive { .. } => record.receiver_ended = Some(how),
+            Work::Send { .. } => io.history.streams[user.stream as usize].sender_ended = Some(how),
+            Work::Receive { .. } => io.history.receiver_learns(user.stream, how),
         }
         self.stirred.insert(handle);
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use offshoot_core::machine::{Actions, CallKey, Incoming, Tick};
-use offshoot_wire::{Direction, End, Handle};
+use offshoot_wire::{Body, Direction, End, Handle};
 
 use super::{Context, EndUser, Io, Task, Work};
 use crate::world::{
@@ -65,11 +65,7 @@ impl Context {
                     task.held = Some(bytes);
                 }
             }
-            Job::Fail => {
-                let Some(task) = self.tasks.remove(&key) else { return };
-                self.free(&task);
-                self.router.answer(io.now, key, job::failed_body(), &[], true, out);
-            }
+            Job::Fail => self.fail(key, job::failed_body(), out, io),
             Job::Nest(dst, job) => {
                 let nested = nested(call.deadline, io.now);
                 self.send_call(&nested, dst, *job, Some(key), call.above, None, out, io);
@@ -119,6 +115,12 @@ impl Context {
             self.workers[worker] = false;
             self.router.release_worker(worker);
         }
+    }
+
+    pub(super) fn fail(&mut self, key: CallKey, body: Body, out: &mut Actions, io: &Io<'_>) {
+        let Some(task) = self.tasks.remove(&key) else { return };
+        self.free(&task);
+        self.router.answer(io.now, key, body, &[], true, out);
     }
 
     pub(super) fn answer(

@@ -8,6 +8,7 @@ use super::{NEVER, Step, Wire, World};
 use crate::world::{
     birth::Birth,
     context::Context,
+    sabotage::Sabotage,
     script::{Op, OpNo},
 };
 
@@ -34,7 +35,8 @@ impl World {
     }
 
     fn steps_of(&self, id: ContextId, context: &Context, steps: &mut Vec<Step>) {
-        for peer in context.links.keys() {
+        let is_noticed = self.settings.sabotage != Some(Sabotage::Unnoticed);
+        for peer in context.links.keys().filter(|_| is_noticed) {
             let ended = |wire: &Wire| wire.cut || (wire.closed && wire.frames.is_empty());
             if self.wires.get(&(*peer, id)).is_none_or(ended) {
                 steps.push(Step::Down(id, *peer));

@@ -10,6 +10,7 @@ use crate::world::{
     birth::{self, Birth},
     context::{Context, Effect, Io},
     history::{History, Violation},
+    sabotage::Sabotage,
 };
 
 impl World {
@@ -59,7 +60,7 @@ impl World {
         let Some(mut cell) = self.cells.remove(&id) else { return };
         let mut effects = Vec::new();
         let context = Arc::make_mut(&mut cell.context);
-        let mut io = io(self.now, &mut self.history, &mut effects);
+        let mut io = io(self.now, &mut self.history, &mut effects, self.settings.sabotage);
         act(context, &mut io);
         if !self.settings.slow_workers {
             while context.can_work() {
@@ -123,10 +124,13 @@ impl World {
         };
         let context = Arc::make_mut(&mut cell.context);
         let mut effects = Vec::new();
-        let mut io = io(self.now, &mut self.history, &mut effects);
+        let mut io = io(self.now, &mut self.history, &mut effects, self.settings.sabotage);
         let mut out = Actions::new();
         let has_control = context.router.has_control(link);
-        let frame = context.router.pull(link, &mut out);
+        let mut frame = context.router.pull(link, &mut out);
+        if self.settings.sabotage == Some(Sabotage::DataFirst) && has_control {
+            frame = context.router.pull(link, &mut out).or(frame);
+        }
         context.act(out, &mut io);
         cell.rehash();
         self.cells.insert(id, cell);
@@ -138,7 +142,7 @@ impl World {
         let frame = over_the_wire(frame, &mut self.history);
         if let Some(wire) = self.wires.get_mut(&(id, peer)) {
             match &self.settings.sabotage {
-                Some(sabotage) => sabotage.write(frame, &mut wire.frames),
+                Some(sabotage) => sabotage.write(frame, peer, &mut wire.frames),
                 None => wire.frames.push_back(frame),
             }
         }
@@ -198,8 +202,13 @@ impl World {
 }
 
 /// What a context of the small world acts with: nobody waits for a HELLO, and every frame is looked at.
-const fn io<'a>(now: Tick, history: &'a mut History, effects: &'a mut Vec<Effect>) -> Io<'a> {
-    Io { now, history, effects, hello_by: Tick(u64::MAX), is_thorough: true }
+const fn io<'a>(
+    now: Tick,
+    history: &'a mut History,
+    effects: &'a mut Vec<Effect>,
+    sabotage: Option<Sabotage>,
+) -> Io<'a> {
+    Io { now, history, effects, hello_by: Tick(u64::MAX), is_thorough: true, sabotage }
 }
 
 /// What came of writing one frame to a wire.

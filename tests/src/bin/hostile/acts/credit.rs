@@ -3,8 +3,8 @@
 use super::{Words, replies::end_in};
 use crate::{
     actor::{Actor, ROOT, told},
-    cbor::Cbor,
-    frame::{CANCEL, Frame},
+    cbor::{Cbor, Read as Values},
+    frame::{CANCEL, CREDIT, Frame},
 };
 
 /// Takes a call that brings the end of a stream, and writes an item there that is longer than the window. Tells what
@@ -17,6 +17,30 @@ pub(super) fn overdraw(actor: &mut Actor) {
     actor.send(&actor.frame(home, handle).reply_to(mine).body(item));
     let refusal = actor.wait("word of the stream", |frame| frame.handle == mine);
     actor.tell_answer(&refusal);
+    actor.answer(&call, &Vec::from(Cbor::new().null()));
+}
+
+/// Takes a call that brings the end of a stream which receives, opens it, and once an item has come gives as much credit as
+/// can be said, and again. Tells what it is told of the stream.
+pub(super) fn overgive(actor: &mut Actor) {
+    let call = actor.next_call();
+    let (home, handle) = end_in(&call);
+    let mine = actor.handle();
+    let to_stream = |frame: &Frame| frame.handle == mine;
+    actor.send(&actor.frame(home, handle).reply_to(mine).body(Cbor::new().uint(0_u8)));
+    actor.wait("an item", to_stream);
+    let window = Cbor::new().array(2).uint(2_u8).uint(mine);
+    let body = Cbor::new().array(2).and(&Vec::from(window)).uint(u32::MAX);
+    let credit = actor.frame(home, CREDIT).body(body);
+    (0..2).for_each(|_| actor.send(&credit));
+    let told = actor.wait("word of the stream", to_stream);
+    actor.settle();
+    for end in std::iter::once(told).chain(actor.came(to_stream)) {
+        let mut values = Values(&end.body);
+        values.array();
+        let head = values.uint();
+        actor.tell(&format!("{head} {}", values.text()));
+    }
     actor.answer(&call, &Vec::from(Cbor::new().null()));
 }
 

@@ -66,6 +66,12 @@ pub(super) fn byte_by_byte(actor: &mut Actor, words: Words<'_>) {
     actor.settle();
 }
 
+/// Frames without a body, in one piece; whether anybody reads them is not waited for: HANDLE COUNT.
+pub(super) fn write(actor: &Actor, words: Words<'_>) {
+    let frame = actor.frame(ROOT, words.number(0)).bytes();
+    actor.send_bytes(&frame.repeat(words.number(1) as usize));
+}
+
 /// Frames without a body to handles that nobody has: COUNT.
 pub(super) fn empty_frames(actor: &mut Actor, words: Words<'_>) {
     let mut dice = Dice(7);

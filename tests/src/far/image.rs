@@ -1,0 +1,30 @@
+//! What is in a container: busybox, and nothing else.
+
+use std::{fs, os::unix::fs::symlink};
+
+use tempfile::TempDir;
+
+use super::{Missing, as_root, program, run};
+
+/// A root folder in which there is busybox, and nothing else.
+///
+/// # Errors
+/// If there is no busybox here, or this is not root.
+///
+/// # Panics
+/// If the folder cannot be made.
+pub fn busybox_root() -> Result<TempDir, Missing> {
+    as_root()?;
+    let busybox = program("busybox")?;
+    let root = tempfile::Builder::new().prefix("root-").tempdir().unwrap();
+    for folder in ["bin", "tmp", "proc", "dev", "etc"] {
+        fs::create_dir(root.path().join(folder)).unwrap();
+    }
+    run(&["chmod", "1777", root.path().join("tmp").to_str().unwrap()]);
+    run(&["chmod", "755", root.path().to_str().unwrap()]);
+    fs::copy(&busybox, root.path().join("bin/busybox")).unwrap();
+    for tool in run(&[busybox.to_str().unwrap(), "--list"]).lines().filter(|tool| *tool != "busybox") {
+        symlink("busybox", root.path().join("bin").join(tool)).unwrap();
+    }
+    Ok(root)
+}
