@@ -1,9 +1,9 @@
 //! Control frames that are not its to send, or too many of them: 40 to 43.
 
-use offshoot_parent::{DropKind, prelude::*};
-use offshoot_tests::real::{PATIENCE, eventually};
+use offshoot_parent::{DropKind, SendError, prelude::*};
+use offshoot_tests::real::{PATIENCE, eventually, ground::shown};
 
-use crate::{stage::Stage, told::shown};
+use crate::stage::Stage;
 
 crate::tests![
     attack_40_it_rules_neither_its_parent_nor_a_sibling,
@@ -11,6 +11,7 @@ crate::tests![
     attack_41_a_frame_before_hello_ends_the_connect,
     attack_42_pings_without_end_have_one_pong_waiting,
     attack_43_credit_beyond_every_window_is_dropped,
+    attack_43_a_stream_that_is_given_too_much_is_broken_at_both_ends,
 ];
 
 fn attack_40_it_rules_neither_its_parent_nor_a_sibling() {
@@ -92,3 +93,33 @@ fn attack_43_credit_beyond_every_window_is_dropped() {
     assert_eq!(call(), Ok(7));
     stage.end();
 }
+
+fn attack_43_a_stream_that_is_given_too_much_is_broken_at_both_ends() {
+    let stage = Stage::new();
+    let seven = stage.seven("leaf");
+    let give = || {
+        let (sender, receiver) = stage.router().channel::<u64>();
+        (sender, seven.context().call_async(Function::<Receiver<u64>, ()>::new("take"), receiver))
+    };
+    seven.act("stingy");
+    let (sender, call) = give();
+    seven.begin("overgive");
+    sender.send(1).unwrap();
+    let told = stage.under_attack(|| seven.done());
+    assert_eq!(told, [format!("3 {TOO_MUCH}")], "it hears of it once");
+    assert_eq!(call.wait_timeout(PATIENCE), Ok(()));
+    let error = sender.send(2).unwrap_err();
+    assert!(matches!(&error, SendError::Lost { reason, .. } if reason == TOO_MUCH), "{}", shown(&error));
+    assert_eq!(stage.dropped(seven.context(), DropKind::Credit), 2);
+    // That was one stream; to the next it is what it was.
+    drop(sender);
+    let (sender, call) = give();
+    seven.begin("overgive");
+    sender.send(1).unwrap();
+    assert_eq!(seven.done(), told);
+    assert_eq!(call.wait_timeout(PATIENCE), Ok(()));
+    stage.end();
+}
+
+/// What becomes of a stream whose window would overflow.
+const TOO_MUCH: &str = "more credit was given than a window can hold";

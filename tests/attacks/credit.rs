@@ -5,10 +5,11 @@ use std::time::Duration;
 use offshoot_parent::{Blob, DropKind, Limits, RecvError, SendError, prelude::*};
 use offshoot_tests::real::{
     PATIENCE, eventually,
+    ground::shown,
     table::{ASK, FEED, WAIT_FOR},
 };
 
-use crate::{stage::Stage, told::shown};
+use crate::stage::Stage;
 
 crate::tests![
     attack_44_a_stream_that_is_overdrawn_is_broken_at_both_ends,
@@ -66,7 +67,7 @@ fn attack_45_who_gives_no_credit_keeps_nobody_else_on_its_link_waiting() {
 
 fn attack_46_who_never_reads_fills_its_own_queue_alone() {
     let mut limits = Limits::default();
-    limits.downlink = 1 << 20;
+    limits.downlink = 4 << 20;
     let stage = Stage::with(|root| root.limits(limits));
     let five = stage.hop("five");
     let ten: Vec<_> = (0..10).map(|n| stage.leaf(&five, &format!("leaf{n}"))).collect();
@@ -74,7 +75,7 @@ fn attack_46_who_never_reads_fills_its_own_queue_alone() {
     seven.act("deaf");
     // More than its link takes unread, and than may wait for it.
     let swallow = Function::<Blob, ()>::new("swallow");
-    let full = seven.context().call_async(swallow, vec![0; 2 << 20].into());
+    let full = seven.context().call_async(swallow, vec![0; 8 << 20].into());
     let (sender, receiver) = stage.router().channel::<u64>();
     let calls = stage.under_attack(|| {
         let handed = seven.context().call_async(Function::<Receiver<u64>, ()>::new("take"), receiver);

@@ -2,10 +2,10 @@
 
 use offshoot_core::Message;
 use offshoot_parent::{Blob, prelude::*};
-use offshoot_tests::real::PATIENCE;
+use offshoot_tests::real::{PATIENCE, ground::shown};
 use serde::{Deserialize, Serialize};
 
-use crate::{attacker::Attacker, stage::Stage, told::shown};
+use crate::{attacker::Attacker, stage::Stage};
 
 crate::tests![
     attack_26_what_follows_a_value_or_is_too_much_of_it_is_an_error,

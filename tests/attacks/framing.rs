@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use offshoot_parent::DropKind;
-use offshoot_tests::real::{PATIENCE, ticks_of};
+use offshoot_tests::real::{PATIENCE, ground::shown, ticks_of};
 
-use crate::{
-    stage::{Stage, note_junk},
-    told::shown,
-};
+use crate::stage::{Stage, note_junk};
 
 crate::tests![
     attack_01_random_bytes_cut_the_link_and_are_shown_escaped,

@@ -12,12 +12,15 @@ mod credit;
 mod decoding;
 mod fragments;
 mod framing;
+mod others;
+mod quantum;
 mod replies;
 mod routes;
 mod sources;
 mod stage;
+mod strings;
 mod text;
-mod told;
+mod watched;
 
 use std::process::ExitCode;
 
@@ -27,6 +30,10 @@ pub(crate) use offshoot_tests::trials as tests;
 
 fn main() -> ExitCode {
     offshoot_parent::run(table::functions(), || {
+        let words: Vec<String> = std::env::args().skip(1).collect();
+        if let Some(code) = watched::play(&words).or_else(|| quantum::play(&words)) {
+            return code;
+        }
         real::logs::keep();
         let mut arguments = Arguments::from_args();
         arguments.test_threads = Some(1);
@@ -40,10 +47,12 @@ fn main() -> ExitCode {
             control::tests,   // 40 to 43
             credit::tests,    // 44 to 49
             text::tests,      // 50 to 52
+            watched::tests,   // the rule over all
+            quantum::tests,   // how much is read at a time
+            others::tests,    // that the general condition is looked at
         ];
         let trials = modules.iter().flat_map(|tests| tests()).collect();
         let ended = libtest_mimic::run(&arguments, trials);
-        stage::sum_up();
-        ended.exit_code()
+        if stage::sum_up() { ended.exit_code() } else { ExitCode::FAILURE }
     })
 }

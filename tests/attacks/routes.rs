@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use offshoot_parent::{DropKind, prelude::*, table::TableLimits};
 use offshoot_tests::real::{
-    PATIENCE, Signal, eventually, kill,
+    PATIENCE, Signal, eventually,
+    ground::{assert_plain, shown},
+    kill,
     table::{NAME, WAIT_FOR, WORK},
 };
 
-use crate::{
-    stage::Stage,
-    told::{assert_plain, shown},
-};
+use crate::stage::Stage;
 
 crate::tests![
     attack_30_a_long_name_is_dropped_before_it_is_read,

@@ -3,11 +3,12 @@
 use offshoot_parent::{DropKind, prelude::*};
 use offshoot_tests::real::{
     PATIENCE, eventually,
+    ground::shown,
     life::SHELL,
     table::{ECHO, FEED},
 };
 
-use crate::{stage::Stage, told::shown};
+use crate::stage::Stage;
 
 crate::tests![
     attack_50_a_flood_of_records_is_named_counted_and_escaped,

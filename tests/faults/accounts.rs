@@ -14,7 +14,10 @@ use offshoot_tests::real::{
     table::{ADD, COUNT, ECHO_BYTES},
 };
 
-use crate::far::{self, Signs};
+use crate::{
+    far::{self, Signs},
+    needs,
+};
 
 /// What the first argument of a small program is that is a whole root.
 const SMALL: &str = "--small";
@@ -80,7 +83,13 @@ impl Start {
         }
     }
 
-    /// Whether a program can be started so here.
+    /// Why no program can be started so here, if none can.
+    fn lack(self) -> Option<String> {
+        let words = self.words();
+        needs::lack(words.iter().copied())
+            .or_else(|| (!self.is_possible()).then(|| format!("nothing can be started so here: {words:?}")))
+    }
+
     fn is_possible(self) -> bool {
         let words = self.words();
         let this = env::current_exe().expect("this program is a file");
@@ -98,9 +107,8 @@ pub(crate) fn tests() -> impl Iterator<Item = (String, Box<dyn FnOnce()>)> {
         let name = format!("account_{name}_of_a_{who}");
         let title = name.clone();
         let test = move || {
-            if !start.is_possible() {
-                println!("SKIPPED {title}: nothing can be started so here: {:?}", start.words());
-                return;
+            if let Some(reason) = start.lack() {
+                return println!("SKIPPED {title}: {reason}");
             }
             let watch = Watch::begin();
             let body = move || if is_root { of_root(start) } else { of_child(start) };

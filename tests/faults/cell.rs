@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_tests::real::{PATIENCE, Signal, Watch, all_gone, kill, signalled};
+use offshoot_tests::real::{PATIENCE, Signal, Watch, all_gone, eventually, kill, signalled};
 use rustix::{
     fs::{Mode, OFlags, open},
     process::{Pid, Resource, Rlimit, getrlimit, kill_process_group, prlimit},
@@ -23,8 +23,9 @@ use rustix::{
 
 use crate::{
     far::{PLACE, Signs},
-    root::{ROOT, Scene, Told},
-    table::{Fault, Outcome, Step},
+    needs,
+    root::{ROOT, Scene, Told, Who, Without},
+    table::{Fault, Outcome, Step, name},
 };
 
 /// What a busy machine may add to any bound.
@@ -37,6 +38,12 @@ const LONG_PAUSE: Duration = Duration::from_millis(900);
 const SOON_MS: u64 = 1_500;
 /// How soon a link that is to be lost by silence is asked for a sign of life; three times that is its limit.
 const PING_MS: u64 = 200;
+/// The same where its first PING shows that nobody hears; it is silent only after the bound of a loss.
+const DEAF_PING_MS: u64 = 1_500;
+/// How long what is told to end may take once its time is over.
+const GRACE_MS: u32 = 500;
+/// The same where nothing may wait for it.
+const LONG_GRACE_MS: u32 = 20_000;
 /// What starts a program as a user who may be refused processes, where this one may not.
 const AS_NOBODY: [&str; 6] = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
 
@@ -54,14 +61,10 @@ struct Bed {
 
 /// Runs a cell. What is wrong is a panic, and so is what is left.
 pub(crate) fn run(fault: Fault, step: Step, outcome: Outcome) {
-    let watch = Watch::begin();
-    if fault == Fault::NoProcess && !can_be_refused() {
-        println!(
-            "SKIPPED {}: this user can always add processes, and cannot become another",
-            crate::table::name(fault, step)
-        );
-        return;
+    if let Some(reason) = lack(fault) {
+        return println!("SKIPPED {}: {reason}", name(fault, step));
     }
+    let watch = Watch::begin();
     let mut bed = Bed::make(fault, step, outcome);
     let since = Instant::now();
     let storm = bed.harm(fault, step);
@@ -92,6 +95,8 @@ fn goes_on(fault: Fault, step: Step, outcome: Outcome) -> bool {
         Outcome::Deadline => {
             fault == Fault::FullPipe && matches!(step, Step::Prompt | Step::Stage0 | Step::Payload)
         }
+        // Whoever has nothing to write does not see it.
+        _ if fault == Fault::Deaf && step.is_connecting() => true,
         // Whoever does not read does not see it.
         Outcome::Lost | Outcome::Silent | Outcome::Ends => step == Step::Stream,
         Outcome::Error | Outcome::Cancelled | Outcome::Gone => false,
@@ -110,9 +115,14 @@ impl Bed {
         let scene = Scene {
             by_hop: fault == Fault::KillHop,
             timeout_ms: if outcome == Outcome::Deadline { SOON_MS } else { 20_000 },
-            ping_ms: if outcome == Outcome::Silent || fault == Fault::StopRoot { PING_MS } else { 10_000 },
+            ping_ms: match (outcome, fault) {
+                (Outcome::Silent, _) | (_, Fault::StopRoot) => PING_MS,
+                (_, Fault::Deaf) => DEAF_PING_MS,
+                _ => 10_000,
+            },
             early: at_start && matches!(fault, Fault::NoDescriptor | Fault::NoProcess | Fault::NoSpace),
-            handles: fault == Fault::Signals,
+            handles: fault.signal().is_some(),
+            grace_ms: if outcome == Outcome::Cancelled { LONG_GRACE_MS } else { GRACE_MS },
             bulky: fault == Fault::FullPipe,
             place: match (fault, step) {
                 (Fault::NoSpace, Step::Stage0 | Step::Hop) => Some("/proc".to_owned()),
@@ -121,6 +131,11 @@ impl Bed {
                 _ => None,
             },
             has_small_files: fault == Fault::NoSpace && step == Step::Payload,
+            without: match fault {
+                Fault::NoTerminal => Some(Without::Terminal),
+                Fault::NoStdin => Some(Without::Stdin),
+                _ => None,
+            },
             ..Scene::of(step, folder.path())
         };
         let (mut command, terminal) = launcher(fault);
@@ -179,6 +194,10 @@ impl Bed {
             Fault::StopChild => kill(self.far("child"), Signal::STOP),
             Fault::StopRoot => kill(self.root.id(), Signal::STOP),
             Fault::HalfClosed => self.signs.put("half", ""),
+            Fault::Deaf => {
+                self.signs.put("deaf", "");
+                eventually("it is deaf", PATIENCE, || self.signs.is_there("is_deaf").then_some(()));
+            }
             Fault::HalfOpen => kill(self.transport(), Signal::STOP),
             Fault::FullPipe => self.signs.put("full", ""),
             Fault::NoDescriptor => {
@@ -192,8 +211,9 @@ impl Bed {
                 }
             }
             Fault::Interrupts => return Some(Storm::begin(self.root.id())),
-            Fault::Signals => {
-                kill_process_group(process(self.root.id()), Signal::TERM).expect("it is there");
+            Fault::SigInt | Fault::SigTerm | Fault::SigHup => {
+                let signalled = fault.signal().map(|it| kill_process_group(process(self.root.id()), it));
+                assert_eq!(signalled, Some(Ok(())));
             }
             Fault::NoTerminal => drop(self.terminal.take()),
             Fault::NoSpace | Fault::Clock | Fault::NoStdin => {}
@@ -235,13 +255,26 @@ impl Bed {
         match (outcome, &told) {
             (Outcome::Nothing | Outcome::Waits, Told::Fine) | (Outcome::NoRoom, Told::NoRoom) => {}
             // A root that ends its tree on a signal ends what was under way there; else the end is all that is awaited.
-            (Outcome::Ends, Told::Lost { .. }) if fault == Fault::Signals => within(second * 3),
             (Outcome::Ends, Told::Fine) => within(second * 3),
-            (Outcome::Lost, Told::Lost { may_have_run, .. }) => {
-                assert!(*may_have_run || step == Step::Idle, "{told:?}");
-                within(second * 2);
+            (Outcome::Ends, Told::Ending) if fault.signal().is_some() && step == Step::Idle => {
+                within(second * 3);
             }
-            (Outcome::Silent, Told::Lost { .. }) => within(Duration::from_millis(4 * PING_MS)),
+            (Outcome::Ends, Told::Lost { who, may_have_run, .. }) if fault.signal().is_some() => {
+                assert_eq!((*who, *may_have_run), loss(fault, step), "{told:?}");
+                within(second * 3);
+            }
+            // It has come up, as whatever was written before is heard; or SETUP was not, in time.
+            (Outcome::Lost, Told::Lost { who: Who::Child, .. }) if step.is_connecting() => within(second),
+            (Outcome::Lost, Told::Unconnected { code, .. }) if matches!(step, Step::Exec | Step::Hop) => {
+                assert_ne!(code, "no_answer", "{told:?}");
+                within(second);
+            }
+            (Outcome::Lost | Outcome::Silent, Told::Lost { who, may_have_run, text }) => {
+                assert_eq!((*who, *may_have_run), loss(fault, step), "{told:?}");
+                let is_silent = outcome == Outcome::Silent;
+                assert_eq!(text.contains("it has been silent for "), is_silent, "{told:?}");
+                within(if is_silent { Duration::from_millis(4 * PING_MS) } else { second * 2 });
+            }
             (Outcome::Cancelled, Told::Unconnected { code, .. }) => {
                 // The hop that was to make it may be gone first.
                 let is_told = code == "shutting_down" || step == Step::Hop && code == "lost";
@@ -270,8 +303,16 @@ impl Bed {
                 let is_told = match fault {
                     Fault::KillHop => code == "lost",
                     Fault::NoSpace => code == "no_place",
+                    Fault::NoTerminal | Fault::NoStdin => {
+                        let came = fs::read_to_string(self.signs.path("read")).unwrap_or_default();
+                        // Who reads before a terminal hangs up gets EIO, who comes later the end.
+                        let nothing_came = came == "the end" || fault == Fault::NoTerminal && came == "EIO";
+                        (code.as_str(), phase.as_str()) == ("password_needed", "Shell") && nothing_came
+                    }
                     // All that receives the program runs by then: it is the first that misses something.
                     Fault::NoDescriptor | Fault::NoProcess if step == Step::Payload => phase == "Marker",
+                    // The shell has spoken by then, and the rest of the program may be on its way.
+                    Fault::Deaf => matches!(phase.as_str(), "Place" | "Send" | "Marker"),
                     _ => step.phases().contains(&phase.as_str()),
                 };
                 assert!(is_told && code != "no_answer", "{told:?}");
@@ -299,6 +340,15 @@ impl Drop for Bed {
         for sign in ["child", "way"] {
             self.signs.pid(sign).map(|pid| signalled(pid, Signal::CONT));
         }
+    }
+}
+
+/// Who is lost, and whether a call there may have run. While the tree is idle nobody calls until the loss is known.
+fn loss(fault: Fault, step: Step) -> (Who, bool) {
+    match (fault, step) {
+        (_, Step::Idle) => (Who::Child, false),
+        (Fault::KillHop, _) => (Who::Hop, true),
+        _ => (Who::Child, true),
     }
 }
 
@@ -344,11 +394,20 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Why a fault cannot be made here, if it cannot.
+fn lack(fault: Fault) -> Option<String> {
+    let denied = "this user can always add processes, and cannot become another";
+    match fault {
+        Fault::NoProcess if is_root() => {
+            needs::lack(["setpriv", "prlimit"]).or_else(|| (!can_be_refused()).then(|| denied.to_owned()))
+        }
+        Fault::NoTerminal => needs::lack(["setsid"]),
+        _ => None,
+    }
+}
+
 /// Whether a root can be started that may be refused processes.
 fn can_be_refused() -> bool {
-    if !is_root() {
-        return true;
-    }
     let mut test = Command::new(AS_NOBODY[0]);
     test.args(&AS_NOBODY[1..]).args(["test", "-x"]).arg(env::current_exe().expect("this program is a file"));
     test.status().is_ok_and(|status| status.success())

@@ -1,7 +1,8 @@
 //! The far side as it is played: what leads there, and programs that stop where they are told to until there is a sign.
 //!
 //! Signs are files in the folder of a test: `child` and `way` hold pids; `held` says that the tree is where it was to
-//! be; `go` lets it go on, `half` closes the way up, `full` has what comes down left unread.
+//! be; `go` lets it go on, `half` closes the way up, `full` has what comes down left unread, `deaf` has the way shut down
+//! its receiving side, which `is_deaf` says.
 
 use std::{
     env, fs,
@@ -11,6 +12,7 @@ use std::{
         fd::AsFd,
         unix::{net::UnixStream, process::CommandExt as _},
     },
+    panic,
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
     thread,
@@ -29,12 +31,33 @@ pub(crate) const FAR: &str = "--far";
 
 /// Says that it runs, and returns when there is a file of that name.
 pub(crate) const HOLD: Function<(Sender<()>, String), u64> = Function::new("hold");
+/// Says that it runs, and returns when nobody waits for it any more.
+pub(crate) const LINGER: Function<Sender<()>, u64> = Function::new("linger");
 
 /// The folder of a test in which its programs are put, where that is looked at.
 pub(crate) const PLACE: &str = "place";
 
-/// How often a sign is looked for.
-const LOOK: Duration = Duration::from_millis(3);
+/// How long it takes at most until a sign is looked for again.
+const LOOK: Duration = Duration::from_millis(24);
+
+/// How long to wait between two looks: ever longer, so that many who wait long leave the machine to others.
+struct Rest(Duration);
+
+impl Rest {
+    const fn new() -> Self {
+        Self(Duration::from_millis(1))
+    }
+
+    fn next(&mut self) -> Duration {
+        let now = self.0;
+        self.0 = (2 * now).min(LOOK);
+        now
+    }
+
+    fn take(&mut self) {
+        thread::park_timeout(self.next());
+    }
+}
 
 /// The folder of a test.
 #[derive(Clone, Debug)]
@@ -62,12 +85,14 @@ impl Signs {
 
     /// Until there is one; ends this program if the other end of its stdin goes first.
     fn wait(&self, name: &str) {
+        let mut rest = Rest::new();
         while !self.is_there(name) {
             let stdin = io::stdin();
             let mut fds = [PollFd::new(&stdin, PollFlags::empty())];
-            let look = Timespec::try_from(LOOK).expect("a short time");
+            let look = Timespec::try_from(rest.next()).expect("a short time");
             if poll(&mut fds, Some(&look)).is_ok_and(|ready| ready > 0) {
-                panic!("nobody is at the other end");
+                // Hundreds at once: none has anything to say of it.
+                panic::resume_unwind(Box::new("nobody is at the other end"));
             }
         }
     }
@@ -97,13 +122,18 @@ pub(crate) fn play(words: &[String]) -> Option<ExitCode> {
 
 /// What every far leaf serves.
 pub(crate) fn functions() -> Functions {
-    table::functions().serve(HOLD, |_, (ready, file): (Sender<()>, String)| -> Outcome<u64> {
-        ready.send(())?;
-        while !Path::new(&file).exists() {
-            thread::park_timeout(LOOK);
-        }
-        Ok(5)
-    })
+    table::functions()
+        .serve(HOLD, |_, (ready, file): (Sender<()>, String)| run_until(&ready, || Path::new(&file).exists()))
+        .serve(LINGER, |call: &Call, ready: Sender<()>| run_until(&ready, || call.is_cancelled()))
+}
+
+fn run_until(ready: &Sender<()>, is_over: impl Fn() -> bool) -> Outcome<u64> {
+    ready.send(())?;
+    let mut rest = Rest::new();
+    while !is_over() {
+        rest.take();
+    }
+    Ok(5)
 }
 
 fn serve() -> ! {
@@ -155,12 +185,7 @@ fn lead(signs: &Signs, pass: Option<usize>, program: &[String]) -> ExitCode {
     });
     thread::spawn({
         let (signs, link) = (signs.clone(), link());
-        move || {
-            while !signs.is_there("half") {
-                thread::park_timeout(LOOK);
-            }
-            drop(link.shutdown(Shutdown::Write));
-        }
+        move || close_half(&signs, &link)
     });
     let up = thread::spawn({
         let (signs, link) = (signs.clone(), link());
@@ -169,6 +194,21 @@ fn lead(signs: &Signs, pass: Option<usize>, program: &[String]) -> ExitCode {
     let status = wait(&mut child);
     drop(up.join());
     status
+}
+
+/// Closes the half of the link that there is a sign for.
+fn close_half(signs: &Signs, link: &UnixStream) {
+    let mut rest = Rest::new();
+    loop {
+        if signs.is_there("half") {
+            return drop(link.shutdown(Shutdown::Write));
+        }
+        if signs.is_there("deaf") {
+            drop(link.shutdown(Shutdown::Read));
+            return signs.put("is_deaf", "");
+        }
+        rest.take();
+    }
 }
 
 fn wait(child: &mut Child) -> ExitCode {
@@ -183,8 +223,9 @@ fn pass_down(signs: &Signs, mut link: UnixStream, mut down: impl Write, pass: Op
         if left == Some(0) {
             // Where nothing is passed at all, the far side has spoken; else it has a place, where nothing has a name.
             signs.wait(if pass == Some(0) { "spoken" } else { "placed" });
+            let mut rest = Rest::new();
             while fs::read_dir(signs.path(PLACE)).is_ok_and(|mut files| files.next().is_some()) {
-                thread::park_timeout(LOOK);
+                rest.take();
             }
             hold(signs);
             left = None;
@@ -195,11 +236,19 @@ fn pass_down(signs: &Signs, mut link: UnixStream, mut down: impl Write, pass: Op
         while signs.is_there("full") {
             thread::park_timeout(LOOK);
         }
+        if read == 0 && signs.is_there("deaf") {
+            // What is passed on does not end until the link has.
+            return until_hang_up(&link);
+        }
         if read == 0 || down.write_all(&piece[..read]).is_err() {
             return;
         }
         left = left.map(|left| left - read);
     }
+}
+
+fn until_hang_up(link: &UnixStream) {
+    while poll(&mut [PollFd::new(link, PollFlags::empty())], None).is_err() {}
 }
 
 /// What can go nowhere any more is read all the same.

@@ -10,6 +10,7 @@
 mod accounts;
 mod cell;
 mod far;
+mod needs;
 mod page;
 mod root;
 mod signals;

@@ -45,7 +45,7 @@ pub(crate) fn what_the_matrix_leaves_to_other_tests_is_there() {
         }
     }
     for (fault, step) in all() {
-        if let Cell::There(_, test) | Cell::Follows(_, test) = cell(fault, step) {
+        if let Cell::Follows(_, test) = cell(fault, step) {
             assert!(
                 sources.contains(&format!("fn {test}(")),
                 "{}: there is no test {test}",
@@ -85,7 +85,6 @@ pub(crate) fn elsewhere(cell: Cell) -> Option<String> {
     match cell {
         Cell::Test(_) => None,
         Cell::Never(why) => Some(format!("cannot occur: {why}")),
-        Cell::There(outcome, test) => Some(format!("{}, by `{test}`", outcome.letter())),
         Cell::Follows(outcome, test) => Some(format!("{}, follows from `{test}`", outcome.letter())),
     }
 }
@@ -96,7 +95,7 @@ fn matrix() -> String {
     let _ = writeln!(text, "| fault | {heads} |\n| --- |{}", " --- |".repeat(Step::ALL.len()));
     for fault in Fault::ALL {
         let cells = Step::ALL.map(|step| match cell(fault, step) {
-            Cell::Test(outcome) | Cell::There(outcome, _) | Cell::Follows(outcome, _) => outcome.letter(),
+            Cell::Test(outcome) | Cell::Follows(outcome, _) => outcome.letter(),
             Cell::Never(_) => 'x',
         });
         let cells = cells.map(String::from).join(" | ");

@@ -17,10 +17,11 @@ use offshoot_tests::real::{
     behind::Behind,
     table::{ADD, COUNT, ECHO_BYTES, SUM},
 };
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    far::{self, HOLD, Signs},
+    far::{self, HOLD, LINGER, Signs},
     table::Step,
 };
 
@@ -44,6 +45,7 @@ pub(crate) struct Scene {
     pub(crate) by_hop: bool,
     pub(crate) timeout_ms: u64,
     pub(crate) ping_ms: u64,
+    pub(crate) grace_ms: u32,
     /// It waits for the sign before it begins anything.
     pub(crate) early: bool,
     /// It ends its tree when it gets a signal.
@@ -54,6 +56,34 @@ pub(crate) struct Scene {
     pub(crate) place: Option<String>,
     /// No large file can be written there.
     pub(crate) has_small_files: bool,
+    /// What the root has not.
+    pub(crate) without: Option<Without>,
+}
+
+/// What a root has not of whom a password is asked, which it would read there.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum Without {
+    /// It has hung up.
+    Terminal,
+    /// It was closed at the start.
+    Stdin,
+}
+
+impl Without {
+    /// Whether it is so, or else how it is.
+    fn check(self) -> Result<(), String> {
+        match self {
+            Self::Terminal => match io::stderr().write(b".") {
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::IO) => Ok(()),
+                other => Err(format!("the terminal has not hung up: {other:?}")),
+            },
+            // The start of a Rust program has it filled.
+            Self::Stdin => match fs::read_link("/proc/self/fd/0") {
+                Ok(file) if file == Path::new("/dev/null") => Ok(()),
+                other => Err(format!("stdin is {other:?}")),
+            },
+        }
+    }
 }
 
 impl Scene {
@@ -65,11 +95,13 @@ impl Scene {
             by_hop: false,
             timeout_ms: 60_000,
             ping_ms: 10_000,
+            grace_ms: 500,
             early: false,
             handles: false,
             bulky: false,
             place: None,
             has_small_files: false,
+            without: None,
         }
     }
 
@@ -80,6 +112,11 @@ impl Scene {
             Step::Spawn => {
                 let late = Payload::file(self.script("late")).expect("a script");
                 Box::new(Local::new(late).timeout(self.timeout()))
+            }
+            Step::Prompt if self.without.is_some() => {
+                let ssh =
+                    Ssh::new("web").user("me").program(self.script("ssh")).ask().timeout(self.timeout());
+                Box::new(Behind::by(&ssh, far::far(&self.signs(), "leaf")))
             }
             Step::Prompt => {
                 let su = Sudo::by_su().program(self.script("su")).password("secret").timeout(self.timeout());
@@ -102,16 +139,17 @@ impl Scene {
         Behind::by(&way, far::far(&self.signs(), kind))
     }
 
-    /// A program of the test: `late` comes up when there is a sign, `su` asks for a password.
+    /// A program of the test: `late` comes up when there is a sign, `su` and `ssh` ask for a password.
     fn script(&self, name: &str) -> String {
         let signs = self.signs();
-        let words = match name {
-            "su" => [far::way(&signs, "all"), far::far(&signs, "ask")].concat(),
-            kind => far::far(&signs, kind),
+        let line = match name {
+            // It takes none, and asks as an ssh client does.
+            "ssh" => "\"$SSH_ASKPASS\" \"me@web's password: \"".to_owned(),
+            "su" => runs(&[far::way(&signs, "all"), far::far(&signs, "ask")].concat()),
+            kind => runs(&far::far(&signs, kind)),
         };
         let file = signs.path(name);
-        fs::write(&file, format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" ")))
-            .expect("a script can be written");
+        fs::write(&file, format!("#!/bin/sh\n{line}\n")).expect("a script can be written");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("and made executable");
         file
     }
@@ -125,6 +163,11 @@ impl Scene {
     }
 }
 
+/// The line of a script that becomes a program.
+fn runs(words: &[String]) -> String {
+    format!("exec {} \"$@\"", words.join(" "))
+}
+
 /// What a root tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Told {
@@ -134,12 +177,23 @@ pub(crate) enum Told {
     Fine,
     /// The connect failed.
     Unconnected { code: String, phase: String, text: String },
-    /// What was up is lost.
-    Lost { text: String, may_have_run: bool },
+    /// What was up is lost, and a call into it ended of that; so did the streams from there.
+    Lost { who: Who, may_have_run: bool, text: String },
+    /// A call there has ended in another way.
+    Failed { text: String },
     /// There was no room in time.
     NoRoom,
+    /// The tree begins to end.
+    Ending,
     /// Nothing is left of the tree.
     Clean,
+}
+
+/// Of whom the root says that he is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Who {
+    Child,
+    Hop,
 }
 
 pub(crate) fn tell(told: &Told) {
@@ -176,15 +230,26 @@ impl Stage {
     fn new(scene: Scene) -> Self {
         let signs = scene.signs();
         let mut limits = offshoot_parent::Limits::default();
-        limits.grace_ms = 500;
+        limits.grace_ms = scene.grace_ms;
         limits.ping_ms = u32::try_from(scene.ping_ms).expect("a short time");
-        let router = Router::builder().limits(limits).build().expect("a router");
+        let builder = Router::builder().limits(limits);
+        let asked = signs.clone();
+        let builder = if scene.without.is_some() {
+            builder.prompter(move |_: &Query| read_password(&asked))
+        } else {
+            builder
+        };
+        let router = builder.build().expect("a router");
         Self { scene, signs, router: Arc::new(router) }
     }
 
     fn play(self) {
         let ending = self.scene.handles.then(|| end_on_signals(&self.router));
         let told = if self.scene.step.is_connecting() { self.connect() } else { self.live() };
+        let told = match self.scene.without.map_or(Ok(()), Without::check) {
+            Ok(()) => told,
+            Err(text) => Told::Failed { text },
+        };
         tell(&told);
         // What was taken from this process is given back before anybody looks round in it.
         self.until("over");
@@ -230,7 +295,7 @@ impl Stage {
                 } else {
                     child.call(ADD, (2, 3)).map(drop)
                 };
-                works.map_or_else(|error| lost(&error), |()| Told::Fine)
+                works.map_or_else(|error| lost(&maker, &child, &error), |()| Told::Fine)
             }
         }
     }
@@ -248,6 +313,7 @@ impl Stage {
     }
 
     fn idle(&self, maker: &Context, child: &Context) -> Told {
+        let loss = child.lost();
         self.held(maker);
         // Until there is the sign, or it is lost.
         while child.is_alive() && !self.signs.is_there("go") {
@@ -256,13 +322,18 @@ impl Stage {
         if self.scene.bulky && child.is_alive() {
             return Told::Fine;
         }
-        child.call(ADD, (2, 3)).map_or_else(|error| lost(&error), |_| Told::Fine)
+        match child.call(ADD, (2, 3)).map_err(|error| lost(maker, child, &error)) {
+            Ok(_) => Told::Fine,
+            Err(Told::Lost { who, may_have_run, text }) => {
+                let why = loss.wait_timeout(PATIENCE).expect("it is lost");
+                Told::Lost { who, may_have_run, text: format!("{why}: {text}") }
+            }
+            Err(other) => other,
+        }
     }
 
     fn call(&self, maker: &Context, child: &Context) -> Told {
-        let (ready, begun) = child.channel();
-        let pending = child.call_async(HOLD, (ready, self.signs.path("go")));
-        begun.recv_timeout(PATIENCE).expect("it has begun").expect("and goes on");
+        let pending = begun(child, |ready| child.call_async(HOLD, (ready, self.signs.path("go"))));
         // Longer than a call runs before its caller is told that it does.
         assert!(!pending.ready_timeout(Duration::from_millis(60)), "it waits for the sign");
         self.held(maker);
@@ -271,11 +342,11 @@ impl Stage {
             let much = child.with_timeout(NO_ROOM).call(ECHO_BYTES, vec![0; 8 << 20].into());
             return match much {
                 Err(CallError::TimedOut { .. }) => Told::NoRoom,
-                Err(error) => lost(&error),
+                Err(error) => lost(maker, child, &error),
                 Ok(_) => Told::Fine,
             };
         }
-        pending.wait().map_or_else(|error| lost(&error), |_| Told::Fine)
+        pending.wait().map_or_else(|error| lost(maker, child, &error), |_| Told::Fine)
     }
 
     fn stream(&self, maker: &Context, child: &Context) -> Told {
@@ -283,6 +354,7 @@ impl Stage {
             return self.stream_up(maker, child);
         }
         let items = child.call(COUNT, ITEMS).expect("a stream");
+        let pending = begun(child, |ready| child.call_async(LINGER, ready));
         let mut due = 0;
         while due < 100 {
             assert_eq!(items.recv(), Ok(Some(due)));
@@ -293,9 +365,13 @@ impl Stage {
         loop {
             match items.recv() {
                 Ok(Some(item)) if item == due => due += 1,
+                // The call is given up.
                 Ok(None) if due == ITEMS => return Told::Fine,
                 Ok(other) => panic!("{other:?} came where {due} was due"),
-                Err(error) => return Told::Lost { text: error.to_string(), may_have_run: true },
+                Err(error) => {
+                    let call = pending.wait().expect_err("it is as lost as the stream");
+                    return of_one_loss(maker, child, &call, &error);
+                }
             }
         }
     }
@@ -313,21 +389,20 @@ impl Stage {
                     drop(summing);
                     return Told::NoRoom;
                 }
-                Err(error) => return Told::Lost { text: error.to_string(), may_have_run: true },
+                Err(error) => panic!("{error}"),
             }
         }
     }
 
     /// Of a tree whose child does not come back from a call.
     fn shutdown(&self, maker: &Context, child: &Context) -> Told {
-        let (ready, begun) = child.channel();
-        child.call_no_reply(HOLD, (ready, self.signs.path("never"))).expect("it is sent");
-        begun.recv_timeout(PATIENCE).expect("it has begun").expect("and goes on");
+        let stays = self.signs.path("never");
+        begun(child, |ready| child.call_no_reply(HOLD, (ready, stays)).expect("it is sent"));
         let shutdown = self.router.shutdown();
         self.held(maker);
         match shutdown.wait() {
             Ok(()) => Told::Fine,
-            Err(error) => lost(&error),
+            Err(error) => Told::Failed { text: error.to_string() },
         }
     }
 
@@ -340,8 +415,51 @@ impl Stage {
     }
 }
 
-fn lost(error: &CallError) -> Told {
-    Told::Lost { text: error.to_string(), may_have_run: error.may_have_run() }
+/// What is typed at the stdin of this process, once it is known that it has been asked for.
+fn read_password(signs: &Signs) -> Option<Secret> {
+    signs.put("held", "");
+    let mut line = String::new();
+    let read = io::stdin().read_line(&mut line);
+    let came = match &read {
+        Ok(0) => "the end",
+        Err(error) if Errno::from_io_error(error) == Some(Errno::IO) => "EIO",
+        _ => "something",
+    };
+    signs.put("read", came);
+    // Nobody sees it where the terminal has hung up, and it panics there.
+    eprintln!("this is what was typed: {line:?}");
+    (read.ok()? > 0).then(|| line.trim_end().into())
+}
+
+/// A call that runs there.
+pub(crate) fn begun<T>(child: &Context, call: impl FnOnce(Sender<()>) -> T) -> T {
+    let (ready, begun) = child.channel();
+    let called = call(ready);
+    begun.recv_timeout(PATIENCE).expect("it has begun").expect("and goes on");
+    called
+}
+
+/// What a call tells of a loss, if a stream from there tells the same.
+fn of_one_loss(maker: &Context, child: &Context, call: &CallError, stream: &RecvError) -> Told {
+    match (call, stream) {
+        (CallError::Lost { context, id, reason, .. }, RecvError::Lost { reason: all, .. })
+            if *all == format!("context {id} ({context}) is gone: {reason}") =>
+        {
+            lost(maker, child, call)
+        }
+        _ => Told::Failed { text: format!("the call tells {call:?}, and the stream {stream:?}") },
+    }
+}
+
+fn lost(maker: &Context, child: &Context, error: &CallError) -> Told {
+    let text = error.to_string();
+    let who = match error {
+        CallError::Lost { id, .. } if *id == child.id() => Who::Child,
+        CallError::Lost { id, .. } if *id == maker.id() => Who::Hop,
+        CallError::Stopped { .. } => return Told::Ending,
+        _ => return Told::Failed { text },
+    };
+    Told::Lost { who, may_have_run: error.may_have_run(), text }
 }
 
 /// As a program does that wants to leave nothing: its tree ends on the first signal.

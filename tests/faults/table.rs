@@ -1,5 +1,6 @@
 //! The matrix: what becomes of a tree when a fault meets it at a step, and where that is proven.
 
+use offshoot_tests::real::Signal;
 use serde::{Deserialize, Serialize};
 
 /// Where a tree is when a fault meets it.
@@ -60,7 +61,7 @@ impl Step {
             Self::Setup => "it has been told who it is and does not say who it is",
             Self::Idle => "it is up, and nobody wants anything",
             Self::Call => "a call runs there",
-            Self::Stream => "a stream comes from there, and its reader does not read",
+            Self::Stream => "a stream comes from there, whose reader does not read, and a call runs there",
             Self::Hop => "a hop makes a child, whose program runs and says nothing",
             Self::Shutdown => "the tree was told to end, and the child does not come back from a call",
         }
@@ -98,6 +99,7 @@ pub(crate) enum Fault {
     StopChild,
     StopRoot,
     HalfClosed,
+    Deaf,
     HalfOpen,
     FullPipe,
     NoDescriptor,
@@ -105,13 +107,15 @@ pub(crate) enum Fault {
     NoSpace,
     Interrupts,
     Clock,
-    Signals,
+    SigInt,
+    SigTerm,
+    SigHup,
     NoTerminal,
     NoStdin,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::KillChild,
         Self::KillTransport,
         Self::KillHop,
@@ -119,6 +123,7 @@ impl Fault {
         Self::StopChild,
         Self::StopRoot,
         Self::HalfClosed,
+        Self::Deaf,
         Self::HalfOpen,
         Self::FullPipe,
         Self::NoDescriptor,
@@ -126,10 +131,22 @@ impl Fault {
         Self::NoSpace,
         Self::Interrupts,
         Self::Clock,
-        Self::Signals,
+        Self::SigInt,
+        Self::SigTerm,
+        Self::SigHup,
         Self::NoTerminal,
         Self::NoStdin,
     ];
+
+    /// What is sent to the process group of the root, if it is a signal.
+    pub(crate) const fn signal(self) -> Option<Signal> {
+        match self {
+            Self::SigInt => Some(Signal::INT),
+            Self::SigTerm => Some(Signal::TERM),
+            Self::SigHup => Some(Signal::HUP),
+            _ => None,
+        }
+    }
 
     /// Its part of the names of tests.
     pub(crate) const fn word(self) -> &'static str {
@@ -141,6 +158,7 @@ impl Fault {
             Self::StopChild => "stop_child",
             Self::StopRoot => "stop_root",
             Self::HalfClosed => "half_closed",
+            Self::Deaf => "deaf",
             Self::HalfOpen => "half_open",
             Self::FullPipe => "full_pipe",
             Self::NoDescriptor => "no_descriptor",
@@ -148,7 +166,9 @@ impl Fault {
             Self::NoSpace => "no_space",
             Self::Interrupts => "interrupts",
             Self::Clock => "clock",
-            Self::Signals => "signals",
+            Self::SigInt => "sigint",
+            Self::SigTerm => "sigterm",
+            Self::SigHup => "sighup",
             Self::NoTerminal => "no_terminal",
             Self::NoStdin => "no_stdin",
         }
@@ -164,6 +184,9 @@ impl Fault {
             Self::StopChild => "the child is stopped, and resumed a little later",
             Self::StopRoot => "the root is stopped, and resumed a little later",
             Self::HalfClosed => "what leads to the child closes the way up and stays",
+            Self::Deaf => {
+                "what leads to the child shuts down its receiving side (SHUT_RD), passes on what was on its way, and stays; nothing tells of it but the next write, a PING where there is nothing else to say, so that a child that has its SETUP comes up and is lost by its first call"
+            }
             Self::HalfOpen => {
                 "nothing passes either way any more, and nothing is closed: what leads there is stopped for good"
             }
@@ -179,9 +202,15 @@ impl Fault {
             }
             Self::Interrupts => "signals with a handler interrupt the root's system calls all the time",
             Self::Clock => "the wall clock jumps",
-            Self::Signals => "SIGTERM to the process group of a root that ends its tree on it",
-            Self::NoTerminal => "the terminal of a root that ignores SIGHUP hangs up",
-            Self::NoStdin => "the root was started with its stdin closed",
+            Self::SigInt => "Ctrl-C: SIGINT to the process group of a root that ends its tree on it",
+            Self::SigTerm => "SIGTERM to the process group of such a root",
+            Self::SigHup => "SIGHUP to the process group of such a root",
+            Self::NoTerminal => {
+                "the terminal of a root that ignores SIGHUP hangs up: what the root writes there is refused (EIO), and so is the password that it is reading there, or where it reads too late there is none"
+            }
+            Self::NoStdin => {
+                "the root was started with its stdin closed, in whose place the start of a Rust program opens /dev/null; a password that is asked for would be read from it"
+            }
         }
     }
 }
@@ -281,8 +310,6 @@ pub(crate) enum Cell {
     Test(Outcome),
     /// It cannot occur.
     Never(&'static str),
-    /// Proven by a test of that name elsewhere.
-    There(Outcome, &'static str),
     /// It follows from something else.
     Follows(Outcome, &'static str),
 }
@@ -298,10 +325,15 @@ const NOT_WRITTEN: &str = "nothing is written then";
 
 /// The matrix itself.
 pub(crate) const fn cell(fault: Fault, step: Step) -> Cell {
-    use Cell::{Follows, Never, Test, There};
+    use Cell::{Follows, Never, Test};
     use Outcome::*;
     match (fault, step) {
-        (Fault::KillTransport | Fault::HalfClosed, Step::Spawn) => Never(LOCAL),
+        (Fault::KillTransport | Fault::HalfClosed | Fault::Deaf, Step::Spawn) => Never(LOCAL),
+        (Fault::Deaf, Step::Exec | Step::Setup | Step::Idle | Step::Call | Step::Stream | Step::Hop) => {
+            Test(Lost)
+        }
+        (Fault::Deaf, Step::Shutdown) => Test(Ends),
+        (Fault::Deaf, _) => Test(Error),
         (Fault::KillChild | Fault::KillTransport | Fault::KillHop | Fault::HalfClosed, Step::Shutdown) => {
             Test(Nothing)
         }
@@ -333,7 +365,7 @@ pub(crate) const fn cell(fault: Fault, step: Step) -> Cell {
         }
         (Fault::NoDescriptor | Fault::NoProcess, _) => Test(Nothing),
 
-        (Fault::NoSpace, Step::Spawn) => There(Nothing, "t29_a_program_that_came_as_bytes_leaves_no_file"),
+        (Fault::NoSpace, Step::Spawn) => Follows(Nothing, "t29_a_program_that_came_as_bytes_leaves_no_file"),
         (Fault::NoSpace, Step::Prompt) => Never(NOT_WRITTEN),
         (Fault::NoSpace, Step::Exec | Step::Setup) => Never("no file is written once the program runs"),
         (Fault::NoSpace, Step::Stage0 | Step::Payload) => Test(FarError),
@@ -343,13 +375,13 @@ pub(crate) const fn cell(fault: Fault, step: Step) -> Cell {
         (Fault::Interrupts, _) => Test(Nothing),
         (Fault::Clock, _) => Follows(Nothing, "nothing_reads_the_wall_clock"),
 
-        (Fault::Signals, Step::Idle | Step::Call | Step::Stream | Step::Shutdown) => Test(Ends),
-        (Fault::Signals, _) => Test(Cancelled),
+        (
+            Fault::SigInt | Fault::SigTerm | Fault::SigHup,
+            Step::Idle | Step::Call | Step::Stream | Step::Shutdown,
+        ) => Test(Ends),
+        (Fault::SigInt | Fault::SigTerm | Fault::SigHup, _) => Test(Cancelled),
 
-        (Fault::NoTerminal, Step::Prompt) => {
-            There(Error, "a_sudo_that_wants_a_terminal_gets_one_and_its_stream_stays_whole")
-        }
-        (Fault::NoStdin, Step::Prompt) => There(Error, "a_prompter_that_panics_gives_no_answer"),
+        (Fault::NoTerminal | Fault::NoStdin, Step::Prompt) => Test(Error),
         (Fault::NoTerminal | Fault::NoStdin, _) => Test(Nothing),
     }
 }
