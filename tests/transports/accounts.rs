@@ -2,15 +2,20 @@
 
 use std::{
     fs,
+    ops::Deref,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 
-use offshoot_parent::{Phase, prelude::*};
-use offshoot_tests::real::{eventually, logs};
+use offshoot_parent::{Connecting, Phase, prelude::*};
+use offshoot_tests::real::{PATIENCE, eventually, logs};
 
-use crate::far::{ADD, Missing, Sshd, User, payload, program, run, static_program};
+use crate::{
+    beside::{Beside, attacked},
+    far::{ADD, Missing, Sshd, User, payload, program, run, static_program},
+    hunt::Hunt,
+};
 
 crate::tests![
     sudo_takes_the_password_when_it_has_asked_and_once,
@@ -32,15 +37,15 @@ const LENGTH: Function<String, u64> = Function::new("length");
 pub(crate) const PASSWORD: &str = "pass word$1";
 
 /// A hop that runs as a user with a password.
-pub(crate) struct Desk {
-    _user: User,
-    pub(crate) router: Router,
+pub(crate) struct Desk<R = Box<Router>> {
+    user: User,
+    pub(crate) router: R,
     pub(crate) there: Context,
     _sshd: Sshd,
 }
 
 impl Desk {
-    fn new(name: &str) -> Result<Self, Missing> {
+    pub(crate) fn new(name: &str) -> Result<Self, Missing> {
         Self::of_group(name, None)
     }
 
@@ -51,19 +56,46 @@ impl Desk {
     }
 
     fn of_group(name: &str, group: Option<&str>) -> Result<Self, Missing> {
-        let (sshd, hop) = (Sshd::new("")?, payload("hop")?);
-        let user = User::new(name, &program("bash")?)?;
-        user.password(PASSWORD);
-        if let Some(group) = group {
-            run(&["usermod", "-aG", group, &user.name]);
-        }
-        let router = Router::new().unwrap();
-        let there = router.connect(sshd.ssh().user(&user.name).payload(hop)).unwrap();
-        Ok(Self { _user: user, router, there, _sshd: sshd })
+        let (user, sshd) = account(name, group)?;
+        let router = Box::new(Router::new().unwrap());
+        let there = router.connect(sshd.ssh().user(&user.name).payload(payload("hop")?)).unwrap();
+        Ok(Self { user, router, there, _sshd: sshd })
+    }
+}
+
+impl<'a> Desk<&'a Router> {
+    /// Below a root that has others.
+    fn beside(root: &'a Beside, name: &str, group: Option<&str>) -> Result<Self, Missing> {
+        let (user, sshd) = account(name, group)?;
+        let there = root.connect(sshd.ssh().user(&user.name).payload(payload("hop")?)).unwrap();
+        Ok(Self { user, router: root.router(), there, _sshd: sshd })
+    }
+}
+
+fn account(name: &str, group: Option<&str>) -> Result<(User, Sshd), Missing> {
+    let sshd = Sshd::new("")?;
+    payload("hop")?;
+    let user = User::new(name, &program("bash")?)?;
+    user.password(PASSWORD);
+    if let Some(group) = group {
+        run(&["usermod", "-aG", group, &user.name]);
+    }
+    Ok((user, sshd))
+}
+
+impl<R: Deref<Target = Router>> Desk<R> {
+    pub(crate) fn connect(&self, method: Sudo) -> Result<Context, ConnectError> {
+        self.begin(method).wait()
     }
 
-    pub(crate) fn connect(&self, method: Sudo) -> Result<Context, ConnectError> {
-        self.there.connect(method.payload(Payload::bytes("leaf", static_program("leaf").unwrap()).unwrap()))
+    fn begin(&self, method: Sudo) -> Connecting {
+        let leaf = Payload::bytes("leaf", static_program("leaf").unwrap()).unwrap();
+        self.there.connect_async(method.payload(leaf))
+    }
+
+    /// His group has the same name, and nobody else in it.
+    pub(crate) fn user_name(&self) -> &str {
+        &self.user.name
     }
 
     pub(crate) fn uid_of(&self, context: &Context) -> u32 {
@@ -209,23 +241,48 @@ fn a_sudo_that_wants_a_terminal_gets_one_and_its_stream_stays_whole() -> Result<
 }
 
 fn attack_60_a_password_is_nowhere_to_be_read() -> Result<(), Missing> {
-    let desk = Desk::of_sudoer("quiet")?;
-    let method = Sudo::new().password(PASSWORD);
-    assert!(!format!("{method:?} {method} {:?}", method.plan()).contains(PASSWORD));
-    let logged = logs::of_every_level(|| {
-        let root = desk.connect(method).unwrap();
-        for process in fs::read_dir("/proc").unwrap().flatten() {
-            for name in ["cmdline", "environ"] {
-                let text = fs::read(process.path().join(name)).unwrap_or_default();
-                let is_there = text.windows(PASSWORD.len()).any(|window| window == PASSWORD.as_bytes());
-                // The environment of this very test holds no password, and neither does any other.
-                assert!(!is_there, "{}", process.path().display());
-            }
-        }
-        drop(root);
-    });
-    assert!(!logged.concat().contains(PASSWORD), "{logged:?}");
+    // Before there is a root, which tells its children what is to be logged.
+    let (found, logged) = logs::of_every_level(|| attacked(hunt_for_passwords));
+    found?.iter().for_each(|hunt| hunt.assert_not_in(&logged.concat(), "the log"));
     Ok(())
+}
+
+/// Looks for a password all the time while each tool that asks for one has it: one that it takes, and one that it does not
+/// take, over which it thinks for two seconds.
+fn hunt_for_passwords(root: &Beside) -> Result<Vec<Hunt>, Missing> {
+    const WRONG: &str = "no such word$2";
+    program("sudo")?;
+    let desk = Desk::beside(root, "quiet", Some("sudo"))?;
+    let other = User::new("quieter", &program("dash")?)?;
+    other.password(PASSWORD);
+    let _rule = DoasRule::new("permit osh-quiet as root")?;
+    let homes = || [&desk.user, &other].map(|user| user.home.path().to_owned());
+    let [hunt, wrong] = [PASSWORD, WRONG].map(|word| Hunt::new(word, homes()));
+    for (tool, method) in [
+        ("doas", Sudo::by_doas()),
+        ("su", Sudo::by_su().user(&other.name)),
+        ("sudo", Sudo::new().terminal()),
+        ("sudo", Sudo::new()),
+    ] {
+        let method = |word| method.clone().password(word);
+        let connecting = desk.begin(method(WRONG));
+        let looks = wrong.until_over(&connecting, tool);
+        let error = root.keep(connecting.wait()).unwrap_err();
+        assert_eq!(error.code(), "password_wrong", "{error}");
+        assert!(looks >= 2, "{tool} was seen at work {looks} times");
+        wrong.assert_not_in(&format!("{error} {error:?}"), "the error");
+
+        let (shown, plan) = (method(PASSWORD), method(PASSWORD).plan());
+        hunt.assert_not_in(&format!("{shown:?} {shown} {plan:?}"), "the way");
+        let connecting = desk.begin(method(PASSWORD));
+        hunt.until_over(&connecting, tool);
+        let there = connecting.wait().unwrap();
+        assert_eq!(there.call(ADD, (2, 3)).unwrap(), 5);
+        hunt.look();
+        there.shutdown().wait_timeout(PATIENCE).unwrap();
+    }
+    wrong.look();
+    Ok(vec![hunt, wrong])
 }
 
 fn attack_56_who_asks_again_once_the_program_runs_is_told_nothing() -> Result<(), Missing> {
@@ -242,22 +299,25 @@ fn attack_56_who_asks_again_once_the_program_runs_is_told_nothing() -> Result<()
     );
     fs::write(at("sudo"), script).unwrap();
     run(&["chmod", "+x", &at("sudo")]);
-    let router = Router::new().unwrap();
-    let method = Sudo::new().program(at("sudo")).password(PASSWORD).payload(leaf);
-    let child = router.connect(method).unwrap();
-    assert_eq!(child.call(ADD, (2, 3)).unwrap(), 5);
-    fs::write(at("now"), "").unwrap();
-    eventually("it has asked again", Duration::from_secs(10), || {
-        Path::new(&at("asked")).exists().then_some(())
+    attacked(|root| {
+        let child = root.works(Sudo::new().program(at("sudo")).password(PASSWORD).payload(leaf));
+        fs::write(at("now"), "").unwrap();
+        eventually("it has asked again", Duration::from_secs(10), || {
+            Path::new(&at("asked")).exists().then_some(())
+        });
+        assert_eq!(child.call(LENGTH, "x".repeat(1000)).unwrap(), 1000);
     });
-    assert_eq!(child.call(LENGTH, "x".repeat(1000)).unwrap(), 1000);
     let wire = fs::read(at("wire")).unwrap();
     assert!(wire.len() > 1000 && !wire.windows(PASSWORD.len()).any(|sent| sent == PASSWORD.as_bytes()));
     Ok(())
 }
 
 fn attack_63_nobody_else_types_into_the_terminal_of_a_question() -> Result<(), Missing> {
-    let desk = Desk::new("typist")?;
+    attacked(type_into_a_terminal)
+}
+
+fn type_into_a_terminal(root: &Beside) -> Result<(), Missing> {
+    let desk = Desk::beside(root, "typist", None)?;
     let _rule = DoasRule::new("permit osh-typist as root")?;
     let root = desk.connect(Sudo::by_doas().password(PASSWORD)).unwrap();
     // Behind the name of the program: its state, parent, group, session and terminal.

@@ -38,8 +38,7 @@ fn a_web_server_of_a_package_answers_by_its_stdin_and_stdout() -> Result<(), Mis
     let (sshd, busybox) = (Sshd::new("")?, program("busybox")?);
     let page = tempfile::tempdir().unwrap();
     fs::write(page.path().join("hello.txt"), "hello from there\n").unwrap();
-    let busybox = Payload::bytes("busybox", fs::read(busybox).unwrap())
-        .map_err(|error| Missing::because(error.to_string()))?;
+    let busybox = Payload::bytes("busybox", fs::read(busybox).unwrap()).unwrap();
     let args = ["httpd", "-i", "-h", page.path().to_str().unwrap()];
     // It goes by its name, and so has a file while it runs.
     let plan = sshd.ssh().payload(busybox).args(args).keep_file().plan();

@@ -5,7 +5,10 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use offshoot_parent::prelude::*;
 
-use crate::far::{ADD, Missing, Planned, payload};
+use crate::{
+    beside::attacked,
+    far::{ADD, Missing, Planned, payload},
+};
 
 crate::tests![
     each_tool_is_run_by_the_words_that_it_knows,
@@ -142,9 +145,12 @@ fn attack_65_what_is_no_name_is_refused_before_anything_is_run() -> Result<(), M
         Box::new(Srun::new().node("-x")),
         Box::new(Container::machine(".host shell")),
     ];
-    for method in bad {
-        let error = method.plan().check().unwrap_err();
-        assert_eq!(error.code(), "bad_place", "{error}");
-    }
+    attacked(|root| {
+        for plan in bad.iter().map(|method| method.plan()) {
+            let error = plan.check().unwrap_err();
+            assert_eq!(error.code(), "bad_place", "{error}");
+            assert_eq!(root.fails(Planned(plan)).code(), "bad_place");
+        }
+    });
     Ok(())
 }

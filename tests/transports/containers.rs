@@ -1,18 +1,24 @@
 //! Containers and namespaces.
 
 use std::{
+    collections::BTreeSet,
     fs,
-    os::unix::fs::symlink,
     path::Path,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use offshoot_parent::prelude::*;
-use offshoot_tests::real::{descendants, eventually};
+use offshoot_tests::{
+    far::{busybox_root, try_to},
+    real::{PATIENCE, descendants, eventually, reap_orphans},
+};
 use tempfile::TempDir;
 
-use crate::far::{ADD, Missing, as_root, payload, program, run};
+use crate::{
+    beside::attacked,
+    far::{ADD, Missing, as_root, payload, program, run},
+};
 
 crate::tests![
     a_root_with_busybox_alone_will_do,
@@ -22,23 +28,6 @@ crate::tests![
     a_container_without_a_shell_is_entered_by_a_descriptor,
     attack_62_what_enters_a_hostile_image_has_the_rights_of_that_image_alone,
 ];
-
-/// A root folder in which there is busybox, and nothing else.
-pub(crate) fn busybox_root() -> Result<TempDir, Missing> {
-    as_root()?;
-    let busybox = program("busybox")?;
-    let root = tempfile::Builder::new().prefix("root-").tempdir().unwrap();
-    for folder in ["bin", "tmp", "proc", "dev", "etc"] {
-        fs::create_dir(root.path().join(folder)).unwrap();
-    }
-    run(&["chmod", "1777", root.path().join("tmp").to_str().unwrap()]);
-    run(&["chmod", "755", root.path().to_str().unwrap()]);
-    fs::copy(&busybox, root.path().join("bin/busybox")).unwrap();
-    for tool in run(&[busybox.to_str().unwrap(), "--list"]).lines().filter(|tool| *tool != "busybox") {
-        symlink("busybox", root.path().join("bin").join(tool)).unwrap();
-    }
-    Ok(root)
-}
 
 fn works(method: impl Method) {
     let router = Router::new().unwrap();
@@ -109,10 +98,22 @@ fn a_folder_becomes_a_container_by_nspawn() -> Result<(), Missing> {
     fs::create_dir(root.path().join("usr")).unwrap();
     fs::write(root.path().join("etc/os-release"), "ID=far\n").unwrap();
     let router = Router::new().unwrap();
-    // Whether this machine lets one be made is not for us to say.
-    let inside = router.connect(there()).map_err(|error| Missing::because(error.to_string()))?;
+    nspawn_makes_one_of(root.path())?;
+    let inside = router.connect(there()).unwrap();
     assert_eq!(inside.call(ADD, (2, 3)).unwrap(), 5);
     Ok(())
+}
+
+/// Whether this machine lets one be made is not for us to say.
+pub(crate) fn nspawn_makes_one_of(root: &Path) -> Result<(), Missing> {
+    let mut alone = Command::new(program("systemd-nspawn")?);
+    alone
+        .args(["--quiet", "--register=no", "--keep-unit", "--private-network", "--directory"])
+        .arg(root)
+        .args(["/bin/sh", "-c", "exit 0"]);
+    let ended = alone.stdin(Stdio::null()).output().unwrap();
+    let said = || Missing::because(format!("systemd-nspawn: {}", String::from_utf8_lossy(&ended.stderr)));
+    ended.status.success().then_some(()).ok_or_else(said)
 }
 
 /// What is said of each container: neither a network nor more than this machine has.
@@ -155,17 +156,60 @@ impl Podman {
     }
 
     fn run(&self, words: &[&str]) -> Result<(), Missing> {
-        let output = Command::new(&self.words[0]).args(&self.words[1..]).args(words).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let why = format!("podman {}: {}", words[0], text.trim().replace('\n', "; "));
-        if output.status.success() { Ok(()) } else { Err(Missing::because(why)) }
+        try_to(self.command().args(words))
     }
+
+    /// Runs it until `end` at most. It waits for processes of containers that are gone, and dead ones of those that lost their
+    /// parent are ours to reap.
+    fn try_until(&self, words: &[&str], end: Instant) {
+        let mut command = self.command();
+        let Ok(mut process) = command.args(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
+            return;
+        };
+        let own = BTreeSet::from([process.id()]);
+        while Instant::now() < end && matches!(process.try_wait(), Ok(None)) {
+            rest(&own);
+        }
+        drop(process.kill());
+        drop(process.wait());
+    }
+
+    /// Whether a process of it lives.
+    fn is_at_work(&self) -> bool {
+        let folder = self.file("");
+        let words = |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        descendants().iter().any(|pid| String::from_utf8_lossy(&words(pid)).contains(&folder))
+    }
+
+    fn has_no_container(&self) -> bool {
+        let listed = self.command().args(["ps", "-a", "-q"]).output();
+        listed.is_ok_and(|listed| listed.status.success() && listed.stdout.is_empty())
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.words[0]);
+        command.args(&self.words[1..]);
+        command
+    }
+}
+
+/// For a moment, in which others end; all but `these` are reaped.
+fn rest(these: &BTreeSet<u32>) {
+    reap_orphans(these);
+    std::thread::park_timeout(Duration::from_millis(20));
 }
 
 impl Drop for Podman {
     fn drop(&mut self) {
-        for words in [&["rm", "-f", "-t", "0", "-a"][..], &["rmi", "-f", "-a"]] {
-            drop(self.run(words));
+        // One that ends by itself may be on its way out: then it can neither be removed nor is it gone.
+        let end = Instant::now() + PATIENCE;
+        while !self.has_no_container() && Instant::now() < end {
+            self.try_until(&["rm", "-f", "-t", "0", "-a"], end);
+        }
+        self.try_until(&["rmi", "-f", "-a"], end);
+        // What it has left behind to tidy up after a container mounts the store once more.
+        while self.is_at_work() && Instant::now() < end {
+            rest(&BTreeSet::new());
         }
         // What it has mounted below its folder.
         drop(Command::new("umount").arg(self.file("root/overlay")).stderr(Stdio::null()).status());
@@ -220,23 +264,24 @@ fn attack_62_what_enters_a_hostile_image_has_the_rights_of_that_image_alone() ->
     let image = Namespaces::of(Command::new(unshare).args(words).args(["sh", "-c", &script]))?;
     let secret = tempfile::tempfile().unwrap();
     rustix::io::fcntl_setfd(&secret, rustix::io::FdFlags::empty()).unwrap();
-    let router = Router::new().unwrap();
-    let inside = router.connect(Container::nsenter(image.pid).without_shell().payload(leaf)).unwrap();
-    assert_eq!(inside.call(ADD, (2, 3)).unwrap(), 5);
-    let namespace = |pid: u32, kind: &str| fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap();
-    let is_inside = |pid: &u32| namespace(*pid, "pid") == namespace(image.pid, "pid") && *pid != image.pid;
-    let entered = descendants().into_iter().find(is_inside).unwrap();
-    for kind in ["mnt", "net", "ipc", "uts"] {
-        assert_eq!(namespace(entered, kind), namespace(image.pid, kind));
-    }
-    for word in ["CapBnd:", "CapEff:", "CapPrm:"] {
-        assert_eq!(status(entered, word), "0000000000000002", "{word}");
-    }
-    assert_eq!(status(entered, "NoNewPrivs:"), "1");
-    // Nothing of ours is open there: what is no socket, pipe or end of its own is the empty device.
-    let files = fs::read_dir(format!("/proc/{entered}/fd")).unwrap().flatten();
-    let open: Vec<_> = files.filter_map(|file| fs::read_link(file.path()).ok()).collect();
-    assert!(open.iter().all(|file| !file.starts_with("/tmp") && !file.starts_with("/proc")), "{open:?}");
+    attacked(|root| {
+        root.works(Container::nsenter(image.pid).without_shell().payload(leaf));
+        let namespace = |pid: u32, kind: &str| fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap();
+        let is_inside =
+            |pid: &u32| namespace(*pid, "pid") == namespace(image.pid, "pid") && *pid != image.pid;
+        let entered = descendants().into_iter().find(is_inside).unwrap();
+        for kind in ["mnt", "net", "ipc", "uts"] {
+            assert_eq!(namespace(entered, kind), namespace(image.pid, kind));
+        }
+        for word in ["CapBnd:", "CapEff:", "CapPrm:"] {
+            assert_eq!(status(entered, word), "0000000000000002", "{word}");
+        }
+        assert_eq!(status(entered, "NoNewPrivs:"), "1");
+        // Nothing of ours is open there: what is no socket, pipe or end of its own is the empty device.
+        let files = fs::read_dir(format!("/proc/{entered}/fd")).unwrap().flatten();
+        let open: Vec<_> = files.filter_map(|file| fs::read_link(file.path()).ok()).collect();
+        assert!(open.iter().all(|file| !file.starts_with("/tmp") && !file.starts_with("/proc")), "{open:?}");
+    });
     Ok(())
 }
 

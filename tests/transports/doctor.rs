@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    panic::panic_any,
     sync::{Arc, Mutex},
 };
 
@@ -9,7 +10,7 @@ use offshoot_parent::{Report, prelude::*};
 
 use crate::{
     accounts::PASSWORD,
-    far::{Missing, Sshd, User, payload, program},
+    far::{Missing, Sshd, Twice, User, payload, program},
 };
 
 crate::tests![
@@ -141,7 +142,7 @@ fn an_observer_sees_how_much_of_the_program_has_left() -> Result<(), Missing> {
 
 fn an_observer_that_panics_ends_no_connect() -> Result<(), Missing> {
     let leaf = payload("leaf")?;
-    let router = Router::builder().observer(|_: &Plan, _: &Step| panic!("seen enough")).build().unwrap();
+    let router = Router::builder().observer(|_: &Plan, _: &Step| panic_any(Twice)).build().unwrap();
     let child = router.connect(Wrapped::new::<&str>([]).payload(leaf)).unwrap();
     assert_eq!(child.call(crate::far::ADD, (2, 3)).unwrap(), 5);
     Ok(())

@@ -10,25 +10,19 @@ use std::{
 };
 
 use offshoot_parent::{Plan, prelude::*};
+pub(crate) use offshoot_tests::far::{Missing, as_root, program, run};
 use offshoot_tests::real::eventually;
 use tempfile::TempDir;
 
 /// Served by the reference leaf.
 pub(crate) const ADD: Function<(i64, i64), i64> = Function::new("add");
 
-/// What is not there.
-#[derive(Debug)]
-pub(crate) struct Missing(String);
+/// What a panic may leave behind: it panics once more when it is dropped.
+pub(crate) struct Twice;
 
-impl Missing {
-    pub(crate) fn because(why: impl Into<String>) -> Self {
-        Self(why.into())
-    }
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+impl Drop for Twice {
+    fn drop(&mut self) {
+        panic!("and again");
     }
 }
 
@@ -36,12 +30,12 @@ impl fmt::Display for Missing {
 pub(crate) fn payload(name: &str) -> Result<Payload, Missing> {
     let file = payload_file(name);
     Payload::file(&file)
-        .map_err(|_| Missing(format!("no {}; `cargo xtask payload` builds it", file.display())))
+        .map_err(|_| Missing::because(format!("no {}; `cargo xtask payload` builds it", file.display())))
 }
 
 /// Its bytes.
 pub(crate) fn static_program(name: &str) -> Result<Vec<u8>, Missing> {
-    fs::read(payload_file(name)).map_err(|error| Missing(error.to_string()))
+    fs::read(payload_file(name)).map_err(|error| Missing::because(error.to_string()))
 }
 
 fn payload_file(name: &str) -> PathBuf {
@@ -62,28 +56,6 @@ impl Method for Planned {
     fn plan(&self) -> Plan {
         self.0.clone()
     }
-}
-
-/// Where a program is.
-pub(crate) fn program(name: &str) -> Result<PathBuf, Missing> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let usual = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"].map(PathBuf::from);
-    let places = usual.into_iter().chain(env::split_paths(&path));
-    let mut files = places.map(|folder| folder.join(name));
-    files.find(|file| file.is_file()).ok_or_else(|| Missing(format!("no {name} here")))
-}
-
-/// Whether this process may do anything here.
-pub(crate) fn as_root() -> Result<(), Missing> {
-    if rustix::process::geteuid().is_root() { Ok(()) } else { Err(Missing("not root here".to_owned())) }
-}
-
-/// Runs a command that must succeed; what it said.
-pub(crate) fn run(words: &[&str]) -> String {
-    let output = Command::new(words[0]).args(&words[1..]).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{words:?}: {} {}", text(&output.stdout), text(&output.stderr));
-    text(&output.stdout)
 }
 
 /// A folder in which `sh` is another shell.
@@ -113,8 +85,12 @@ impl Sshd {
         fs::copy(at("user.pub"), at("authorized")).unwrap();
         // Whoever logs in reads it as himself.
         run(&["chmod", "a+rx", folder.path().to_str().unwrap()]);
+        // What this account runs at each login is its own affair. A match holds to the end.
+        let home = at("home");
+        fs::create_dir(&home).unwrap();
         let config = format!(
-            "HostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM yes\nPidFile none\nSubsystem sftp internal-sftp\n{lines}\n",
+            "HostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM yes\nPidFile none\nSubsystem sftp internal-sftp\n\
+             PermitUserRC no\n{lines}\nMatch User root\n  SetEnv HOME={home}\n",
             at("host"),
             at("authorized")
         );
@@ -185,7 +161,16 @@ impl User {
         let name = format!("osh-{name}");
         // One that an ended run has left.
         drop(Command::new("userdel").arg(&name).output());
-        run(&["useradd", "-M", "-d", home.path().to_str().unwrap(), "-s", shell.to_str().unwrap(), &name]);
+        run(&[
+            "useradd",
+            "-M",
+            "-U",
+            "-d",
+            home.path().to_str().unwrap(),
+            "-s",
+            shell.to_str().unwrap(),
+            &name,
+        ]);
         run(&["chown", &name, home.path().to_str().unwrap()]);
         Ok(Self { name, home })
     }

@@ -11,6 +11,7 @@ use offshoot_tests::real::{descendants, eventually, is_gone};
 
 use crate::{
     accounts::{Desk, PASSWORD, SudoRule},
+    beside::attacked,
     far::{ADD, Missing, Sshd, User, payload, program, run},
 };
 
@@ -51,8 +52,7 @@ fn attack_66_a_configuration_that_would_break_the_stream_is_overridden() -> Resu
              ForwardAgent yes\n  ForwardX11 yes\n  LogLevel QUIET\n  RemoteForward 127.0.0.1:1 127.0.0.1:1\n  EscapeChar ~"
         ),
     );
-    let router = Router::new().unwrap();
-    adds(&router.connect(sshd.ssh().payload(leaf)).unwrap());
+    attacked(|root| drop(root.works(sshd.ssh().payload(leaf))));
     assert!(!fs::exists(sign).unwrap());
     Ok(())
 }
@@ -120,13 +120,12 @@ fn attack_67_a_shared_connection_is_used_and_left_alone() -> Result<(), Missing>
     let shared = Shared::new(&sshd);
     // The first makes it, the second uses it.
     for _ in 0..2 {
-        let router = Router::new().unwrap();
-        let there = router.connect(sshd.ssh().payload(leaf.clone())).unwrap();
-        adds(&there);
-        let since = Instant::now();
-        there.shutdown().wait_timeout(Duration::from_secs(5)).unwrap();
-        drop(router);
-        assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
+        attacked(|root| {
+            let there = root.works(sshd.ssh().payload(leaf.clone()));
+            let since = Instant::now();
+            there.shutdown().wait_timeout(Duration::from_secs(5)).unwrap();
+            assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
+        });
         assert!(shared.control("check"));
     }
     Ok(())
@@ -150,10 +149,9 @@ fn attack_53_a_banner_of_a_megabyte_that_asks_for_a_password_is_no_question() ->
     let sshd = Sshd::new(&format!("Banner {}", banner.display()))?;
     let user = User::new("banner", &program("bash")?)?;
     user.password(PASSWORD);
-    let router = Router::new().unwrap();
     let method =
         sshd.ssh().user(&user.name).payload(leaf).password(PASSWORD).option("PubkeyAuthentication=no");
-    adds(&router.connect(method).unwrap());
+    attacked(|root| drop(root.works(method)));
     Ok(())
 }
 
@@ -185,7 +183,7 @@ fn attack_54_a_machine_that_calls_itself_another_is_named() -> Result<(), Missin
     if cfg!(not(target_arch = "x86_64")) {
         return Err(Missing::because("only an x86_64 kernel calls itself i686"));
     }
-    let error = Router::new().unwrap().connect(Wrapped::new(["setarch", "i686"]).payload(leaf)).unwrap_err();
+    let error = attacked(|root| root.fails(Wrapped::new(["setarch", "i686"]).payload(leaf)));
     assert!(error.code() == "wrong_machine" && error.to_string().contains("Linux i686"), "{error}");
     Ok(())
 }

@@ -20,6 +20,8 @@ crate::tests![
     a_list_for_which_there_are_no_descriptors_is_not_begun,
     helpers_make_what_the_one_that_was_asked_has_no_room_for,
     a_list_that_grows_makes_a_tree_and_brings_all_up,
+    a_helper_is_not_given_what_the_one_that_was_asked_comes_to_as_soon,
+    a_helper_makes_what_waits_behind_a_host_that_says_nothing,
     a_helper_that_is_lost_costs_no_host,
     a_password_is_proved_on_one_host_and_a_refused_one_is_given_to_no_other,
     all_hosts_come_up_behind_an_sshd_that_takes_few_at_once,
@@ -173,6 +175,37 @@ fn a_list_that_grows_makes_a_tree_and_brings_all_up() -> Result<(), Missing> {
     assert_eq!(up.iter().map(|child| child.name().to_owned()).collect::<BTreeSet<_>>().len(), 10);
     let parents = parents(&router, &up);
     assert!(parents.len() >= 3, "{}", router.tree());
+    Ok(())
+}
+
+fn a_helper_is_not_given_what_the_one_that_was_asked_comes_to_as_soon() -> Result<(), Missing> {
+    let program = payload("hop")?;
+    let router = Router::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display().to_string();
+    // The first four end at about the same time.
+    let script = "touch $0/$$; until [ $(ls $0 | wc -l) -ge 4 ]; do sleep 0.05; done; sleep 0.5; exec \"$@\"";
+    let host = |_| by(script, &at).payload(program.clone());
+    let all = router.connect_all((0..8).map(host)).parallel(4).growing();
+    let up: Vec<_> = all.into_iter().map(|(_, outcome)| outcome.unwrap()).collect();
+    assert_eq!(parents(&router, &up), BTreeMap::from([(ContextId::ROOT, 8)]));
+    Ok(())
+}
+
+fn a_helper_makes_what_waits_behind_a_host_that_says_nothing() -> Result<(), Missing> {
+    let program = payload("hop")?;
+    let router = Router::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let sign = folder.path().join("go").display().to_string();
+    let slow = "until [ -e $0 ]; do sleep 0.02; done; exec \"$@\"";
+    let host = |script| by(script, &sign).payload(program.clone());
+    let scripts = ["exec \"$@\"", slow, slow, "exec \"$@\""];
+    let mut all = router.connect_all(scripts.map(host)).parallel(2).growing().into_iter();
+    let first: Vec<_> = all.by_ref().take(2).map(|(n, outcome)| (n, outcome.unwrap())).collect();
+    assert_eq!(first.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [0, 3]);
+    assert_eq!(router.tree().get(first[1].1.id()).unwrap().parent(), Some(first[0].1.id()));
+    fs::write(&sign, "").unwrap();
+    assert!(all.all(|(_, outcome)| outcome.is_ok()));
     Ok(())
 }
 

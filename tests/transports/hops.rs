@@ -1,11 +1,18 @@
 //! Children beyond children: what a hop is sent and keeps, and ways of several kinds one behind the other.
 
-use std::fs;
+use std::{fs, path::Path, time::Duration};
 
+use offshoot_core::{
+    internal,
+    machine::Limits,
+    wire::{ContextId, Handle, Role},
+};
 use offshoot_parent::{
+    Plan,
     prelude::*,
     record::{Recorded, Recording},
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{
     accounts::{Desk, PASSWORD},
@@ -16,6 +23,11 @@ use crate::{
 crate::tests![
     a_program_passes_each_link_once_and_is_kept_by_the_hop,
     a_program_that_a_hop_has_lost_its_child_with_is_sent_to_the_next_one,
+    a_hop_says_at_once_that_it_has_not_got_a_program,
+    a_program_that_a_hop_has_lost_is_sent_to_it_once_more,
+    a_connect_whose_program_does_not_come_ends_with_the_reason_and_no_other_does,
+    a_program_that_a_busy_hop_does_not_take_is_sent_again,
+    no_program_is_sent_for_a_connect_that_was_refused_at_once,
     fifty_connects_go_side_by_side_through_one_hop_and_hold_no_worker,
     ways_of_several_kinds_lead_one_behind_the_other,
 ];
@@ -38,6 +50,16 @@ fn watched_hop(maker: &Context, file: &str) -> Context {
     maker.connect(Wrapped::new(watch).payload(payload("hop").unwrap()).name("inner")).unwrap()
 }
 
+/// How many bytes the root has sent, by its recording.
+fn sent(frames: &Path) -> u64 {
+    let frames = Recording::open(frames).unwrap().map(Result::unwrap);
+    let sent = frames.filter_map(|item| match item {
+        Recorded::Frame(frame) if !frame.came_in => Some(frame.body.len() as u64),
+        _ => None,
+    });
+    sent.sum()
+}
+
 fn a_program_passes_each_link_once_and_is_kept_by_the_hop() -> Result<(), Missing> {
     let (hop, leaf) = (payload("hop")?, leaf()?);
     let folder = tempfile::tempdir().unwrap();
@@ -57,12 +79,7 @@ fn a_program_passes_each_link_once_and_is_kept_by_the_hop() -> Result<(), Missin
         "{behind} bytes of a program of {size} went to the inner hop"
     );
     drop(router);
-    let frames = Recording::open(at("frames")).unwrap().map(Result::unwrap);
-    let sent = frames.filter_map(|item| match item {
-        Recorded::Frame(frame) if !frame.came_in => Some(frame.body.len() as u64),
-        _ => None,
-    });
-    let sent: u64 = sent.sum();
+    let sent = sent(Path::new(&at("frames")));
     assert!(
         sent > size && sent < size + size / 8,
         "{sent} bytes of a program of {size} went to the outer hop"
@@ -77,8 +94,133 @@ fn a_program_that_a_hop_has_lost_its_child_with_is_sent_to_the_next_one() -> Res
     for _ in 0..2 {
         let inner = outer.connect(Local::new(hop.clone()).name("inner")).unwrap();
         adds(&inner.connect(Local::new(leaf.clone())).unwrap());
-        inner.shutdown().wait_timeout(std::time::Duration::from_secs(5)).unwrap();
+        inner.shutdown().wait_timeout(Duration::from_secs(5)).unwrap();
     }
+    Ok(())
+}
+
+/// What a hop is asked beside calls.
+#[derive(Debug, Serialize, Deserialize)]
+enum Ask {
+    Child { plan: Box<Plan>, ticket: u64 },
+    GiveUp { ticket: u64 },
+    Keep(Keep),
+    Missed { ticket: u64, reason: String },
+}
+
+/// A program, or that it has come before, to be passed on to others.
+#[derive(Debug, Serialize, Deserialize)]
+struct Keep {
+    hash: String,
+    payload: Option<Payload>,
+    on: Vec<ContextId>,
+}
+
+/// Why it is not where it was to go.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+enum Lack {
+    Program,
+    Beyond(String),
+}
+
+/// The child that was made: its id, its pid and its role.
+type Made = Result<(ContextId, (u32, Role)), ConnectError>;
+
+fn ask<T: Message>(of: &Context, ask: &Ask) -> Pending<T> {
+    internal::ask(&of.with_timeout(Duration::from_secs(20)), Handle::CREATE_CHILD, "payload", ask)
+}
+
+fn keep(program: &Payload, is_sent: bool, on: Vec<ContextId>) -> Ask {
+    let payload = is_sent.then(|| program.clone());
+    Ask::Keep(Keep { hash: program.hash().unwrap().to_owned(), payload, on })
+}
+
+/// A program of its own that runs as the leaf does.
+fn long_leaf(size: usize) -> Result<Payload, Missing> {
+    let mut bytes = static_program("leaf")?;
+    bytes.resize(size, 0);
+    Ok(Payload::bytes("long", bytes).unwrap())
+}
+
+fn a_hop_says_at_once_that_it_has_not_got_a_program() -> Result<(), Missing> {
+    let (hop, leaf) = (payload("hop")?, leaf()?);
+    let router = Router::new().unwrap();
+    let outer = router.connect(Local::new(hop.clone()).name("outer")).unwrap();
+    let inner = outer.connect(Local::new(hop).name("inner")).unwrap();
+    let said: Result<(), Lack> = ask(&outer, &keep(&leaf, false, vec![inner.id()])).wait().unwrap();
+    assert_eq!(said, Err(Lack::Program));
+    let said: Result<(), Lack> = ask(&outer, &keep(&leaf, true, vec![inner.id()])).wait().unwrap();
+    assert_eq!(said, Ok(()));
+    let said: Result<(), Lack> = ask(&inner, &keep(&leaf, false, Vec::new())).wait().unwrap();
+    assert_eq!(said, Ok(()), "it was passed on before the word that it is there");
+    let nobody = ContextId::new(4_000_000);
+    let said: Result<(), Lack> = ask(&outer, &keep(&leaf, false, vec![nobody])).wait().unwrap();
+    assert!(matches!(&said, Err(Lack::Beyond(_))), "{said:?}");
+    Ok(())
+}
+
+fn a_program_that_a_hop_has_lost_is_sent_to_it_once_more() -> Result<(), Missing> {
+    let (hop, leaf) = (payload("hop")?, leaf()?);
+    let router = Router::new().unwrap();
+    let outer = router.connect(Local::new(hop.clone()).name("outer")).unwrap();
+    let inner = outer.connect(Local::new(hop).name("inner")).unwrap();
+    adds(&inner.connect(Local::new(leaf.clone())).unwrap());
+    // Behind the back of the outer hop, which goes by what it has sent itself.
+    let said: Result<(), Lack> = ask(&inner, &keep(&long_leaf(65 << 20)?, true, Vec::new())).wait().unwrap();
+    assert_eq!(said, Ok(()));
+    adds(&inner.connect(Local::new(leaf).timeout(Duration::from_secs(10))).unwrap());
+    Ok(())
+}
+
+fn a_connect_whose_program_does_not_come_ends_with_the_reason_and_no_other_does() -> Result<(), Missing> {
+    let (hop, leaf) = (payload("hop")?, leaf()?);
+    let router = Router::new().unwrap();
+    let maker = router.connect(Local::new(hop).name("maker")).unwrap();
+    let plan = Box::new(Local::new(leaf.stand_in().unwrap()).plan());
+    let [lost, other] = [7, 8].map(|ticket| ask::<Made>(&maker, &Ask::Child { plan: plan.clone(), ticket }));
+    let reason = || "outer does not keep its program: why".to_owned();
+    ask::<()>(&maker, &Ask::Missed { ticket: 7, reason: reason() }).wait().unwrap();
+    let error = lost.wait().unwrap().unwrap_err();
+    assert_eq!(error.code(), "refused", "{error}");
+    assert!(error.to_string().contains(&reason()), "{error}");
+    let said: Result<(), Lack> = ask(&maker, &keep(&leaf, true, Vec::new())).wait().unwrap();
+    assert_eq!((said, other.wait().unwrap().is_ok()), (Ok(()), true));
+    Ok(())
+}
+
+/// Holds the call that asks for it for a second.
+fn slow(program: &Payload) -> Wrapped {
+    Wrapped::new(["sh", "-c", "sleep 1; exec \"$@\"", "sh"]).payload(program.clone())
+}
+
+fn a_program_that_a_busy_hop_does_not_take_is_sent_again() -> Result<(), Missing> {
+    let (hop, here, leaf) = (payload("hop")?, payload("leaf")?, leaf()?);
+    let mut limits = Limits::default();
+    limits.calls_in_flight = 2;
+    let router = Router::builder().limits(limits).build().unwrap();
+    let outer = router.connect(Local::new(hop.clone()).name("outer")).unwrap();
+    let inner = outer.connect(Local::new(hop).name("inner")).unwrap();
+    let slow = [0; 2].map(|_| outer.connect_async(slow(&here)));
+    adds(&inner.connect(Local::new(leaf)).unwrap());
+    slow.into_iter().for_each(|child| adds(&child.wait().unwrap()));
+    Ok(())
+}
+
+fn no_program_is_sent_for_a_connect_that_was_refused_at_once() -> Result<(), Missing> {
+    let (hop, here, leaf) = (payload("hop")?, payload("leaf")?, leaf()?);
+    let folder = tempfile::tempdir().unwrap();
+    let frames = folder.path().join("frames");
+    let mut limits = Limits::default();
+    limits.calls_in_flight = 1;
+    let router = Router::builder().limits(limits).record(&frames).build().unwrap();
+    let outer = router.connect(Local::new(hop.clone()).name("outer")).unwrap();
+    let inner = outer.connect(Local::new(hop).name("inner")).unwrap();
+    let slow = inner.connect_async(slow(&here));
+    inner.connect(Local::new(leaf.clone())).unwrap_err();
+    slow.wait().unwrap();
+    drop(router);
+    let sent = sent(&frames);
+    assert!(sent < leaf.size() as u64, "{sent} bytes were sent");
     Ok(())
 }
 
@@ -111,7 +253,7 @@ fn ways_of_several_kinds_lead_one_behind_the_other() -> Result<(), Missing> {
     // Its name is the way there.
     let path = format!("ssh:far.sudo:root.nsenter:{}", namespaces.pid);
     assert_eq!(tree.get(inside.id()).unwrap().path(), path);
-    root.shutdown().wait_timeout(std::time::Duration::from_secs(5)).unwrap();
+    root.shutdown().wait_timeout(Duration::from_secs(5)).unwrap();
     assert!(inside.call(ADD, (2, 3)).unwrap_err().is_lost());
     assert!(desk.there.is_alive());
     Ok(())

@@ -2,8 +2,8 @@
 
 use std::{
     fs,
-    io::Read as _,
     os::unix::fs::PermissionsExt as _,
+    panic::panic_any,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +15,11 @@ use std::{
 use offshoot_parent::{Phase, prelude::*};
 use offshoot_tests::real::{descendants, eventually, logs};
 
-use crate::far::{ADD, Listening, Missing, Sshd, User, payload, program};
+use crate::{
+    beside::attacked,
+    far::{ADD, Listening, Missing, Sshd, Twice, User, payload, program},
+    hunt::Hunt,
+};
 
 crate::tests![
     a_password_is_given_to_the_client_that_asks_for_it,
@@ -24,7 +28,7 @@ crate::tests![
     each_host_on_the_way_gets_its_own_password,
     attack_57_the_password_of_a_host_is_not_for_whoever_asks_on_the_way,
     what_is_asked_a_second_time_or_is_something_else_ends_the_connect,
-    attack_64_an_unknown_host_key_is_shown_and_not_accepted,
+    attack_64_a_host_key_that_is_unknown_or_has_changed_is_shown_and_not_accepted,
     a_prompter_sees_who_asks_and_what,
     a_prompter_that_panics_gives_no_answer,
     nobody_is_asked_for_a_connect_that_is_over,
@@ -177,13 +181,15 @@ impl Client {
 fn attack_57_the_password_of_a_host_is_not_for_whoever_asks_on_the_way() -> Result<(), Missing> {
     payload("leaf")?;
     // Somebody below the client that was started uses the words of the place.
-    let client = Client::new("(ask \"me@web's password: \"; :)");
-    let error = fails(client.ssh().password(PASSWORD));
-    assert_eq!((error.code(), client.answers().as_str()), ("password_needed", ""), "{error}");
+    let below = Client::new("(ask \"me@web's password: \"; :)");
     // A jump host's server puts them behind what the client says of itself.
-    let client = Client::new("(ask \"(me@jump) me@web's password: \"; :)");
-    let error = fails(client.ssh().password(PASSWORD));
-    assert_eq!((error.code(), client.answers().as_str()), ("password_needed", ""), "{error}");
+    let behind = Client::new("(ask \"(me@jump) me@web's password: \"; :)");
+    attacked(|root| {
+        for client in [below, behind] {
+            let error = root.fails(client.ssh().password(PASSWORD));
+            assert_eq!((error.code(), client.answers().as_str()), ("password_needed", ""), "{error}");
+        }
+    });
     Ok(())
 }
 
@@ -206,17 +212,27 @@ fn what_is_asked_a_second_time_or_is_something_else_ends_the_connect() -> Result
     Ok(())
 }
 
-fn attack_64_an_unknown_host_key_is_shown_and_not_accepted() -> Result<(), Missing> {
+fn attack_64_a_host_key_that_is_unknown_or_has_changed_is_shown_and_not_accepted() -> Result<(), Missing> {
     payload("leaf")?;
     let (sshd, user) = (Sshd::new("")?, user("stranger")?);
-    fs::write(sshd.file("known"), "").unwrap();
+    let changed = format!("far {}", fs::read_to_string(sshd.file("other.pub")).unwrap());
     let client = fs::read_to_string(sshd.file("client")).unwrap();
-    fs::write(sshd.file("client"), client.replace("StrictHostKeyChecking yes", "StrictHostKeyChecking ask"))
-        .unwrap();
-    let error = fails(by_password(&sshd, &user).password(PASSWORD));
-    assert_eq!(error.code(), "host_key", "{error}");
-    assert!(error.last_words().contains("SHA256:"), "{error}");
-    assert_eq!(fs::read_to_string(sshd.file("known")).unwrap(), "");
+    // What the client does by itself, and what its user has told it.
+    let own = client.replace("StrictHostKeyChecking yes", "");
+    let asks = client.replace("StrictHostKeyChecking yes", "StrictHostKeyChecking ask");
+    assert!(own != client && asks != client);
+    attacked(|root| {
+        for (known, client) in [("", &own), ("", &asks), (&*changed, &own), (&*changed, &asks)] {
+            fs::write(sshd.file("known"), known).unwrap();
+            fs::write(sshd.file("client"), client).unwrap();
+            let error = root.fails(by_password(&sshd, &user).password(PASSWORD));
+            assert_eq!(error.code(), "host_key", "{error}");
+            assert!(error.last_words().contains("SHA256:"), "{error}");
+            let has_changed = error.last_words().contains("HOST IDENTIFICATION HAS CHANGED");
+            assert_eq!(has_changed, !known.is_empty(), "{error}");
+            assert_eq!(fs::read_to_string(sshd.file("known")).unwrap(), known);
+        }
+    });
     Ok(())
 }
 
@@ -241,7 +257,7 @@ fn a_prompter_sees_who_asks_and_what() -> Result<(), Missing> {
 fn a_prompter_that_panics_gives_no_answer() -> Result<(), Missing> {
     payload("leaf")?;
     let client = Client::new("ask \"me@web's password: \"");
-    let router = Router::builder().prompter(|_: &Query| panic!("nobody is there")).build().unwrap();
+    let router = Router::builder().prompter(|_: &Query| panic_any(Twice)).build().unwrap();
     let error = router.connect(client.ssh().ask().timeout(Duration::from_secs(10))).unwrap_err();
     assert_eq!(error.code(), "password_needed", "{error}");
     Ok(())
@@ -315,28 +331,32 @@ fn clients_that_ask_at_the_same_time_each_get_their_own_answer() -> Result<(), M
 
 fn an_ssh_password_is_nowhere_to_be_read() -> Result<(), Missing> {
     payload("leaf")?;
-    let client = Client::new("ask \"me@web's password: \"; touch $0.asked");
-    let method = client.ssh().password(PASSWORD).timeout(Duration::from_secs(3));
-    assert!(!format!("{method:?} {method} {:?}", method.plan()).contains(PASSWORD));
-    let logged = logs::of_every_level(|| {
+    let (sshd, user) = (Sshd::new("")?, user("hidden")?);
+    let (hunts, logged) = logs::of_every_level(|| {
+        let [hunt, wrong] = [PASSWORD, OTHER].map(|word| Hunt::new(word, [user.home.path().to_owned()]));
+        // One that has its answer, and keeps it for itself.
+        let client = Client::new("word=$(\"$SSH_ASKPASS\" \"me@web's password: \") && touch $0.asked");
+        let method = client.ssh().password(PASSWORD).timeout(Duration::from_secs(3));
+        hunt.assert_not_in(&format!("{method:?} {method} {:?}", method.plan()), "the way");
         let router = Router::new().unwrap();
         let connecting = router.connect_async(method);
         let asked = client.file("ssh.asked");
         eventually("it has been asked", Duration::from_secs(5), || fs::exists(&asked).unwrap().then_some(()));
-        for process in fs::read_dir("/proc").unwrap().flatten() {
-            for name in ["cmdline", "environ"] {
-                let mut text = Vec::new();
-                drop(
-                    fs::File::open(process.path().join(name))
-                        .and_then(|mut file| file.read_to_end(&mut text)),
-                );
-                let is_there = text.windows(PASSWORD.len()).any(|window| window == PASSWORD.as_bytes());
-                assert!(!is_there, "{}", process.path().display());
-            }
-        }
+        assert!(hunt.until_over(&connecting, "sleep") > 0);
         let error = connecting.wait().unwrap_err();
-        assert!(!format!("{error} {error:?}").contains(PASSWORD), "{error}");
+        hunt.assert_not_in(&format!("{error} {error:?}"), "the error");
+        // A server that thinks about it for two seconds.
+        let connecting = router.connect_async(by_password(&sshd, &user).password(OTHER));
+        assert!(wrong.until_over(&connecting, "ssh") > 1);
+        let error = connecting.wait().unwrap_err();
+        assert_eq!(error.code(), "password_wrong", "{error}");
+        wrong.assert_not_in(&format!("{error} {error:?}"), "the error");
+        let connecting = router.connect_async(by_password(&sshd, &user).password(PASSWORD));
+        hunt.until_over(&connecting, "ssh");
+        assert_eq!(connecting.wait().unwrap().call(ADD, (2, 3)).unwrap(), 5);
+        hunt.look();
+        [hunt, wrong]
     });
-    assert!(!logged.concat().contains(PASSWORD), "{logged:?}");
+    hunts.iter().for_each(|hunt| hunt.assert_not_in(&logged.concat(), "the log"));
     Ok(())
 }

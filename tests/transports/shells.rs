@@ -9,7 +9,10 @@ use std::{
 use offshoot_parent::{Phase, prelude::*};
 use offshoot_tests::real::eventually;
 
-use crate::far::{ADD, Missing, as_root, payload, program, shell_named_sh, static_program};
+use crate::{
+    beside::attacked,
+    far::{ADD, Missing, as_root, payload, program, shell_named_sh, static_program},
+};
 
 crate::tests![
     a_program_runs_by_every_shell_that_may_be_called_sh,
@@ -24,6 +27,7 @@ crate::tests![
     a_program_that_may_stay_is_sent_once,
     attack_72_a_program_that_somebody_else_has_put_there_is_checked_and_run,
     attack_59_a_cache_that_others_could_have_changed_is_not_trusted,
+    attack_59_what_was_checked_is_what_runs_though_another_was_put_in_its_place,
     attack_58_a_folder_that_somebody_else_has_made_is_not_entered,
     nothing_is_left_wherever_the_stream_is_cut,
     what_comes_before_and_between_is_no_obstacle,
@@ -81,7 +85,7 @@ fn its_file_is_gone_when_it_runs_unless_it_is_to_be_kept() -> Result<(), Missing
 }
 
 /// A shell in which the folders that programs are put in let nothing run.
-fn where_nothing_runs(shell: &str) -> Vec<String> {
+pub(crate) fn where_nothing_runs(shell: &str) -> Vec<String> {
     let script = "for d in /tmp /var/tmp /dev/shm /run /root /home; do \
          mount -t tmpfs -o noexec,nosuid,nodev,mode=1777 none $d || exit 1; done; exec \"$@\"";
     let words = ["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh"];
@@ -220,13 +224,22 @@ fn a_shell_on_this_machine_is_sent_nothing_if_it_sees_our_memory() -> Result<(),
     Ok(())
 }
 
-/// How many bytes are sent by a connect that works, with a cache below `home`.
-fn sent_with_cache(home: &Path, leaf: &Payload) -> u64 {
+/// A way with a cache below `home`, by which [`sent`] is known.
+fn with_cache(home: &Path, leaf: &Payload) -> Wrapped {
+    with_cache_and(&[], home, leaf)
+}
+
+/// The same with further variables.
+fn with_cache_and(variables: &[&str], home: &Path, leaf: &Payload) -> Wrapped {
     let wire = home.join("wire").display().to_string();
     let variable = format!("HOME={}", home.display());
-    let leader = ["env", "-u", "XDG_CACHE_HOME", &variable, "sh", "-c", "tee \"$0\" | \"$@\"", &wire];
-    works(by(&leader, leaf).cache(true));
-    fs::metadata(wire).unwrap().len()
+    let env = ["env", "-u", "XDG_CACHE_HOME", &variable];
+    by(&[&env, variables, &["sh", "-c", "tee \"$0\" | \"$@\"", &wire]].concat(), leaf).cache(true)
+}
+
+/// How many bytes the last connect by such a way has sent.
+fn sent(home: &Path) -> u64 {
+    fs::metadata(home.join("wire")).unwrap().len()
 }
 
 fn a_program_that_may_stay_is_sent_once() -> Result<(), Missing> {
@@ -239,11 +252,15 @@ fn a_program_that_may_stay_is_sent_once() -> Result<(), Missing> {
         works(by(&["env", "-u", "XDG_CACHE_HOME", &path, &variable], &leaf).cache(true));
         let kept: Vec<_> = fs::read_dir(home.path().join(".cache/offshoot")).unwrap().flatten().collect();
         assert_eq!(kept.len(), 1, "{shell}");
-        assert!(sent_with_cache(home.path(), &leaf) < 8_000, "{shell}");
+        let sent_again = || {
+            works(with_cache(home.path(), &leaf));
+            sent(home.path())
+        };
+        assert!(sent_again() < 8_000, "{shell}");
         // One that was damaged is sent anew.
         fs::write(kept[0].path(), "damaged").unwrap();
-        assert!(sent_with_cache(home.path(), &leaf) > 100_000, "{shell}");
-        assert!(sent_with_cache(home.path(), &leaf) < 8_000, "{shell}");
+        assert!(sent_again() > 100_000, "{shell}");
+        assert!(sent_again() < 8_000, "{shell}");
     }
     Ok(())
 }
@@ -253,21 +270,27 @@ fn attack_72_a_program_that_somebody_else_has_put_there_is_checked_and_run() -> 
     let folder = tempfile::tempdir().unwrap();
     let there = folder.path().join("leaf");
     let method = |leaf: &Payload| sh(leaf).preplaced(there.to_str().unwrap());
-    let error = fails(method(&leaf));
-    assert!(
-        error.code() == "not_preplaced" && error.to_string().contains("is not there, or may not"),
-        "{error}"
-    );
-    fs::copy("/bin/true", &there).unwrap();
-    let error = fails(method(&leaf));
-    assert!(error.code() == "not_preplaced" && error.to_string().contains("is another program"), "{error}");
-    fs::write(&there, static_program("leaf")?).unwrap();
-    for shell in ["dash", "bash", "busybox", "mksh", "zsh"] {
-        let folder = shell_named_sh(&program(shell)?);
-        let path = format!("PATH={}:/usr/bin:/bin", folder.path().display());
-        works(by(&["env", &path], &leaf).preplaced(there.to_str().unwrap()));
-    }
-    assert_eq!(fails(sh(&leaf).preplaced("leaf")).code(), "bad_place");
+    attacked(|root| {
+        let error = root.fails(method(&leaf));
+        assert!(
+            error.code() == "not_preplaced" && error.to_string().contains("is not there, or may not"),
+            "{error}"
+        );
+        fs::copy("/bin/true", &there).unwrap();
+        let error = root.fails(method(&leaf));
+        assert!(
+            error.code() == "not_preplaced" && error.to_string().contains("is another program"),
+            "{error}"
+        );
+        fs::write(&there, static_program("leaf")?).unwrap();
+        for shell in ["dash", "bash", "busybox", "mksh", "zsh"] {
+            let folder = shell_named_sh(&program(shell)?);
+            let path = format!("PATH={}:/usr/bin:/bin", folder.path().display());
+            root.works(by(&["env", &path], &leaf).preplaced(there.to_str().unwrap()).name(shell));
+        }
+        assert_eq!(root.fails(sh(&leaf).preplaced("leaf")).code(), "bad_place");
+        Ok::<(), Missing>(())
+    })?;
     assert!(method(&leaf).explain().contains("is written there: nothing; "));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     Ok(())
@@ -277,22 +300,68 @@ fn attack_59_a_cache_that_others_could_have_changed_is_not_trusted() -> Result<(
     let leaf = payload("leaf")?;
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join(".cache/offshoot");
-    sent_with_cache(home.path(), &leaf);
-    crate::far::run(&["chmod", "755", folder.to_str().unwrap()]);
-    assert!(sent_with_cache(home.path(), &leaf) > 100_000);
-    // A link that leads to a good one is none.
-    crate::far::run(&["chmod", "700", folder.to_str().unwrap()]);
-    let aside = home.path().join("aside");
-    fs::rename(&folder, &aside).unwrap();
-    std::os::unix::fs::symlink(&aside, &folder).unwrap();
-    assert!(sent_with_cache(home.path(), &leaf) > 100_000);
-    // Neither is one of somebody else.
-    as_root()?;
-    fs::remove_file(&folder).unwrap();
-    fs::rename(&aside, &folder).unwrap();
-    assert!(sent_with_cache(home.path(), &leaf) < 8_000);
-    crate::far::run(&["chown", "nobody", folder.to_str().unwrap()]);
-    assert!(sent_with_cache(home.path(), &leaf) > 100_000);
+    let is_root = as_root();
+    attacked(|root| {
+        let sent_again = || {
+            root.works(with_cache(home.path(), &leaf));
+            sent(home.path())
+        };
+        sent_again();
+        crate::far::run(&["chmod", "755", folder.to_str().unwrap()]);
+        assert!(sent_again() > 100_000);
+        // A link that leads to a good one is none.
+        crate::far::run(&["chmod", "700", folder.to_str().unwrap()]);
+        let aside = home.path().join("aside");
+        fs::rename(&folder, &aside).unwrap();
+        std::os::unix::fs::symlink(&aside, &folder).unwrap();
+        assert!(sent_again() > 100_000);
+        // Neither is one of somebody else.
+        is_root?;
+        fs::remove_file(&folder).unwrap();
+        fs::rename(&aside, &folder).unwrap();
+        assert!(sent_again() < 8_000);
+        crate::far::run(&["chown", "nobody", folder.to_str().unwrap()]);
+        assert!(sent_again() > 100_000);
+        Ok(())
+    })
+}
+
+fn attack_59_what_was_checked_is_what_runs_though_another_was_put_in_its_place() -> Result<(), Missing> {
+    let (leaf, sums) = (payload("leaf")?, program("sha256sum")?);
+    let (home, tools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (cache, ran) = (home.path().join(".cache/offshoot"), home.path().join("ran"));
+    let evil = format!("#!/bin/sh\ntouch {}\nexit 1\n", ran.display());
+    let ours = home.path().join("evil");
+    fs::write(&ours, &evil).unwrap();
+    // Once it has been looked at, and before anything runs: nobody can be quicker.
+    let swaps = format!(
+        "#!/bin/sh\nsum=$({})\nfor kept in {}/*; do\n[ -f \"$kept\" ] && cp {ours} {ours}.new && chmod 700 {ours}.new && \
+         mv {ours}.new \"$kept\"\ndone\necho \"$sum\"\n",
+        sums.display(),
+        cache.display(),
+        ours = ours.display()
+    );
+    let swapping = tools.path().join("sha256sum");
+    fs::write(&swapping, swaps).unwrap();
+    crate::far::run(&["chmod", "+x", swapping.to_str().unwrap()]);
+    let path = format!("PATH={}:/usr/bin:/bin", tools.path().display());
+    attacked(|root| {
+        let sent_by = |variables: &[&str]| {
+            root.works(with_cache_and(variables, home.path(), &leaf));
+            sent(home.path())
+        };
+        let kept = || {
+            let files = fs::read_dir(&cache).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
+            files.collect::<Vec<_>>()
+        };
+        sent_by(&[]);
+        assert!(sent_by(&[&path]) < 8_000, "it is there, and runs from there");
+        assert_eq!(kept(), [evil.as_bytes()], "and is not there any more");
+        // Whoever comes next finds the other one, and has it sent.
+        assert!(sent_by(&[]) > 100_000);
+        assert_ne!(kept(), [evil.as_bytes()]);
+    });
+    assert!(!ran.exists());
     Ok(())
 }
 
@@ -306,17 +375,23 @@ fn attack_58_a_folder_that_somebody_else_has_made_is_not_entered() -> Result<(),
     let path = format!("PATH={}:/usr/bin:/bin", tools.path().display());
     let makes_first =
         [format!("ln -s {victim}"), "mkfifo -m 666".into(), format!("{mkdir} -m 777"), "touch".into()];
-    for makes in makes_first {
-        // Who knows the name makes it just before us, in one of the folders.
-        let script = format!("#!/bin/sh\ncase $1 in {here}/*) {makes} \"$1\";; esac\nexec {mkdir} \"$@\"\n");
-        let evil = tools.path().join("mkdir");
-        fs::write(&evil, script).unwrap();
-        crate::far::run(&["chmod", "+x", evil.to_str().unwrap()]);
-        works(by(&["env", &path], &leaf).folder(&here).folder(&there));
-        let error = fails(by(&["env", &path], &leaf).keep_file().folder(&here));
-        assert!(error.code() == "no_place" && error.to_string().contains("File exists"), "{makes}: {error}");
-        assert_eq!(fs::read_dir(victim.to_string()).unwrap().count(), 0, "{makes}");
-    }
+    attacked(|root| {
+        for makes in makes_first {
+            // Who knows the name makes it just before us, in one of the folders.
+            let script =
+                format!("#!/bin/sh\ncase $1 in {here}/*) {makes} \"$1\";; esac\nexec {mkdir} \"$@\"\n");
+            let evil = tools.path().join("mkdir");
+            fs::write(&evil, script).unwrap();
+            crate::far::run(&["chmod", "+x", evil.to_str().unwrap()]);
+            root.works(by(&["env", &path], &leaf).folder(&here).folder(&there));
+            let error = root.fails(by(&["env", &path], &leaf).keep_file().folder(&here));
+            assert!(
+                error.code() == "no_place" && error.to_string().contains("File exists"),
+                "{makes}: {error}"
+            );
+            assert_eq!(fs::read_dir(victim.to_string()).unwrap().count(), 0, "{makes}");
+        }
+    });
     Ok(())
 }
 
@@ -391,12 +466,17 @@ fn of_a_set_the_program_for_the_far_machine_is_sent() -> Result<(), Missing> {
 
 fn attack_55_a_far_side_that_says_nothing_is_given_up_at_the_deadline() -> Result<(), Missing> {
     let leaf = payload("leaf")?;
-    let since = Instant::now();
-    let method = by(&["sh", "-c", "echo waiting >&2; exec sleep 1000"], &leaf);
-    let error = fails(method.timeout(Duration::from_millis(300)));
-    assert_eq!((error.code(), error.phase()), ("no_answer", Phase::Shell), "{error}");
-    assert_eq!(error.last_words(), "waiting");
-    assert!(since.elapsed() < Duration::from_secs(3));
+    let silent = by(&["sh", "-c", "echo waiting >&2; exec sleep 1000"], &leaf);
+    let flood = by(&["sh", "-c", "yes | tr '\\n' '\\033'"], &leaf);
+    attacked(|root| {
+        let since = Instant::now();
+        let error = root.fails(silent.timeout(Duration::from_millis(300)));
+        assert_eq!((error.code(), error.phase()), ("no_answer", Phase::Shell), "{error}");
+        assert_eq!(error.last_words(), "waiting");
+        assert!(since.elapsed() < Duration::from_secs(3));
+        let error = root.fails(flood.timeout(Duration::from_secs(1)));
+        assert_eq!((error.code(), error.phase()), ("no_answer", Phase::Shell), "{error}");
+    });
     Ok(())
 }
 

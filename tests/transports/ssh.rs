@@ -37,6 +37,11 @@ fn a_child_on_a_host_answers_and_leaves_nothing() -> Result<(), Missing> {
     let router = Router::new().unwrap();
     let child = router.connect(sshd.ssh().payload(leaf)).unwrap();
     assert_eq!((add(&child), child.name()), (5, "ssh:far"));
+    // No start file of the account that runs this is read there.
+    let pid = router.tree().pid(child.id()).unwrap();
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let home = format!("HOME={}", sshd.file("home"));
+    assert!(environment.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes()));
     child.shutdown().wait_timeout(Duration::from_secs(5)).unwrap();
     nothing_is_left();
     Ok(())

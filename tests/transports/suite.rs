@@ -3,22 +3,34 @@
 use std::{collections::BTreeSet, fs, time::Duration};
 
 use offshoot_parent::prelude::*;
-use offshoot_tests::real::{Signal, descendants, eventually, is_gone, kill};
+use offshoot_tests::{
+    far::{Docker, busybox_root},
+    real::{Signal, descendants, eventually, is_gone, kill},
+};
 
 use crate::{
     accounts::DoasRule,
+    buildah::Buildah,
     cluster::Cluster,
-    containers::{Namespaces, Podman, busybox_root},
+    containers::{Namespaces, Podman, nspawn_makes_one_of},
     far::{Missing, Planned, Sshd, as_root, payload, program},
+    lxc::Lxc,
+    lxd::Lxd,
+    sudo_rs::SudoRs,
 };
 
 crate::tests![
     a_shell_and_a_command,
     ssh,
     sudo_su_and_doas_of_root,
+    sudo_rs,
     chroot_and_nspawn,
     namespaces,
     podman_and_an_image,
+    docker_and_an_image,
+    buildah,
+    lxc,
+    lxd,
     slurm,
 ];
 
@@ -95,6 +107,12 @@ fn sudo_su_and_doas_of_root() -> Result<(), Missing> {
     Ok(())
 }
 
+fn sudo_rs() -> Result<(), Missing> {
+    let (hop, tool) = (hop()?, SudoRs::new("root")?);
+    passes("sudo-rs", || Box::new(tool.sudo().payload(hop.clone())));
+    Ok(())
+}
+
 fn chroot_and_nspawn() -> Result<(), Missing> {
     let (root, hop) = (busybox_root()?, hop()?);
     let at = root.path().to_str().unwrap();
@@ -103,8 +121,7 @@ fn chroot_and_nspawn() -> Result<(), Missing> {
     fs::create_dir(root.path().join("usr")).unwrap();
     fs::write(root.path().join("etc/os-release"), "ID=far\n").unwrap();
     let nspawn = || Nspawn::new(at).option(["--private-network"]).payload(hop.clone());
-    // Whether this machine lets one be made is not for us to say.
-    Router::new().unwrap().connect(nspawn()).map_err(|error| Missing::because(error.to_string()))?;
+    nspawn_makes_one_of(root.path())?;
     passes("nspawn", || Box::new(nspawn()));
     Ok(())
 }
@@ -129,6 +146,40 @@ fn podman_and_an_image() -> Result<(), Missing> {
         let new = Image::podman("far:1").program(&engine.words).option(crate::containers::RUN);
         Box::new(new.payload(hop.clone()))
     });
+    Ok(())
+}
+
+fn docker_and_an_image() -> Result<(), Missing> {
+    let (root, hop) = (busybox_root()?, hop()?);
+    let engine = Docker::new(root.path())?;
+    let [client, there @ ..] = engine.words();
+    passes("docker exec", || {
+        Box::new(Container::docker("far").program(&client).option(&there).payload(hop.clone()))
+    });
+    passes("docker run", || {
+        Box::new(Image::docker("far:1").program(engine.words()).option(Docker::RUN).payload(hop.clone()))
+    });
+    Ok(())
+}
+
+fn buildah() -> Result<(), Missing> {
+    let (root, hop) = (busybox_root()?, hop()?);
+    let engine = Buildah::new(root.path())?;
+    passes("buildah", || Box::new(engine.enter("far", &hop)));
+    Ok(())
+}
+
+fn lxc() -> Result<(), Missing> {
+    let (root, hop) = (busybox_root()?, hop()?);
+    let engine = Lxc::new(root.path())?;
+    passes("lxc-attach", || Box::new(engine.enter("far", &hop)));
+    Ok(())
+}
+
+fn lxd() -> Result<(), Missing> {
+    let (root, hop) = (busybox_root()?, hop()?);
+    let engine = Lxd::new(root.path())?;
+    passes("lxd", || Box::new(engine.enter("far", &hop)));
     Ok(())
 }
 
