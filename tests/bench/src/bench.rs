@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::{
+    group::row_is,
     harness::{Id, Sample, Turns},
     peers::python::Python,
     report::Line,
@@ -34,6 +35,8 @@ pub(crate) struct Bench {
     pub(crate) quick: bool,
     pub(crate) cpus: Cpus,
     pub(crate) programs: Programs,
+    /// The rows that were named; all if none is.
+    pub(crate) wanted: Vec<String>,
     /// Rows go here as they are ready.
     pub(crate) emit: Box<dyn Fn(Line) -> Result<()>>,
 }
@@ -71,6 +74,16 @@ impl Bench {
     /// How much to do: less in a quick run.
     pub(crate) fn amount(&self, usual: usize) -> usize {
         if self.quick { usual.div_ceil(4) } else { usual }
+    }
+
+    /// How many times in a round something is started that takes long: once in a quick run.
+    pub(crate) fn starts(&self, usual: usize) -> usize {
+        if self.quick { 1 } else { usual }
+    }
+
+    /// Whether somebody wants to see this row: one that takes long need not be measured else.
+    pub(crate) fn wants(&self, row: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|name| row_is(row, name) || row_is(name, row))
     }
 
     pub(crate) fn emit(&self, line: Line) -> Result<()> {

@@ -1,15 +1,25 @@
-//! An sshd of the bench's own, started by each client without a port, and a plain client of it.
+//! An sshd of the bench's own, started by each client without a port or listening at one, and a plain client of it.
 
 use std::{
     fs,
     io::{Read as _, Write as _},
+    net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
 use offshoot_parent::prelude::*;
+
+/// How long a connect may take: with many at once each has the CPUs only by turns.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+/// Where it is.
+const PROGRAM: &str = "/usr/sbin/sshd";
+/// At which it listens, in a namespace of its own.
+pub(crate) const PORT: u16 = 22;
+/// How long it may take until it does.
+const UP: Duration = Duration::from_secs(10);
 
 /// Its keys and configurations; all goes when it is dropped.
 pub(crate) struct Sshd {
@@ -20,8 +30,7 @@ impl Sshd {
     /// Only root can have one that lets anybody in.
     pub(crate) fn new() -> Result<Self> {
         ensure!(rustix::process::geteuid().is_root(), "not root here");
-        let sshd = Path::new("/usr/sbin/sshd");
-        ensure!(sshd.exists(), "no sshd here");
+        ensure!(Path::new(PROGRAM).exists(), "no sshd here");
         let folder = std::env::temp_dir().join(format!("bench-far-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
         fs::create_dir_all("/run/sshd")?;
@@ -32,38 +41,47 @@ impl Sshd {
                 run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &file]))?;
             }
         }
+        // The home is ours: what the account runs at each login is no part of the way.
         let server = format!(
-            "HostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\nAcceptEnv XDG_CACHE_HOME\n",
+            "SetEnv HOME={}\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\nAcceptEnv XDG_CACHE_HOME\n",
+            far.folder.display(),
             far.file("host"),
             far.file("user.pub")
         );
         fs::write(far.file("sshd_config"), server)?;
         let key = fs::read_to_string(far.file("host.pub"))?;
         fs::write(far.file("known"), format!("far {key}"))?;
-        let client = format!(
-            "Host *\n  HostKeyAlias far\n  ProxyCommand tee -a {4} | {} -i -f {} | tee -a {4}\n  IdentityFile {}\n  IdentitiesOnly yes\n  \
-             IdentityAgent none\n  UserKnownHostsFile {}\n  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n  LogLevel ERROR\n",
-            sshd.display(),
-            far.file("sshd_config"),
-            far.file("user"),
-            far.file("known"),
-            far.file("wire"),
+        let bare = format!("ProxyCommand {PROGRAM} -i -f {}", far.file("sshd_config"));
+        let wire = far.file("wire");
+        let counted = format!(
+            "ProxyCommand tee -a {wire} | {PROGRAM} -i -f {} | tee -a {wire}",
+            far.file("sshd_config")
         );
-        fs::write(far.file("counted"), &client)?;
-        let bare = format!("ProxyCommand {} -i -f {}", sshd.display(), far.file("sshd_config"));
-        let counted =
-            client.lines().find(|line| line.contains("ProxyCommand")).unwrap_or_default().to_owned();
-        fs::write(far.file("client"), client.replace(counted.trim(), &bare))?;
+        for (name, way) in [("client", bare), ("counted", counted)] {
+            far.lead(name, &way)?;
+        }
         Ok(far)
+    }
+
+    /// Writes the configuration of a client that goes this way.
+    fn lead(&self, name: &str, way: &str) -> Result<()> {
+        let client = format!(
+            "Host *\n  HostKeyAlias far\n  {way}\n  IdentityFile {}\n  IdentitiesOnly yes\n  IdentityAgent none\n  \
+             UserKnownHostsFile {}\n  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n  LogLevel ERROR\n",
+            self.file("user"),
+            self.file("known"),
+        );
+        Ok(fs::write(self.file(name), client)?)
     }
 
     pub(crate) fn file(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
     }
 
-    /// The way there with one of its configurations: `client`, or `counted`, which keeps all bytes that pass.
+    /// The way there with one of its configurations: `client`, `counted`, which keeps all bytes that pass, or that of a
+    /// [`Listening`].
     pub(crate) fn ssh(&self, config: &str, program: &Path) -> Result<Ssh> {
-        Ok(Ssh::new("far").config(self.file(config)).payload(Payload::file(program)?))
+        Ok(Ssh::new("far").config(self.file(config)).timeout(PATIENCE).payload(Payload::file(program)?))
     }
 
     /// What passed both ways since this was asked the last time, in bytes.
@@ -74,10 +92,10 @@ impl Sshd {
         Ok(passed)
     }
 
-    /// The command of a plain client that runs this there.
-    pub(crate) fn plain(&self, command: &str) -> Command {
+    /// The command of a plain client that runs this there, with one of its configurations.
+    pub(crate) fn plain(&self, config: &str, command: &str) -> Command {
         let mut ssh = Command::new("ssh");
-        ssh.args(["-T", "-F", &self.file("client"), "far", command]);
+        ssh.args(["-T", "-F", &self.file(config), "far", command]);
         ssh
     }
 }
@@ -85,6 +103,48 @@ impl Sshd {
 impl Drop for Sshd {
     fn drop(&mut self) {
         drop(fs::remove_dir_all(&self.folder));
+    }
+}
+
+/// The same sshd, listening in the network namespace of the thread that started it, while the value lives. It has a
+/// namespace of processes, so that all whom it has let in go with it, and it goes with that thread.
+pub(crate) struct Listening(Child);
+
+impl Listening {
+    /// Waits until it answers at `address`. What leads there is the configuration `line`.
+    pub(crate) fn new(sshd: &Sshd, address: Ipv4Addr) -> Result<Self> {
+        sshd.lead("line", &format!("HostName {address}\n  Port {PORT}"))?;
+        let process = Command::new("setpriv")
+            .args([
+                "--pdeathsig",
+                "KILL",
+                "unshare",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+                PROGRAM,
+            ])
+            .args(["-D", "-q", "-f", &sshd.file("sshd_config"), "-p", &PORT.to_string()])
+            .args(["-o", "MaxStartups=1000"])
+            .stdin(Stdio::null())
+            .spawn()
+            .context("there is no setpriv")?;
+        let listening = Self(process);
+        let end = Instant::now() + UP;
+        // A refusal takes as long as the way there and back.
+        while let Err(error) = TcpStream::connect((address, PORT)) {
+            ensure!(Instant::now() < end, "sshd does not listen: {error}");
+        }
+        Ok(listening)
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // Whether it had ended by itself makes no difference.
+        let _killed = self.0.kill();
+        let _status = self.0.wait();
     }
 }
 
@@ -103,7 +163,7 @@ pub(crate) struct Cat(Child);
 
 impl Cat {
     pub(crate) fn start(sshd: &Sshd) -> Result<Self> {
-        let child = sshd.plain("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let child = sshd.plain("client", "cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut cat = Self(child);
         cat.round_trip()?;
         Ok(cat)

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    bench::Bench, beside_bulk, bulk, calls, fleet, growth, idle, latch, many, memory, payload, reach,
+    bench::Bench, beside_bulk, bulk, calls, fleet, growth, idle, latch, line, many, memory, payload, reach,
     round_trip, start,
 };
 
@@ -103,12 +103,20 @@ pub(crate) const ALL: &[Group] = &[
         run: many::run,
     },
     Group {
-        name: "growth",
-        about: "how cost grows with children and with depth",
-        rows: growth::ROWS,
+        name: "growth.children",
+        about: "how cost grows with children",
+        rows: growth::OF_CHILDREN,
         twice: false,
         slow: true,
-        run: growth::run,
+        run: growth::children,
+    },
+    Group {
+        name: "growth.depth",
+        about: "how cost grows with depth",
+        rows: growth::OF_DEPTH,
+        twice: true,
+        slow: true,
+        run: growth::depth,
     },
     Group {
         name: "fleet",
@@ -117,6 +125,14 @@ pub(crate) const ALL: &[Group] = &[
         twice: false,
         slow: false,
         run: fleet::run,
+    },
+    Group {
+        name: "line",
+        about: "hosts by ssh to which each packet takes 5 ms, and trees of them",
+        rows: line::ROWS,
+        twice: false,
+        slow: true,
+        run: line::run,
     },
     Group {
         name: "idle",

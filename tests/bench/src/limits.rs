@@ -14,8 +14,9 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    harness::micros_each,
+    harness::{micros_each, seconds},
     role::{self, Poller, Role},
+    round_trip::frame_sizes,
 };
 
 /// Messages of a fixed size each way over a socket pair, with any number of relays between; both ends wait in epoll.
@@ -43,6 +44,41 @@ impl PingPong {
             self.socket.read_exact(&mut self.reply)?;
             Ok(())
         })
+    }
+}
+
+/// Many processes that each wait in epoll for a message of a fixed size, and answer it.
+pub(crate) struct Crowd {
+    sockets: Vec<UnixStream>,
+    call: Vec<u8>,
+    reply: Vec<u8>,
+    _processes: Processes,
+}
+
+impl Crowd {
+    fn new(n: usize) -> Result<Self> {
+        let (call, reply) = frame_sizes()?;
+        let mut processes = Processes(Vec::new());
+        let mut sockets = Vec::new();
+        for _ in 0..n {
+            let (ours, theirs) = UnixStream::pair()?;
+            processes.0.push(start(&Role::Echo { call, reply }, theirs, None)?);
+            sockets.push(ours);
+        }
+        Ok(Self { sockets, call: vec![7; call], reply: vec![0; reply], _processes: processes })
+    }
+
+    /// Writes to all, then waits for all.
+    fn broadcast(&mut self) -> Result<()> {
+        self.sockets.iter().try_for_each(|mut socket| socket.write_all(&self.call))?;
+        Ok(self.sockets.iter().try_for_each(|mut socket| socket.read_exact(&mut self.reply))?)
+    }
+
+    /// Microseconds each of so many, once they have answered before.
+    pub(crate) fn broadcast_once(n: usize) -> Result<f64> {
+        let mut crowd = Self::new(n)?;
+        crowd.broadcast()?;
+        Ok(1e6 / n as f64 * seconds(|| crowd.broadcast())?)
     }
 }
 
@@ -163,6 +199,8 @@ impl Drop for Processes {
         for process in &mut self.0 {
             // Whether it had ended by itself makes no difference.
             let _killed = process.kill();
+        }
+        for process in &mut self.0 {
             let _status = process.wait();
         }
     }

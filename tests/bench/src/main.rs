@@ -10,6 +10,7 @@ mod bench;
 mod beside_bulk;
 mod bulk;
 mod calls;
+mod delay;
 mod draw;
 mod far;
 mod fleet;
@@ -19,6 +20,7 @@ mod harness;
 mod idle;
 mod latch;
 mod limits;
+mod line;
 mod many;
 mod memory;
 mod page;
@@ -184,6 +186,7 @@ fn run_here(group: &Group, flags: &Flags) -> Result<()> {
         quick: flags.quick,
         cpus,
         programs: flags.programs.clone(),
+        wanted: flags.rows.clone(),
         emit: Box::new(|line| {
             println!("{}", serde_json::to_string(&line)?);
             Ok(())

@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::{
     bench::Bench,
     harness::{Samples, Turns, seconds},
-    limits::Started,
+    limits::{Crowd, Started},
     proc::Process,
     report::Line,
     tree,
@@ -80,12 +80,14 @@ fn thousand(bench: &Bench) -> Result<()> {
     let mut turns = Turns::default();
     turns.add(|| lives.borrow_mut().live(1000, program, |_, _| Ok(())).map(|()| 0.0));
     let bare = turns.add(|| spawn_bare(1000, program));
+    let crowd = turns.add(|| Crowd::broadcast_once(1000));
     let mut measured = turns.run_cold(bench.rounds)?;
     let Lives { create, broadcast, end } = lives.take();
     let line = |part: &str, unit, values| Line::new(format!("many.1000.{part}"), unit, &Samples::of(values));
     let create = line("create", "ms", create).against("1,000 posix_spawn", &measured.take(bare));
     bench.emit(create.at_most_times(2.0))?;
-    bench.emit(line("broadcast", "us each", broadcast).at_most(25.0))?;
+    let broadcast = line("broadcast", "us each", broadcast);
+    bench.emit(broadcast.against("bare processes", &measured.take(crowd)).at_most(25.0))?;
     bench.emit(line("end", "ms", end).at_most(200.0))
 }
 

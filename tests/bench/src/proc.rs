@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// A process by its number.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,37 @@ pub(crate) struct Process(u32);
 pub(crate) struct Activity {
     pub(crate) cpu_ns: u64,
     pub(crate) sleeps: u64,
+}
+
+/// Time of all CPUs of the machine, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) busy_ms: f64,
+    idle_ms: f64,
+}
+
+impl Load {
+    /// Since the machine is up.
+    pub(crate) fn now() -> Result<Self> {
+        let text = fs::read_to_string("/proc/stat")?;
+        let line = text.lines().next().unwrap_or_default();
+        // User, nice, system, idle, waiting, interrupts, soft ones, taken by other machines; each a hundredth of a second.
+        let times: Vec<f64> =
+            line.split_whitespace().skip(1).take(8).filter_map(|word| word.parse().ok()).collect();
+        let &[_, _, _, idle, waiting, ..] = times.as_slice() else { bail!("/proc/stat begins with {line}") };
+        let idle_ms = 10.0 * (idle + waiting);
+        Ok(Self { busy_ms: 10.0 * times.iter().sum::<f64>() - idle_ms, idle_ms })
+    }
+
+    /// Since then.
+    pub(crate) fn since(self) -> Result<Self> {
+        let Self { busy_ms, idle_ms } = Self::now()?;
+        Ok(Self { busy_ms: busy_ms - self.busy_ms, idle_ms: idle_ms - self.idle_ms })
+    }
+
+    pub(crate) fn busy_share(self) -> f64 {
+        self.busy_ms / (self.busy_ms + self.idle_ms)
+    }
 }
 
 impl Process {

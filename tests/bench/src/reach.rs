@@ -1,4 +1,4 @@
-//! What it takes to reach other places: by ssh, by sudo, through a shell, into namespaces.
+//! What it takes to reach other places: by ssh, by sudo, through a shell, into a container.
 
 use std::{
     cell::RefCell,
@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use offshoot_bench::table::{NOOP, SOURCE};
 use offshoot_parent::prelude::*;
+use offshoot_tests::far::{Docker, busybox_root};
 
 use crate::{
     bench::Bench,
@@ -22,6 +23,8 @@ use crate::{
 pub(crate) const ROWS: &[&str] = &[
     "reach.shell",
     "reach.sudo",
+    "reach.docker.sent",
+    "reach.docker.cached",
     "reach.ssh.sent",
     "reach.ssh.cached",
     "reach.ssh.sent.bytes",
@@ -35,13 +38,20 @@ pub(crate) const ROWS: &[&str] = &[
 const MESSAGE: u64 = 128 * 1024;
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
-    let (few, leaf) = (bench.amount(12), bench.programs.leaf.as_path());
-    let mut turns = Turns::default();
-    let shell =
-        turns.add(|| median_of(few, || connected(Wrapped::new::<&str>([]).payload(Payload::file(leaf)?))));
-    let mut measured = turns.run(bench.rounds)?;
-    bench.emit(Line::new("reach.shell", "ms", &measured.take(shell)).at_most(8.0))?;
-    sudo(bench, few)?;
+    let (few, leaf) = (bench.starts(12), bench.programs.leaf.as_path());
+    if bench.wants("reach.shell") {
+        let mut turns = Turns::default();
+        let shell = turns
+            .add(|| median_of(few, || connected(Wrapped::new::<&str>([]).payload(Payload::file(leaf)?))));
+        let mut measured = turns.run(bench.rounds)?;
+        bench.emit(Line::new("reach.shell", "ms", &measured.take(shell)).at_most(8.0))?;
+    }
+    if bench.wants("reach.sudo") {
+        sudo(bench, few)?;
+    }
+    if bench.wants("reach.docker.sent") || bench.wants("reach.docker.cached") {
+        docker(bench, few)?;
+    }
     match Sshd::new() {
         Ok(sshd) => ssh(bench, few, &sshd),
         Err(why) => bench.emit(Line::new("reach.ssh.sent", "ms", &Samples::absent(format!("{why:#}")))),
@@ -91,13 +101,56 @@ fn sudo(bench: &Bench, few: usize) -> Result<()> {
     bench.emit(Line::new("reach.sudo", "ms", &measured.take(id)).noting("beyond `sudo true`").at_most(10.0))
 }
 
+fn docker(bench: &Bench, few: usize) -> Result<()> {
+    let root = busybox_root();
+    let engine = match root.as_ref().map_err(ToString::to_string) {
+        Ok(root) => Docker::new(root.path()).map_err(|why| why.to_string()),
+        Err(why) => Err(why),
+    };
+    let engine = match engine {
+        Ok(engine) => engine,
+        Err(why) => return bench.emit(Line::new("reach.docker.sent", "ms", &Samples::absent(why))),
+    };
+    let [client, there @ ..] = engine.words();
+    let far = |stays| {
+        let far = Container::docker("far").program(&client).option(&there).cache(stays);
+        Ok::<_, anyhow::Error>(far.payload(Payload::file(&bench.programs.leaf)?))
+    };
+    let least = || ran(&mut engine.command(&["exec", "-i", "far", "true"]));
+    let mut turns = Turns::default();
+    let times = [("sent", 25.0, false), ("cached", 10.0, true)].map(|(name, limit, stays)| {
+        (name, limit, turns.add(move || beyond(few, || connected(far(stays)?), least)))
+    });
+    let mut measured = turns.run(bench.rounds)?;
+    for (name, limit, id) in times {
+        let line = Line::new(format!("reach.docker.{name}"), "ms", &measured.take(id));
+        bench.emit(line.noting("beyond `docker exec true`").at_most(limit))?;
+    }
+    Ok(())
+}
+
 fn ssh(bench: &Bench, few: usize, sshd: &Sshd) -> Result<()> {
+    let wants = |rows: &[&str]| rows.iter().any(|row| bench.wants(&format!("reach.ssh.{row}")));
+    if wants(&["sent", "cached", "sent.bytes", "cached.bytes"]) {
+        connects(bench, few, sshd)?;
+    }
+    if wants(&["whole.mitogen", "whole.execnet"]) {
+        peers(bench, few, sshd)?;
+    }
+    if wants(&["call", "up"]) {
+        streams(bench, sshd, &bench.programs.leaf)?;
+    }
+    Ok(())
+}
+
+/// What a connect takes beyond the login, in time and on the wire.
+fn connects(bench: &Bench, few: usize, sshd: &Sshd) -> Result<()> {
     let leaf = bench.programs.leaf.as_path();
     let cache = format!("XDG_CACHE_HOME={}", sshd.file("cache"));
     std::fs::create_dir_all(sshd.file("cache"))?;
     let sent = || sshd.ssh("client", leaf);
     let cached = || Ok::<_, anyhow::Error>(sent()?.cache(true).option(format!("SetEnv={cache}")));
-    let least = || ran(&mut sshd.plain("true"));
+    let least = || ran(&mut sshd.plain("client", "true"));
     let mut turns = Turns::default();
     let times = [
         ("sent", 25.0, turns.add(|| beyond(few, || connected(sent()?), least))),
@@ -122,8 +175,7 @@ fn ssh(bench: &Bench, few: usize, sshd: &Sshd) -> Result<()> {
         let line = Line::new(format!("reach.ssh.{name}.bytes"), "bytes", &measured.take(id));
         bench.emit(line.noting("both ways, with what ssh needs itself"))?;
     }
-    peers(bench, few, sshd)?;
-    streams(bench, sshd, leaf)
+    Ok(())
 }
 
 /// Milliseconds with the login, against those that send a program of their own too.
@@ -177,7 +229,7 @@ fn up(there: &Context, count: u64) -> Result<f64> {
 /// The same by a plain client; its login is not counted.
 fn bare_up(sshd: &Sshd, count: u64) -> Result<f64> {
     let command = format!("echo; exec dd if=/dev/zero bs={MESSAGE} count={count} 2>/dev/null");
-    let mut child = sshd.plain(&command).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let mut child = sshd.plain("client", &command).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let mut from = child.stdout.take().context("its output is a pipe")?;
     from.read_exact(&mut [0])?;
     let mut piece = vec![0; MESSAGE as usize];

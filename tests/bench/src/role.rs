@@ -40,6 +40,8 @@ pub(crate) enum Role {
     Tarpc,
     /// A peer's server.
     Remoc,
+    /// A line that holds each packet for a while.
+    Line,
 }
 
 impl Role {
@@ -54,6 +56,7 @@ impl Role {
             Self::PassDown { chunk } => ("pass-down", vec![chunk]),
             Self::Tarpc => ("tarpc", vec![]),
             Self::Remoc => ("remoc", vec![]),
+            Self::Line => ("line", vec![]),
         };
         std::iter::once(name.to_owned()).chain(numbers.into_iter().map(usize::to_string)).collect()
     }
@@ -70,6 +73,7 @@ impl Role {
             (Some("pass-down"), &[chunk]) => Self::PassDown { chunk },
             (Some("tarpc"), []) => Self::Tarpc,
             (Some("remoc"), []) => Self::Remoc,
+            (Some("line"), []) => Self::Line,
             _ => bail!("no role: {words:?}"),
         })
     }
@@ -116,6 +120,7 @@ pub(crate) fn play(words: &[String]) -> Result<()> {
         }
         Role::Tarpc => crate::peers::tarpc::serve(upper),
         Role::Remoc => crate::peers::remoc::serve(upper),
+        Role::Line => crate::delay::hold(upper),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) const ROWS: &[&str] = &["start.local", "start.local.mitogen", "start.local.execnet"];
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
-    let (n, few) = (bench.amount(100), bench.amount(12));
+    let (n, few) = (bench.amount(100), bench.starts(12));
     let router = Router::new()?;
     let (mitogen, execnet) = (bench.python("mitogen")?, bench.python("execnet")?);
     let program = bench.programs.leaf.as_path();
