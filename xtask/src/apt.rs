@@ -1,35 +1,102 @@
 //! Debian's packages, for whatever a suite needs beyond the Rust toolchain.
 
 use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::Command,
     sync::{Mutex, PoisonError},
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 
 use crate::run;
 
 /// A file by which it is seen whether a package is there, and the package.
 pub(crate) type Needed = (&'static str, &'static str);
 
+const APT_GET: &str = "/usr/bin/apt-get";
+
 /// There is one apt at a time; suites that run at once would find its lock taken.
 static APT: Mutex<()> = Mutex::new(());
 
 /// Installs what is not there, where that can be done: by apt, as root. What is missing afterwards is for whoever needs
 /// it to say.
-pub(crate) fn install_missing(needed: impl IntoIterator<Item = Needed>) {
+///
+/// # Errors
+/// In CI, if a package that apt knows has not become what was needed, or apt may only not have heard of it.
+pub(crate) fn install_missing(needed: impl IntoIterator<Item = Needed>) -> Result<()> {
     let _one_at_a_time = APT.lock().unwrap_or_else(PoisonError::into_inner);
-    let missing = needed.into_iter().filter(|(file, _)| !Path::new(file).exists());
-    let packages: Vec<&str> = missing.map(|(_, package)| package).collect();
-    if !packages.is_empty() && rustix::process::geteuid().is_root() {
-        // Without apt, or without a network, there is nothing more to do.
-        let _ = apt(&["update"]).is_ok()
-            && apt(&[&["install", "--no-install-recommends"], &packages[..]].concat()).is_ok();
+    let missing: Vec<Needed> = needed.into_iter().filter(is_missing).collect();
+    if missing.is_empty() || !rustix::process::geteuid().is_root() || !Path::new(APT_GET).exists() {
+        return Ok(());
+    }
+    let _silence = Silence::keep();
+    // What could not be fetched must not look like what is not known.
+    let updated = apt(&["update", "-o", "APT::Update::Error-Mode=any"]);
+    // One that is not known would keep apt from all others.
+    let (known, unknown): (Vec<Needed>, Vec<Needed>) = missing.into_iter().partition(is_known);
+    let packages: Vec<&str> = known.iter().map(|(_, package)| *package).collect();
+    let installed = apt(&[&["install", "--no-install-recommends"], &packages[..]].concat());
+    let left: Vec<Needed> = known.into_iter().filter(is_missing).collect();
+    if !run::is_ci() {
+        return Ok(());
+    }
+    if !left.is_empty() {
+        installed.with_context(|| format!("{packages:?} are needed here, and apt has not installed them"))?;
+        bail!("apt has installed {packages:?}, and {left:?} are not there");
+    }
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    updated.with_context(|| format!("{unknown:?} are needed here, and apt has not fetched all its lists"))
+}
+
+fn is_known((_, package): &Needed) -> bool {
+    run::quietly(Command::new("apt-cache").args(["show", package])).is_ok()
+}
+
+fn is_missing((file, _): &Needed) -> bool {
+    !Path::new(file).exists()
+}
+
+/// Debian asks this program whether the daemon of a package may be started.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+/// What it says while packages are installed here; known by its words where it was left behind.
+const NONE_MAY: &str =
+    "#!/bin/sh\n# Written by offshoot's cargo xtask test, for as long as it installs packages.\nexit 101\n";
+
+/// While this lives no daemon is started for a package that is installed: tests have their own, in places of their own.
+struct Silence {
+    is_ours: bool,
+}
+
+impl Silence {
+    /// Unless somebody else has said already which are.
+    fn keep() -> Self {
+        let is_ours = match fs::read_to_string(POLICY) {
+            Ok(text) => text == NONE_MAY,
+            Err(_) => !Path::new(POLICY).exists(),
+        };
+        if is_ours {
+            let written = fs::write(POLICY, NONE_MAY);
+            // Where that cannot be, apt cannot install anything either.
+            drop(written.and_then(|()| fs::set_permissions(POLICY, fs::Permissions::from_mode(0o755))));
+        }
+        Self { is_ours }
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        if self.is_ours {
+            drop(fs::remove_file(POLICY));
+        }
     }
 }
 
 fn apt(words: &[&str]) -> Result<()> {
-    let mut command = Command::new("apt-get");
-    run::quietly(command.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-y"]).args(words))
+    let mut command = Command::new(APT_GET);
+    command.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-y", "-o", "Acquire::Retries=3"]);
+    run::quietly(command.args(words))
 }

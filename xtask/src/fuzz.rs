@@ -106,7 +106,7 @@ pub(crate) fn targets(root: &Path) -> Result<Vec<String>> {
 
 /// Builds the programs, and the inputs that they begin with; or says why there can be none.
 pub(crate) fn build(workspace: &Workspace) -> Result<Result<Fuzzers, String>> {
-    apt::install_missing([COMPILER]);
+    apt::install_missing([COMPILER])?;
     if !Path::new(COMPILER.0).exists() {
         return Ok(Err(format!("no C++ compiler for libFuzzer: `apt install {}`", COMPILER.1)));
     }

@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
+    apt::{self, Needed},
     payload::{self, Progress},
     run,
     workspace::Workspace,
@@ -26,6 +27,7 @@ const END: &str = "<!-- to there -->";
 const SLACK: f64 = 5.0;
 /// How often what is counted is done, and done again.
 const TIMES: u64 = 2000;
+const VALGRIND: Needed = ("/usr/bin/valgrind", "valgrind");
 /// What the program that calls is called.
 const PROGRAM: &str = "count";
 
@@ -51,7 +53,7 @@ pub(crate) fn are_kept(workspace: &Workspace) -> bool {
 
 /// Counts, and writes the page.
 pub(crate) fn main(workspace: &Workspace) -> Result<ExitCode> {
-    if let Err(why) = have_valgrind() {
+    if let Err(why) = have_valgrind()? {
         bail!("{why}");
     }
     let counts = count(workspace, Progress::Shown)?;
@@ -67,7 +69,7 @@ pub(crate) fn main(workspace: &Workspace) -> Result<ExitCode> {
 
 /// Counts, and compares with the page.
 pub(crate) fn check(workspace: &Workspace) -> Result<Verdict> {
-    if let Err(why) = have_valgrind() {
+    if let Err(why) = have_valgrind()? {
         return Ok(Verdict::Impossible(why));
     }
     let counts = count(workspace, Progress::Silent)?;
@@ -116,24 +118,14 @@ fn table(counts: &[Count]) -> String {
     out
 }
 
-/// Whether valgrind can be called; it is installed where that is ours to do. The error says why it cannot.
-fn have_valgrind() -> Result<(), String> {
+/// Whether valgrind can be called; it is installed where that is ours to do. The inner error says why it cannot.
+fn have_valgrind() -> Result<Result<(), String>> {
     let works = || run::output(Command::new("valgrind").arg("--version")).is_ok();
     if works() {
-        return Ok(());
+        return Ok(Ok(()));
     }
-    let is_root = run::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    if !is_root {
-        return Err("valgrind is not installed, and only root could".to_owned());
-    }
-    let install = ["install", "--yes", "--no-install-recommends", "valgrind"];
-    let installed = run::quietly(Command::new("apt-get").arg("update"))
-        .and_then(|()| run::quietly(Command::new("apt-get").args(install)));
-    match installed {
-        Ok(()) if works() => Ok(()),
-        Ok(()) => Err("apt-get has installed a valgrind that does not run".to_owned()),
-        Err(_) => Err("valgrind is not installed, and apt-get cannot do it".to_owned()),
-    }
+    apt::install_missing([VALGRIND])?;
+    Ok(if works() { Ok(()) } else { Err("no valgrind that runs here: `apt install valgrind`".to_owned()) })
 }
 
 fn count(workspace: &Workspace, progress: Progress) -> Result<Vec<Count>> {

@@ -19,7 +19,8 @@ impl Tally {
     /// Adds up all test binaries in the output of one `cargo test -- --show-output`.
     ///
     /// A test that cannot run here prints `SKIPPED name: reason` and returns; for the harness it has passed, for us it
-    /// has not. An ignored test is skipped too, with the reason of its attribute.
+    /// has not. A harness that runs one test at a time has begun the line with its name by then. An ignored test is skipped
+    /// too, with the reason of its attribute.
     pub(crate) fn of(output: &str) -> Self {
         let mut tally = Self::default();
         let mut announced = 0;
@@ -27,9 +28,7 @@ impl Tally {
             if let Some(result) = line.strip_prefix("test result: ") {
                 tally.passed += count(result, "passed");
                 tally.failed += count(result, "failed");
-            } else if let Some((name, reason)) =
-                line.strip_prefix("SKIPPED ").and_then(|it| it.split_once(": "))
-            {
+            } else if let Some((name, reason)) = said_skipped(line) {
                 let skip = Skip { name: name.to_owned(), reason: reason.to_owned() };
                 if !tally.skipped.contains(&skip) {
                     tally.skipped.push(skip);
@@ -45,6 +44,13 @@ impl Tally {
         tally.passed = tally.passed.saturating_sub(announced);
         tally
     }
+}
+
+/// The test and the reason, if the line says that one is skipped.
+fn said_skipped(line: &str) -> Option<(&str, &str)> {
+    let (before, said) = line.split_once("SKIPPED ")?;
+    let is_said = before.is_empty() || before.starts_with("test ") && before.ends_with(" ... ");
+    said.split_once(": ").filter(|_| is_said)
 }
 
 /// The number in front of `word` in a line such as `ok. 3 passed; 0 failed; 1 ignored`.
@@ -97,6 +103,15 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
     fn a_skip_that_is_printed_twice_counts_once() {
         let twice = format!("{OUTPUT}SKIPPED b: no sshd here: install openssh-server\n");
         assert_eq!(Tally::of(&twice), Tally::of(OUTPUT));
+    }
+
+    #[test]
+    fn a_skip_is_seen_behind_the_name_that_a_harness_has_printed() {
+        let tally =
+            Tally::of("test sudo ... SKIPPED sudo: no sudo here\nok\ntest result: ok. 2 passed; 0 failed\n");
+        let skip = Skip { name: "sudo".to_owned(), reason: "no sudo here".to_owned() };
+        assert_eq!(tally, Tally { passed: 1, failed: 0, skipped: vec![skip] });
+        assert_eq!(Tally::of("it SKIPPED a: b\n"), Tally::default());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::{env, fmt::Write as _, path::Path, process::Command};
 use anyhow::Result;
 
 use crate::{
+    apt::{self, Needed},
     bench, demo, deny, far_sides, fuzz,
     instructions::{self, Verdict},
     layers,
@@ -21,6 +22,27 @@ use crate::{
 const TESTS: &str = "offshoot-tests";
 /// The test target that goes to other places, for which they must be there.
 const TRANSPORTS: &str = "transports";
+/// The test target in which leaves are tried, one of them in another language.
+const CONFORMANCE: &str = "conformance";
+/// The test target in which a root is watched.
+const ATTACKS: &str = "attacks";
+/// The test target in which programs are started with less than they are used to.
+const FAULTS: &str = "faults";
+/// What a test target needs beyond what it is built of.
+const NEEDED: [(&str, &[Needed]); 3] = [
+    (ATTACKS, &[("/usr/bin/strace", "strace")]),
+    (
+        FAULTS,
+        &[
+            ("/usr/bin/perl", "perl-base"),
+            ("/usr/bin/prlimit", "util-linux"),
+            ("/usr/bin/setpriv", "util-linux"),
+            ("/usr/bin/setsid", "util-linux"),
+        ],
+    ),
+    // By it the leaf of the second implementation is run.
+    (CONFORMANCE, &[("/usr/bin/python3", "python3")]),
+];
 /// The test target that replays what fuzzing has found, before there is more of it.
 const FUZZ: &str = "fuzz";
 /// How long each fuzz target is fed, in seconds.
@@ -28,7 +50,7 @@ const FED: u64 = 30;
 /// The test target in which a crate keeps its loom models.
 const MODEL: &str = "model";
 
-/// How deep the models go: 2 if not said otherwise, and 3 in CI. What cannot go so deep says so itself.
+/// How deep the models go: 2 if not said otherwise, and 3 in CI.
 const PREEMPTIONS: &str = "LOOM_MAX_PREEMPTIONS";
 
 /// Something to run, with a name to call it by.
@@ -70,7 +92,11 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Stage<'_>> {
         }),
         suite("deny", "licences and sources of what we build on", move || licences(workspace)),
         suite("clippy", "no lint fires, crate by crate", move || {
-            programs(workspace.members().map(|member| clippy(root, member)))
+            // The bench is no member; what it is measured against is checked once.
+            let bench = format!("clippy --locked --manifest-path {}/Cargo.toml", bench::FOLDER);
+            let mut bench = cargo(root, &format!("{bench} --all-targets -- -D warnings"));
+            bench.env("CARGO_TARGET_DIR", workspace.target_dir());
+            programs(workspace.members().map(|member| clippy(root, member)).chain([bench]))
         }),
         suite("docs", "the documentation builds without a warning", move || {
             let mut command = cargo(root, "doc --workspace --no-deps");
@@ -92,7 +118,7 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Stage<'_>> {
         msrv(workspace)
     }));
     suites.push(suite("systems", "the crates for others compile for macOS and FreeBSD", move || {
-        match systems::checks(workspace) {
+        match systems::checks(workspace)? {
             Ok(checks) => programs(checks),
             Err(reason) => Ok(Outcome::skipped("macOS and FreeBSD", reason)),
         }
@@ -157,15 +183,18 @@ fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
             }
             "sim" => "whole trees by seed, with everything that goes wrong",
             "real" => "trees of real processes",
-            "attacks" => "hostile children of real processes, and what others notice",
-            "faults" => "every fault at every step of a tree's life, with real processes",
-            "conformance" => "what docs/protocol.md asks of a leaf, asked of ours and of one in Python",
+            ATTACKS => "hostile children of real processes, and what others notice",
+            FAULTS => "every fault at every step of a tree's life, with real processes",
+            CONFORMANCE => "what docs/protocol.md asks of a leaf, asked of ours and of one in Python",
             TRANSPORTS => "ways to other places: shells, ssh",
             _ => "tests that need more than one crate",
         };
         suite(&target.name, about, || {
+            let needed =
+                NEEDED.iter().filter(|(name, _)| target.name == *name).flat_map(|(_, needed)| *needed);
+            apt::install_missing(needed.copied())?;
             if target.name == TRANSPORTS {
-                far_sides::install();
+                far_sides::install(workspace)?;
                 payload::build(workspace, &payload::REFERENCE, Progress::Silent)?;
                 // Cargo does not build an example for a test that is named.
                 let example =
@@ -213,7 +242,7 @@ fn models(workspace: &Workspace) -> Option<Suite<'_>> {
             .args(["--", "--show-output"])
             .env("RUSTFLAGS", "--cfg loom")
             .env_remove("CARGO_ENCODED_RUSTFLAGS");
-        if env::var_os("CI").is_some() && env::var_os(PREEMPTIONS).is_none() {
+        if run::is_ci() && env::var_os(PREEMPTIONS).is_none() {
             command.env(PREEMPTIONS, "3");
         }
         command

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{
     libtest::Tally,
@@ -48,8 +48,12 @@ pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
     }
     let begun = Instant::now();
     let stages = chosen(stages, &flags.only)?;
+    let free = free_space(workspace)?;
     let runs: Vec<Run> = stages.iter().flat_map(|stage| run_stage(stage, flags.verbose)).collect();
-    Ok(sum_up(&runs, begun.elapsed()))
+    // A disk that ran full shows as failures of whatever came to it first.
+    let disk =
+        format!("{free:.1} GiB of the disk were free before and {:.1} are now", free_space(workspace)?);
+    Ok(sum_up(&runs, &disk, begun.elapsed()))
 }
 
 /// The suites that were asked for, in their usual order; all if none was named.
@@ -95,7 +99,14 @@ fn run(suite: &Suite<'_>, verbose: bool) -> Run {
     Run { name: suite.name.clone(), outcome, time }
 }
 
-fn sum_up(runs: &[Run], time: Duration) -> ExitCode {
+/// What is left of the disk on which everything is built, in GiB.
+fn free_space(workspace: &Workspace) -> Result<f64> {
+    let folder = workspace.target_dir();
+    let disk = rustix::fs::statvfs(folder).with_context(|| format!("cannot look at {}", folder.display()))?;
+    Ok((disk.f_bavail * disk.f_frsize) as f64 / f64::from(1 << 30))
+}
+
+fn sum_up(runs: &[Run], disk: &str, time: Duration) -> ExitCode {
     println!();
     for Run { name, outcome, time } in runs {
         let Tally { passed, failed, skipped } = &outcome.tally;
@@ -114,7 +125,7 @@ fn sum_up(runs: &[Run], time: Duration) -> ExitCode {
     }
     let tallies = || runs.iter().map(|run| &run.outcome.tally);
     let failed: usize = tallies().map(|tally| tally.failed).sum();
-    println!("{} suites in {:.1} s", runs.len(), time.as_secs_f64());
+    println!("{} suites in {:.1} s; {disk}", runs.len(), time.as_secs_f64());
     println!(
         "{} passed, {failed} failed, {} skipped",
         tallies().map(|tally| tally.passed).sum::<usize>(),

@@ -154,7 +154,7 @@ impl Haul {
         let _alone =
             (profile == Profile::Static).then(|| STATIC.lock().unwrap_or_else(PoisonError::into_inner));
         if profile != Profile::Static {
-            tools::install(workspace, machine);
+            tools::install(workspace, machine)?;
         }
         for program in PROGRAMS.iter().filter(|program| names.contains(&program.name)) {
             let recipe = recipe(workspace, program.name, profile).machines([machine]);

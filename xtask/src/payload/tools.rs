@@ -5,6 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use anyhow::Result;
 use offshoot_bootstrap::Machine;
 
 use super::musl::Musl;
@@ -77,23 +78,30 @@ pub(super) fn sysroot(workspace: &Workspace) -> PathBuf {
 
 /// Installs what is not there, where that can be done: by apt, as root. What is missing afterwards is for the recipe
 /// to say.
-pub(super) fn install(workspace: &Workspace, machine: Machine) {
+///
+/// # Errors
+/// In CI, if apt does not install what it knows.
+pub(super) fn install(workspace: &Workspace, machine: Machine) -> Result<()> {
     /// Two profiles for one machine may be built at once.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let needs = needs(machine);
     let more = needs.iter().flat_map(|needs| [Some(needs.gcc), needs.emulator].into_iter().flatten());
-    apt::install_missing(COMMON.into_iter().chain(more));
+    apt::install_missing(COMMON.into_iter().chain(more))?;
     if let Some(needs) = needs {
         drop(needs.musl.put(&sysroot(workspace)));
     }
+    Ok(())
 }
 
 /// A compiler that can build the std of other systems, or what to install.
-pub(crate) fn compiler_with_source() -> Result<&'static str, String> {
-    apt::install_missing(COMMON.into_iter().take(2));
+///
+/// # Errors
+/// In CI, if apt knows it and does not install it.
+pub(crate) fn compiler_with_source() -> Result<Result<&'static str, String>> {
+    apt::install_missing(COMMON.into_iter().take(2))?;
     let is_there = [RUSTC, SOURCE].iter().all(|file| Path::new(file).exists());
-    is_there
+    Ok(is_there
         .then_some(RUSTC)
-        .ok_or_else(|| "Debian's packages rustc-web and rust-web-src are not installed".to_owned())
+        .ok_or_else(|| "Debian's packages rustc-web and rust-web-src are not installed".to_owned()))
 }
