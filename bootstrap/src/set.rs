@@ -180,14 +180,7 @@ impl PayloadSet {
     fn list(&self) -> String {
         let mut list = format!("{HEAD}\nname {}\nhint {}\n", self.name, self.hint);
         for entry in &self.entries {
-            let (role, build) = match entry.identity {
-                Some(Identity { role: Role::Leaf, build }) => ("leaf", build),
-                Some(Identity { role: Role::Parent, build }) => ("parent", build),
-                None => ("unknown", 0),
-            };
-            let (machine, size, hash) = (entry.machine, entry.size(), entry.hash());
-            let profile = entry.profile.map_or("unknown", Profile::word);
-            let _ = writeln!(list, "{machine} {profile} {role} {build:016x} {size} {hash}");
+            let _ = writeln!(list, "{}", entry.line());
         }
         list
     }
@@ -203,6 +196,9 @@ impl PayloadSet {
         let mut set = Self { name: field("name ")?, hint: field("hint ")?, entries: Vec::new() };
         for line in lines {
             let entry = Entry::parse(line, &set.name, &read)?.ok_or_else(|| broken(line))?;
+            if set.entries.iter().any(|held| held.machine == entry.machine) {
+                return Err(broken(line));
+            }
             set.entries.push(entry);
         }
         Ok(set)
@@ -258,7 +254,19 @@ impl Entry {
         self.program.hash()
     }
 
-    /// One line of the list; nothing if it is not one.
+    /// It in the list.
+    fn line(&self) -> String {
+        let (role, build) = match self.identity {
+            Some(Identity { role: Role::Leaf, build }) => ("leaf", build),
+            Some(Identity { role: Role::Parent, build }) => ("parent", build),
+            None => ("unknown", 0),
+        };
+        let (machine, size, hash) = (self.machine, self.size(), self.hash());
+        let profile = self.profile.map_or("unknown", Profile::word);
+        format!("{machine} {profile} {role} {build:016x} {size} {hash}")
+    }
+
+    /// One [`line`](Self::line) of the list, in the form in which it is written; nothing if it is not one.
     fn parse(
         line: &str,
         name: &str,
@@ -282,7 +290,7 @@ impl Entry {
                 what: format!("the program for {machine} is not what it was").into(),
             });
         }
-        Ok(Some(entry))
+        Ok((entry.line() == line).then_some(entry))
     }
 }
 
@@ -314,6 +322,8 @@ macro_rules! embed {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
     use super::*;
 
     /// A program of this machine, as if it were for others.
@@ -370,6 +380,30 @@ mod tests {
         let entry = found.entry(Machine::X86_64).unwrap();
         assert_eq!((entry.profile(), entry.role()), (Some(Profile::Tiny), Some(Role::Parent)));
         assert_eq!((entry.build_id(), entry.size()), (Some(0xb1d), 64 * 1024));
+    }
+
+    #[test]
+    fn a_line_that_is_not_as_it_was_written_is_no_line() {
+        static PROGRAM: OnceLock<Vec<u8>> = OnceLock::new();
+        let program = PROGRAM.get_or_init(|| for_machine(X86_64)).as_slice();
+        let written = PayloadSet::new("leaf").with(program.to_vec()).unwrap().list();
+        let read = |list: &str| PayloadSet::embedded(list, &[("x86_64", program)]);
+        assert_eq!(read(&written).unwrap().list(), written);
+        let line = written.lines().last().unwrap();
+        for (from, to) in [
+            (" 65536 ", " 065536 "),
+            (" 65536 ", " +65536 "),
+            (" 0000000000000000 ", " 0 "),
+            (" 0000000000000000 ", " 0000000000000001 "),
+            (" unknown unknown ", " unknown nobody "),
+            (" unknown unknown ", " small-ish unknown "),
+            (line, &format!("{line}\n{line}")),
+        ] {
+            let list = written.replace(from, to);
+            assert_ne!(list, written);
+            let error = read(&list).unwrap_err();
+            assert!(matches!(error, PayloadError::BadSet { .. }), "{to}: {error}");
+        }
     }
 
     #[test]
