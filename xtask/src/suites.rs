@@ -117,12 +117,6 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Stage<'_>> {
     suites.push(suite("msrv", "the oldest supported compiler takes the crates for others", move || {
         msrv(workspace)
     }));
-    suites.push(suite("systems", "the crates for others compile for macOS and FreeBSD", move || {
-        match systems::checks(workspace)? {
-            Ok(checks) => programs(checks),
-            Err(reason) => Ok(Outcome::skipped("macOS and FreeBSD", reason)),
-        }
-    }));
     if instructions::are_kept(workspace) {
         suites.push(suite(
             "instructions",
@@ -136,20 +130,34 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Stage<'_>> {
         }));
     }
     let mut stages: Vec<Stage<'_>> = suites.into_iter().map(|suite| vec![suite]).collect();
-    if payload::exist(workspace) {
-        let sizes =
-            suite("payload", "the payload programs build, run, and have not grown", || sized(workspace));
-        // It computes, and the ways to other places wait.
-        match stages.iter_mut().find(|stage| stage.iter().any(|suite| suite.name == TRANSPORTS)) {
-            Some(stage) => stage.push(sizes),
-            None => stages.push(vec![sizes]),
-        }
+    // They compute, and the ways to other places wait.
+    let beside = compiled(workspace);
+    match stages.iter_mut().find(|stage| stage.iter().any(|suite| suite.name == TRANSPORTS)) {
+        Some(stage) => stage.extend(beside),
+        None => stages.push(beside),
     }
     stages
 }
 
 fn suite<'a>(name: &str, about: &str, run: impl Fn() -> Result<Outcome> + Sync + 'a) -> Suite<'a> {
     Suite { name: name.to_owned(), about: about.to_owned(), run: Box::new(run) }
+}
+
+/// What is compiled with a std of its own.
+fn compiled(workspace: &Workspace) -> Stage<'_> {
+    let mut suites =
+        vec![suite("systems", "the crates for others compile for macOS and FreeBSD", move || {
+            match systems::checks(workspace)? {
+                Ok(checks) => programs(checks),
+                Err(reason) => Ok(Outcome::skipped("macOS and FreeBSD", reason)),
+            }
+        })];
+    if payload::exist(workspace) {
+        suites.push(suite("payload", "the payload programs build, run, and have not grown", || {
+            sized(workspace)
+        }));
+    }
+    suites
 }
 
 /// The `tests` folders of the crates.
