@@ -190,7 +190,8 @@ impl<R: Here> Shared<R> {
                 }
             }
         }
-        self.decide(Some(link.key), &mut effects, |state, now| {
+        self.decide(Some(link.key), &mut effects, |state, at| {
+            let now = self.since_start(at);
             if taken.bytes > 0 {
                 state.machine.heard(now, link.key);
             }

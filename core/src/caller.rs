@@ -128,8 +128,10 @@ struct Request<'a> {
 
 impl<'a> Request<'a> {
     fn new(caller: &'a Caller, function: &'static str) -> Self {
-        let since = Instant::now();
         let (inherited, above) = inherited(caller.context.node());
+        // Without a deadline the clock is read when the call is sent, and not before.
+        let is_bounded = inherited.is_some() || caller.timeout.is_some() || caller.deadline.is_some();
+        let since = is_bounded.then(Instant::now);
         let timeout = caller.timeout.map(later);
         let deadline = [inherited, timeout, caller.deadline].into_iter().flatten().min();
         let head = CallHead {

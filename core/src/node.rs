@@ -1,6 +1,10 @@
 //! What the typed face needs of a running context: object-safe, so that one `Context` serves leaf and parent.
 
-use std::{any::Any, sync::Arc, time::Instant};
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use offshoot_wire::{Body, ContextId, Direction, End, Handle};
 
@@ -56,8 +60,29 @@ pub(crate) enum Then {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
     AtOnce,
-    /// It may rest until the next one: the calls to which they belong last next to nothing.
-    Soon,
+    /// It may rest until the next one, if the call has lasted next to nothing: it was taken then.
+    Since(Instant),
+}
+
+impl Pace {
+    /// Whether an answer that is there now may rest.
+    pub(crate) fn may_rest(self, now: Instant) -> bool {
+        /// What a call lasts at most.
+        const SHORT: Duration = Duration::from_micros(20);
+
+        match self {
+            Self::AtOnce => false,
+            Self::Since(then) => now.saturating_duration_since(then) < SHORT,
+        }
+    }
+}
+
+/// A call that was sent.
+pub(crate) struct Called {
+    pub(crate) handle: Handle,
+    pub(crate) loan: Option<Loan>,
+    /// When that was.
+    pub(crate) at: Instant,
 }
 
 /// A running context: the machine behind its lock, and the threads that move its bytes.
@@ -77,12 +102,7 @@ pub(crate) trait Node: Any + Send + Sync {
 
     /// Sends a call; `sink` learns its end exactly once, unless it is cancelled. For a caller that waits the turn of the
     /// link is taken before anything is written: the answer must not wake the broker.
-    fn call(
-        &self,
-        call: Outgoing,
-        sink: Arc<dyn CallSink>,
-        then: Then,
-    ) -> Result<(Handle, Option<Loan>), Unsent>;
+    fn call(&self, call: Outgoing, sink: Arc<dyn CallSink>, then: Then) -> Result<Called, Unsent>;
     /// Takes the turn of the link by which comes what `peer` sends, if it is free.
     fn take_turn(&self, peer: ContextId) -> Option<Loan>;
     /// Reads a link whose turn is held, and deals with what has come; whether there is more.

@@ -17,7 +17,7 @@ use crate::{
     error::Builds,
     lease::{self, Lease, wait_reading},
     machine::{Outcome, Outgoing, Progress, Unsent},
-    node::{CallSink, Held, Node as _, Then},
+    node::{CallSink, Called, Held, Node as _, Then},
     sync::lock,
     wake::{Listener, Ticket, Waiters, Wake},
 };
@@ -91,7 +91,7 @@ pub(crate) struct Answer {
 pub(crate) struct Open {
     to: Context,
     function: &'static str,
-    since: Instant,
+    since: Option<Instant>,
     deadline: Option<Instant>,
     chain: Option<Arc<Chain>>,
     state: State,
@@ -110,7 +110,8 @@ enum State {
 pub(crate) struct About<'a> {
     pub(crate) to: &'a Context,
     pub(crate) function: &'static str,
-    pub(crate) since: Instant,
+    /// When it was made, if it has a deadline.
+    pub(crate) since: Option<Instant>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) chain: Option<&'a Arc<Chain>>,
 }
@@ -133,9 +134,10 @@ impl Open {
             ends: sealed.ends,
         };
         match node.call(outgoing, Arc::clone(&slot) as _, then) {
-            Ok((handle, loan)) => {
+            Ok(Called { handle, loan, at }) => {
                 sealed.handed.sent();
                 let mut open = Self::new(about, State::Sent { slot, handle });
+                open.since = about.since.or(Some(at));
                 open.lease = loan.map(|loan| Lease::new(node, loan));
                 open
             }
@@ -321,7 +323,8 @@ impl About<'_> {
     }
 
     fn timed_out(&self, progress: Progress) -> CallError {
-        let after = self.deadline.map(|at| at.saturating_duration_since(self.since)).unwrap_or_default();
+        let after = self.deadline.zip(self.since);
+        let after = after.map(|(at, since)| at.saturating_duration_since(since)).unwrap_or_default();
         // What lies between two looks at the clock is not worth telling.
         let after = u64::try_from(after.as_millis()).map_or(after, Duration::from_millis);
         CallError::TimedOut { context: self.name(), after, progress }

@@ -34,7 +34,8 @@ impl Shutdown {
         let watch = Watch::new(context);
         let left_ms = u32::try_from(GRACE.as_millis()).unwrap_or(u32::MAX);
         let since = Instant::now();
-        let about = About { to: context, function: "shutdown", since, deadline: None, chain: None };
+        let about =
+            About { to: context, function: "shutdown", since: Some(since), deadline: None, chain: None };
         let refused = match context.node().shutdown_context(context.id(), left_ms) {
             Ok(()) => None,
             // What is gone has ended.

@@ -1,15 +1,14 @@
 //! Worker threads: each takes the next call, in order of arrival, and runs it.
 
-use std::{
-    io,
-    sync::Arc,
-    time::{Duration, Instant},
+use std::{io, sync::Arc};
+
+use crate::{
+    Functions, dispatch,
+    here::Here,
+    node::Pace,
+    shared::{Shared, Taken},
+    sync,
 };
-
-use crate::{Functions, dispatch, here::Here, node::Pace, shared::Shared, sync};
-
-/// What a call lasts at most whose answer may rest until the next one is there.
-const SHORT: Duration = Duration::from_micros(20);
 
 /// Runs calls on this thread until the context ends.
 ///
@@ -17,12 +16,11 @@ const SHORT: Duration = Duration::from_micros(20);
 pub(crate) fn serve<R: Here>(shared: &Arc<Shared<R>>, functions: &Functions, worker: usize) {
     let node = shared.node();
     let mut lease = None;
-    while let Some(call) = shared.next_call(&node, worker, lease.take()) {
-        let since = Instant::now();
+    while let Some(Taken { call, at, is_last }) = shared.next_call(&node, worker, lease.take()) {
         dispatch::run(&node, functions, call, || {
             // Before the answer is written: the call that follows it must not wake the broker.
-            lease = shared.watch_for_calls(&node);
-            if since.elapsed() < SHORT { Pace::Soon } else { Pace::AtOnce }
+            lease = if is_last { shared.watch_for_calls(&node) } else { None };
+            Pace::Since(at)
         });
     }
 }

@@ -75,7 +75,7 @@ impl<R: Routes> Machine<R> {
             let text = "it was cancelled before it had arrived".to_owned();
             return self.send_dead(id.context, self.config.me, id.handle, DeadCode::Cancelled, text, out);
         }
-        match self.desk.by_id.get(&id).and_then(|slot| self.desk.key(*slot)) {
+        match self.desk.waited_for(id) {
             Some(key) => self.call_off(key, out),
             None => self.drop_frame(from, DropKind::Late, frame, out),
         }
@@ -127,13 +127,7 @@ impl<R: Routes> Machine<R> {
     pub(super) fn lose_caller(&mut self, gone: ContextId, out: &mut Actions) {
         for slot in self.desk.slots_of(gone) {
             if let Some(key) = self.desk.key(slot) {
-                if let Some(call) = self.desk.calls.get_mut(slot) {
-                    let id = call.id();
-                    call.reply_to = None;
-                    if let Some(id) = id {
-                        self.desk.by_id.remove(&id);
-                    }
-                }
+                self.desk.unwait(slot);
                 self.call_off(key, out);
             }
         }

@@ -6,7 +6,7 @@ use offshoot_wire::{Body, CallHead, CallId, ContextId, Handle};
 
 use super::{
     CallKey, Tick,
-    map::{Map, Set},
+    map::{Key, Map, Set, pair, part},
     queue::retain,
     slots::Slots,
 };
@@ -21,13 +21,38 @@ pub(super) struct Desk {
     stale: usize,
     /// What each worker holds.
     pub(super) workers: Vec<Option<CallKey>>,
-    /// Calls that somebody waits for, by caller and reply handle: the last one of those that have the same.
-    pub(super) by_id: Map<CallId, usize>,
-    /// All calls, by caller and slot.
-    by_caller: Set<(ContextId, u32)>,
+    /// The slots of all calls.
+    named: Map<(ContextId, Name), usize>,
     /// Chains that have failed, and with what.
     pub(super) chains: Map<(ContextId, u32), String>,
     serial: u32,
+}
+
+/// What a call is called among those of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Name {
+    /// By the reply handle: the last one of those that have the same.
+    Waited(Handle),
+    /// By its slot, where nobody waits for it, or for a later one.
+    Other(u32),
+}
+
+impl Key for (ContextId, Name) {
+    fn pack(self) -> u128 {
+        let (kind, number) = match self.1 {
+            Name::Waited(handle) => (0, handle.number()),
+            Name::Other(slot) => (1, slot),
+        };
+        u128::from(self.0.number()) << 64 | pair(kind, number)
+    }
+
+    fn unpack(bits: u128) -> Self {
+        let name = match part(bits, 32) {
+            0 => Name::Waited(Handle::new(part(bits, 0))),
+            _ => Name::Other(part(bits, 0)),
+        };
+        (ContextId::new(part(bits, 64)), name)
+    }
 }
 
 /// One call to us.
@@ -75,13 +100,38 @@ impl Desk {
     pub(super) fn insert(&mut self, mut call: Call) -> CallKey {
         self.serial = self.serial.wrapping_add(1);
         call.serial = self.serial;
-        let (id, src) = (call.id(), call.src);
+        let (src, reply_to) = (call.src, call.reply_to);
         let key = CallKey::new(self.calls.insert(call), self.serial);
-        if let Some(id) = id {
-            self.by_id.insert(id, key.slot);
+        let name = reply_to.map_or_else(|| other(key.slot), Name::Waited);
+        if let Some(earlier) = self.named.insert((src, name), key.slot) {
+            self.named.insert((src, other(earlier)), earlier);
         }
-        self.by_caller.insert((src, number(key.slot)));
         key
+    }
+
+    /// The call that somebody waits for.
+    pub(super) fn waited_for(&self, CallId { context, handle }: CallId) -> Option<CallKey> {
+        self.key(*self.named.get(&(context, Name::Waited(handle)))?)
+    }
+
+    /// Nobody waits for a call any more.
+    pub(super) fn unwait(&mut self, slot: usize) {
+        let Some(call) = self.calls.get_mut(slot) else { return };
+        let (src, reply_to) = (call.src, call.reply_to.take());
+        self.unname(src, reply_to, slot);
+        self.named.insert((src, other(slot)), slot);
+    }
+
+    fn unname(&mut self, src: ContextId, reply_to: Option<Handle>, slot: usize) {
+        if let Some(handle) = reply_to {
+            let name = (src, Name::Waited(handle));
+            match self.named.remove(&name) {
+                Some(named) if named == slot => return,
+                Some(later) => drop(self.named.insert(name, later)),
+                None => {}
+            }
+        }
+        self.named.remove(&(src, other(slot)));
     }
 
     /// A call waits for a worker.
@@ -108,10 +158,7 @@ impl Desk {
 
     pub(super) fn remove(&mut self, slot: usize) -> Option<Call> {
         let call = self.calls.try_remove(slot)?;
-        if let Some(id) = call.id().filter(|id| self.by_id.get(id) == Some(&slot)) {
-            self.by_id.remove(&id);
-        }
-        self.by_caller.remove(&(call.src, number(slot)));
+        self.unname(call.src, call.reply_to, slot);
         if !call.taken {
             self.leave_line();
         }
@@ -165,8 +212,9 @@ impl Desk {
 
     /// The slots of the calls of one context.
     pub(super) fn slots_of(&self, caller: ContextId) -> Vec<usize> {
-        let calls = self.by_caller.keys_between((caller, 0), (caller, u32::MAX));
-        calls.map(|(_, slot)| slot as usize).collect()
+        let [first, last] = [Name::Waited(Handle::new(0)), Name::Other(u32::MAX)];
+        let names = self.named.keys_between((caller, first), (caller, last));
+        names.filter_map(|name| self.named.get(&name).copied()).collect()
     }
 
     /// Who has called and is not answered yet, or has a failed chain here.
@@ -180,6 +228,10 @@ impl Desk {
     pub(super) fn sizes(&self) -> (usize, usize) {
         (self.calls.len(), self.chains.len())
     }
+}
+
+fn other(slot: usize) -> Name {
+    Name::Other(number(slot))
 }
 
 /// The number of a slot: there is no memory for more.

@@ -6,6 +6,7 @@ use std::{
     fmt,
     hash::{Hash, Hasher},
     marker::PhantomData,
+    mem,
 };
 
 use offshoot_wire::{CallId, ContextId, Handle, Window};
@@ -53,8 +54,8 @@ impl Order {
     }
 
     #[inline(never)]
-    fn add(&mut self, key: u128) {
-        self.0.get_or_insert_default().add(key);
+    fn enter(&mut self, key: u128) -> usize {
+        self.0.get_or_insert_default().enter(key)
     }
 
     #[inline(never)]
@@ -88,16 +89,13 @@ impl Places {
     /// The piece in which `key` is or would be, and its place there.
     #[inline(never)]
     fn place(&self, key: u128) -> (usize, usize) {
+        let begins_below = |piece: &Vec<(u128, usize)>| piece.first().is_some_and(|(first, _)| *first <= key);
         let piece = match self.sorted.len() {
             0 | 1 => 0,
-            _ => below(self.sorted.len(), |at| self.first_of(at) <= key).saturating_sub(1),
+            _ => self.sorted.partition_point(begins_below).saturating_sub(1),
         };
         let entries = self.sorted.get(piece).map_or(&[][..], Vec::as_slice);
-        (piece, below(entries.len(), |at| entries.get(at).is_some_and(|(held, _)| *held < key)))
-    }
-
-    fn first_of(&self, piece: usize) -> u128 {
-        self.sorted.get(piece).and_then(|piece| piece.first()).map_or(0, |(first, _)| *first)
+        (piece, entries.partition_point(|(held, _)| *held < key))
     }
 
     fn find(&self, key: u128) -> Option<usize> {
@@ -112,23 +110,24 @@ impl Places {
         (*held == key).then_some(*at)
     }
 
-    /// Gives a key that is not there the place behind all others.
-    fn add(&mut self, key: u128) {
-        self.put(key, self.placed.len());
-        self.placed.push(key);
-    }
-
-    fn put(&mut self, key: u128, at: usize) {
+    /// The place of a key, for one that is not there the one behind all others.
+    fn enter(&mut self, key: u128) -> usize {
         let (index, place) = self.place(key);
-        let Some(piece) = self.sorted.get_mut(index) else { return self.sorted.push(vec![(key, at)]) };
-        match piece.get_mut(place) {
-            Some(entry) if entry.0 == key => entry.1 = at,
-            _ => piece.insert(place, (key, at)),
+        if self.sorted.is_empty() {
+            self.sorted.push(Vec::new());
+        }
+        let behind = self.placed.len();
+        let Some(piece) = self.sorted.get_mut(index) else { return behind };
+        match piece.get(place) {
+            Some((held, at)) if *held == key => return *at,
+            _ => piece.insert(place, (key, behind)),
         }
         if piece.len() > PIECE {
             let rest = piece.split_off(PIECE / 2);
             self.sorted.insert(index.saturating_add(1), rest);
         }
+        self.placed.push(key);
+        behind
     }
 
     /// Takes a key out; where it was is then what had the last place.
@@ -146,7 +145,9 @@ impl Places {
         }
         self.placed.swap_remove(at);
         if let Some(moved) = self.placed.get(at) {
-            self.put(*moved, at);
+            let (index, place) = self.place(*moved);
+            let entry = self.sorted.get_mut(index).and_then(|piece| piece.get_mut(place));
+            entry.into_iter().for_each(|(_, held)| *held = at);
         }
         Some(at)
     }
@@ -158,7 +159,7 @@ impl Places {
         let mut from = place;
         for piece in self.sorted.get(piece..).unwrap_or_default() {
             let rest = piece.get(from..).unwrap_or_default();
-            let end = below(rest.len(), |at| rest.get(at).is_some_and(|(key, _)| *key <= last));
+            let end = rest.partition_point(|(key, _)| *key <= last);
             found.extend_from_slice(rest.get(..end).unwrap_or_default());
             if end < rest.len() {
                 break;
@@ -167,20 +168,6 @@ impl Places {
         }
         found
     }
-}
-
-/// How many of `len` places, from the first on, `is_below` holds for; behind one for which it does not it holds for none.
-fn below(len: usize, is_below: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut high) = (0, len);
-    while low < high {
-        let middle = low.midpoint(high);
-        if is_below(middle) {
-            low = middle.saturating_add(1);
-        } else {
-            high = middle;
-        }
-    }
-    low
 }
 
 impl<K: Key, V> Map<K, V> {
@@ -204,20 +191,23 @@ impl<K: Key, V> Map<K, V> {
         self.values.get_mut(self.order.find(key.pack())?)
     }
 
-    /// Puts a value in the place of the one that is there.
-    pub(super) fn insert(&mut self, key: K, value: V) {
-        match self.get_mut(&key) {
-            Some(held) => *held = value,
-            None => self.add(key, value),
+    /// Puts a value in the place of the one that is there, which it gives back.
+    pub(super) fn insert(&mut self, key: K, value: V) -> Option<V> {
+        match self.values.get_mut(self.order.enter(key.pack())) {
+            Some(held) => Some(mem::replace(held, value)),
+            None => {
+                self.values.push(value);
+                None
+            }
         }
     }
 
     /// The value of this key, made if there is none.
     pub(super) fn or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
-        let at = self.order.find(key.pack()).unwrap_or_else(|| {
-            self.add(key, make());
-            self.values.len() - 1
-        });
+        let at = self.order.enter(key.pack());
+        if at == self.values.len() {
+            self.values.push(make());
+        }
         // It was found, or put there just now.
         #[allow(clippy::indexing_slicing)]
         &mut self.values[at]
@@ -263,11 +253,6 @@ impl<K: Key, V> Map<K, V> {
     pub(super) fn unordered(&self) -> &[V] {
         &self.values
     }
-
-    fn add(&mut self, key: K, value: V) {
-        self.order.add(key.pack());
-        self.values.push(value);
-    }
 }
 
 fn keys<K: Key>(entries: Vec<(u128, usize)>) -> impl Iterator<Item = K> {
@@ -304,7 +289,9 @@ impl<K: Key + fmt::Debug, V: fmt::Debug> fmt::Debug for Map<K, V> {
 impl<K: Key, V> FromIterator<(K, V)> for Map<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut map = Self::new();
-        entries.into_iter().for_each(|(key, value)| map.insert(key, value));
+        for (key, value) in entries {
+            map.insert(key, value);
+        }
         map
     }
 }
@@ -342,9 +329,7 @@ impl<K: Key> Set<K> {
     }
 
     pub(super) fn insert(&mut self, key: K) {
-        if !self.contains(&key) {
-            self.order.add(key.pack());
-        }
+        self.order.enter(key.pack());
     }
 
     /// Tells whether it was there.

@@ -16,7 +16,7 @@ use crate::{
     lease::Loan,
     link::Link,
     machine::{BadEnd, CallKey, Outgoing, Progress, StreamUnsent, Tick, Unsent},
-    node::{CallSink, Held, Node, Pace, StreamSink, Then},
+    node::{CallSink, Called, Held, Node, Pace, StreamSink, Then},
     wake::{Run, Wake},
 };
 
@@ -80,16 +80,11 @@ impl Node for Place {
         self.with(|party, _| party.machine.config().limits.body as usize)
     }
 
-    fn call(
-        &self,
-        call: Outgoing,
-        sink: Arc<dyn CallSink>,
-        _then: Then,
-    ) -> Result<(Handle, Option<Loan>), Unsent> {
+    fn call(&self, call: Outgoing, sink: Arc<dyn CallSink>, _then: Then) -> Result<Called, Unsent> {
         self.with(|party, now| {
             let handle = party.machine.call(now, call, &mut party.out)?;
             party.sinks.insert(handle, Sink::Call(sink));
-            Ok((handle, None))
+            Ok(Called { handle, loan: None, at: Instant::now() })
         })
     }
 

@@ -106,9 +106,9 @@ impl Links {
     }
 
     /// What was taken to be written to a link rests.
-    fn rest(&mut self, key: LinkKey, now: Tick) {
+    fn rest(&mut self, key: LinkKey, now: impl FnOnce() -> Tick) {
         self.resting.push(key);
-        self.rest_until.get_or_insert_with(|| now.after(REST));
+        self.rest_until.get_or_insert_with(|| now().after(REST));
     }
 
     /// When what rests must be written at the latest.
@@ -399,7 +399,7 @@ impl<R: Here> Outflow for Flow<'_, R> {
         };
         let (taken, mut state) = take_or_give(&shared.state, take, |state| state.links.token(key));
         if taken == Taken::ToRest {
-            state.links.rest(key, shared.now());
+            state.links.rest(key, || shared.now());
         }
         shared.settle(&mut state, None, self.effects);
         let is_ending = state.machine.is_closing();

@@ -196,16 +196,16 @@ impl<R: Here> Shared<R> {
 
     /// Runs the machine under the lock, then does what it asked for.
     pub(crate) fn with<T>(&self, run: impl FnOnce(&mut State<R>, Tick) -> T) -> T {
-        let (mut state, now) = self.enter();
-        let value = run(&mut state, now);
+        let (mut state, at) = self.enter();
+        let value = run(&mut state, self.since_start(at));
         self.leave(state);
         value
     }
 
     // These two are what every use of the machine begins and ends with: once in a program, not at each of them.
     #[inline(never)]
-    fn enter(&self) -> (MutexGuard<'_, State<R>>, Tick) {
-        (lock(&self.state), self.now())
+    fn enter(&self) -> (MutexGuard<'_, State<R>>, Instant) {
+        (lock(&self.state), Instant::now())
     }
 
     #[inline(never)]
@@ -222,10 +222,10 @@ impl<R: Here> Shared<R> {
         &self,
         from: Option<LinkKey>,
         effects: &mut Effects,
-        run: impl FnOnce(&mut State<R>, Tick) -> T,
+        run: impl FnOnce(&mut State<R>, Instant) -> T,
     ) -> T {
-        let (mut state, now) = self.enter();
-        let value = run(&mut state, now);
+        let (mut state, at) = self.enter();
+        let value = run(&mut state, at);
         self.settle(&mut state, from, effects);
         value
     }
@@ -236,14 +236,21 @@ impl<R: Here> Shared<R> {
     }
 
     pub(crate) fn now(&self) -> Tick {
-        Tick(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
+        self.since_start(Instant::now())
+    }
+
+    /// What is past, as the machine knows it: cut to milliseconds.
+    pub(crate) fn since_start(&self, at: Instant) -> Tick {
+        let millis = at.saturating_duration_since(self.start).as_millis();
+        Tick(u64::try_from(millis).unwrap_or(u64::MAX))
     }
 
     /// Until when the broker may sleep; from now on the alarm is set when that changes.
     pub(crate) fn sleep_until(&self) -> Option<Instant> {
         self.broker_sleeps.store(true, Ordering::SeqCst);
         let due = {
-            let (mut state, now) = self.enter();
+            let (mut state, at) = self.enter();
+            let now = self.since_start(at);
             // Not longer than was asked of it before: most timers are cleared long before they are due, and for each that
             // is set anew the alarm would have to be.
             let asked = state.sleeps_until.filter(|until| *until > now);
@@ -336,7 +343,7 @@ impl<R: Here> Shared<R> {
         node: &Arc<Running>,
         worker: usize,
         lease: Option<Lease>,
-    ) -> Option<Incoming> {
+    ) -> Option<Taken> {
         let reads = Cell::new(lease.is_some());
         let take = || {
             let lease = self.watch_for_calls(node);
@@ -359,17 +366,17 @@ impl<R: Here> Shared<R> {
     }
 
     /// Takes a call, or learns that none will come; else `listener` is told of either.
-    fn look_for_call(&self, number: usize, listener: &Listener, reads: bool) -> Option<Option<Incoming>> {
-        let next = self.with(|state, now| {
-            let (crew, mut calls) = state.calls(now);
-            let next = crew.look(Worker { number, listener, reads }, &mut calls);
-            if !matches!(next, Next::Run(_)) {
-                state.write_rested();
-            }
-            next
-        });
+    fn look_for_call(&self, number: usize, listener: &Listener, reads: bool) -> Option<Option<Taken>> {
+        let (mut state, at) = self.enter();
+        let (crew, mut calls) = state.calls(self.since_start(at));
+        let next = crew.look(Worker { number, listener, reads }, &mut calls);
+        let is_last = !state.machine.has_calls();
+        if !matches!(next, Next::Run(_)) {
+            state.write_rested();
+        }
+        self.leave(state);
         match next {
-            Next::Run(call) => Some(Some(call)),
+            Next::Run(call) => Some(Some(Taken { call, at, is_last })),
             Next::Wait => None,
             Next::Go(waiter) => {
                 waiter.into_iter().for_each(|listener| Wake::from(listener).fire());
@@ -377,6 +384,15 @@ impl<R: Here> Shared<R> {
             }
         }
     }
+}
+
+/// A call that a worker has taken.
+pub(crate) struct Taken {
+    pub(crate) call: Incoming,
+    /// When that was.
+    pub(crate) at: Instant,
+    /// No more calls waited.
+    pub(crate) is_last: bool,
 }
 
 /// The calls of a context, as its workers see them.

@@ -15,7 +15,7 @@ use crate::{
     lease::{self, Loan},
     link::Link,
     machine::{BadEnd, CallKey, Outgoing, Owner, Progress, Routes, Standing, StreamUnsent, Tick, Unsent},
-    node::{CallSink, Held, Node, Pace, StreamSink, Then},
+    node::{CallSink, Called, Held, Node, Pace, StreamSink, Then},
     sync::{lock, rest},
     wake::{Run, Wake},
 };
@@ -84,17 +84,12 @@ impl<R: Here> Node for Shared<R> {
         self.start.checked_add(Duration::from_millis(at.0)).unwrap_or(self.start)
     }
 
-    fn call(
-        &self,
-        call: Outgoing,
-        sink: Arc<dyn CallSink>,
-        then: Then,
-    ) -> Result<(Handle, Option<Loan>), Unsent> {
+    fn call(&self, call: Outgoing, sink: Arc<dyn CallSink>, then: Then) -> Result<Called, Unsent> {
         let mut effects = Effects::default();
         let mut may_rest = false;
-        let (called, link) = self.decide(None, &mut effects, |state, now| {
+        let (called, link) = self.decide(None, &mut effects, |state, at| {
             let to = call.dst;
-            let called = state.machine.call(now, call, &mut state.out);
+            let called = state.machine.call(self.since_start(at), call, &mut state.out);
             let mut link = None;
             if let Ok(handle) = &called {
                 state.sinks.insert(*handle, Sink::Call(sink));
@@ -104,12 +99,12 @@ impl<R: Here> Node for Shared<R> {
                 Then::Wait => state.write_rested(),
                 Then::GoOn => may_rest = state.machine.calls_to(to) > MANY,
             }
-            (called, link)
+            (called.map(|handle| (handle, at)), link)
         });
         effects.may_rest = may_rest;
         let loan = link.and_then(|link| self.hold(link));
         self.act(effects);
-        called.map(|handle| (handle, loan))
+        called.map(|(handle, at)| Called { handle, loan, at })
     }
 
     fn take_turn(&self, peer: ContextId) -> Option<Loan> {
@@ -207,12 +202,12 @@ impl<R: Here> Node for Shared<R> {
 
     fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool, pace: Pace) {
         let mut effects = Effects::default();
-        let (answered, is_last) = self.decide(None, &mut effects, |state, now| {
-            state.machine.answer(now, key, body, &ends, failed, &mut state.out);
-            (state.on_cancel.remove(key), !state.machine.has_calls())
+        let (answered, may_rest) = self.decide(None, &mut effects, |state, at| {
+            state.machine.answer(self.since_start(at), key, body, &ends, failed, &mut state.out);
+            // Whoever takes the last call, and finds no more, writes.
+            (state.on_cancel.remove(key), state.machine.has_calls() && pace.may_rest(at))
         });
-        // Whoever takes the last call, and finds no more, writes.
-        effects.may_rest = pace == Pace::Soon && !is_last;
+        effects.may_rest = may_rest;
         drop(answered);
         self.act(effects);
     }
@@ -271,8 +266,8 @@ impl<R: Here> Node for Shared<R> {
         then: Then,
     ) -> Result<Option<Arc<Link>>, StreamUnsent> {
         let mut effects = Effects::default();
-        let sent = self.decide(None, &mut effects, |state, now| {
-            let is_held = state.sinks.is(stream);
+        let sent = self.decide(None, &mut effects, |state, at| {
+            let (is_held, now) = (state.sinks.is(stream), self.since_start(at));
             is_held.then(|| state.machine.stream_send(now, stream.handle, body, &mut state.out))
         });
         let sent = sent.unwrap_or(Err(StreamUnsent::Closed));
