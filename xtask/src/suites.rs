@@ -3,7 +3,13 @@
 //! All tests are built by `cargo test --workspace` with the same flags, so that they share what they are made of; only
 //! the loom models and the oldest supported compiler need target folders of their own.
 
-use std::{env, fmt::Write as _, path::Path, process::Command};
+use std::{
+    env,
+    fmt::Write as _,
+    path::Path,
+    process::Command,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::Result;
 
@@ -60,7 +66,7 @@ pub(crate) struct Suite<'a> {
     pub(crate) run: Box<dyn Fn() -> Result<Outcome> + Sync + 'a>,
 }
 
-/// Suites that run at once: one that waits beside one that computes.
+/// Suites that run at once: of those that compute one at a time, beside one that waits.
 pub(crate) type Stage<'a> = Vec<Suite<'a>>;
 
 /// What came of a suite.
@@ -145,15 +151,21 @@ fn suite<'a>(name: &str, about: &str, run: impl Fn() -> Result<Outcome> + Sync +
 
 /// What is compiled with a std of its own.
 fn compiled(workspace: &Workspace) -> Stage<'_> {
+    /// Who is done first lets the other one in.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let alone = || ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+
     let mut suites =
         vec![suite("systems", "the crates for others compile for macOS and FreeBSD", move || {
+            let _alone = alone();
             match systems::checks(workspace)? {
                 Ok(checks) => programs(checks),
                 Err(reason) => Ok(Outcome::skipped("macOS and FreeBSD", reason)),
             }
         })];
     if payload::exist(workspace) {
-        suites.push(suite("payload", "the payload programs build, run, and have not grown", || {
+        suites.push(suite("payload", "the payload programs build, run, and have not grown", move || {
+            let _alone = alone();
             sized(workspace)
         }));
     }
