@@ -18,6 +18,7 @@ use crate::{
     error::hex,
     forward::Record,
     here::Running,
+    lease::Loan,
     machine::{CallKey, Incoming},
     node::{Node, Pace},
     open::{Answer, Open},
@@ -42,14 +43,14 @@ impl Arguments {
 }
 
 /// Runs a call on this thread and answers it, at once or when the [`Pending`](crate::Pending) that its handler
-/// returned has ended. The worker is free as soon as this returns. `answering` is called when a value is about to be
-/// sent, and no more user code runs.
+/// returned has ended. The worker is free as soon as this returns; it may have been lent the link by which the next
+/// call comes.
 pub(crate) fn run(
     node: &Arc<Running>,
     functions: &Functions,
     mut incoming: Incoming,
-    answering: impl FnOnce() -> Pace,
-) {
+    pace: Pace,
+) -> Option<Loan> {
     let one_way = (!incoming.wants_reply).then(|| incoming.name.clone());
     let caller = Caller { node: Arc::clone(node), key: incoming.key, id: incoming.src, one_way };
     let arguments = Arguments {
@@ -59,7 +60,7 @@ pub(crate) fn run(
     let Some(handler) = incoming.function.and_then(|index| functions.handler(index)) else {
         drop(arguments);
         let text = signed(incoming.name, functions);
-        return caller.answer(Reply::Failed(Failed::NoSuchFunction, text), answering);
+        return caller.answer(Reply::Failed(Failed::NoSuchFunction, text), pace);
     };
     let call = Call::new(node, incoming);
     let entered = call.enter();
@@ -70,7 +71,7 @@ pub(crate) fn run(
         Reply::Failed(how @ Failed::Arguments, text) => Reply::Failed(how, signed(text, functions)),
         reply => reply,
     };
-    caller.answer(reply, answering);
+    caller.answer(reply, pace)
 }
 
 /// The text of a failure that another build may explain, with ours behind it (protocol 6.2).
@@ -94,7 +95,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    fn answer(self, reply: Reply, answering: impl FnOnce() -> Pace) {
+    fn answer(self, reply: Reply, pace: Pace) -> Option<Loan> {
         match reply {
             Reply::Value(draft) => match draft.seal(&self.node, self.id, &value_head) {
                 Ok(Sealed { body, ends, handed }) => {
@@ -102,14 +103,14 @@ impl Caller {
                         None => handed.sent(),
                         Some(_) => drop(handed),
                     }
-                    let pace = answering();
-                    self.node.answer(self.key, body, ends, false, pace);
+                    return self.node.answer(self.key, body, ends, false, pace);
                 }
                 Err(message) => self.fail(Failed::Result, &message),
             },
             Reply::Failed(how, message) => self.fail(how, &message),
             Reply::Later(pass_on) => pass_on(self),
         }
+        None
     }
 
     fn fail(self, how: Failed, message: &str) {
@@ -193,6 +194,6 @@ impl Run for Relay {
             }
             Err(error) => Reply::Failed(Failed::Error, error.to_string()),
         };
-        caller.answer(reply, || Pace::AtOnce);
+        caller.answer(reply, Pace::AtOnce);
     }
 }

@@ -60,12 +60,13 @@ pub(crate) enum Then {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
     AtOnce,
-    /// It may rest until the next one, if the call has lasted next to nothing: it was taken then.
+    /// By a worker that took the call then, and looks for the next one behind the answer. That may rest until the next is
+    /// there, if this call has lasted next to nothing.
     Since(Instant),
 }
 
 impl Pace {
-    /// Whether an answer that is there now may rest.
+    /// Whether an answer that comes to the machine now may rest.
     pub(crate) fn may_rest(self, now: Instant) -> bool {
         /// What a call lasts at most.
         const SHORT: Duration = Duration::from_micros(20);
@@ -80,9 +81,9 @@ impl Pace {
 /// A call that was sent.
 pub(crate) struct Called {
     pub(crate) handle: Handle,
+    /// The turn of the link by which its answer comes.
     pub(crate) loan: Option<Loan>,
-    /// When that was.
-    pub(crate) at: Instant,
+    pub(crate) sent_at: Instant,
 }
 
 /// A running context: the machine behind its lock, and the threads that move its bytes.
@@ -129,7 +130,9 @@ pub(crate) trait Node: Any + Send + Sync {
     fn new_chain(&self) -> u32;
     fn end_chain(&self, dst: ContextId, chain: u32);
 
-    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool, pace: Pace);
+    /// Answers a call. A worker without another one is lent the link to the parent before anything is written: the call
+    /// that follows the answer must not wake the broker.
+    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool, pace: Pace) -> Option<Loan>;
     fn is_cancelled(&self, key: CallKey) -> bool;
     /// `work` is run, once, if the call is cancelled before it is answered.
     fn on_cancel(&self, key: CallKey, work: Arc<dyn Run>);

@@ -110,7 +110,7 @@ enum State {
 pub(crate) struct About<'a> {
     pub(crate) to: &'a Context,
     pub(crate) function: &'static str,
-    /// When it was made, if it has a deadline.
+    /// When it was made; of one without a deadline, once it was sent, when that was.
     pub(crate) since: Option<Instant>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) chain: Option<&'a Arc<Chain>>,
@@ -134,10 +134,10 @@ impl Open {
             ends: sealed.ends,
         };
         match node.call(outgoing, Arc::clone(&slot) as _, then) {
-            Ok(Called { handle, loan, at }) => {
+            Ok(Called { handle, loan, sent_at }) => {
                 sealed.handed.sent();
                 let mut open = Self::new(about, State::Sent { slot, handle });
-                open.since = about.since.or(Some(at));
+                open.since = about.since.or(Some(sent_at));
                 open.lease = loan.map(|loan| Lease::new(node, loan));
                 open
             }

@@ -2,13 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use crate::{
-    Functions, dispatch,
-    here::Here,
-    node::Pace,
-    shared::{Shared, Taken},
-    sync,
-};
+use crate::{Functions, dispatch, here::Here, lease::Lease, node::Pace, shared::Shared, sync};
 
 /// Runs calls on this thread until the context ends.
 ///
@@ -16,12 +10,9 @@ use crate::{
 pub(crate) fn serve<R: Here>(shared: &Arc<Shared<R>>, functions: &Functions, worker: usize) {
     let node = shared.node();
     let mut lease = None;
-    while let Some(Taken { call, at, is_last }) = shared.next_call(&node, worker, lease.take()) {
-        dispatch::run(&node, functions, call, || {
-            // Before the answer is written: the call that follows it must not wake the broker.
-            lease = if is_last { shared.watch_for_calls(&node) } else { None };
-            Pace::Since(at)
-        });
+    while let Some((call, taken_at)) = shared.next_call(&node, worker, lease.take()) {
+        let loan = dispatch::run(&node, functions, call, Pace::Since(taken_at));
+        lease = loan.map(|loan| Lease::new(&node, loan));
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Desk {
     stale: usize,
     /// What each worker holds.
     pub(super) workers: Vec<Option<CallKey>>,
-    /// The slots of all calls.
+    /// The slots of all calls, each under one name.
     named: Map<(ContextId, Name), usize>,
     /// Chains that have failed, and with what.
     pub(super) chains: Map<(ContextId, u32), String>,
@@ -31,25 +31,25 @@ pub(super) struct Desk {
 /// What a call is called among those of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Name {
-    /// By the reply handle: the last one of those that have the same.
-    Waited(Handle),
-    /// By its slot, where nobody waits for it, or for a later one.
-    Other(u32),
+    /// By its reply handle: the last one of those that have the same.
+    Handle(Handle),
+    /// By its slot: nobody waits for it, or a later call has its handle.
+    Slot(u32),
 }
 
 impl Key for (ContextId, Name) {
     fn pack(self) -> u128 {
         let (kind, number) = match self.1 {
-            Name::Waited(handle) => (0, handle.number()),
-            Name::Other(slot) => (1, slot),
+            Name::Handle(handle) => (0, handle.number()),
+            Name::Slot(slot) => (1, slot),
         };
         u128::from(self.0.number()) << 64 | pair(kind, number)
     }
 
     fn unpack(bits: u128) -> Self {
         let name = match part(bits, 32) {
-            0 => Name::Waited(Handle::new(part(bits, 0))),
-            _ => Name::Other(part(bits, 0)),
+            0 => Name::Handle(Handle::new(part(bits, 0))),
+            _ => Name::Slot(part(bits, 0)),
         };
         (ContextId::new(part(bits, 64)), name)
     }
@@ -102,16 +102,16 @@ impl Desk {
         call.serial = self.serial;
         let (src, reply_to) = (call.src, call.reply_to);
         let key = CallKey::new(self.calls.insert(call), self.serial);
-        let name = reply_to.map_or_else(|| other(key.slot), Name::Waited);
+        let name = reply_to.map_or_else(|| by_slot(key.slot), Name::Handle);
         if let Some(earlier) = self.named.insert((src, name), key.slot) {
-            self.named.insert((src, other(earlier)), earlier);
+            self.named.insert((src, by_slot(earlier)), earlier);
         }
         key
     }
 
     /// The call that somebody waits for.
     pub(super) fn waited_for(&self, CallId { context, handle }: CallId) -> Option<CallKey> {
-        self.key(*self.named.get(&(context, Name::Waited(handle)))?)
+        self.key(*self.named.get(&(context, Name::Handle(handle)))?)
     }
 
     /// Nobody waits for a call any more.
@@ -119,19 +119,20 @@ impl Desk {
         let Some(call) = self.calls.get_mut(slot) else { return };
         let (src, reply_to) = (call.src, call.reply_to.take());
         self.unname(src, reply_to, slot);
-        self.named.insert((src, other(slot)), slot);
+        self.named.insert((src, by_slot(slot)), slot);
     }
 
     fn unname(&mut self, src: ContextId, reply_to: Option<Handle>, slot: usize) {
         if let Some(handle) = reply_to {
-            let name = (src, Name::Waited(handle));
+            let name = (src, Name::Handle(handle));
             match self.named.remove(&name) {
                 Some(named) if named == slot => return,
+                // Of a caller that has used a handle twice.
                 Some(later) => drop(self.named.insert(name, later)),
                 None => {}
             }
         }
-        self.named.remove(&(src, other(slot)));
+        self.named.remove(&(src, by_slot(slot)));
     }
 
     /// A call waits for a worker.
@@ -212,7 +213,7 @@ impl Desk {
 
     /// The slots of the calls of one context.
     pub(super) fn slots_of(&self, caller: ContextId) -> Vec<usize> {
-        let [first, last] = [Name::Waited(Handle::new(0)), Name::Other(u32::MAX)];
+        let [first, last] = [Name::Handle(Handle::new(0)), Name::Slot(u32::MAX)];
         let names = self.named.keys_between((caller, first), (caller, last));
         names.filter_map(|name| self.named.get(&name).copied()).collect()
     }
@@ -226,12 +227,13 @@ impl Desk {
 
     /// Calls, failed chains: for invariants.
     pub(super) fn sizes(&self) -> (usize, usize) {
+        debug_assert_eq!(self.named.len(), self.calls.len(), "each call has one name");
         (self.calls.len(), self.chains.len())
     }
 }
 
-fn other(slot: usize) -> Name {
-    Name::Other(number(slot))
+fn by_slot(slot: usize) -> Name {
+    Name::Slot(number(slot))
 }
 
 /// The number of a slot: there is no memory for more.

@@ -9,7 +9,7 @@ use std::{
     mem,
 };
 
-use offshoot_wire::{CallId, ContextId, Handle, Window};
+use offshoot_wire::{ContextId, Handle, Window};
 
 use super::LinkKey;
 
@@ -202,7 +202,7 @@ impl<K: Key, V> Map<K, V> {
         }
     }
 
-    /// The value of this key, made if there is none.
+    /// The value of this key, made if there is none: the key is there by then, so that must not panic.
     pub(super) fn or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         let at = self.order.enter(key.pack());
         if at == self.values.len() {
@@ -443,17 +443,6 @@ impl Key for LinkKey {
     }
 }
 
-impl Key for CallId {
-    fn pack(self) -> u128 {
-        (self.context, self.handle).pack()
-    }
-
-    fn unpack(bits: u128) -> Self {
-        let (context, handle) = Key::unpack(bits);
-        Self { context, handle }
-    }
-}
-
 impl Key for (ContextId, Window) {
     fn pack(self) -> u128 {
         let (kind, handle) = match self.1 {
@@ -476,6 +465,8 @@ impl Key for (ContextId, Window) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     const fn id(id: u32) -> ContextId {
@@ -499,6 +490,29 @@ mod tests {
         assert_eq!(map.keys_between(id(6), id(8)).count(), 0);
         map.remove(&id(3));
         assert_eq!(map, [(id(9), 9), (id(4), 40), (id(2), 2), (id(5), 5)].into_iter().collect());
+    }
+
+    #[test]
+    fn many_keys_are_found_in_their_order_whatever_came_and_went() {
+        let (mut map, mut model) = (Map::new(), BTreeMap::new());
+        // A generator that goes through all numbers below 1024, in an order that looks like none.
+        let mut next = 1_u32;
+        for step in 0..4096_u32 {
+            next = (next * 5 + 3) % 1024;
+            let key = id(next / 2);
+            assert_eq!(map.get(&key), model.get(&key));
+            if step % 3 == 0 {
+                assert_eq!(map.remove(&key), model.remove(&key));
+            } else {
+                assert_eq!(map.insert(key, step), model.insert(key, step));
+            }
+            assert_eq!(map.len(), model.len());
+        }
+        assert!(model.len() > 4 * PIECE);
+        assert_eq!(
+            map.iter().collect::<Vec<_>>(),
+            model.iter().map(|(key, it)| (*key, it)).collect::<Vec<_>>()
+        );
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Node for Place {
         self.with(|party, now| {
             let handle = party.machine.call(now, call, &mut party.out)?;
             party.sinks.insert(handle, Sink::Call(sink));
-            Ok(Called { handle, loan: None, at: Instant::now() })
+            Ok(Called { handle, loan: None, sent_at: Instant::now() })
         })
     }
 
@@ -154,12 +154,13 @@ impl Node for Place {
         self.with(|party, _| party.machine.end_chain(dst, chain, &mut party.out));
     }
 
-    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool, _: Pace) {
+    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool, _: Pace) -> Option<Loan> {
         let answered = self.with(|party, now| {
             party.machine.answer(now, key, body, &ends, failed, &mut party.out);
             party.on_cancel.remove(&key)
         });
         drop(answered);
+        None
     }
 
     fn is_cancelled(&self, key: CallKey) -> bool {

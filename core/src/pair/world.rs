@@ -209,7 +209,7 @@ impl World {
             while let Some(incoming) =
                 self.with(at, |party, now| party.machine.take_call(now, worker, &mut party.out))
             {
-                dispatch::run(node, functions, incoming, || Pace::AtOnce);
+                dispatch::run(node, functions, incoming, Pace::AtOnce);
                 self.with(at, |party, _| party.machine.release_worker(worker));
             }
         }

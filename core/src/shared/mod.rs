@@ -36,7 +36,7 @@ use crate::{
     crew::{self, Crew, Next, Worker},
     here::{Here, IS_LEAF, Running},
     lease::{Lease, wait_reading},
-    link::Poller,
+    link::{Link, Poller},
     machine::{Actions, CallKey, Config, Incoming, LinkKey, Machine, Routes, Tick},
     node::Node,
     sink::Sink,
@@ -343,7 +343,7 @@ impl<R: Here> Shared<R> {
         node: &Arc<Running>,
         worker: usize,
         lease: Option<Lease>,
-    ) -> Option<Taken> {
+    ) -> Option<(Incoming, Instant)> {
         let reads = Cell::new(lease.is_some());
         let take = || {
             let lease = self.watch_for_calls(node);
@@ -357,26 +357,27 @@ impl<R: Here> Shared<R> {
     }
 
     /// The turn of the link to the parent, for a worker that has nothing else to do.
-    pub(crate) fn watch_for_calls(&self, node: &Arc<Running>) -> Option<Lease> {
-        let link = self.look(|state| {
-            let up = state.machine.uplink().filter(|_| !state.machine.has_calls());
-            up.and_then(|up| state.links.get(up)).cloned()
-        });
+    fn watch_for_calls(&self, node: &Arc<Running>) -> Option<Lease> {
+        let link = self.look(State::link_for_calls);
         link.and_then(|link| self.hold(link)).map(|loan| Lease::new(node, loan))
     }
 
     /// Takes a call, or learns that none will come; else `listener` is told of either.
-    fn look_for_call(&self, number: usize, listener: &Listener, reads: bool) -> Option<Option<Taken>> {
+    fn look_for_call(
+        &self,
+        number: usize,
+        listener: &Listener,
+        reads: bool,
+    ) -> Option<Option<(Incoming, Instant)>> {
         let (mut state, at) = self.enter();
         let (crew, mut calls) = state.calls(self.since_start(at));
         let next = crew.look(Worker { number, listener, reads }, &mut calls);
-        let is_last = !state.machine.has_calls();
         if !matches!(next, Next::Run(_)) {
             state.write_rested();
         }
         self.leave(state);
         match next {
-            Next::Run(call) => Some(Some(Taken { call, at, is_last })),
+            Next::Run(call) => Some(Some((call, at))),
             Next::Wait => None,
             Next::Go(waiter) => {
                 waiter.into_iter().for_each(|listener| Wake::from(listener).fire());
@@ -384,15 +385,6 @@ impl<R: Here> Shared<R> {
             }
         }
     }
-}
-
-/// A call that a worker has taken.
-pub(crate) struct Taken {
-    pub(crate) call: Incoming,
-    /// When that was.
-    pub(crate) at: Instant,
-    /// No more calls waited.
-    pub(crate) is_last: bool,
 }
 
 /// The calls of a context, as its workers see them.
@@ -404,6 +396,12 @@ struct Calls<'a, R> {
 }
 
 impl<R: Routes> State<R> {
+    /// The link to the parent, if no call waits: it is for a worker to read.
+    fn link_for_calls(&self) -> Option<Arc<Link>> {
+        let up = self.machine.uplink().filter(|_| !self.machine.has_calls())?;
+        self.links.get(up).cloned()
+    }
+
     fn calls(&mut self, now: Tick) -> (&mut Crew<Listener>, Calls<'_, R>) {
         let Self { machine, out, crew, is_stopped, .. } = self;
         (crew, Calls { machine, out, now, is_stopped: *is_stopped })

@@ -104,7 +104,7 @@ impl<R: Here> Node for Shared<R> {
         effects.may_rest = may_rest;
         let loan = link.and_then(|link| self.hold(link));
         self.act(effects);
-        called.map(|(handle, at)| Called { handle, loan, at })
+        called.map(|(handle, sent_at)| Called { handle, loan, sent_at })
     }
 
     fn take_turn(&self, peer: ContextId) -> Option<Loan> {
@@ -200,16 +200,23 @@ impl<R: Here> Node for Shared<R> {
         self.with(|state, _| state.machine.end_chain(dst, chain, &mut state.out));
     }
 
-    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool, pace: Pace) {
+    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool, pace: Pace) -> Option<Loan> {
         let mut effects = Effects::default();
-        let (answered, may_rest) = self.decide(None, &mut effects, |state, at| {
+        let (mut may_rest, mut link) = (false, None);
+        let answered = self.decide(None, &mut effects, |state, at| {
             state.machine.answer(self.since_start(at), key, body, &ends, failed, &mut state.out);
             // Whoever takes the last call, and finds no more, writes.
-            (state.on_cancel.remove(key), state.machine.has_calls() && pace.may_rest(at))
+            match pace {
+                Pace::Since(_) if !state.machine.has_calls() => link = state.link_for_calls(),
+                _ => may_rest = pace.may_rest(at),
+            }
+            state.on_cancel.remove(key)
         });
         effects.may_rest = may_rest;
         drop(answered);
+        let loan = link.and_then(|link| self.hold(link));
         self.act(effects);
+        loan
     }
 
     fn is_cancelled(&self, key: CallKey) -> bool {

@@ -91,7 +91,7 @@ impl<R: Here> Shared<R> {
     pub fn answer_value<T: Serialize>(&self, key: CallKey, value: &T) {
         let mut bytes = codec::encode(&ReplyHead::Value(Vec::new())).unwrap_or_default();
         match codec::encode_into(value, &mut bytes) {
-            Ok(()) => self.answer(key, Body::from(bytes), Vec::new(), false, Pace::AtOnce),
+            Ok(()) => self.answer_at_once(key, bytes, false),
             Err(error) => self.answer_failed(key, Failed::Result, error.to_string()),
         }
     }
@@ -99,7 +99,12 @@ impl<R: Here> Shared<R> {
     /// Answers a call that failed.
     pub fn answer_failed(&self, key: CallKey, how: Failed, text: String) {
         let bytes = codec::encode(&ReplyHead::Failed(how, text)).unwrap_or_default();
-        self.answer(key, Body::from(bytes), Vec::new(), true, Pace::AtOnce);
+        self.answer_at_once(key, bytes, true);
+    }
+
+    fn answer_at_once(&self, key: CallKey, bytes: Vec<u8>, failed: bool) {
+        // No worker does, and so no link is lent.
+        drop(self.answer(key, Body::from(bytes), Vec::new(), failed, Pace::AtOnce));
     }
 
     /// Reads the routing table under the lock: must be short.

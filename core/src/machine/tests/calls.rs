@@ -1,8 +1,8 @@
 //! Chapter 6 of the protocol: calls, replies, dead messages.
 
 use offshoot_wire::{
-    CallHead, CallId, ContextId, Credit, Dead, DeadCode, Direction, Failed, Frame, Handle, ReplyHead,
-    ReplyTo, Role, StreamHead, Window, codec,
+    CallHead, CallId, ContextId, Credit, Dead, DeadCode, DelRoute, Direction, Failed, Frame, Handle,
+    ReplyHead, ReplyTo, Role, StreamHead, Window, codec,
 };
 
 use super::{
@@ -209,6 +209,42 @@ fn a_call_that_is_cancelled_before_it_runs_is_answered_as_cancelled() {
     leaf.gets(cancel(ROOT));
     assert_eq!(dead(&leaf.says()).map(|(_, code)| code), Some(DeadCode::Cancelled));
     assert_eq!(leaf.works(), None);
+}
+
+/// Nobody whose calls have an end each does that.
+// protocol 6.2 and 6.5
+#[test]
+fn calls_with_one_reply_handle_are_each_answered_and_a_cancel_means_the_last() {
+    let cancel = frame(COUSIN, ME, Handle::CANCEL, 0, encode(&caller(COUSIN, THEIRS)));
+    let called = |times| {
+        let mut leaf = Bed::leaf();
+        for _ in 0..times {
+            leaf.gets(call_from(COUSIN, 4000, call("open", &())));
+        }
+        assert_eq!(leaf.machine.sizes().calls, times);
+        leaf
+    };
+    let mut leaf = called(3);
+    leaf.gets(cancel.clone());
+    assert_eq!(dead(&leaf.says()).map(|(_, code)| code), Some(DeadCode::Cancelled));
+    // Nobody can name the earlier ones any more, and they run.
+    leaf.gets(cancel.clone());
+    assert_eq!(leaf.says(), []);
+    assert_eq!([leaf.works(), leaf.works(), leaf.works()], [Some("open".into()), Some("open".into()), None]);
+    assert_eq!((handles(&leaf.says()), leaf.machine.sizes().calls), (vec![THEIRS, THEIRS], 0));
+    // The first one is answered, and the last one still has its name.
+    let mut leaf = called(2);
+    assert_eq!(leaf.works().as_deref(), Some("open"));
+    leaf.says();
+    leaf.gets(cancel);
+    assert_eq!(dead(&leaf.says()).map(|(_, code)| code), Some(DeadCode::Cancelled));
+    assert_eq!((leaf.works(), leaf.machine.sizes().calls), (None, 0));
+    // All go with their caller, and nobody else's.
+    let mut leaf = called(2);
+    leaf.gets(call_from(ROOT, 4000, call("f", &())));
+    let del = DelRoute { ids: vec![COUSIN], top: COUSIN, name: "c".into(), reason: "killed".into() };
+    leaf.gets(frame(ABOVE, ME, Handle::DEL_ROUTE, 0, encode(&del)));
+    assert_eq!((leaf.machine.sizes().calls, leaf.works().as_deref()), (1, Some("f")));
 }
 
 // protocol 6.5
