@@ -121,8 +121,8 @@ fn turns_two_that_call_each_other_are_both_answered() {
     });
 }
 
-/// Each call has a moment at which its caller is told that it has begun. A broker that sleeps is woken for the first moment
-/// that is set, not to hear of it: it goes back to sleep once a call, not twice.
+/// Each call has a moment at which its caller is told that it has begun. A broker that sleeps is not woken to hear of it,
+/// and not when it comes either, where the call has long been answered.
 fn turns_the_broker_of_a_leaf_sleeps_while_a_call_is_short() {
     const CALLS: u64 = 20;
     /// Longer than a call is not told of.
@@ -139,7 +139,7 @@ fn turns_the_broker_of_a_leaf_sleeps_while_a_call_is_short() {
     let before = naps(pid, BROKER);
     (0..CALLS).for_each(|_| call());
     let naps = naps(pid, BROKER) - before;
-    assert!((CALLS / 2..CALLS * 3 / 2).contains(&naps), "it went to sleep {naps} times in {CALLS} calls");
+    assert!(naps < CALLS / 4, "it went to sleep {naps} times in {CALLS} calls");
 }
 
 /// How often the thread of this name in a process has gone to sleep.

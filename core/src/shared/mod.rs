@@ -14,7 +14,7 @@ mod sinks;
 use std::{
     any::Any,
     cell::Cell,
-    fmt, io,
+    fmt, io, mem,
     sync::{
         Arc, Condvar, Mutex, Weak,
         atomic::{AtomicBool, Ordering},
@@ -110,6 +110,8 @@ pub(crate) struct State<R> {
     on_cancel: Cancels,
     /// The broker sleeps until then.
     sleeps_until: Option<Tick>,
+    /// When a call to us was answered last.
+    answered_at: Tick,
     crew: Crew<Listener>,
     is_stopped: bool,
 }
@@ -174,6 +176,7 @@ impl<R: Here> Shared<R> {
                 sinks: Sinks::default(),
                 on_cancel: Cancels::default(),
                 sleeps_until: None,
+                answered_at: Tick::default(),
                 crew: Crew::new(),
                 is_stopped: false,
             }),
@@ -284,10 +287,27 @@ impl<R: Here> Shared<R> {
     fn set_alarm(&self, state: &mut State<R>) {
         let Some(due) = state.next_due().filter(|_| self.broker_sleeps()) else { return };
         if state.sleeps_until.is_none_or(|until| due < until) {
-            state.sleeps_until = Some(due);
-            // It fails only where the poller is broken, and then the broker has ended.
-            let _ = self.poller.ring_in(self.instant(due).saturating_duration_since(Instant::now()));
+            self.ring_at(state, due);
         }
+    }
+
+    /// A call has been answered, and with it what the alarm was set for may be over. Where calls are rare it is put off:
+    /// the broker would be woken for nothing. Where they are not, the next call would only have to set it again.
+    fn put_off_alarm(&self, state: &mut State<R>, now: Tick) {
+        /// So far apart are calls that are rare, in milliseconds.
+        const APART: u64 = 10;
+
+        let is_rare = now.since(mem::replace(&mut state.answered_at, now)) >= APART;
+        let Some(due) = state.next_due().filter(|_| is_rare && self.broker_sleeps()) else { return };
+        if state.sleeps_until.is_some_and(|until| until < due) {
+            self.ring_at(state, due);
+        }
+    }
+
+    fn ring_at(&self, state: &mut State<R>, due: Tick) {
+        state.sleeps_until = Some(due);
+        // It fails only where the poller is broken, and then the broker has ended.
+        let _ = self.poller.ring_in(self.instant(due).saturating_duration_since(Instant::now()));
     }
 
     /// Tells the broker to look up.
@@ -464,7 +484,7 @@ impl<R: Here> Shared<R> {
     /// Ends everything that waits, and the broker with it. Nothing can be sent or received any more.
     pub fn stop(&self) {
         let dismissed = self.with(|state, _| {
-            let was_stopped = std::mem::replace(&mut state.is_stopped, true);
+            let was_stopped = mem::replace(&mut state.is_stopped, true);
             (!was_stopped).then(|| {
                 state.machine.stop(&mut state.out);
                 state.crew.dismiss()

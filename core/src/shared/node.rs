@@ -204,7 +204,9 @@ impl<R: Here> Node for Shared<R> {
         let mut effects = Effects::default();
         let (mut may_rest, mut link) = (false, None);
         let answered = self.decide(None, &mut effects, |state, at| {
-            state.machine.answer(self.since_start(at), key, body, &ends, failed, &mut state.out);
+            let now = self.since_start(at);
+            state.machine.answer(now, key, body, &ends, failed, &mut state.out);
+            self.put_off_alarm(state, now);
             // Whoever takes the last call, and finds no more, writes.
             match pace {
                 Pace::Since(_) if !state.machine.has_calls() => link = state.link_for_calls(),
