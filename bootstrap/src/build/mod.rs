@@ -41,11 +41,11 @@ impl Profile {
         }
     }
 
-    /// What the compiler optimises for. A call takes a third less of a leaf that is not built for size at any price,
-    /// which has 3 % more bytes for it.
+    /// What the compiler optimises for. Of calls in flight a leaf that is built for speed ends a fifth more than one that is
+    /// built for size, though not at any price (`s`), and has 7 % more bytes for it; who needs few has two other profiles.
     const fn opt_level(self) -> &'static str {
         match self {
-            Self::Static => "opt-level='s'",
+            Self::Static => "opt-level=2",
             Self::Small | Self::Tiny => "opt-level='z'",
         }
     }
