@@ -111,7 +111,7 @@ pub(crate) struct State<R> {
     /// The broker sleeps until then.
     sleeps_until: Option<Tick>,
     /// When a call to us was answered last.
-    answered_at: Tick,
+    answered_at: Option<Tick>,
     crew: Crew<Listener>,
     is_stopped: bool,
 }
@@ -176,7 +176,7 @@ impl<R: Here> Shared<R> {
                 sinks: Sinks::default(),
                 on_cancel: Cancels::default(),
                 sleeps_until: None,
-                answered_at: Tick::default(),
+                answered_at: None,
                 crew: Crew::new(),
                 is_stopped: false,
             }),
@@ -296,9 +296,14 @@ impl<R: Here> Shared<R> {
     fn put_off_alarm(&self, state: &mut State<R>, now: Tick) {
         /// So far apart are calls that are rare, in milliseconds.
         const APART: u64 = 10;
+        /// Where nothing is due, in milliseconds.
+        const AN_HOUR: u64 = 3_600_000;
 
-        let is_rare = now.since(mem::replace(&mut state.answered_at, now)) >= APART;
-        let Some(due) = state.next_due().filter(|_| is_rare && self.broker_sleeps()) else { return };
+        let is_rare = state.answered_at.replace(now).is_none_or(|last| now.since(last) >= APART);
+        if !is_rare || !self.broker_sleeps() {
+            return;
+        }
+        let due = state.next_due().unwrap_or_else(|| now.after(AN_HOUR));
         if state.sleeps_until.is_some_and(|until| until < due) {
             self.ring_at(state, due);
         }

@@ -102,8 +102,9 @@ impl<R: Here> Node for Shared<R> {
             (called.map(|handle| (handle, at)), link)
         });
         effects.may_rest = may_rest;
-        let loan = link.and_then(|link| self.hold(link));
+        let lent = Lent { shared: self, loan: link.and_then(|link| self.hold(link)) };
         self.act(effects);
+        let loan = lent.whole();
         called.map(|(handle, sent_at)| Called { handle, loan, sent_at })
     }
 
@@ -216,9 +217,9 @@ impl<R: Here> Node for Shared<R> {
         });
         effects.may_rest = may_rest;
         drop(answered);
-        let loan = link.and_then(|link| self.hold(link));
+        let lent = Lent { shared: self, loan: link.and_then(|link| self.hold(link)) };
         self.act(effects);
-        loan
+        lent.whole()
     }
 
     fn is_cancelled(&self, key: CallKey) -> bool {
@@ -334,6 +335,26 @@ impl<R: Routes> State<R> {
             Owner::Child(_) => self.machine.routes().standing(id) == Standing::Live,
             Owner::Nobody => false,
             Owner::Up => !self.is_stopped && !self.machine.is_closing(),
+        }
+    }
+}
+
+/// A turn on its way to who waits: given back if what is done meanwhile panics.
+struct Lent<'a, R: Here> {
+    shared: &'a Shared<R>,
+    loan: Option<Loan>,
+}
+
+impl<R: Here> Lent<'_, R> {
+    fn whole(mut self) -> Option<Loan> {
+        self.loan.take()
+    }
+}
+
+impl<R: Here> Drop for Lent<'_, R> {
+    fn drop(&mut self) {
+        if let Some(loan) = self.loan.take() {
+            self.shared.give_back(&loan);
         }
     }
 }
