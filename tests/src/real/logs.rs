@@ -85,6 +85,11 @@ impl Mark {
         self.each(|line| line.text.clone())
     }
 
+    /// Looks at each line that was logged since, where it is kept: copies of very many would be memory of this process.
+    pub fn look(&self, look: impl Fn(&str)) {
+        self.each(|line| look(&line.text));
+    }
+
     /// How many bytes are kept of that.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -109,7 +114,9 @@ impl Mark {
     pub fn until(&self, words: &[&str]) -> String {
         let what = || format!("a log line with {words:?} in {:?}", self.lines());
         eventually_or(what, PATIENCE, || {
-            self.lines().into_iter().find(|line| words.iter().all(|word| line.contains(word)))
+            let lines = KEPT.lines();
+            let mut since = lines.get(self.0..).unwrap_or_default().iter().map(|line| &line.text);
+            since.find(|line| words.iter().all(|word| line.contains(word))).cloned()
         })
     }
 }
