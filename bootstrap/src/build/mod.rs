@@ -20,10 +20,10 @@ use toolchain::Toolchain;
 /// What a payload gives up for its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Profile {
-    /// Stable Rust as installed, for this kind of machine: musl where its std is installed, else glibc. A panic is an
-    /// error of the call.
+    /// Stable Rust as installed, for this kind of machine: musl where its std is installed, else glibc. Built for speed. A
+    /// panic is an error of the call.
     Static,
-    /// The standard library built anew for musl. A panic is an error of the call.
+    /// The standard library built anew for musl, and all of it for size. A panic is an error of the call.
     Small,
     /// As `Small`, but a panic ends the child, and `{:?}` prints nothing: texts for people must use `Display`.
     Tiny,
