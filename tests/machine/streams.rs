@@ -1,7 +1,7 @@
 //! Streams whose ends are handed on, and what becomes of them (rule 12).
 
 use offshoot_core::{
-    machine::{Action, Ended, Limits},
+    machine::{Action, DropKind, Ended, Limits},
     wire::{Dead, DeadCode, Direction, End, Handle, ReplyTo, StreamHead, codec},
 };
 
@@ -21,6 +21,29 @@ fn a_home_hears_of_the_loss_of_a_holder_that_never_wrote_to_it() {
     bed.settle();
     bed.kill(holder);
     assert!(bed.done(home).iter().any(|action| matches!(action, Action::Ended { .. })));
+}
+
+/// Both are behind one link: each hop above would speak for the lost, in whose name nothing comes from above.
+#[test]
+fn that_an_end_was_handed_to_one_who_is_gone_is_said_where_the_ways_to_him_and_to_its_home_part() {
+    let mut bed = Bed::new(Limits::default());
+    let top = bed.child(ROOT);
+    let low = bed.child(top);
+    let fork = bed.child(low);
+    let (home, holder) = (bed.child(fork), bed.child(fork));
+    let handle = bed.at(home, |machine, _| machine.export(ROOT, Direction::Receives));
+    let end = End { home, handle, direction: Direction::Sends };
+    bed.stop(ROOT);
+    bed.kill(holder);
+    bed.at(ROOT, |machine, out| {
+        let taken = machine.import(home, end).unwrap();
+        machine.hand_on(taken, holder, out).unwrap()
+    });
+    bed.resume();
+    assert!(bed.done(home).iter().any(|action| matches!(action, Action::Ended { .. })));
+    for hop in [top, low, fork] {
+        assert_eq!(bed.machine(hop).dropped(DropKind::Source), 0, "context {hop}");
+    }
 }
 
 #[test]

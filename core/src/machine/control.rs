@@ -7,8 +7,8 @@ use offshoot_wire::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Action, Actions, DropKind, FlowKey, LinkEnd, LinkKey, Machine, RouteFrame, Routes, Side, Step, Timer,
-    credit::Earned, deliver::window_of, map::Set, parts::CONTROL_BUDGET,
+    Action, Actions, DropKind, FlowKey, LinkEnd, LinkKey, Machine, Owner, RouteFrame, Routes, Side, Step,
+    Timer, credit::Earned, deliver::window_of, map::Set, parts::CONTROL_BUDGET,
 };
 
 impl<R: Routes> Machine<R> {
@@ -233,7 +233,9 @@ impl<R: Routes> Machine<R> {
         {
             // Rule 12: as good as a frame from the new holder, whose loss the home must hear of.
             self.remember_passing(to, rebind.holder);
-            if self.up == Some(from) && self.refusal(rebind.holder).is_some() {
+            // Where the holder was behind that link, too, whoever is next knows of the loss, and takes no word of his.
+            let is_told_there = self.routes.owner(rebind.holder) == Owner::Child(to);
+            if self.up == Some(from) && !is_told_there && self.refusal(rebind.holder).is_some() {
                 // The news of that loss have passed before, and the home did not need them then.
                 self.queue_control(to, frame.clone(), out);
                 let text = format!("context {} is gone", rebind.holder);

@@ -110,8 +110,13 @@ impl<R: Routes> Machine<R> {
             Some(Entry::Watch(_)) | None => None,
         };
         match peer {
-            // News of a loss can be faster than the dead reply that it makes superfluous.
-            None if frame.handle.is_allocated() => self.drop_frame(link, DropKind::Late, frame, out),
+            // News of a loss can be faster than the dead reply that it makes superfluous. What the call had cost is back.
+            None if frame.handle.is_allocated() => {
+                if is_of_nobody(frame.src, frame.auth, dead.code) {
+                    self.credits.dissolve(frame.src, dead.code == DeadCode::Gone);
+                }
+                self.drop_frame(link, DropKind::Late, frame, out);
+            }
             None => self.drop_frame(link, DropKind::Dead, frame, out),
             Some(peer) if peer != frame.src => self.drop_frame(link, DropKind::Respondent, frame, out),
             // The one it was given to has not taken our other end.
@@ -149,13 +154,12 @@ impl<R: Routes> Machine<R> {
             self.take_back(&ends, out);
         }
         self.end_call(handle, Outcome::Dead { dead, by, progress }, out);
-        let nobody = by != respondent && matches!(code, DeadCode::NoRoute | DeadCode::Gone);
-        let is_last = self.handles.in_flight(respondent) == 0;
-        // What is under way to it still comes back, and others may wait for that.
-        if nobody {
-            self.credits.dissolve(respondent, code == DeadCode::Gone);
+        if !is_of_nobody(respondent, by, code) {
+            return;
         }
-        if nobody && is_last {
+        // What is under way to it still comes back, and others may wait for that.
+        self.credits.dissolve(respondent, code == DeadCode::Gone);
+        if self.handles.in_flight(respondent) == 0 {
             // There is nobody whose loss will be told: nobody waits for it.
             let handles = self.handles.about([respondent].into_iter());
             self.end_watches(&handles, &text, out);
@@ -180,6 +184,11 @@ impl<R: Routes> Machine<R> {
             out.push(Action::Answer { handle, outcome });
         }
     }
+}
+
+/// Whether a dead message by `by` says that there is no `respondent`.
+fn is_of_nobody(respondent: ContextId, by: ContextId, code: DeadCode) -> bool {
+    by != respondent && matches!(code, DeadCode::NoRoute | DeadCode::Gone)
 }
 
 /// Whether the ends that a call carried can have reached nobody.

@@ -1,8 +1,8 @@
 //! Chapter 8 of the protocol: credit.
 
 use offshoot_wire::{
-    ContextId, Credit, Dead, DeadCode, Direction, FRAME_COST, Frame, Handle, ReplyHead, ReplyTo, StreamHead,
-    Window, codec,
+    ContextId, Credit, Dead, DeadCode, DelRoute, Direction, FRAME_COST, Frame, Handle, ReplyHead, ReplyTo,
+    StreamHead, Window, codec,
 };
 
 use super::{
@@ -327,4 +327,25 @@ fn short_frames_find_no_more_than_pieces_of_32_kib_in_front_of_them_once_they_ca
     assert_eq!((pieces.len(), longest(&pieces)), (4, 32 * 1024));
     let more = (0..400).map(|_| sends(&mut leaf, stream, 100_000));
     assert!(more.map(|said| longest(&said)).any(|longest| longest > 100_000), "they are forgotten");
+}
+
+/// What two calls cost comes back from where they end, one of them made before its loss was known, and one behind it.
+#[test]
+fn no_account_stays_with_somebody_who_was_called_again_while_answers_were_under_way() {
+    let mut leaf = Bed::leaf();
+    let first = leaf.calls_with(COUSIN, call("f", &1_u8), None).unwrap();
+    let one = cost(&leaf.says());
+    let gone = DelRoute { ids: vec![COUSIN], top: COUSIN, name: "cousin".into(), reason: "killed".into() };
+    leaf.gets(frame(ABOVE, ME, Handle::DEL_ROUTE, 0, encode(&gone)));
+    let again = leaf.calls_with(COUSIN, call("f", &"longer".to_owned()), None).unwrap();
+    assert_eq!(first, again, "its handle is free");
+    let two = cost(&leaf.says());
+    for bytes in [one, two] {
+        let back = Credit { window: Window::Calls, bytes: u32::try_from(bytes).unwrap() };
+        leaf.gets(frame(COUSIN, ME, Handle::CREDIT, 0, encode(&back)));
+        let dead = encode(&Dead { code: DeadCode::Gone, text: "context 9 is gone".into() });
+        let dead = frame(COUSIN, ME, again, Handle::IS_DEAD, dead);
+        leaf.gets(Frame { auth: ABOVE, ..dead });
+    }
+    assert_eq!(leaf.machine.remembers().into_iter().collect::<Vec<_>>(), []);
 }
