@@ -52,6 +52,7 @@ impl<R: Routes> Machine<R> {
         if let Some(entry) = self.link_mut(link) {
             entry.build = Some(hello.build);
         }
+        self.timers.clear_of_link(Timer::Hello(link));
         self.routes.set_role(link, hello.role);
         self.watch_silence(link);
         out.push(Action::Up(link, hello));

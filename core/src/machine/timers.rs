@@ -131,7 +131,7 @@ impl Timers {
         }
     }
 
-    fn clear_of_link(&mut self, timer: Timer) {
+    pub(super) fn clear_of_link(&mut self, timer: Timer) {
         if let Some(at) = self.of_links.remove(&timer) {
             self.set.remove(&(at, timer));
         }
@@ -179,11 +179,7 @@ impl<R: Routes> Machine<R> {
             match timer {
                 Timer::Silence(link) => self.on_silence(link, out),
                 Timer::Hello(_) | Timer::Ending(_) if !R::HAS_CHILDREN => {}
-                Timer::Hello(link) => {
-                    if self.link(link).is_some_and(super::Link::is_silent) {
-                        self.cut(link, "it did not say HELLO in time", out);
-                    }
-                }
+                Timer::Hello(link) => self.cut(link, "it did not say HELLO in time", out),
                 Timer::Ending(link) => {
                     if self.link(link).is_some() {
                         out.push(Action::Escalate(link));

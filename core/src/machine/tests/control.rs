@@ -6,10 +6,10 @@ use offshoot_wire::{
 };
 
 use super::{
-    super::{Action, BadEnd, DropKind, Ended},
+    super::{Action, BadEnd, DropKind, Ended, Limits, Tick},
     bed::{
         ABOVE, Bed, COUSIN, FIRST, ME, ROOT, THEIRS, call, call_from, dead, decode, encode, end_of, frame,
-        handles, item, pieces, reply,
+        handles, hello, item, pieces, reply,
     },
 };
 
@@ -213,4 +213,13 @@ fn a_stream_ends_when_the_other_context_is_gone() {
     assert!(*ended == handle && why.contains("killed"), "{actions:?}");
     leaf.with(|machine, _, out| machine.stream_close(handle, None, out));
     assert_eq!(leaf.machine.sizes().handles, 0);
+}
+
+#[test]
+fn whoever_has_said_hello_leaves_no_moment_behind_at_which_it_had_to() {
+    let mut hop = Bed::hop_with(Limits { ping_ms: 0, ..Limits::default() });
+    let silent = hop.silent_child();
+    assert_eq!(hop.machine.next_due(), Some(Tick(hop.now.0 + 60_000)));
+    hop.hears(silent, frame(silent.peer, ME, Handle::HELLO, 0, hello(Role::Leaf)));
+    assert_eq!(hop.machine.next_due(), None);
 }
