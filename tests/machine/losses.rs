@@ -175,3 +175,28 @@ fn what_ends_a_call_does_not_wait_for_those_who_wait_for_credit() {
     }
     assert_eq!(refused, IN_VAIN);
 }
+
+/// A part of the call waits there already, and comes: nothing but this ends it.
+#[test]
+fn that_nobody_waits_for_a_call_any_more_reaches_a_child_of_which_too_much_waits() {
+    let mut limits = Limits::default();
+    limits.downlink = 32_000;
+    limits.window_start = 20_000;
+    let mut bed = Bed::new(limits);
+    let [reader, caller, one, two] = [(); 4].map(|()| bed.child(ROOT));
+    bed.stop(reader);
+    // Together one and a half times what the link may hold, and more.
+    let mut handle = None;
+    for (source, bytes) in [(caller, 100_000), (one, 11_000), (two, 18_000)] {
+        handle = handle.or(bed.call(source, reader, call_body(bytes)).ok());
+        bed.settle();
+    }
+    let now = bed.now;
+    bed.at(caller, |machine, out| machine.cancel(now, handle.unwrap(), out));
+    bed.settle();
+    // The next call from there may have the same handle once that one has ended: it is not cancelled.
+    bed.resume();
+    assert_eq!(bed.machine(reader).sizes().parts, 0);
+    assert_eq!(bed.machine(caller).sizes().handles, 0, "it is answered");
+    assert_eq!(bed.machine(ROOT).sizes().waiting, 0);
+}

@@ -59,7 +59,7 @@ use queued::{FlowKey, Queued};
 use route::NoWay;
 use slots::Slots;
 use timers::{Timer, Timers};
-use unsaid::Word;
+use unsaid::{Topic, Word};
 
 /// The router of one context.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -81,7 +81,7 @@ pub struct Machine<R> {
     /// The links for which a GRANT waits, and some where it has left meanwhile.
     granting: Set<LinkKey>,
     /// What is to be said on links of which too much waits.
-    unsaid: Map<LinkKey, Map<FlowKey, Word>>,
+    unsaid: Map<LinkKey, Map<Topic, Word>>,
 }
 
 impl<R: Routes> Machine<R> {

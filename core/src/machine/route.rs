@@ -3,7 +3,7 @@
 use offshoot_wire::{ContextId, DeadCode, Frame, Handle, ReplyHead, ReplyTo, StreamHead, codec};
 
 use super::{
-    Actions, DropKind, FlowKey, LinkEnd, LinkKey, Machine, Owner, Queued, Routes, Standing,
+    Actions, DropKind, LinkEnd, LinkKey, Machine, Owner, Queued, Routes, Standing, Topic,
     parts::CONTROL_BUDGET,
 };
 
@@ -185,7 +185,10 @@ impl<R: Routes> Machine<R> {
         if upward {
             self.book(from, queued.weight(), out);
         }
-        self.say(to, FlowKey::of(&queued.frame), out);
+        for topic in [Some(Topic::of(&queued.frame)), Topic::cancelling(&queued.frame)].into_iter().flatten()
+        {
+            self.say(to, topic, out);
+        }
         self.queue(to, queued, out);
     }
 
