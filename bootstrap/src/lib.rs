@@ -108,7 +108,7 @@ pub use reap::Reaper;
 pub use set::{Entry, PayloadSet};
 pub use spawn::{CHILD_ARG, Spawned, spawn};
 pub use srun::Srun;
-pub use ssh::Ssh;
+pub use ssh::{HostKeys, Ssh};
 pub use step::{Observer, Step};
 pub use sudo::Sudo;
 pub use text::Text;

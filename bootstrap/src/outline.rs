@@ -91,8 +91,19 @@ fn questions(transport: &Transport) -> String {
             }
         });
     }
+    match (&transport.logins, transport.leader.iter().any(|word| word == client::ASKS)) {
+        (Some(_), true) => all.push(format!("anything else by a helper, {UNKNOWN}")),
+        // It tells its own clients nothing of what it may not do.
+        (Some(_), false) => {
+            all.push(format!("nothing by the client itself; by that of a jump host anything, {UNKNOWN}"))
+        }
+        (None, _) => {}
+    }
     if all.is_empty() { "nothing".to_owned() } else { all.join("; ") }
 }
+
+/// What becomes of a question that nothing was said about beforehand.
+const UNKNOWN: &str = "answered by the prompter of whoever connects if there is one, else refused";
 
 fn placement(transport: &Transport) -> String {
     if let Some(path) = &transport.preplaced {
@@ -130,12 +141,30 @@ mod tests {
     use crate::{Local, Method as _, Payload, Ssh, Sudo};
 
     #[test]
+    fn whatever_may_be_asked_of_a_prompter_is_said() {
+        let asked = |ssh: Ssh| {
+            let text = ssh.explain();
+            text.lines().find_map(|line| line.strip_prefix("  may be asked: ")).unwrap().to_owned()
+        };
+        let any = "anything else by a helper, answered by the prompter of whoever connects if there is one, else refused";
+        assert_eq!(asked(Ssh::new("web").ask()), any);
+        let password = "the password of the place, answered once by a helper";
+        assert_eq!(asked(Ssh::new("web").password("x")), format!("{password}; {any}"));
+        let silent = asked(Ssh::new("web"));
+        assert!(
+            silent.starts_with("nothing by the client itself; by that of a jump host anything, "),
+            "{silent}"
+        );
+    }
+
+    #[test]
     fn it_says_what_is_asked_and_holds_no_password() {
         let ssh = Ssh::new("web").user("me").password("geheim").jump_password("me@jump", "geheim");
         let text = ssh.keep_file().folder("/opt/run").explain();
         for part in [
             "ssh: web\n  runs here: ssh -T ",
-            "-l me -- web 'sh -c '\\''",
+            " -l me -o ForwardAgent=no ",
+            " -- web 'sh -c '\\''",
             "the password of me at the place, answered once by a helper; the password of me@jump on the way",
             "in the first of /opt/run where it can be run; it is removed at the end",
             "time: 30 s at most",

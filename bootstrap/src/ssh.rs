@@ -1,31 +1,57 @@
 //! A child on another host, by the user's own OpenSSH client.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use offshoot_wire::Secret;
 
 use crate::{
-    Account, Dialect, Login, Method, Plan, Text, Transport,
+    Account, Dialect, Login, Method, Plan, Text, Transport, client,
     options::{Options, check_word, common_options, program_option, user_option},
 };
 
-/// What is asked of the client whatever the user's configuration says: no terminal, no command and no forwarding of
-/// theirs, and nothing on stderr but what has gone wrong.
-const ALWAYS: [&str; 9] = [
-    "RequestTTY=no",
-    "RemoteCommand=none",
-    "ClearAllForwardings=yes",
-    "ForwardAgent=no",
-    "ForwardX11=no",
-    "PermitLocalCommand=no",
-    "Tunnel=no",
-    "LogLevel=ERROR",
-    "EscapeChar=none",
-];
+/// What is said to the client whatever the user's configuration and the program say, since all else would break the
+/// stream or hide why there is none.
+const ALWAYS: [&str; 5] =
+    ["RequestTTY=no", "RemoteCommand=none", "PermitLocalCommand=no", "LogLevel=ERROR", "EscapeChar=none"];
+
+/// What is said behind the options of the program, and so holds unless that asks for it, whatever the user's
+/// configuration says: nothing of theirs is handed to the far side, and what is sent is packed already.
+const UNLESS_ASKED: [&str; 5] =
+    ["ForwardAgent=no", "ForwardX11=no", "ClearAllForwardings=yes", "Tunnel=no", "Compression=no"];
 
 /// What is asked of it where nobody can answer its questions, and where somebody can: once, and nothing afterwards.
 const SILENT: [&str; 1] = ["BatchMode=yes"];
-const ASKING: [&str; 3] = ["BatchMode=no", "NumberOfPasswordPrompts=1", "UpdateHostKeys=no"];
+const ASKING: [&str; 3] = [client::ASKS, "NumberOfPasswordPrompts=1", "UpdateHostKeys=no"];
+
+/// How many times the server may leave a question of [`Ssh::keepalive`] unanswered.
+const UNANSWERED: u32 = 3;
+
+/// The longest time between two of them, in seconds: one day.
+const LONGEST: u128 = 86_400;
+
+/// Which host keys are good enough, for [`Ssh::host_keys`]. That a key which has changed is accepted is none of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HostKeys {
+    /// Those that the user's configuration accepts. OpenSSH's own default is that a person is asked about one that is
+    /// unknown: it is an error where nobody can be asked.
+    #[default]
+    Configured,
+    /// Those that are known: nobody is asked about another.
+    Known,
+    /// Those that are known, and the key of a host that never had one, which is known from then on.
+    AcceptNew,
+}
+
+impl HostKeys {
+    const fn option(self) -> Option<&'static str> {
+        match self {
+            Self::Configured => None,
+            Self::Known => Some("StrictHostKeyChecking=yes"),
+            Self::AcceptNew => Some("StrictHostKeyChecking=accept-new"),
+        }
+    }
+}
 
 /// A host that `ssh` reaches: with the user's configuration, keys, agent, jump hosts and known hosts.
 ///
@@ -43,6 +69,8 @@ pub struct Ssh {
     port: Option<u16>,
     program: String,
     identity: Option<String>,
+    host_keys: HostKeys,
+    keepalive: Option<Duration>,
     extra: Vec<String>,
     password: Option<Secret>,
     jumps: Vec<Login>,
@@ -59,6 +87,8 @@ impl Ssh {
             port: None,
             program: "ssh".to_owned(),
             identity: None,
+            host_keys: HostKeys::Configured,
+            keepalive: None,
             extra: Vec::new(),
             password: None,
             jumps: Vec::new(),
@@ -105,8 +135,47 @@ impl Ssh {
         self
     }
 
-    /// One option for the client, as it stands in `ssh_config`: `StrictHostKeyChecking=accept-new`. The first that
-    /// sets a thing holds, and what this crate needs is set before.
+    /// Which host keys are good enough: those that the user's configuration accepts where it is not said.
+    ///
+    /// ```
+    /// use offshoot_bootstrap::{HostKeys, Method as _, Ssh};
+    ///
+    /// let fresh = Ssh::new("web1").host_keys(HostKeys::AcceptNew);
+    /// assert!(fresh.explain().contains("-o StrictHostKeyChecking=accept-new"));
+    /// ```
+    pub const fn host_keys(mut self, host_keys: HostKeys) -> Self {
+        self.host_keys = host_keys;
+        self
+    }
+
+    /// Has the client ask the server so often whether it is still there, and end if it has not answered three times:
+    /// rounded up to seconds, from one to a day. As the configuration says where it is not said. Links between
+    /// contexts find it out by themselves: this is for a line that something on the way cuts when it is silent, and for
+    /// other programs. A client that shares a connection leaves it to the one that has made that.
+    pub const fn keepalive(mut self, interval: Duration) -> Self {
+        self.keepalive = Some(interval);
+        self
+    }
+
+    /// Lets programs there use the user's agent while the child lives, as whoever is root there can too. Off unless it is
+    /// asked for, whatever the configuration says.
+    pub fn forward_agent(self) -> Self {
+        self.option("ForwardAgent=yes")
+    }
+
+    /// Compresses what goes over the line: for one that is slower than that. The program is sent packed without it. Off
+    /// unless it is asked for, whatever the configuration says.
+    pub fn compress(self) -> Self {
+        self.option("Compression=yes")
+    }
+
+    /// One option for the client, as it stands in `ssh_config`: `ConnectionAttempts=3`. The first that sets a thing holds,
+    /// and all of them hold before the configuration.
+    ///
+    /// What this crate needs is set before, and cannot be changed: no terminal, no command and no escape character, and
+    /// how much is said of errors. What is only off unless it is asked for is set behind: `ForwardAgent=yes`,
+    /// `ForwardX11=yes`, `Compression=yes`, `Tunnel=yes`, and, with all that the configuration forwards,
+    /// `ClearAllForwardings=no`; without that no `LocalForward`, `RemoteForward` or `DynamicForward` is made.
     pub fn option(mut self, option: impl Into<String>) -> Self {
         self.extra.extend(["-o".to_owned(), option.into()]);
         self
@@ -124,7 +193,7 @@ impl Ssh {
         let mut argv = vec![self.program.clone(), "-T".to_owned()];
         let asks = self.asks || self.password.is_some() || !self.jumps.is_empty();
         let asking: &[&str] = if asks { &ASKING } else { &SILENT };
-        argv.extend(ALWAYS.iter().chain(asking).flat_map(|option| ["-o".to_owned(), (*option).to_owned()]));
+        argv.extend(options(ALWAYS.iter().chain(asking)));
         let seconds = self.options.timeout.as_secs().clamp(1, 3600);
         argv.extend(["-o".to_owned(), format!("ConnectTimeout={seconds}")]);
         argv.extend(self.port.iter().flat_map(|port| ["-p".to_owned(), port.to_string()]));
@@ -133,10 +202,23 @@ impl Ssh {
             let only = "IdentitiesOnly=yes".to_owned();
             argv.extend(["-i".to_owned(), identity.clone(), "-o".to_owned(), only]);
         }
+        argv.extend(options(self.host_keys.option().iter()));
+        if let Some(interval) = self.keepalive {
+            let seconds = interval.as_millis().div_ceil(1000).clamp(1, LONGEST);
+            let asks =
+                [format!("ServerAliveInterval={seconds}"), format!("ServerAliveCountMax={UNANSWERED}")];
+            argv.extend(options(asks.iter()));
+        }
         argv.extend(self.extra.iter().cloned());
+        argv.extend(options(UNLESS_ASKED.iter()));
         argv.extend(["--".to_owned(), self.host.clone()]);
         argv
     }
+}
+
+/// Options as words of the client.
+fn options<'a, W: AsRef<str> + 'a>(all: impl Iterator<Item = &'a W>) -> impl Iterator<Item = String> {
+    all.flat_map(|option| ["-o".to_owned(), option.as_ref().to_owned()])
 }
 
 impl Method for Ssh {

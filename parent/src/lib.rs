@@ -67,9 +67,9 @@ pub use context_ext::ContextExt;
 pub use doctor::Report;
 pub use hop::Hop;
 pub use offshoot_bootstrap::{
-    Chroot, ConnectError, ConnectErrorKind, Container, ExitReport, Image, Local, Machine, Method, Nspawn,
-    Observer, Payload, PayloadError, PayloadSet, Phase, Plan, Prompter, Query, Secret, Srun, Ssh, Step, Sudo,
-    Transport, Wrapped, embed,
+    Chroot, ConnectError, ConnectErrorKind, Container, ExitReport, HostKeys, Image, Local, Machine, Method,
+    Nspawn, Observer, Payload, PayloadError, PayloadSet, Phase, Plan, Prompter, Query, Secret, Srun, Ssh,
+    Step, Sudo, Transport, Wrapped, embed,
 };
 pub use offshoot_core::wire::Blob;
 pub use offshoot_core::{
@@ -86,9 +86,9 @@ pub use tree::Tree;
 pub mod prelude {
     pub use crate::{
         Blob, Call, CallError, Caller, Chroot, ConnectError, ConnectErrorKind, Connecting, Container,
-        Context, ContextExt, ContextId, Function, Functions, Hop, Image, Local, Lost, Message, Method,
-        Nspawn, Observer, Outcome, Payload, PayloadSet, Pending, Plan, Policy, Progress, Prompter, Query,
-        Receiver, RecvError, Router, Secret, Select, SendError, Sender, Shutdown, Srun, Ssh, Step, Sudo,
-        Tree, Wrapped,
+        Context, ContextExt, ContextId, Function, Functions, Hop, HostKeys, Image, Local, Lost, Message,
+        Method, Nspawn, Observer, Outcome, Payload, PayloadSet, Pending, Plan, Policy, Progress, Prompter,
+        Query, Receiver, RecvError, Router, Secret, Select, SendError, Sender, Shutdown, Srun, Ssh, Step,
+        Sudo, Tree, Wrapped,
     };
 }

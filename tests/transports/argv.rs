@@ -1,7 +1,7 @@
 //! The words by which each method runs its tool, seen by a stand-in for the tool, which then does what the tool would:
 //! runs the command that they end in.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use offshoot_parent::prelude::*;
 
@@ -25,7 +25,7 @@ impl Tool {
         let folder = tempfile::tempdir().unwrap();
         let tool = Self { folder };
         let script = format!(
-            "#!/bin/sh\nfor word do printf '%s\\n' \"$word\"; done >{}\n\
+            "#!/bin/sh\nfor word do printf '%s\\000' \"$word\"; done >{}\n\
              while [ $# -gt 1 ] && ! {{ [ \"$1\" = sh ] && [ \"$2\" = -c ]; }}; do shift; done\n\
              [ $# -gt 1 ] && exec \"$@\"\nexec sh -c \"$1\"\n",
             tool.file("words")
@@ -40,41 +40,65 @@ impl Tool {
     }
 
     /// What the method had it run, without stage 0.
-    fn words(&self, method: &dyn Method) -> String {
+    fn words(&self, method: &dyn Method) -> Vec<String> {
         let router = Router::new().unwrap();
         let plan = Planned(method.plan());
         assert_eq!(router.connect(plan).unwrap().call(ADD, (2, 3)).unwrap(), 5);
         let words = fs::read_to_string(self.file("words")).unwrap();
-        let words: Vec<&str> = words.lines().collect();
-        let stage0 = words.iter().position(|word| *word == "sh" || word.starts_with("sh -c '")).unwrap();
-        words[..stage0].join(" ")
+        let words = words.split_terminator('\0');
+        words.take_while(|word| *word != "sh" && !word.starts_with("sh -c '")).map(str::to_owned).collect()
     }
 }
 
+/// One blank stands between two words, and a `~` for a blank in a word.
 fn each_tool_is_run_by_the_words_that_it_knows() -> Result<(), Missing> {
     let leaf = payload("leaf")?;
     let tool = Tool::new();
     let (at, leaf) = (|| tool.file("tool"), || leaf.clone());
-    let always = "-T -o RequestTTY=no -o RemoteCommand=none -o ClearAllForwardings=yes -o ForwardAgent=no -o ForwardX11=no \
-         -o PermitLocalCommand=no -o Tunnel=no -o LogLevel=ERROR -o EscapeChar=none";
+    let always = "-T -o RequestTTY=no -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=ERROR -o EscapeChar=none";
+    let unless_asked =
+        "-o ForwardAgent=no -o ForwardX11=no -o ClearAllForwardings=yes -o Tunnel=no -o Compression=no";
     let silent = format!("{always} -o BatchMode=yes -o ConnectTimeout=30");
     let asking = format!(
-        "{always} -o BatchMode=no -o NumberOfPasswordPrompts=1 -o UpdateHostKeys=no -o ConnectTimeout=30"
+        "{always} -o BatchMode=no -o NumberOfPasswordPrompts=1 -o UpdateHostKeys=no -o ConnectTimeout=30 {unless_asked} -- web"
     );
+    let with = |words: &str| format!("{silent} {words} {unless_asked} -- web");
     let ssh = || Ssh::new("web").program(at()).payload(leaf());
     let container = |container: Container| container.program(at()).payload(leaf());
-    let known: [(Box<dyn Method>, String); 25] = [
-        (Box::new(ssh()), format!("{silent} -- web")),
+    let known: [(Box<dyn Method>, String); 33] = [
+        (Box::new(ssh()), format!("{silent} {unless_asked} -- web")),
         (
             Box::new(ssh().user("u").port(22).identity("/k").option("A=b").config("/c")),
-            format!("{silent} -p 22 -l u -i /k -o IdentitiesOnly=yes -o A=b -F /c -- web"),
+            with("-p 22 -l u -i /k -o IdentitiesOnly=yes -o A=b -F /c"),
         ),
-        (Box::new(ssh().password("x")), format!("{asking} -- web")),
-        (Box::new(ssh().ask()), format!("{asking} -- web")),
+        (Box::new(ssh().option("RemoteForward=1 h:2")), with("-o RemoteForward=1~h:2")),
+        (
+            Box::new(ssh().forward_agent().compress().option("ClearAllForwardings=no")),
+            with("-o ForwardAgent=yes -o Compression=yes -o ClearAllForwardings=no"),
+        ),
+        (Box::new(ssh().host_keys(HostKeys::Known)), with("-o StrictHostKeyChecking=yes")),
+        (
+            Box::new(ssh().host_keys(HostKeys::AcceptNew).option("A=b")),
+            with("-o StrictHostKeyChecking=accept-new -o A=b"),
+        ),
+        (
+            Box::new(ssh().keepalive(Duration::from_secs(15))),
+            with("-o ServerAliveInterval=15 -o ServerAliveCountMax=3"),
+        ),
+        (
+            Box::new(ssh().keepalive(Duration::ZERO)),
+            with("-o ServerAliveInterval=1 -o ServerAliveCountMax=3"),
+        ),
+        (
+            Box::new(ssh().keepalive(Duration::from_millis(1001))),
+            with("-o ServerAliveInterval=2 -o ServerAliveCountMax=3"),
+        ),
+        (Box::new(ssh().password("x")), asking.clone()),
+        (Box::new(ssh().ask()), asking),
         (Box::new(Sudo::new().program(at()).payload(leaf())), "-n -u root --".into()),
         (
             Box::new(Sudo::new().user("u").password("x").program(at()).payload(leaf())),
-            "-S -p [offshoot] password:  -u u --".into(),
+            "-S -p [offshoot]~password:~ -u u --".into(),
         ),
         (
             Box::new(Sudo::new().option(["-E", "-r", "role"]).program(at()).payload(leaf())),
@@ -120,9 +144,11 @@ fn each_tool_is_run_by_the_words_that_it_knows() -> Result<(), Missing> {
             Box::new(Srun::new().node("n").option(["--overlap"]).program(at()).payload(leaf())),
             "--quiet --unbuffered --nodes=1 --ntasks=1 --nodelist=n --overlap --".into(),
         ),
-        (Box::new(Wrapped::new([at(), "a b".into()]).payload(leaf())), "a b".into()),
+        (Box::new(Wrapped::new([at(), "a b".into()]).payload(leaf())), "a~b".into()),
+        (Box::new(Wrapped::new([at(), "a".into(), "b".into()]).payload(leaf())), "a b".into()),
     ];
     for (method, words) in known {
+        let words: Vec<String> = words.split(' ').map(|word| word.replace('~', " ")).collect();
         assert_eq!(tool.words(&*method), words, "{method}");
         // What is said beforehand is what is run.
         assert!(method.explain().contains(&tool.file("tool")), "{}", method.explain());

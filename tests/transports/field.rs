@@ -2,25 +2,36 @@
 
 use std::{
     fs,
-    process::Command,
+    os::unix::net::UnixListener,
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use offshoot_parent::prelude::*;
-use offshoot_tests::real::{descendants, eventually, is_gone};
+use offshoot_tests::{
+    far::try_to,
+    real::{descendants, eventually, is_gone},
+};
 
 use crate::{
     accounts::{Desk, PASSWORD, SudoRule},
     beside::attacked,
-    far::{ADD, Missing, Sshd, User, payload, program, run},
+    far::{ADD, Missing, Planned, Sshd, User, payload, program, run},
 };
 
 crate::tests![
     attack_66_a_configuration_that_would_break_the_stream_is_overridden,
+    what_is_off_can_be_asked_for,
     a_configuration_that_takes_the_stream_away_is_overridden_where_the_client_knows_how,
     a_failure_is_told_though_the_configuration_wants_quiet,
     attack_67_a_shared_connection_is_used_and_left_alone,
     a_server_that_takes_one_session_a_connection_gets_more_connections,
+    a_control_socket_that_nobody_listens_on_is_no_obstacle,
+    a_master_that_never_answers_is_given_up_at_the_deadline_and_can_be_gone_past,
+    a_path_that_is_too_long_for_a_control_socket_is_named,
+    a_proxy_that_stays_behind_its_client_is_ended,
+    a_locale_that_is_not_there_is_no_obstacle,
+    an_account_that_nobody_may_enter_now_ends_the_connect_at_once,
     attack_53_a_banner_of_a_megabyte_that_asks_for_a_password_is_no_question,
     a_password_that_must_be_changed_says_so,
     a_umask_and_a_home_that_is_not_there_are_no_obstacle,
@@ -42,18 +53,111 @@ fn configure(sshd: &Sshd, lines: &str) {
     fs::write(sshd.file("client"), format!("Host far\n{lines}\n{client}")).unwrap();
 }
 
+/// Everything of ours that a configuration can hand to the far side: an agent, a display, a way back.
+struct Handed<'a> {
+    sshd: &'a Sshd,
+    agent: Child,
+}
+
+impl<'a> Handed<'a> {
+    fn new(sshd: &'a Sshd, lines: &str) -> Result<Self, Missing> {
+        let socket = sshd.file("agent");
+        let agent = Command::new(program("ssh-agent")?)
+            .args(["-D", "-a", &socket])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let handed = Self { sshd, agent };
+        eventually("the agent is there", Duration::from_secs(5), || {
+            fs::exists(&socket).unwrap().then_some(())
+        });
+        // The first of a kind holds, and what makes the test's way to the host tells the client of no agent.
+        configure(sshd, &format!("  IdentityAgent {socket}\n{lines}"));
+        Ok(handed)
+    }
+
+    /// The sshd that takes all of it.
+    fn sshd() -> Result<Sshd, Missing> {
+        Sshd::new("X11Forwarding yes\nXAuthLocation /bin/true\nAllowTcpForwarding yes")
+    }
+
+    fn back(&self) -> String {
+        self.sshd.file("back")
+    }
+
+    /// As the way is from a desktop.
+    fn method(&self, method: &Ssh) -> Planned {
+        let mut plan = method.plan();
+        let transport = plan.transport.as_mut().unwrap();
+        transport.env.push(("DISPLAY".into(), ":9".into()));
+        Planned(plan)
+    }
+
+    /// What the far program has of it.
+    fn has(&self, router: &Router, there: &Context) -> [bool; 3] {
+        let pid = router.tree().pid(there.id()).unwrap();
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+        let has = |name: &str| {
+            environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(name.as_bytes()))
+        };
+        [has("SSH_AUTH_SOCK="), has("DISPLAY="), fs::exists(self.back()).unwrap()]
+    }
+}
+
+impl Drop for Handed<'_> {
+    fn drop(&mut self) {
+        drop(self.agent.kill());
+        drop(self.agent.wait());
+    }
+}
+
 fn attack_66_a_configuration_that_would_break_the_stream_is_overridden() -> Result<(), Missing> {
-    let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
+    let (sshd, leaf) = (Handed::sshd()?, payload("leaf")?);
     let sign = sshd.file("ran");
-    configure(
+    let handed = Handed::new(
         &sshd,
         &format!(
             "  RemoteCommand touch {sign}\n  RequestTTY force\n  PermitLocalCommand yes\n  LocalCommand touch {sign}\n  \
-             ForwardAgent yes\n  ForwardX11 yes\n  LogLevel QUIET\n  RemoteForward 127.0.0.1:1 127.0.0.1:1\n  EscapeChar ~"
+             ForwardAgent yes\n  ForwardX11 yes\n  LogLevel QUIET\n  RemoteForward {} 127.0.0.1:1\n  EscapeChar ~\n  \
+             Compression yes",
+            sshd.file("back")
         ),
-    );
-    attacked(|root| drop(root.works(sshd.ssh().payload(leaf))));
+    )?;
+    attacked(|root| {
+        let there = root.works(handed.method(&sshd.ssh().payload(leaf)));
+        assert_eq!(handed.has(root.router(), &there), [false; 3]);
+    });
     assert!(!fs::exists(sign).unwrap());
+    // The user's own client would have handed all of it over.
+    let mut ssh = Command::new("ssh");
+    ssh.args(["-F", &sshd.file("client"), "-o", "RemoteCommand=none", "-o", "RequestTTY=no"]);
+    ssh.args(["-o", "PermitLocalCommand=no", "far", "echo $SSH_AUTH_SOCK $DISPLAY"]).env("DISPLAY", ":9");
+    let has = String::from_utf8(ssh.output().unwrap().stdout).unwrap();
+    assert!(
+        has.contains("agent") && has.contains("localhost:") && fs::exists(handed.back()).unwrap(),
+        "{has}"
+    );
+    Ok(())
+}
+
+fn what_is_off_can_be_asked_for() -> Result<(), Missing> {
+    let (sshd, leaf) = (Handed::sshd()?, payload("leaf")?);
+    let handed = Handed::new(&sshd, "  ForwardAgent no\n  ForwardX11 no\n  Tunnel no")?;
+    let router = Router::new().unwrap();
+    let back = format!("RemoteForward={} 127.0.0.1:1", handed.back());
+    let ssh = |name: &str| sshd.ssh().name(name).payload(leaf.clone());
+    for (method, expected) in [
+        (ssh("none").option(&back), [false, false, false]),
+        (ssh("agent").option("ForwardAgent=yes").option(&back), [true, false, false]),
+        (ssh("short").forward_agent(), [true, false, false]),
+        (ssh("display").option("ForwardX11=yes"), [false, true, false]),
+        (ssh("back").option("ClearAllForwardings=no").option(&back), [false, false, true]),
+    ] {
+        let there = router.connect(handed.method(&method)).unwrap();
+        adds(&there);
+        assert_eq!(handed.has(&router, &there), expected, "{method}");
+        there.shutdown().wait_timeout(Duration::from_secs(5)).unwrap();
+    }
     Ok(())
 }
 
@@ -137,6 +241,113 @@ fn a_server_that_takes_one_session_a_connection_gets_more_connections() -> Resul
     let router = Router::new().unwrap();
     let both = ["a", "b"].map(|name| router.connect(sshd.ssh().payload(leaf.clone()).name(name)).unwrap());
     both.iter().for_each(adds);
+    Ok(())
+}
+
+fn a_control_socket_that_nobody_listens_on_is_no_obstacle() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
+    let router = Router::new().unwrap();
+    let socket = sshd.file("mux");
+    // A master that was killed leaves it.
+    drop(UnixListener::bind(&socket).unwrap());
+    let stale = |master: &str| {
+        sshd.ssh().option(format!("ControlMaster={master}")).option(format!("ControlPath={socket}"))
+    };
+    for master in ["no", "auto"] {
+        let there = router.connect(stale(master).payload(leaf.clone()).name(master)).unwrap();
+        adds(&there);
+        there.shutdown().wait_timeout(Duration::from_secs(5)).unwrap();
+    }
+    Ok(())
+}
+
+fn a_master_that_never_answers_is_given_up_at_the_deadline_and_can_be_gone_past() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
+    let router = Router::new().unwrap();
+    let socket = sshd.file("mux");
+    let _wedged = UnixListener::bind(&socket).unwrap();
+    configure(&sshd, &format!("  ControlPath {socket}"));
+    let since = Instant::now();
+    let error = router.connect(sshd.ssh().payload(leaf.clone()).timeout(Duration::from_secs(1))).unwrap_err();
+    assert_eq!(error.code(), "no_answer", "{error}");
+    assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
+    adds(&router.connect(sshd.ssh().option("ControlPath=none").payload(leaf)).unwrap());
+    Ok(())
+}
+
+fn a_path_that_is_too_long_for_a_control_socket_is_named() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
+    let socket = sshd.file(&"x".repeat(100));
+    configure(&sshd, &format!("  ControlMaster auto\n  ControlPath {socket}"));
+    let error = Router::new().unwrap().connect(sshd.ssh().payload(leaf)).unwrap_err();
+    assert_eq!(error.code(), "exited", "{error}");
+    assert!(error.last_words().contains(&socket) && error.last_words().contains("108"), "{error}");
+    Ok(())
+}
+
+/// The command of a server for one client.
+fn serve(sshd: &Sshd) -> Result<String, Missing> {
+    Ok(format!("{} -i -f {}", program("sshd")?.display(), sshd.file("sshd_config")))
+}
+
+/// Has the client reach the server by a script that `shell` runs.
+fn reach_by(sshd: &Sshd, shell: &str, script: &str) {
+    let proxy = sshd.file("proxy");
+    fs::write(&proxy, script).unwrap();
+    let client = fs::read_to_string(sshd.file("client")).unwrap();
+    let line = client.lines().find(|line| line.contains("ProxyCommand")).unwrap();
+    fs::write(sshd.file("client"), client.replace(line, &format!("  ProxyCommand {shell} {proxy}"))).unwrap();
+}
+
+fn a_proxy_that_stays_behind_its_client_is_ended() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
+    // It tells the client nothing of the server's end, and does not go by itself.
+    reach_by(&sshd, "sh", &format!("{}; exec sleep 1000", serve(&sshd)?));
+    let there = Router::new().unwrap();
+    let child = there.connect(sshd.ssh().payload(leaf)).unwrap();
+    adds(&child);
+    child.shutdown().wait_timeout(Duration::from_secs(5)).unwrap();
+    let is_clean = || descendants().into_iter().all(is_gone).then_some(());
+    eventually("nothing of it is left", Duration::from_secs(2), is_clean);
+    Ok(())
+}
+
+fn an_account_that_nobody_may_enter_now_ends_the_connect_at_once() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
+    let (user, silent) = (User::new("shut", &program("bash")?)?, User::new("false", &program("false")?)?);
+    let fails = |user: &User| {
+        let since = Instant::now();
+        let error =
+            Router::new().unwrap().connect(sshd.ssh().user(&user.name).payload(leaf.clone())).unwrap_err();
+        assert!(since.elapsed() < Duration::from_secs(5) && error.code() == "exited", "{error}");
+        error.to_string()
+    };
+    assert!(fails(&silent).ends_with("it ended: exit status 1"));
+    try_to(Command::new("unshare").args(["-m", "true"]))?;
+    let limits = sshd.file("limits");
+    fs::write(&limits, format!("{} - maxlogins 0\n", user.name)).unwrap();
+    // What the system is like for this server alone, and what comes of it.
+    for (change, expected) in [
+        (
+            "mount -t tmpfs none /run && mkdir /run/sshd && echo closed >/run/nologin".to_owned(),
+            "it ended: exit status 255".to_owned(),
+        ),
+        (
+            format!("mount --bind {limits} /etc/security/limits.conf"),
+            format!("too many logins for '{}'.", user.name),
+        ),
+    ] {
+        reach_by(&sshd, "unshare -m sh", &format!("{change} && exec {}", serve(&sshd)?));
+        let error = fails(&user);
+        assert!(error.ends_with(&expected), "{error}");
+    }
+    Ok(())
+}
+
+fn a_locale_that_is_not_there_is_no_obstacle() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("SetEnv LC_ALL=xx_XX.UTF-8")?, payload("leaf")?);
+    let user = User::new("locale", &program("bash")?)?;
+    adds(&Router::new().unwrap().connect(sshd.ssh().user(&user.name).payload(leaf)).unwrap());
     Ok(())
 }
 

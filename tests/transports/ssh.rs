@@ -13,6 +13,7 @@ crate::tests![
     a_profile_that_prints_is_no_obstacle,
     an_account_that_takes_no_commands_says_so,
     what_keeps_the_client_out_is_told_apart,
+    the_key_of_a_new_host_is_taken_where_that_is_wanted_and_a_changed_one_never,
     a_hop_on_a_host_has_children_there,
     a_client_that_is_killed_is_the_loss_of_its_child,
 ];
@@ -108,6 +109,32 @@ fn what_keeps_the_client_out_is_told_apart() -> Result<(), Missing> {
     fs::write(sshd.file("known"), format!("far {host}")).unwrap();
     fs::copy(sshd.file("stranger.pub"), sshd.file("authorized")).unwrap();
     is(sshd.ssh(), "authentication");
+    Ok(())
+}
+
+fn the_key_of_a_new_host_is_taken_where_that_is_wanted_and_a_changed_one_never() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
+    let set = |file: &str, text: &str| fs::write(sshd.file(file), text).unwrap();
+    let client = fs::read_to_string(sshd.file("client")).unwrap();
+    let ssh = || sshd.ssh().payload(leaf.clone());
+    set("known", "");
+    // The configuration accepts all; what the program says holds before it.
+    set("client", &client.replace("StrictHostKeyChecking yes", "StrictHostKeyChecking no"));
+    assert_eq!(code(ssh().host_keys(HostKeys::Known)).0, "host_key");
+    set("client", &client);
+    assert_eq!(code(ssh().host_keys(HostKeys::Configured)).0, "host_key");
+    let router = Router::new().unwrap();
+    assert_eq!(
+        add(&router
+            .connect(ssh().host_keys(HostKeys::AcceptNew).keepalive(Duration::from_secs(5)).compress())
+            .unwrap()),
+        5
+    );
+    let host = fs::read_to_string(sshd.file("host.pub")).unwrap();
+    let key = host.split(' ').nth(1).unwrap();
+    assert!(fs::read_to_string(sshd.file("known")).unwrap().contains(key));
+    set("known", &format!("far {}", fs::read_to_string(sshd.file("other.pub")).unwrap()));
+    assert_eq!(code(ssh().host_keys(HostKeys::AcceptNew)).0, "host_key");
     Ok(())
 }
 
