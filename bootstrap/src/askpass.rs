@@ -7,6 +7,9 @@
 //! Several clients may ask at once: of the host and of the jump hosts on the way. Before it asks each helper takes the
 //! number of a pipe by which it alone is told how to end. A shell reads a line byte by byte, and two that read at once
 //! would each get a part of it: so whoever reads a number has taken the turn before, which is a line of one byte.
+//!
+//! A client also starts the helper for a mere notice, such as that a key wants to be touched, and ends it by a signal when
+//! that is over. Such a helper takes no turn, which would be lost with it: it says so and waits for its end.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -22,7 +25,7 @@ use rustix::{
 };
 
 use crate::{
-    ConnectErrorKind, Launch, Text,
+    ConnectErrorKind, Launch, Notice, Step, Text,
     prompter::Query,
     questions::{Login, Question},
     sys,
@@ -33,6 +36,9 @@ const MAX_QUESTION: usize = 16 * 1024;
 
 /// How many questions are taken in a connect: one for each account and key on a long way.
 const MAX_QUESTIONS: usize = 16;
+
+/// How many notices are taken in a connect: one for each key that is tried on the way.
+const MAX_NOTICES: usize = 16;
 
 /// The helper of one connect.
 #[derive(Debug)]
@@ -47,6 +53,9 @@ pub(crate) struct Askpass {
     numbers: (PipeReader, PipeWriter),
     /// For each helper one: by which it is told how to end.
     verdicts: Vec<(PipeReader, PipeWriter)>,
+    /// Nothing is in it: the helper of a notice waits there, for us to end if its client does not end it.
+    _quiet: (PipeReader, PipeWriter),
+    notices: Vec<Shown>,
     /// Of a question that has not come whole.
     heard: Vec<u8>,
     logins: Vec<(Login, bool)>,
@@ -54,29 +63,53 @@ pub(crate) struct Askpass {
     has_answered: bool,
 }
 
+/// A notice, and what becomes readable when its helper ends.
+#[derive(Debug)]
+struct Shown {
+    notice: Notice,
+    watch: Option<OwnedFd>,
+}
+
 /// What the helper says.
 struct Asked {
     helper: Pid,
-    /// Which of the pipes it has.
-    verdict: usize,
+    kind: Kind,
     text: String,
+}
+
+/// What is wanted.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// An answer; the helper has that pipe.
+    Text { verdict: usize },
+    /// A yes, by that pipe.
+    Consent { verdict: usize },
+    /// Nothing.
+    Notice,
 }
 
 impl Asked {
     fn parse(said: &str) -> Option<Self> {
-        let (helper, rest) = said.split_once(' ')?;
-        let (verdict, text) = rest.split_once(' ')?;
-        let helper = helper.parse().ok().and_then(Pid::from_raw)?;
-        Some(Self { helper, verdict: verdict.parse().ok()?, text: text.to_owned() })
+        let mut words = said.splitn(4, ' ');
+        let helper = words.next()?.parse().ok().and_then(Pid::from_raw)?;
+        let (hint, number, text) = (words.next()?, words.next()?, words.next()?.to_owned());
+        let kind = match hint {
+            "none" => Kind::Notice,
+            "confirm" => Kind::Consent { verdict: number.parse().ok()? },
+            _ => Kind::Text { verdict: number.parse().ok()? },
+        };
+        Some(Self { helper, kind, text })
     }
 }
 
-/// What was asked, and what came of it.
+/// What was asked or told, and what came of it.
 pub(crate) struct Answered {
     /// For people.
-    pub(crate) question: Text,
-    /// Whether there was an answer, or the reason why the client cannot go on.
-    pub(crate) outcome: Result<bool, ConnectErrorKind>,
+    pub(crate) text: Text,
+    /// For whoever looks on.
+    pub(crate) step: Step,
+    /// The reason why the client cannot go on.
+    pub(crate) outcome: Result<(), ConnectErrorKind>,
 }
 
 impl Askpass {
@@ -84,13 +117,17 @@ impl Askpass {
         let (questions, asking) = io::pipe()?;
         let (turn, numbers) = (io::pipe()?, io::pipe()?);
         fcntl_setfl(&questions, fcntl_getfl(&questions)? | OFlags::NONBLOCK)?;
+        let quiet = io::pipe()?;
         // Its descriptor 1 is another while it asks; 3 is the pipe from the client all the time.
         let script = format!(
-            "#!/bin/sh\nexec 3>&1\nread -r n <{} && read -r n v <{} && \
-             printf '%s %s %s\\000' \"$$\" \"$n\" \"$1\" >{} && read -r a <\"$v\" && exit \"$a\"\nexit 1\n",
-            path(turn.0.as_fd()),
-            path(numbers.0.as_fd()),
-            path(asking.as_fd()),
+            "#!/bin/sh\nh=${{SSH_ASKPASS_PROMPT:-text}}\n\
+             if [ \"$h\" = none ]; then printf '%s %s - %s\\000' \"$$\" \"$h\" \"$1\" >{asking} && read -r a <{quiet}; exit 0; fi\n\
+             exec 3>&1\nread -r n <{turn} && read -r n v <{numbers} && \
+             printf '%s %s %s %s\\000' \"$$\" \"$h\" \"$n\" \"$1\" >{asking} && read -r a <\"$v\" && exit \"$a\"\nexit 1\n",
+            quiet = path(quiet.0.as_fd()),
+            turn = path(turn.0.as_fd()),
+            numbers = path(numbers.0.as_fd()),
+            asking = path(asking.as_fd()),
         );
         let (script, _) = sys::memory_image("askpass", script.as_bytes())?;
         let logins = logins.iter().map(|login| (login.clone(), false)).collect();
@@ -101,6 +138,8 @@ impl Askpass {
             turn,
             numbers,
             verdicts: Vec::new(),
+            _quiet: quiet,
+            notices: Vec::new(),
             heard: Vec::new(),
             logins,
             asked: Vec::new(),
@@ -126,7 +165,27 @@ impl Askpass {
     /// What the client must have in its environment.
     pub(crate) fn env(&self) -> Vec<(String, String)> {
         let force = "force".to_owned();
-        vec![("SSH_ASKPASS".to_owned(), path(self.script.as_fd())), ("SSH_ASKPASS_REQUIRE".to_owned(), force)]
+        vec![
+            ("SSH_ASKPASS".to_owned(), path(self.script.as_fd())),
+            ("SSH_ASKPASS_REQUIRE".to_owned(), force),
+            // What another client has set for us is not meant for this one's helper.
+            ("SSH_ASKPASS_PROMPT".to_owned(), String::new()),
+        ]
+    }
+
+    /// Each is readable when a notice is over.
+    pub(crate) fn watches(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.notices.iter().filter_map(|shown| shown.watch.as_ref())
+    }
+
+    /// Tells the prompter of the notices that are over: all of them if the connect is.
+    pub(crate) fn end_notices(&mut self, launch: &Launch<'_>, is_connect_over: bool) {
+        let has_ended = |shown: &mut Shown| {
+            is_connect_over || shown.watch.as_ref().is_some_and(|watch| sys::is_ready(watch.as_fd()))
+        };
+        for Shown { notice, .. } in self.notices.extract_if(.., has_ended) {
+            tell(launch, &Notice { is_over: true, ..notice });
+        }
     }
 
     /// Readable when something is asked.
@@ -149,15 +208,51 @@ impl Askpass {
     /// Answers the next of what was asked, unless it `is_late`; `leader` is the process that was started. `None`: nobody
     /// asks who may. A client without an answer must not go on where that would be a failed login.
     pub(crate) fn answer(&mut self, launch: &Launch<'_>, leader: Pid, is_late: bool) -> Option<Answered> {
-        let Asked { helper, verdict, text } = loop {
-            let asked = self.next()?;
+        loop {
+            let Asked { helper, kind, text } = self.next()?;
             // A client of another connect has another leader; whoever asks after the shell has spoken is not ssh.
-            if !is_late && getpgid(Some(asked.helper)) == Ok(leader) {
-                break asked;
+            let may_ask = !is_late && getpgid(Some(helper)) == Ok(leader);
+            match kind {
+                Kind::Notice if may_ask && self.notices.len() < MAX_NOTICES => {
+                    return Some(self.show(launch, helper, leader, &text));
+                }
+                Kind::Notice => {}
+                Kind::Text { verdict } | Kind::Consent { verdict } if !may_ask => self.decide(verdict, 1),
+                Kind::Text { verdict } => {
+                    return Some(self.ask(launch, (helper, leader), verdict, Question::of(&text), &text));
+                }
+                Kind::Consent { verdict } => {
+                    return Some(self.ask(launch, (helper, leader), verdict, Question::Consent, &text));
+                }
             }
-            self.decide(asked.verdict, 1);
+        }
+    }
+
+    /// Tells the prompter of a notice that begins.
+    fn show(&mut self, launch: &Launch<'_>, helper: Pid, leader: Pid, text: &str) -> Answered {
+        let notice = Notice {
+            place: launch.plan.place.clone(),
+            method: launch.plan.method.clone(),
+            is_of_place: parent_of(helper) == Some(leader),
+            text: Text::from(text.trim()),
+            is_over: false,
         };
-        let question = Question::of(&text);
+        // One that has ended already cannot be watched, and is over with the connect.
+        let watch = sys::watch(helper);
+        tell(launch, &notice);
+        let text = notice.text.clone();
+        self.notices.push(Shown { notice, watch });
+        Answered { step: Step::Told { notice: text.clone() }, text, outcome: Ok(()) }
+    }
+
+    fn ask(
+        &mut self,
+        launch: &Launch<'_>,
+        (helper, leader): (Pid, Pid),
+        verdict: usize,
+        question: Question<'_>,
+        text: &str,
+    ) -> Answered {
         let is_of_place = parent_of(helper) == Some(leader);
         let query = Query {
             place: launch.plan.place.clone(),
@@ -165,8 +260,9 @@ impl Askpass {
             account: question.account().map(Text::from),
             is_of_place,
             text: Text::from(text.trim()),
-            echoes: question == Question::HostKey,
-            attempt: self.count(&text),
+            echoes: matches!(question, Question::HostKey | Question::Consent),
+            is_consent: question == Question::Consent,
+            attempt: self.count(text),
         };
         let secret = self.known(question, is_of_place);
         let secret = secret.or_else(|| launch.prompter.and_then(|prompter| prompter.answer(&query)));
@@ -175,7 +271,7 @@ impl Askpass {
                 self.has_answered |= matches!(question, Question::Password { .. });
                 self.give(helper, verdict, &secret).map(|()| true)
             }
-            (None, Question::Passphrase | Question::HostKey) => {
+            (None, Question::Passphrase | Question::HostKey | Question::Consent) => {
                 self.decide(verdict, 1);
                 Ok(false)
             }
@@ -187,7 +283,8 @@ impl Askpass {
                 Err(ConnectErrorKind::Unanswered { question: query.text.clone() })
             }
         };
-        Some(Answered { question: query.text, outcome })
+        let step = Step::Asked { question: query.text.clone(), is_answered: outcome == Ok(true) };
+        Answered { text: query.text, step, outcome: outcome.map(drop) }
     }
 
     /// The next question that has come whole.
@@ -244,6 +341,12 @@ impl Askpass {
         if let Some((_, verdict)) = self.verdicts.get_mut(verdict) {
             drop(writeln!(verdict, "{status}"));
         }
+    }
+}
+
+fn tell(launch: &Launch<'_>, notice: &Notice) {
+    if let Some(prompter) = launch.prompter {
+        prompter.notice(notice);
     }
 }
 

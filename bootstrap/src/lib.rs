@@ -102,7 +102,7 @@ pub use nspawn::Nspawn;
 pub use offshoot_wire::{Role, Secret};
 pub use payload::{Payload, PayloadError};
 pub use process::Process;
-pub use prompter::{Prompter, Query};
+pub use prompter::{Notice, Prompter, Query};
 pub use questions::{Account, Login};
 pub use reap::Reaper;
 pub use set::{Entry, PayloadSet};

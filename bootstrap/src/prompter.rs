@@ -24,8 +24,27 @@ pub struct Query {
     pub text: Text,
     /// Whether the answer may be seen when it is typed.
     pub echoes: bool,
+    /// Whether it wants consent and no text: `yes` gives it, and whatever else refuses it.
+    pub is_consent: bool,
     /// How often the same has been asked in this connect, 1 for the first time.
     pub attempt: u32,
+}
+
+/// What a client on the way to a place says to whoever sits here, and waits for no answer to: that a key wants to be touched,
+/// mostly. Each is told twice, when it begins and when it is over.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Notice {
+    /// The place that is to be reached.
+    pub place: Text,
+    /// The word for the way there, such as `ssh`.
+    pub method: Text,
+    /// Whether the process that was started for this place says it, rather than one that it has started.
+    pub is_of_place: bool,
+    /// What it says, safe to print.
+    pub text: Text,
+    /// Whether it is over, touched or not: what was shown of it can go. At the latest it is when the connect is.
+    pub is_over: bool,
 }
 
 /// Answers questions of programs that lead to a place, by asking a person mostly.
@@ -35,6 +54,10 @@ pub struct Query {
 pub trait Prompter: Send + Sync {
     /// The answer, without a line end. `None`: there is none, and the connect fails if it cannot do without.
     fn answer(&self, query: &Query) -> Option<Secret>;
+
+    /// Is told what is no question: by whatever connect says it, while a person may be asked for another, and not in turn.
+    /// It must not block: the connect goes on when it returns. Does nothing where it is not said.
+    fn notice(&self, _notice: &Notice) {}
 }
 
 impl<F: Fn(&Query) -> Option<Secret> + Send + Sync> Prompter for F {

@@ -51,6 +51,8 @@ pub(crate) enum Question<'a> {
     Passphrase,
     /// Whether a host is who it says.
     HostKey,
+    /// Whether the client may do something. Without it the client goes on and does not.
+    Consent,
     /// Something else, of an account if it is the server that asks.
     Other { account: Option<&'a str> },
 }
@@ -78,7 +80,7 @@ impl<'a> Question<'a> {
         match self {
             Self::Password { account } => Some(account),
             Self::Other { account } => account,
-            Self::Passphrase | Self::HostKey => None,
+            Self::Passphrase | Self::HostKey | Self::Consent => None,
         }
     }
 }

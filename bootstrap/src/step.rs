@@ -20,6 +20,11 @@ pub enum Step {
         /// Whether there was an answer.
         is_answered: bool,
     },
+    /// A client on the way says something that is no question, such as that a key wants to be touched.
+    Told {
+        /// What it says, safe to print.
+        notice: Text,
+    },
     /// A shell there has said what machine it is on, and which tools it has.
     Spoke {
         /// What it said.
@@ -54,6 +59,7 @@ impl fmt::Display for Step {
             Self::Started { pid } => write!(f, "the process that leads there is {pid}"),
             Self::Asked { question, is_answered: true } => write!(f, "asked `{question}`: answered"),
             Self::Asked { question, is_answered: false } => write!(f, "asked `{question}`: no answer"),
+            Self::Told { notice } => write!(f, "told `{notice}`"),
             Self::Spoke { host } => write!(f, "a shell speaks: {host}"),
             Self::NotCached => f.write_str("the program has not stayed there, and is sent"),
             Self::Sending { sent, size } => write!(f, "{sent} of {size} bytes of the program have left"),

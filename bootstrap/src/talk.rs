@@ -106,6 +106,9 @@ impl Talk {
     /// Talks until the program runs.
     pub(crate) fn hold(mut self, launch: &Launch<'_>) -> Result<Spawned, ConnectError> {
         let outcome = self.talk(launch);
+        if let Some(askpass) = &mut self.askpass {
+            askpass.end_notices(launch, true);
+        }
         self.learn(launch, matches!(outcome, Ok(Some(_))));
         let kind = match outcome {
             Ok(Some(said)) => match self.link.set_nonblocking(false) {
@@ -193,6 +196,8 @@ impl Talk {
         let others = [stderr, terminal, questions, launch.cancel];
         let mut fds = vec![PollFd::new(&self.link, PollFlags::IN | writing)];
         fds.extend(others.iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)));
+        let watches = self.askpass.iter().flat_map(Askpass::watches);
+        fds.extend(watches.map(|fd| PollFd::new(fd, PollFlags::IN)));
         let until = self.leave.map_or(launch.deadline, |leave| leave.min(launch.deadline));
         let left = Timespec::try_from(until.saturating_duration_since(Instant::now())).ok();
         match poll(&mut fds, left.as_ref()) {
@@ -203,18 +208,20 @@ impl Talk {
         let link = ready.next().unwrap_or(PollFlags::empty());
         let [stderr, terminal, question, cancelled] =
             others.map(|fd| fd.is_some() && ready.next().is_some_and(|flags| !flags.is_empty()));
+        let question = question || ready.any(|flags| !flags.is_empty());
         Ok(Ready { link, stderr, terminal, question, cancelled })
     }
 
-    /// Answers what the client asks by its helper, all that has come.
+    /// Answers what the client asks by its helper, all that has come, and sees which of its notices are over.
     fn answer_client(&mut self, launch: &Launch<'_>) -> Result<(), ConnectErrorKind> {
         let is_late = self.dialogue.phase() != Phase::Shell;
         let (Some(askpass), Some(leader)) = (&mut self.askpass, self.process.number()) else { return Ok(()) };
+        askpass.end_notices(launch, false);
         askpass.hear();
-        while let Some(Answered { question, outcome }) = askpass.answer(launch, leader, is_late) {
-            launch.saw(Step::Asked { question: question.clone(), is_answered: outcome == Ok(true) });
+        while let Some(Answered { text, step, outcome }) = askpass.answer(launch, leader, is_late) {
+            launch.saw(step);
             // It says why, if it is the last that was said.
-            self.words.extend_from_slice(question.as_bytes());
+            self.words.extend_from_slice(text.as_bytes());
             self.words.push(b'\n');
             outcome?;
         }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::{ConnectError, Method, Observer, Plan, Prompter, Query, Secret, Step};
+use offshoot_bootstrap::{ConnectError, Method, Notice, Observer, Plan, Prompter, Query, Secret, Step};
 use offshoot_core::Context;
 
 use crate::{ContextExt as _, RouterBuilder, nursery::lock};
@@ -188,6 +188,10 @@ impl Prompter for Overheard {
         let answer = self.prompter.answer(query)?;
         lock(&self.notes.secrets).push(answer.clone());
         Some(answer)
+    }
+
+    fn notice(&self, notice: &Notice) {
+        self.prompter.notice(notice);
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use offshoot_bootstrap::{Prompter, Query, Secret};
+use offshoot_bootstrap::{Notice, Prompter, Query, Secret};
 use offshoot_core::internal::contain;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -63,6 +63,10 @@ impl Prompter for Asker<'_> {
         let _turn = self.take()?;
         // Without an answer the connect fails; without an end it would be waited for.
         contain(|| self.turns.prompter.answer(query), |_| None)
+    }
+
+    fn notice(&self, notice: &Notice) {
+        contain(|| self.turns.prompter.notice(notice), |_| ());
     }
 }
 

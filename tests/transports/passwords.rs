@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_parent::{Phase, prelude::*};
+use offshoot_parent::{Phase, Plan, Step, prelude::*};
 use offshoot_tests::real::{descendants, eventually, logs};
 
 use crate::{
@@ -34,6 +34,10 @@ crate::tests![
     nobody_is_asked_for_a_connect_that_is_over,
     clients_that_ask_at_the_same_time_each_get_their_own_answer,
     an_ssh_password_is_nowhere_to_be_read,
+    a_key_that_wants_to_be_touched_ends_no_connect,
+    a_prompter_is_told_of_a_key_to_be_touched_until_it_is_or_the_connect_is_over,
+    consent_is_given_by_a_prompter,
+    a_client_that_only_wants_consent_is_refused_it_and_goes_on,
 ];
 
 const PASSWORD: &str = "pass word$1";
@@ -157,7 +161,7 @@ impl Client {
         let client = Self { folder };
         let answers = client.file("answers");
         let text = format!(
-            "#!/bin/sh\nask() {{ \"$SSH_ASKPASS\" \"$1\" >>{answers}; }}\n{script}\nexec sleep 1000\n"
+            "#!/bin/sh\n[ \"$1\" = -V ] && exit\nask() {{ \"$SSH_ASKPASS\" \"$1\" >>{answers}; }}\n{script}\nexec sleep 1000\n"
         );
         fs::write(client.file("ssh"), text).unwrap();
         fs::set_permissions(client.file("ssh"), fs::Permissions::from_mode(0o700)).unwrap();
@@ -176,6 +180,93 @@ impl Client {
     fn answers(&self) -> String {
         fs::read_to_string(self.file("answers")).unwrap()
     }
+}
+
+/// A client's wait for the touch of a key, as OpenSSH does it: over once there is a file, and then it is the shell.
+const TOUCH: &str = "SSH_ASKPASS_PROMPT=none \"$SSH_ASKPASS\" 'Confirm user presence for key ED25519-SK SHA256:x' >/dev/null &\n\
+     until [ -e $0.touched ]; do sleep 0.01; done; kill $!; wait $!\nfor line do :; done; exec sh -c \"$line\"";
+
+fn a_key_that_wants_to_be_touched_ends_no_connect() -> Result<(), Missing> {
+    payload("leaf")?;
+    let client = Client::new(TOUCH);
+    let touched = client.file("ssh.touched");
+    let observer = move |_: &Plan, step: &Step| {
+        if step.to_string().contains("Confirm user presence for key ED25519-SK") {
+            fs::write(&touched, "").unwrap();
+        }
+    };
+    adds(&Router::builder().observer(observer).build().unwrap(), client.ssh());
+    Ok(())
+}
+
+/// Touches the key that it is told of, unless it is `lame`.
+struct Toucher {
+    touched: String,
+    told: Arc<Mutex<Vec<(String, bool, bool)>>>,
+    lame: bool,
+}
+
+impl Prompter for Toucher {
+    fn answer(&self, _query: &Query) -> Option<Secret> {
+        None
+    }
+
+    fn notice(&self, notice: &Notice) {
+        self.told.lock().unwrap().push((notice.text.to_string(), notice.is_of_place, notice.is_over));
+        if !self.lame {
+            fs::write(&self.touched, "").unwrap();
+        }
+    }
+}
+
+fn a_prompter_is_told_of_a_key_to_be_touched_until_it_is_or_the_connect_is_over() -> Result<(), Missing> {
+    payload("leaf")?;
+    let text = "Confirm user presence for key ED25519-SK SHA256:x".to_owned();
+    let expected = [(text.clone(), true, false), (text.clone(), true, true)];
+    for lame in [false, true] {
+        let client = Client::new(TOUCH);
+        let told = Arc::default();
+        let toucher = Toucher { touched: client.file("ssh.touched"), told: Arc::clone(&told), lame };
+        let router = Router::builder().prompter(toucher).build().unwrap();
+        if lame {
+            let error = router.connect(client.ssh().timeout(Duration::from_secs(1))).unwrap_err();
+            assert_eq!(error.code(), "no_answer", "{error}");
+            // Why it has taken so long.
+            assert!(error.last_words().contains(&text), "{error}");
+        } else {
+            adds(&router, client.ssh());
+        }
+        assert_eq!(*told.lock().unwrap(), expected, "lame: {lame}");
+    }
+    Ok(())
+}
+
+/// A client that asks for consent in the words of a question for a password, and is a shell then.
+fn consenting() -> Client {
+    Client::new(
+        "SSH_ASKPASS_PROMPT=confirm ask \"me@web's password: \" || echo denied >>$0.denied\n\
+         for line do :; done; exec sh -c \"$line\"",
+    )
+}
+
+fn a_client_that_only_wants_consent_is_refused_it_and_goes_on() -> Result<(), Missing> {
+    payload("leaf")?;
+    let client = consenting();
+    adds(&Router::new().unwrap(), client.ssh().password(PASSWORD));
+    let denied = fs::read_to_string(client.file("ssh.denied")).unwrap();
+    assert_eq!((client.answers().as_str(), denied.as_str()), ("", "denied\n"));
+    Ok(())
+}
+
+fn consent_is_given_by_a_prompter() -> Result<(), Missing> {
+    payload("leaf")?;
+    let client = consenting();
+    let prompter =
+        |query: &Query| (query.is_consent && query.account.is_none() && query.echoes).then(|| "yes".into());
+    adds(&Router::builder().prompter(prompter).build().unwrap(), client.ssh());
+    assert_eq!(client.answers(), "yes\n");
+    assert!(!fs::exists(client.file("ssh.denied")).unwrap());
+    Ok(())
 }
 
 fn attack_57_the_password_of_a_host_is_not_for_whoever_asks_on_the_way() -> Result<(), Missing> {
