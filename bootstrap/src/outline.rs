@@ -95,7 +95,7 @@ fn questions(transport: &Transport) -> String {
         (Some(_), true) => all.push(format!("anything else by a helper, {UNKNOWN}")),
         // It tells its own clients nothing of what it may not do.
         (Some(_), false) => {
-            all.push(format!("nothing by the client itself; by that of a jump host anything, {UNKNOWN}"))
+            all.push(format!("nothing by the client itself; by that of a jump host anything, {UNKNOWN}"));
         }
         (None, _) => {}
     }
