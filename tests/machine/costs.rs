@@ -11,8 +11,8 @@ use std::{
 use offshoot_core::{
     machine::{Actions, Config, Event, Limits, LinkKey, Machine, NewChild, Outgoing, Policy, Tick},
     wire::{
-        AddRoute, AllocateId, Body, CallId, ContextId, DelRoute, Frame, Handle, Hello, IdRange, ReplyTo,
-        Role, Setup, VERSION, codec,
+        AddRoute, AllocateId, Body, CallId, ContextId, DelRoute, Frame, Handle, Hello, IdRange, Part,
+        ReplyTo, Role, Setup, VERSION, codec,
     },
 };
 use offshoot_parent::table::{Table, TableLimits};
@@ -40,6 +40,7 @@ impl Root {
         // Much is to wait: these bounds are met by tests of their own.
         (limits.window_start, limits.window_max) = (1 << 30, 1 << 30);
         (limits.control, limits.news, limits.downlink) = (1 << 30, 1 << 30, 1 << 40);
+        (limits.partial_bodies, limits.partial_bytes) = (1 << 20, 1 << 40);
         let functions = vec![("any".into(), Policy::Anyone)];
         let config = Config {
             me: ROOT,
@@ -199,6 +200,25 @@ fn a_loss_does_not_look_through_what_waits_beside_a_grant() {
         ids.into_iter().map(|id| (seven, id)).collect()
     };
     costs_the_same(set_up, |root, (seven, id)| root.withdraws(seven, id));
+}
+
+#[test]
+fn a_body_begins_without_a_look_at_all_that_have_begun() {
+    let begins = |root: &mut Root, link, src| {
+        let reply_to = ReplyTo::Handle(Handle::new(5000));
+        let whole = frame(src, ROOT, Handle::CALL_FUNCTION, reply_to, vec![0; 8]);
+        root.gets(link, Frame { part: Some(Part { total: 1 << 10, offset: 0 }), ..whole });
+    };
+    let set_up = |root: &mut Root, much| {
+        let (seven, eight) = (root.hop(), root.hop());
+        // To go by one takes next to nothing.
+        let much = 10 * much as usize;
+        let ids = root.below(seven, much);
+        ids.into_iter().for_each(|id| begins(root, seven, id));
+        assert_eq!(root.machine.sizes().parts, much);
+        root.below(eight, TIMES).into_iter().map(|id| (eight, id)).collect()
+    };
+    costs_the_same(set_up, |root, (eight, id)| begins(root, eight, id));
 }
 
 #[test]

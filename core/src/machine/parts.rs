@@ -17,10 +17,26 @@ struct Part {
     asked_for: bool,
 }
 
+impl Part {
+    /// What it counts for against its link, in bytes.
+    fn cost(&self) -> u64 {
+        (self.body.total() as usize + FRAME_COST) as u64
+    }
+}
+
 /// The bodies in the making of a context, by source and handle.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Parts {
     map: Map<(ContextId, Handle), Part>,
+    /// What counts against each link that has any in the making.
+    held: Map<LinkKey, Held>,
+}
+
+/// What one link has in the making, without what was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Held {
+    bodies: u32,
+    bytes: u64,
 }
 
 /// What a fragment made of its body.
@@ -54,7 +70,7 @@ impl Parts {
         let Some(part) = frame.part else { return Assembled::Whole(frame) };
         let key = (frame.src, frame.handle);
         if part.offset == 0 {
-            self.map.remove(&key);
+            self.remove(&key);
             if part.total > share.body {
                 return Assembled::TooLarge;
             }
@@ -62,21 +78,27 @@ impl Parts {
                 return Assembled::Crowded;
             }
             let body = Assembler::new(part.total);
-            self.map.insert(key, Part { link, reply_to: frame.reply_to, body, asked_for });
+            let made = Part { link, reply_to: frame.reply_to, body, asked_for };
+            if !asked_for {
+                let held = self.held.or_default(link);
+                held.bodies += 1;
+                held.bytes += made.cost();
+            }
+            self.map.insert(key, made);
         }
         let Some(entry) = self.map.get_mut(&key) else { return Assembled::Stray };
         if entry.reply_to != frame.reply_to {
-            self.map.remove(&key);
+            self.remove(&key);
             return Assembled::Broken;
         }
         match entry.body.add(part, &frame.body) {
             Err(_) => {
-                self.map.remove(&key);
+                self.remove(&key);
                 Assembled::Broken
             }
             Ok(None) => Assembled::Partly,
             Ok(Some(body)) => {
-                self.map.remove(&key);
+                self.remove(&key);
                 Assembled::Whole(Frame { part: None, body, ..frame })
             }
         }
@@ -84,12 +106,19 @@ impl Parts {
 
     /// Whether one more body of `total` bytes is too much for a link; one alone may be as long as the limit.
     fn is_crowded(&self, link: LinkKey, share: Share, total: u32) -> bool {
-        let (mut bodies, mut bytes) = (0_u32, 0_u64);
-        for entry in self.map.unordered().iter().filter(|entry| entry.link == link && !entry.asked_for) {
-            bodies += 1;
-            bytes += (entry.body.total() as usize + FRAME_COST) as u64;
+        let Some(held) = self.held.get(&link) else { return share.bodies == 0 };
+        held.bodies >= share.bodies || held.bytes + u64::from(total) > share.bytes
+    }
+
+    /// A body is no longer in the making.
+    fn remove(&mut self, key: &(ContextId, Handle)) {
+        let Some(part) = self.map.remove(key).filter(|part| !part.asked_for) else { return };
+        let Some(held) = self.held.get_mut(&part.link) else { return };
+        held.bodies -= 1;
+        held.bytes -= part.cost();
+        if held.bodies == 0 {
+            self.held.remove(&part.link);
         }
-        bodies >= share.bodies || (bodies > 0 && bytes + u64::from(total) > share.bytes)
     }
 
     /// The reply handle of the body that `src` has in the making for `handle`.
@@ -104,13 +133,13 @@ impl Parts {
 
     /// Drops a body in the making.
     pub(super) fn forget(&mut self, src: ContextId, handle: Handle) {
-        self.map.remove(&(src, handle));
+        self.remove(&(src, handle));
     }
 
     /// Drops the bodies of a context that is gone.
     pub(super) fn forget_all(&mut self, gone: ContextId) {
         for key in self.map.keys_between((gone, Handle::new(0)), (gone, Handle::new(u32::MAX))) {
-            self.map.remove(&key);
+            self.remove(&key);
         }
     }
 
