@@ -39,7 +39,7 @@ impl Chroot {
 
     fn leader(&self) -> Vec<String> {
         let user = self.user.iter().map(|user| format!("--userspec={user}"));
-        // An absolute path is no option, and not every chroot knows `--`.
+        // An absolute path is no option; the chroot of busybox takes `--` for the folder.
         [self.program.clone()].into_iter().chain(user).chain([self.folder.clone()]).collect()
     }
 }

@@ -74,29 +74,77 @@ impl Engine {
         }
     }
 
-    /// The words between the program and the container; behind it comes what `--` there is.
-    const fn words(self) -> (&'static [&'static str], &'static [&'static str]) {
+    /// The words between the program and the container, what stands right before its name, and what comes behind it.
+    const fn words(self) -> (&'static [&'static str], Option<&'static str>, Option<&'static str>) {
         match self {
-            Self::Docker | Self::Podman => (&["exec", "-i"], &[]),
-            Self::Buildah => (&["run"], &["--"]),
-            Self::Kubectl => (&["exec", "-i"], &["--"]),
-            Self::Lxc => (&["--clear-env", "-n"], &["--"]),
-            Self::Lxd | Self::Incus => (&["exec", "--mode=non-interactive"], &["--"]),
-            Self::Jail => (&[], &[]),
-            Self::Nsenter => (&["-a", "-t"], &["--"]),
-            Self::Machine => (&["--quiet", "--collect", "--pipe", "--wait", "-M"], &["--"]),
+            Self::Docker | Self::Podman => (&["exec", "-i"], Some("--"), None),
+            Self::Buildah => (&["run"], None, Some("--")),
+            Self::Kubectl => (&["exec", "-i"], None, Some("--")),
+            Self::Lxc => (&["--clear-env"], Some("-n"), Some("--")),
+            Self::Lxd | Self::Incus => (&["exec", "--mode=non-interactive"], None, Some("--")),
+            Self::Jail => (&[], Some("--"), None),
+            Self::Nsenter => (&["-a"], Some("-t"), Some("--")),
+            Self::Machine => (&["--quiet", "--collect", "--pipe", "--wait"], Some("-M"), Some("--")),
         }
     }
 
-    /// The option that names the user in the container.
-    const fn user(self) -> Option<&'static str> {
+    /// How it is told who the child is to be in the container.
+    const fn user(self) -> Told {
         match self {
-            Self::Docker | Self::Podman => Some("-u"),
-            Self::Buildah => Some("--user"),
-            Self::Jail => Some("-U"),
-            Self::Kubectl | Self::Lxc | Self::Lxd | Self::Incus | Self::Nsenter | Self::Machine => None,
+            Self::Docker | Self::Podman => Told::Name("-u"),
+            Self::Buildah => Told::Name("--user"),
+            Self::Jail => Told::Name("-U"),
+            Self::Machine => Told::Name("--uid"),
+            Self::Lxc => Told::Numbers { user: "-u", group: "-g" },
+            Self::Lxd | Self::Incus => Told::Numbers { user: "--user", group: "--group" },
+            Self::Nsenter => Told::Numbers { user: "-S", group: "-G" },
+            Self::Kubectl => Told::Nothing,
         }
     }
+}
+
+/// The options by which an engine is told of a user.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    /// It has none.
+    Nothing,
+    /// One, for whatever names a user there.
+    Name(&'static str),
+    /// One for his number, and one for that of his group: it would be root's otherwise.
+    Numbers { user: &'static str, group: &'static str },
+}
+
+impl Told {
+    /// The options and their values, as far as there are any for this user.
+    fn words(self, said: &str) -> Vec<[String; 2]> {
+        let word = |option: &str, value: &str| [option.to_owned(), value.to_owned()];
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Name(option) => vec![word(option, said)],
+            Self::Numbers { user, group } => {
+                numbers(said).map_or(Vec::new(), |(uid, gid)| vec![word(user, uid), word(group, gid)])
+            }
+        }
+    }
+
+    /// What is wrong with this user, for an engine that is told so.
+    fn refuses(self, said: &str) -> Option<&'static str> {
+        match self {
+            Self::Nothing => Some("is told to no engine of this kind: it is whoever the image says"),
+            Self::Numbers { .. } if numbers(said).is_none() => {
+                Some("is no number, or two with a colon between: this engine knows no names")
+            }
+            Self::Name(_) | Self::Numbers { .. } => None,
+        }
+    }
+}
+
+/// A user and his group, which has the same number unless another is said.
+fn numbers(said: &str) -> Option<(&str, &str)> {
+    let is_number =
+        |word: &str| word.bytes().all(|byte| byte.is_ascii_digit()) && word.parse::<u32>().is_ok();
+    let (user, group) = said.split_once(':').unwrap_or((said, said));
+    (is_number(user) && is_number(group)).then_some((user, group))
 }
 
 impl Container {
@@ -175,16 +223,16 @@ impl Container {
     }
 
     user_option!(
-        "Who the child is to run as there, where the engine can be told (docker, podman, buildah, jail)."
+        "Who the child is to run as there: for docker, podman, buildah, jail and a machine whatever names a user to them; for lxc, lxd, incus and nsenter a number, with that of the group behind a colon if it is another, `1000:100`. A pod has the user of its image: it is refused there."
     );
 
-    /// The namespace of a pod.
+    /// The namespace of a pod. It is refused for whatever is none.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = Some(namespace.into());
         self
     }
 
-    /// The container in a pod of several.
+    /// The container in a pod of several. It is refused for whatever is none.
     pub fn container(mut self, container: impl Into<String>) -> Self {
         self.part = Some(container.into());
         self
@@ -197,22 +245,20 @@ impl Container {
     common_options!();
 
     fn leader(&self) -> Vec<String> {
-        let (before, after) = self.engine.words();
-        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        // Each with its option, and none that the engine does not have.
-        let is_pod = matches!(self.engine, Engine::Kubectl);
-        let of_pod = [("-n", &self.namespace), ("-c", &self.part)].into_iter().filter(|_| is_pod);
-        let named = self.engine.user().map(|option| (option, &self.user)).into_iter().chain(of_pod);
-        let named = named.filter_map(|(option, value)| Some([option.to_owned(), value.clone()?]));
+        let (before, right_before, after) = self.engine.words();
+        let owned = |word: &str| word.to_owned();
+        let of_pod = [("-n", &self.namespace), ("-c", &self.part)];
+        let of_pod =
+            of_pod.into_iter().filter_map(|(option, value)| Some([option.to_owned(), value.clone()?]));
+        let user = self.user.iter().flat_map(|user| self.engine.user().words(user));
 
         let mut argv = vec![self.program.clone()];
         argv.extend(self.extra.iter().cloned());
-        // `-n`, `-t` and `-M` stand right before what they name.
-        argv.extend(owned(before));
-        let at = argv.len();
+        argv.extend(before.iter().copied().map(owned));
+        argv.extend(user.chain(of_pod).flatten());
+        argv.extend(right_before.map(owned));
         argv.push(self.name.clone());
-        argv.splice(at..at, named.flatten());
-        argv.extend(owned(after));
+        argv.extend(after.map(owned));
         argv
     }
 
@@ -243,13 +289,18 @@ impl Container {
         Transport { near: true, enter, ..Transport::words::<String>([]) }
     }
 
-    /// What was said, and is of no use to what enters without a shell: it would not be what was asked for.
+    /// What was said and cannot be told to this engine: the child would not be what was asked for.
+    fn untold(&self) -> Option<ConnectErrorKind> {
+        let user =
+            self.user.as_ref().and_then(|user| Some(bad("user", user, self.engine.user().refuses(user)?)));
+        let is_pod = matches!(self.engine, Engine::Kubectl);
+        let of_pod = [("namespace", &self.namespace), ("container", &self.part)];
+        let mut of_pod = of_pod.into_iter().filter(|_| !is_pod);
+        user.or_else(|| of_pod.find_map(|(what, word)| Some(bad(what, word.as_ref()?, "is for pods alone"))))
+    }
+
+    /// The same for what enters without a shell.
     fn useless(&self) -> Option<ConnectErrorKind> {
-        let bad = |what: &str, text: &str, why: &str| ConnectErrorKind::BadPlace {
-            what: what.into(),
-            text: text.into(),
-            why: why.into(),
-        };
         if self.entrance().is_none() {
             return Some(bad("container", &self.name, "cannot be entered without a shell by this engine"));
         }
@@ -272,8 +323,12 @@ impl Container {
             ("container", self.part.as_ref()),
         ];
         let bad = named.into_iter().find_map(|(what, word)| check_word(what, word?));
-        bad.or_else(|| self.useless().filter(|_| self.is_bare))
+        bad.or_else(|| self.untold()).or_else(|| self.useless().filter(|_| self.is_bare))
     }
+}
+
+fn bad(what: &str, text: &str, why: &str) -> ConnectErrorKind {
+    ConnectErrorKind::BadPlace { what: what.into(), text: text.into(), why: why.into() }
 }
 
 impl Method for Container {
@@ -298,19 +353,55 @@ mod tests {
         for (container, words) in [
             (
                 Container::docker("c").user("u").option(["-H", "unix://s"]),
-                "docker -H unix://s exec -i -u u c",
+                "docker -H unix://s exec -i -u u -- c",
             ),
-            (Container::podman("c"), "podman exec -i c"),
+            (Container::podman("c"), "podman exec -i -- c"),
             (Container::buildah("c").user("u"), "buildah run --user u c --"),
             (Container::kubectl("p").namespace("n").container("c"), "kubectl exec -i -n n -c c p --"),
-            (Container::lxc("c").user("ignored"), "lxc-attach --clear-env -n c --"),
+            (Container::lxc("c"), "lxc-attach --clear-env -n c --"),
             (Container::lxd("c"), "lxc exec --mode=non-interactive c --"),
             (Container::incus("c"), "incus exec --mode=non-interactive c --"),
-            (Container::jail("c").user("u"), "jexec -U u c"),
+            (Container::jail("c").user("u"), "jexec -U u -- c"),
             (Container::nsenter(7), "nsenter -a -t 7 --"),
-            (Container::machine("m"), "systemd-run --quiet --collect --pipe --wait -M m --"),
+            (
+                Container::machine("m").user("u"),
+                "systemd-run --quiet --collect --pipe --wait --uid u -M m --",
+            ),
         ] {
             assert_eq!(container.leader().join(" "), words);
+        }
+    }
+
+    #[test]
+    fn an_engine_that_knows_no_names_is_told_the_numbers_of_user_and_group() {
+        for (container, words) in [
+            (Container::lxc("c").user("5"), "lxc-attach --clear-env -u 5 -g 5 -n c --"),
+            (Container::lxd("c").user("5:6"), "lxc exec --mode=non-interactive --user 5 --group 6 c --"),
+            (Container::incus("c").user("0"), "incus exec --mode=non-interactive --user 0 --group 0 c --"),
+            (Container::nsenter(7).user("5:6"), "nsenter -a -S 5 -G 6 -t 7 --"),
+        ] {
+            assert_eq!(container.leader().join(" "), words);
+            assert!(container.plan().check().is_ok());
+        }
+        for user in ["www", "5:www", "5:", ":5", "+5", "5:6:7", "4294967296"] {
+            for container in [Container::lxc("c"), Container::lxd("c"), Container::nsenter(7)] {
+                let error = container.user(user).plan().check().unwrap_err();
+                let text = format!("the user `{user}` is no number, or two with a colon between");
+                assert!(error.code() == "bad_place" && error.to_string().contains(&text), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_engine_cannot_be_told_is_refused() {
+        for (container, text) in [
+            (Container::kubectl("p").user("www"), "the user `www` is told to no engine"),
+            (Container::docker("c").namespace("prod"), "the namespace `prod` is for pods alone"),
+            (Container::lxc("c").container("app"), "the container `app` is for pods alone"),
+            (Container::nsenter(7).namespace("n").without_shell(), "the namespace `n` is for pods alone"),
+        ] {
+            let error = container.plan().check().unwrap_err();
+            assert!(error.code() == "bad_place" && error.to_string().contains(text), "{error}");
         }
     }
 

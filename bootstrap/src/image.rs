@@ -60,7 +60,7 @@ impl Image {
         argv.extend(["run", "--rm", "--interactive", "--entrypoint="].map(str::to_owned));
         argv.extend(self.user.iter().map(|user| format!("--user={user}")));
         argv.extend(self.extra.iter().cloned());
-        argv.push(self.image.clone());
+        argv.extend(["--".to_owned(), self.image.clone()]);
         argv
     }
 }

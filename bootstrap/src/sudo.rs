@@ -127,7 +127,8 @@ impl Sudo {
         let user = ["-u", &*self.user, "--"];
         let transport = match self.tool {
             Tool::Sudo if has_password => words(&["-S", "-p", SUDO_ASKS], &user),
-            Tool::Su => Transport { takes_line: true, ..words(&[], &[&self.user, "-c"]) },
+            // What is behind the user is for his shell, to every su. Before him `-c` is a class of logins to some.
+            Tool::Su => Transport { takes_line: true, ..words(&[], &["--", &self.user, "-c"]) },
             Tool::Doas if has_password => words(&[], &user),
             Tool::Sudo | Tool::Doas => words(&["-n"], &user),
         };

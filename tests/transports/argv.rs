@@ -65,7 +65,7 @@ fn each_tool_is_run_by_the_words_that_it_knows() -> Result<(), Missing> {
     let with = |words: &str| format!("{silent} {words} {unless_asked} -- web");
     let ssh = || Ssh::new("web").program(at()).payload(leaf());
     let container = |container: Container| container.program(at()).payload(leaf());
-    let known: [(Box<dyn Method>, String); 33] = [
+    let known: [(Box<dyn Method>, String); 36] = [
         (Box::new(ssh()), format!("{silent} {unless_asked} -- web")),
         (
             Box::new(ssh().user("u").port(22).identity("/k").option("A=b").config("/c")),
@@ -104,10 +104,10 @@ fn each_tool_is_run_by_the_words_that_it_knows() -> Result<(), Missing> {
             Box::new(Sudo::new().option(["-E", "-r", "role"]).program(at()).payload(leaf())),
             "-n -E -r role -u root --".into(),
         ),
-        (Box::new(Sudo::by_su().user("u").program(at()).payload(leaf())), "u -c".into()),
+        (Box::new(Sudo::by_su().user("u").program(at()).payload(leaf())), "-- u -c".into()),
         (Box::new(Sudo::by_doas().user("u").program(at()).payload(leaf())), "-n -u u --".into()),
-        (Box::new(container(Container::docker("c").user("u"))), "exec -i -u u c".into()),
-        (Box::new(container(Container::podman("c"))), "exec -i c".into()),
+        (Box::new(container(Container::docker("c").user("u"))), "exec -i -u u -- c".into()),
+        (Box::new(container(Container::podman("c"))), "exec -i -- c".into()),
         (Box::new(container(Container::buildah("c"))), "run c --".into()),
         (
             Box::new(container(
@@ -118,9 +118,18 @@ fn each_tool_is_run_by_the_words_that_it_knows() -> Result<(), Missing> {
         (Box::new(container(Container::lxc("c"))), "--clear-env -n c --".into()),
         (Box::new(container(Container::lxd("c"))), "exec --mode=non-interactive c --".into()),
         (Box::new(container(Container::incus("c"))), "exec --mode=non-interactive c --".into()),
-        (Box::new(container(Container::jail("c").user("u"))), "-U u c".into()),
+        (Box::new(container(Container::jail("c").user("u"))), "-U u -- c".into()),
         (Box::new(container(Container::nsenter(7))), "-a -t 7 --".into()),
-        (Box::new(container(Container::machine("m"))), "--quiet --collect --pipe --wait -M m --".into()),
+        (Box::new(container(Container::nsenter(7).user("5"))), "-a -S 5 -G 5 -t 7 --".into()),
+        (Box::new(container(Container::lxc("c").user("5:6"))), "--clear-env -u 5 -g 6 -n c --".into()),
+        (
+            Box::new(container(Container::lxd("c").user("5"))),
+            "exec --mode=non-interactive --user 5 --group 5 c --".into(),
+        ),
+        (
+            Box::new(container(Container::machine("m").user("u"))),
+            "--quiet --collect --pipe --wait --uid u -M m --".into(),
+        ),
         (
             Box::new(
                 Image::docker("alpine:3")
@@ -129,11 +138,11 @@ fn each_tool_is_run_by_the_words_that_it_knows() -> Result<(), Missing> {
                     .program([at()])
                     .payload(leaf()),
             ),
-            "run --rm --interactive --entrypoint= --user=u --network none alpine:3".into(),
+            "run --rm --interactive --entrypoint= --user=u --network none -- alpine:3".into(),
         ),
         (
             Box::new(Image::podman("far:1").program([at(), "--log-level=error".into()]).payload(leaf())),
-            "--log-level=error run --rm --interactive --entrypoint= far:1".into(),
+            "--log-level=error run --rm --interactive --entrypoint= -- far:1".into(),
         ),
         (Box::new(Chroot::new("/r").user("u:g").program(at()).payload(leaf())), "--userspec=u:g /r".into()),
         (
@@ -157,7 +166,7 @@ fn each_tool_is_run_by_the_words_that_it_knows() -> Result<(), Missing> {
 }
 
 fn attack_65_what_is_no_name_is_refused_before_anything_is_run() -> Result<(), Missing> {
-    let bad: [Box<dyn Method>; 12] = [
+    let bad: [Box<dyn Method>; 16] = [
         Box::new(Ssh::new("-oProxyCommand=x")),
         Box::new(Ssh::new("web").user("$(x)")),
         Box::new(Image::docker("--privileged")),
@@ -170,6 +179,10 @@ fn attack_65_what_is_no_name_is_refused_before_anything_is_run() -> Result<(), M
         Box::new(Nspawn::new("/r").user("-x")),
         Box::new(Srun::new().node("-x")),
         Box::new(Container::machine(".host shell")),
+        Box::new(Container::machine("m").user("-x")),
+        Box::new(Container::kubectl("p").user("www")),
+        Box::new(Container::lxc("c").user("www")),
+        Box::new(Container::nsenter(7).namespace("prod")),
     ];
     attacked(|root| {
         for plan in bad.iter().map(|method| method.plan()) {

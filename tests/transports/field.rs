@@ -432,7 +432,7 @@ fn an_su_that_asks_in_its_own_words_is_answered() -> Result<(), Missing> {
     let leaf = payload("leaf")?;
     let folder = tempfile::tempdir().unwrap();
     let su = folder.path().join("su");
-    let script = "#!/bin/sh\nprintf 'Mot de passe : ' >&2\nread word\n[ \"$word\" = secret ] || exit 1\nexec sh -c \"$3\"\n";
+    let script = "#!/bin/sh\nprintf 'Mot de passe : ' >&2\nread word\n[ \"$word\" = secret ] || exit 1\nexec sh -c \"$4\"\n";
     fs::write(&su, script).unwrap();
     run(&["chmod", "700", su.to_str().unwrap()]);
     let method = Sudo::by_su().program(su.to_str().unwrap()).password("secret").payload(leaf);

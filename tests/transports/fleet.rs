@@ -236,7 +236,7 @@ fn a_password_is_proved_on_one_host_and_a_refused_one_is_given_to_no_other() -> 
     let at = |name: &str| folder.path().join(name).display().to_string();
     // An su that writes down who asks at the same time, and lets in whoever knows the word.
     let script = "#!/bin/sh\ncd \"${0%/*}\"; echo + >>steps; printf 'Password: ' >&2; read word; sleep 0.2; echo - >>steps\n\
-        [ \"$word\" = right ] && exec sh -c \"$3\"\necho 'su: Authentication failure' >&2; exit 1\n";
+        [ \"$word\" = right ] && exec sh -c \"$4\"\necho 'su: Authentication failure' >&2; exit 1\n";
     fs::write(at("su"), script).unwrap();
     crate::far::run(&["chmod", "700", &at("su")]);
     let router = Router::new().unwrap();
