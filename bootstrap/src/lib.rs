@@ -30,7 +30,8 @@
 //!   it out, and [`spawn`] the part of it that starts a process here.
 //! - A [`Payload`] is a file, this very program, or a program in memory, which is run from a sealed image or a file that
 //!   goes at once.
-//! - The child gets a socket as descriptors 0 and 1, a pipe as 2, a process group of its own, and nothing else of ours.
+//! - The child gets a socket as descriptors 0 and 1, a pipe as 2, a process group of its own, and nothing else of ours. What
+//!   leads to another place is in a session of its own too, but for sudo without a password.
 //! - A [`Process`] is never left running by accident: dropping it kills it; a [`Reaper`] ends many at once, gently at
 //!   first.
 //! - Whatever fails, the [`ConnectError`] names the place, the method, the phase, the reason and what to do, is safe to

@@ -14,7 +14,7 @@ use std::{
 
 use crate::{
     ConnectError, ConnectErrorKind, Dialect, Machine, Phase, Plan, Process, Transport, client,
-    payload::Source, place, sys, terminal::Terminal,
+    payload::Source, place, sys, sys::Session, terminal::Terminal,
 };
 
 /// The first argument of a program that was started by [`Payload::this_program`](crate::Payload::this_program): it
@@ -40,7 +40,8 @@ pub struct Spawned {
 
 /// Starts the process of a plan, the one that only leads to the far side if it has a transport (see
 /// [`launch`](crate::launch)): directly, without a shell, in a process group of its own, so that a Ctrl-C at the
-/// terminal reaches the root alone.
+/// terminal reaches the root alone. What has a transport is in a session of its own too, without our terminal, unless its
+/// [`shares_session`](Transport::shares_session).
 ///
 /// The child has its link as descriptors 0 and 1 and a pipe as 2; everything that this program opened through `std`
 /// or with close-on-exec stays here. Environment and working directory are inherited. Does not wait for the child to
@@ -82,7 +83,11 @@ pub(crate) fn start(
             let theirs_of_it = terminal.as_ref().map(Terminal::theirs).transpose().map_err(no_descriptor)?;
             let mut command = theirs.command(program).map_err(no_descriptor)?;
             command.args(args).envs(transport.env.iter().chain(env).cloned());
-            sys::set_apart(&mut command, theirs_of_it, is_tied);
+            let session = match theirs_of_it {
+                None if transport.shares_session => Session::Ours,
+                terminal => Session::Own(terminal),
+            };
+            sys::set_apart(&mut command, session, is_tied);
             run(command).map_err(|error| ConnectErrorKind::from_search(&error, program))?
         }
         (None, Source::ThisProgram) => {

@@ -14,6 +14,11 @@ const SUDO_ASKS: &str = "[offshoot] password: ";
 
 /// Another user of the same machine.
 ///
+/// sudo without a [`password`](Self::password) asks nobody, and may go on what it was told at the terminal of this program,
+/// which it knows by its session: it runs in that, and so does the child. A child of another user who is not to be trusted could
+/// type into that terminal then, unless sudo gives it one of its own (`use_pty`) or [`terminal`](Self::terminal) does. Whatever
+/// else leads to another user runs in a session of its own.
+///
 /// sudo and su read a password from the stream by which the program follows, and get it when they have asked for it and
 /// not before. doas asks nobody but a terminal: it has one of its own where a password is given, by which nothing else
 /// goes.
@@ -102,8 +107,8 @@ impl Sudo {
         self
     }
 
-    /// Gives it a terminal of its own, for a sudo that wants one (`requiretty`) or an su that asks on nothing else. What the
-    /// program is sent and says does not go by it.
+    /// Gives it a terminal of its own, for a sudo that wants one (`requiretty`) or an su that asks on nothing else, or that
+    /// a child may not have that of this program. What the program is sent and says does not go by it.
     pub fn terminal(mut self) -> Self {
         self.terminal = true;
         self
@@ -130,7 +135,8 @@ impl Sudo {
             // What is behind the user is for his shell, to every su. Before him `-c` is a class of logins to some.
             Tool::Su => Transport { takes_line: true, ..words(&[], &["--", &self.user, "-c"]) },
             Tool::Doas if has_password => words(&[], &user),
-            Tool::Sudo | Tool::Doas => words(&["-n"], &user),
+            Tool::Sudo => Transport { shares_session: true, ..words(&["-n"], &user) },
+            Tool::Doas => words(&["-n"], &user),
         };
         let asks = |usual: &str| self.asks.clone().unwrap_or_else(|| usual.to_owned());
         let asks = match self.tool {

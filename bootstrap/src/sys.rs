@@ -105,22 +105,30 @@ pub(crate) fn sleep<'a>(
     }
 }
 
-/// Has the program of a command lead a process group of its own; if it is to have a terminal, a session with that. In ours
-/// it stays otherwise: sudo remembers by session who has given a password. If it `is_tied` it is killed when the thread
-/// that starts it ends, which only some systems can do.
+/// Where a process that leads to a place runs; it leads a group of its own everywhere.
+pub(crate) enum Session {
+    /// In ours: it has our terminal, if there is one.
+    Ours,
+    /// In its own, which has this terminal or none.
+    Own(Option<OwnedFd>),
+}
+
+/// Has the program of a command lead a process group of its own, in that session. If it `is_tied` it is killed when the
+/// thread that starts it ends, which only some systems can do.
 #[allow(unsafe_code)]
-pub(crate) fn set_apart(command: &mut Command, terminal: Option<OwnedFd>, is_tied: bool) {
+pub(crate) fn set_apart(command: &mut Command, session: Session, is_tied: bool) {
     let starter = rustix::process::getpid();
-    if terminal.is_none() {
+    if matches!(session, Session::Ours) {
         command.process_group(0);
         if !is_tied {
             return;
         }
     }
     let begin = move || {
-        if let Some(terminal) = &terminal {
+        if let Session::Own(terminal) = &session {
+            // Who leads a session leads a group.
             setsid()?;
-            ioctl_tiocsctty(terminal)?;
+            terminal.as_ref().map_or(Ok(()), ioctl_tiocsctty)?;
         }
         if is_tied { tie_to(starter) } else { Ok(()) }
     };

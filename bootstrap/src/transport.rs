@@ -37,6 +37,10 @@ pub struct Transport {
     pub dialect: Dialect,
     /// Whether it has a terminal of its own, on which it may ask as well; what it is sent and says passes that by.
     pub terminal: bool,
+    /// Whether it runs in the session of the process that starts it, for a tool that looks there for whom it has asked; it has
+    /// the terminal of that session then, and so has whoever it leads to. Else, and where it has a terminal of its own, it
+    /// leads a session of its own.
+    pub shares_session: bool,
     /// What may be asked on stderr before the shell speaks, and the answer.
     pub question: Option<Question>,
     /// The passwords for what an ssh client asks; `None`: what is run is not one, and does not ask by a helper.
@@ -94,6 +98,7 @@ impl Transport {
             preplaced: None,
             dialect: Dialect::Other,
             terminal: false,
+            shares_session: false,
             question: None,
             logins: None,
             env: Vec::new(),

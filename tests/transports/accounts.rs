@@ -9,11 +9,11 @@ use std::{
 };
 
 use offshoot_parent::{Connecting, Phase, prelude::*};
-use offshoot_tests::real::{PATIENCE, eventually, logs};
+use offshoot_tests::real::{PATIENCE, Signal, descendants, eventually, is_gone, kill, logs};
 
 use crate::{
     beside::{Beside, attacked},
-    far::{ADD, Missing, Sshd, User, payload, program, run, static_program},
+    far::{ADD, Missing, Sshd, User, as_root, payload, program, run, static_program},
     hunt::Hunt,
 };
 
@@ -26,6 +26,7 @@ crate::tests![
     doas_lets_in_whom_its_rule_lets_in,
     doas_asks_for_the_password_on_a_terminal_of_its_own,
     a_sudo_that_wants_a_terminal_gets_one_and_its_stream_stays_whole,
+    what_a_sudo_with_use_pty_runs_goes_when_its_line_is_cut,
     attack_60_a_password_is_nowhere_to_be_read,
     attack_56_who_asks_again_once_the_program_runs_is_told_nothing,
     attack_63_nobody_else_types_into_the_terminal_of_a_question,
@@ -112,9 +113,14 @@ fn sudo_takes_the_password_when_it_has_asked_and_once() -> Result<(), Missing> {
     assert_eq!(error.code(), "password_wrong", "{error}");
     let root = desk.connect(Sudo::new().password(PASSWORD)).unwrap();
     assert_eq!((root.call(ADD, (2, 3)).unwrap(), desk.uid_of(&root)), (5, 0));
-    // Now it asks nothing for a while, and a password that is not asked for is not sent.
-    let again = desk.connect(Sudo::new().password("not needed").name("again")).unwrap();
+    // Who connects once more is asked once more: what sudo remembers is of the session that led there.
+    let again = desk.connect(Sudo::new().password(PASSWORD).name("again")).unwrap();
     assert_eq!(again.call(ADD, (2, 3)).unwrap(), 5);
+    assert_eq!(desk.connect(Sudo::new()).unwrap_err().code(), "password_needed");
+    // A password that is not asked for is not sent.
+    let _rule = SudoRule::new("osh-sudo", "osh-sudo ALL=(ALL) NOPASSWD: ALL");
+    let unasked = desk.connect(Sudo::new().password("not needed").name("unasked")).unwrap();
+    assert_eq!(unasked.call(ADD, (2, 3)).unwrap(), 5);
     Ok(())
 }
 
@@ -240,6 +246,27 @@ fn a_sudo_that_wants_a_terminal_gets_one_and_its_stream_stays_whole() -> Result<
     Ok(())
 }
 
+fn what_a_sudo_with_use_pty_runs_goes_when_its_line_is_cut() -> Result<(), Missing> {
+    let (hop, _leaf) = (payload("hop")?, payload("leaf")?);
+    as_root()?;
+    program("sudo")?;
+    let _rule = SudoRule::new("root", "Defaults:root use_pty");
+    let (before, router) = (descendants(), Router::new().unwrap());
+    let hop = router.connect(Local::new(hop)).unwrap();
+    let leaf = Payload::bytes("leaf", static_program("leaf").unwrap()).unwrap();
+    // Without any terminal it gives none either.
+    let child = hop.connect(Sudo::new().terminal().payload(leaf)).unwrap();
+    assert_eq!(child.call(ADD, (2, 3)).unwrap(), 5);
+    // The client, who watches at the terminal, and the child.
+    let there: Vec<u32> = descendants().into_iter().filter(|pid| !before.contains(pid)).collect();
+    assert!(there.len() >= 4, "{there:?}");
+    kill(router.tree().pid(hop.id()).unwrap(), Signal::KILL);
+    eventually("all of it is gone", Duration::from_secs(5), || {
+        there.iter().all(|pid| is_gone(*pid)).then_some(())
+    });
+    Ok(())
+}
+
 fn attack_60_a_password_is_nowhere_to_be_read() -> Result<(), Missing> {
     // Before there is a root, which tells its children what is to be logged.
     let (found, logged) = logs::of_every_level(|| attacked(hunt_for_passwords));
@@ -318,8 +345,21 @@ fn attack_63_nobody_else_types_into_the_terminal_of_a_question() -> Result<(), M
 
 fn type_into_a_terminal(root: &Beside) -> Result<(), Missing> {
     let desk = Desk::beside(root, "typist", None)?;
+    let other = User::new("typed", &program("dash")?)?;
+    other.password("another");
     let _rule = DoasRule::new("permit osh-typist as root")?;
-    let root = desk.connect(Sudo::by_doas().password(PASSWORD)).unwrap();
+    for method in
+        [Sudo::by_doas().password(PASSWORD), Sudo::by_su().user(&other.name).password("another").terminal()]
+    {
+        let child = root.keep(desk.connect(method)).unwrap();
+        type_into_the_terminal_of(desk.router.tree().pid(child.id()).unwrap())?;
+        assert_eq!(child.call(ADD, (2, 3)).unwrap(), 5);
+    }
+    Ok(())
+}
+
+/// Whose session is its own, and whose terminal is nobody's but the root's who made it.
+fn type_into_the_terminal_of(pid: u32) -> Result<(), Missing> {
     // Behind the name of the program: its state, parent, group, session and terminal.
     let of = |pid: u32| {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
@@ -328,7 +368,7 @@ fn type_into_a_terminal(root: &Beside) -> Result<(), Missing> {
             rest.split_whitespace().skip(1).take(4).map(|it| it.parse().unwrap()).collect();
         (numbers[2], numbers[3])
     };
-    let (session, terminal) = of(desk.router.tree().pid(root.id()).unwrap());
+    let (session, terminal) = of(pid);
     let (our_session, our_terminal) = of(std::process::id());
     assert!(terminal != 0 && terminal != our_terminal && session != our_session);
     // The number of a terminal is cut in two round that of its driver.
@@ -339,6 +379,5 @@ fn type_into_a_terminal(root: &Beside) -> Result<(), Missing> {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains("Permission denied"), "{said}");
     }
-    assert_eq!(root.call(ADD, (2, 3)).unwrap(), 5);
     Ok(())
 }

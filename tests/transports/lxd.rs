@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use offshoot_parent::prelude::*;
+use offshoot_parent::{Plan, prelude::*};
 use offshoot_tests::{
     far::{Apart, Daemon, busybox_root, try_to},
     real::Signal,
@@ -65,13 +65,13 @@ impl Lxd {
         self.run(&["launch", "far", "far", "-c", "security.privileged=true", "-c", &settings])
     }
 
-    /// An instance of that name.
-    pub(crate) fn enter(&self, name: &str, payload: &Payload) -> Planned {
-        let mut plan = Container::lxd(name).payload(payload.clone()).plan();
+    /// The way to an instance, by this daemon.
+    pub(crate) fn plan(&self, instance: Container) -> Plan {
+        let mut plan = instance.plan();
         if let Some(transport) = &mut plan.transport {
             transport.env.extend(self.env().map(|(name, value)| (name.to_owned(), value)));
         }
-        Planned(plan)
+        plan
     }
 
     /// By what its clients find it and their own files.
@@ -93,7 +93,8 @@ impl Lxd {
 fn what_keeps_lxd_from_an_instance_is_told_by_kind() -> Result<(), Missing> {
     let (root, leaf) = (busybox_root()?, payload("leaf")?);
     let engine = Lxd::new(root.path())?;
-    let error = |name: &str| Router::new().unwrap().connect(engine.enter(name, &leaf)).unwrap_err();
+    let there = |name: &str| Planned(engine.plan(Container::lxd(name).payload(leaf.clone())));
+    let error = |name: &str| Router::new().unwrap().connect(there(name)).unwrap_err();
     assert_eq!(error("nosuch").code(), "no_container");
     engine.run(&["pause", "far"]).unwrap();
     assert_eq!(error("far").code(), "no_container");

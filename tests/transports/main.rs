@@ -37,6 +37,7 @@ mod shells;
 mod ssh;
 mod sudo_rs;
 mod suite;
+mod terminal;
 
 use std::{collections::BTreeSet, env, fs, process::ExitCode};
 
@@ -49,6 +50,9 @@ const STAND_INS: &str = "not run for real: kubectl (no cluster without images fr
 
 fn main() -> ExitCode {
     killed::be_root_if_asked();
+    if let Some(code) = terminal::be_root_if_asked() {
+        return code;
+    }
     logs::keep();
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
         ssh::tests(),
         passwords::tests(),
         accounts::tests(),
+        terminal::tests(),
         sudo_rs::tests(),
         containers::tests(),
         docker::tests(),
