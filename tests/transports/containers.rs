@@ -1,9 +1,11 @@
 //! Containers and namespaces.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
     fs,
-    path::Path,
+    os::fd::AsRawFd as _,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -11,7 +13,7 @@ use std::{
 use offshoot_parent::prelude::*;
 use offshoot_tests::{
     far::{busybox_root, try_to},
-    real::{PATIENCE, descendants, eventually, reap_orphans},
+    real::{PATIENCE, descendants, eventually, is_gone, reap_orphans},
 };
 use tempfile::TempDir;
 
@@ -82,7 +84,19 @@ impl Drop for Namespaces {
 
 fn the_namespaces_of_a_process_are_entered() -> Result<(), Missing> {
     let (leaf, namespaces) = (payload("leaf")?, Namespaces::new()?);
-    works(Container::nsenter(namespaces.pid).payload(leaf.clone()));
+    let router = Router::new().unwrap();
+    for (user, ids) in [(None, [0, 0]), (Some("1000:100"), [1000, 100]), (Some("65534"), [65534, 65534])] {
+        let there = Container::nsenter(namespaces.pid).payload(leaf.clone());
+        let there = if let Some(user) = user { there.user(user) } else { there };
+        let child = router.connect(there).unwrap();
+        assert_eq!(child.call(ADD, (2, 3)).unwrap(), 5);
+        let entered = entered(namespaces.pid);
+        assert_same_namespaces(entered, namespaces.pid, &["ipc", "mnt", "net", "pid", "uts"]);
+        let [uid, gid] = ids.map(|id| format!("{id}\t{id}\t{id}\t{id}"));
+        assert_eq!([status(entered, "Uid:"), status(entered, "Gid:")], [uid, gid]);
+        assert!(user.is_none() || status(entered, "Groups:").is_empty());
+        child.shutdown().wait_timeout(PATIENCE).unwrap();
+    }
     let gone = Container::nsenter(4_000_000).payload(leaf);
     assert_eq!(Router::new().unwrap().connect(gone).unwrap_err().code(), "no_container");
     Ok(())
@@ -252,6 +266,30 @@ fn status(pid: u32, word: &str) -> String {
     line.trim().to_owned()
 }
 
+fn namespace(pid: u32, kind: &str) -> PathBuf {
+    fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap()
+}
+
+/// Who has entered the namespaces of a process, beside the process itself.
+fn entered(there: u32) -> u32 {
+    let is_inside =
+        |pid: &u32| *pid != there && !is_gone(*pid) && namespace(*pid, "pid") == namespace(there, "pid");
+    descendants().into_iter().find(is_inside).unwrap()
+}
+
+/// Those of the process, of which `other` are other ones than ours.
+#[track_caller]
+fn assert_same_namespaces(entered: u32, there: u32, other: &[&str]) {
+    for kind in ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"] {
+        assert_eq!(namespace(entered, kind), namespace(there, kind));
+        assert_eq!(
+            namespace(entered, kind) != namespace(std::process::id(), kind),
+            other.contains(&kind),
+            "{kind}"
+        );
+    }
+}
+
 fn attack_62_what_enters_a_hostile_image_has_the_rights_of_that_image_alone() -> Result<(), Missing> {
     let leaf = payload("leaf")?;
     as_root()?;
@@ -260,27 +298,50 @@ fn attack_62_what_enters_a_hostile_image_has_the_rights_of_that_image_alone() ->
     let (setpriv, unshare) = (program("setpriv")?, program("unshare")?);
     let script =
         format!("exec {} --bounding-set=-all,+dac_override --no-new-privs sleep 1000", setpriv.display());
-    let words = ["--fork", "--kill-child", "--pid", "--mount", "--uts", "--ipc", "--net", "--mount-proc"];
-    let image = Namespaces::of(Command::new(unshare).args(words).args(["sh", "-c", &script]))?;
+    let words =
+        "--fork --kill-child --user --map-root-user --cgroup --pid --mount --uts --ipc --net --mount-proc";
+    let image = Namespaces::of(Command::new(unshare).args(words.split(' ')).args(["sh", "-c", &script]))?;
     let secret = tempfile::tempfile().unwrap();
     rustix::io::fcntl_setfd(&secret, rustix::io::FdFlags::empty()).unwrap();
     attacked(|root| {
         root.works(Container::nsenter(image.pid).without_shell().payload(leaf));
-        let namespace = |pid: u32, kind: &str| fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap();
-        let is_inside =
-            |pid: &u32| namespace(*pid, "pid") == namespace(image.pid, "pid") && *pid != image.pid;
-        let entered = descendants().into_iter().find(is_inside).unwrap();
-        for kind in ["mnt", "net", "ipc", "uts"] {
-            assert_eq!(namespace(entered, kind), namespace(image.pid, kind));
-        }
+        let entered = entered(image.pid);
+        assert_same_namespaces(entered, image.pid, &["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"]);
         for word in ["CapBnd:", "CapEff:", "CapPrm:"] {
             assert_eq!(status(entered, word), "0000000000000002", "{word}");
         }
         assert_eq!(status(entered, "NoNewPrivs:"), "1");
-        // Nothing of ours is open there: what is no socket, pipe or end of its own is the empty device.
+        let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", image.pid)).unwrap();
+        let is_mounted_there = |id: &str| mounts.lines().any(|mount| mount.split(' ').next() == Some(id));
+        // A folder outside has the number of a mount that is none of those there.
+        let mount_in = |about: &str| {
+            about.lines().find_map(|line| line.strip_prefix("mnt_id:")).unwrap().trim().to_owned()
+        };
+        let mount_of = |file: &str| {
+            let open = fs::File::open(file).unwrap();
+            mount_in(&fs::read_to_string(format!("/proc/self/fdinfo/{}", open.as_raw_fd())).unwrap())
+        };
+        for place in ["cwd", "root"] {
+            assert!(
+                is_mounted_there(&mount_of(&format!("/proc/{entered}/{place}"))),
+                "its {place} is outside"
+            );
+        }
+        assert!(!is_mounted_there(&mount_of("/proc/self/cwd")));
+        // Nothing of ours is open there. It has its link; what is empty in place of that, from there; both ends of what it
+        // prints into; and what it sleeps on.
         let files = fs::read_dir(format!("/proc/{entered}/fd")).unwrap().flatten();
-        let open: Vec<_> = files.filter_map(|file| fs::read_link(file.path()).ok()).collect();
-        assert!(open.iter().all(|file| !file.starts_with("/tmp") && !file.starts_with("/proc")), "{open:?}");
+        let open =
+            files.map(|file| (file.file_name(), fs::read_link(file.path()).unwrap().display().to_string()));
+        let open: BTreeMap<_, _> = open.collect();
+        let kind = |front: &str| open.values().filter(|what| what.starts_with(front)).collect::<Vec<_>>();
+        let pipes = kind("pipe:");
+        let has_both_ends = |pipe: &&String| pipes.iter().filter(|other| *other == pipe).count() == 2;
+        assert!(pipes.len() == 4 && pipes.iter().all(has_both_ends), "{open:?}");
+        let others = [kind("socket:"), kind("/dev/null"), kind("anon_inode:")].map(|kind| kind.len());
+        assert_eq!(others, [1, 1, open.len() - 6], "{open:?}");
+        let empty = fs::read_to_string(format!("/proc/{entered}/fdinfo/0")).unwrap();
+        assert!(open[OsStr::new("0")] == "/dev/null" && is_mounted_there(&mount_in(&empty)), "{open:?}");
     });
     Ok(())
 }

@@ -33,6 +33,7 @@ mod life;
 mod lxc;
 mod lxd;
 mod passwords;
+mod pods;
 mod shells;
 mod ssh;
 mod sudo_rs;
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         buildah::tests(),
         lxc::tests(),
         lxd::tests(),
+        pods::tests(),
         cluster::tests(),
     ]
     .into_iter()
