@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_tests::real::{PATIENCE, Signal, Watch, all_gone, eventually, kill, signalled};
+use offshoot_tests::real::{PATIENCE, Signal, Watch, all_gone, eventually, is_gone, kill, signalled};
 use rustix::{
     fs::{Mode, OFlags, open},
     process::{Pid, Resource, Rlimit, getrlimit, kill_process_group, prlimit},
@@ -240,7 +240,14 @@ impl Bed {
         let bound = |limit: Duration| limit + SLACK;
         let second = Duration::from_secs(1);
         match outcome {
-            Outcome::Gone => return self.all_gone(bound(second * if step == Step::Spawn { 2 } else { 5 })),
+            Outcome::Gone => {
+                let here = [self.hop, self.signs.pid("way")];
+                eventually("nothing of this machine is left", bound(second * 2), || {
+                    here.into_iter().flatten().all(is_gone).then_some(())
+                });
+                let all = bound(second * if step == Step::Spawn { 2 } else { 5 });
+                return self.all_gone(all.saturating_sub(since.elapsed()));
+            }
             Outcome::Waits => {
                 let stopped = if fault == Fault::StopRoot { self.root.id() } else { self.far("child") };
                 let pause = if fault == Fault::StopRoot { LONG_PAUSE } else { PAUSE };
