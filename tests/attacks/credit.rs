@@ -9,7 +9,7 @@ use offshoot_tests::real::{
     table::{ASK, FEED, WAIT_FOR},
 };
 
-use crate::stage::Stage;
+use crate::stage::{Stage, most_at_once};
 
 crate::tests![
     attack_44_a_stream_that_is_overdrawn_is_broken_at_both_ends,
@@ -123,6 +123,8 @@ fn attack_47_calls_that_are_given_up_at_once_take_no_more_room() {
             "what is beyond its credit is refused: {told:?}"
         );
     }
+    // Each of the four workers runs one, and no other before that has returned.
+    assert!((1..=4).contains(&most_at_once()), "{}", most_at_once());
     let (sizes, _) = stage.router().sizes();
     assert_eq!(sizes.calls, 0);
     stage.end();

@@ -2,7 +2,10 @@
 
 use std::{
     cell::RefCell,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -30,6 +33,32 @@ pub(crate) struct Stage {
     folder: TempDir,
 }
 
+/// How many calls of [`WORK`] are being run by the root, and the most that were at once.
+static RUN: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+/// A call of [`WORK`] that is being run.
+struct Slot;
+
+impl Slot {
+    fn taken<T>(run: impl FnOnce() -> T) -> T {
+        let _slot = Self;
+        MOST.fetch_max(RUN.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        run()
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        RUN.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The most calls of [`WORK`] that the root has run at once.
+pub(crate) fn most_at_once() -> usize {
+    MOST.load(Ordering::SeqCst)
+}
+
 /// Sends a number into the end of a stream that it is given.
 const POUR: Function<Sender<u64>, ()> = Function::new("pour");
 
@@ -43,7 +72,7 @@ impl Stage {
         let functions = Functions::new()
             .serve_to(Policy::Anyone, LENGTH, |_, blob: Blob| blob.len() as u64)
             .serve_to(Policy::Anyone, NAME, |call: &Call, ()| call.here().name().to_owned())
-            .serve_to(Policy::Anyone, WORK, |call: &Call, ms| work(call, ms))
+            .serve_to(Policy::Anyone, WORK, |call: &Call, ms| Slot::taken(|| work(call, ms)))
             .serve_to(Policy::Anyone, POUR, |_, sender: Sender<u64>| sender.send(1))
             .serve(SECRET, |call: &Call, ()| call.here().name().to_owned());
         let folder = tempfile::tempdir().expect("a folder");
