@@ -238,7 +238,7 @@ fn live(forest: &mut Forest, plan: &Plan, is_told: bool) -> Result<Seen, Violati
     invariants::at_rest(forest)?;
     probe(forest, &mut Dice::of(plan.seed, 4))?;
     let found_none = connect(forest, &mut Dice::of(plan.seed, 5))?;
-    seen.found_no_id = forest.history.without_id;
+    seen.found_no_id = forest.history.without_id.values().sum();
     if found_none > 0 {
         // Who is there goes on.
         settle(forest, &[])?;
@@ -382,7 +382,7 @@ fn seen(forest: &Forest) -> Seen {
         digest: 0,
         counts: forest.counts.clone(),
         drops: history.notes.iter().map(|(_, kind)| *kind).collect(),
-        found_no_id: history.without_id,
+        found_no_id: history.without_id.values().sum(),
         codes: codes.collect(),
         cuts: history.cuts.clone(),
         ends: by_name,

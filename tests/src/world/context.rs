@@ -13,6 +13,7 @@ use super::{
     arrival::Arrival,
     birth::Birth,
     history::{CallNo, History, StreamNo},
+    invariants,
     job::{self, Job, Plan, Taste},
     router::Router,
     sabotage::Sabotage,
@@ -236,7 +237,7 @@ impl Context {
                 self.closing = true;
             }
             Action::Note(note) => {
-                io.history.note(self.me(), note.kind);
+                io.history.note(self.me(), &note);
             }
         }
     }
@@ -251,7 +252,8 @@ impl Context {
 
     fn serve(&mut self, key: CallKey, out: &mut Actions, io: &mut Io<'_>) {
         let Some(call) = self.router.service_call(key) else { return };
-        if io.history.hostile.contains(&call.src) {
+        invariants::i15_a_child_is_made_only_for_an_ancestor(self, &call, io.history);
+        if io.history.is_touched(self.me(), call.src) {
             return self.router.answer(io.now, key, job::failed_body(), &[], true, out);
         }
         let Ok(args) = job::args(&call.body, call.args_at) else { return };
@@ -275,14 +277,14 @@ impl Context {
             match self.router.take_id(out) {
                 Ok(id) => {
                     let gone = |id: &&ContextId| **id != self.me() && !self.links.contains_key(id);
-                    let gone = || io.history.ids.iter().find(gone).copied();
+                    let gone = || io.history.made_by.keys().find(gone).copied();
                     birth.id = io.sabotage.map_or(id, |sabotage| sabotage.id(id, gone()));
                     self.make_child(birth, out, io);
                 }
                 Err(NoId::Asked) => return self.births.push_front(birth),
                 Err(NoId::Exhausted) => {
                     let key = birth.for_call;
-                    io.history.no_id(key.and_then(|key| Some(self.tasks.get(&key)?.call)));
+                    io.history.no_id(self.me(), key.and_then(|key| Some(self.tasks.get(&key)?.call)));
                     if let Some(key) = key {
                         self.fail(key, job::no_id_body(), out, io);
                     }
@@ -292,8 +294,12 @@ impl Context {
     }
 
     fn make_child(&mut self, birth: Birth, out: &mut Actions, io: &mut Io<'_>) {
-        if !io.history.ids.insert(birth.id) {
+        if io.history.made_by.insert(birth.id, self.me()).is_some() {
             io.history.wrong("I8", format!("id {} is given out twice", birth.id));
+        }
+        // Whoever is below a hostile context is at its mercy.
+        if io.history.hostile.contains(&self.me()) {
+            io.history.hostile.insert(birth.id);
         }
         let mut ancestors = vec![self.me()];
         ancestors.extend(&self.setup.ancestors);

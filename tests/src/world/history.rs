@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use offshoot_core::machine::{DropKind, Ended, Outcome, Progress, Unsent};
+use offshoot_core::machine::{DropKind, Ended, Note, Outcome, Progress, Unsent};
 use offshoot_wire::{ContextId, DeadCode, Handle, ReplyHead};
 
 use super::job;
@@ -106,6 +106,8 @@ pub struct CallRecord {
 /// One stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct StreamRecord {
+    /// Who has, had or was given an end of it.
+    parties: BTreeSet<ContextId>,
     /// Items that the machine of the sender took.
     pub sent: u8,
     /// Items that the receiver got.
@@ -129,10 +131,10 @@ pub struct History {
     pub streams: Vec<StreamRecord>,
     /// The call of each source that ran last in each mailbox of each destination: rule 10.
     last_run: BTreeMap<(ContextId, ContextId, Handle), CallNo>,
-    /// Every id that a context was made with.
-    pub ids: BTreeSet<ContextId>,
-    /// How many children found no id.
-    pub without_id: u64,
+    /// Every id that a context was made with, and by whom; the root by itself.
+    pub made_by: BTreeMap<ContextId, ContextId>,
+    /// How many children found no id, by who was to make them.
+    pub without_id: BTreeMap<ContextId, u64>,
     /// Functions granted: in which context, to whom, which.
     pub grants: BTreeSet<(ContextId, ContextId, String)>,
     /// What was dropped and told, by the context that dropped it.
@@ -141,8 +143,6 @@ pub struct History {
     pub cuts: BTreeMap<String, u64>,
     /// Contexts that a script made hostile: what they say proves nothing.
     pub hostile: BTreeSet<ContextId>,
-    /// Whether any context is gone.
-    pub has_losses: bool,
     /// Where a hostile context has granted something to whom: he need not be there, and then nobody tells that he is gone.
     strays: BTreeSet<(ContextId, ContextId)>,
     /// The first thing found wrong.
@@ -157,8 +157,38 @@ impl History {
         }
     }
 
-    /// A context has dropped something and tells it: I2, in a tree of honest contexts nothing looks forged.
-    pub fn note(&mut self, at: ContextId, kind: DropKind) {
+    /// Those on the way between two contexts, both of them included; nothing if one of them was never made.
+    #[must_use]
+    pub fn way(&self, a: ContextId, b: ContextId) -> Option<Vec<ContextId>> {
+        let line = |id| {
+            let above = |id: &ContextId| self.made_by.get(id).copied().filter(|above| above != id);
+            self.made_by.contains_key(&id).then(|| std::iter::successors(Some(id), above).collect())
+        };
+        let (mut a, mut b): (Vec<ContextId>, Vec<ContextId>) = (line(a)?, line(b)?);
+        let mut meeting = None;
+        while a.last().is_some() && a.last() == b.last() {
+            (meeting, _) = (a.pop(), b.pop());
+        }
+        a.extend(meeting.into_iter().chain(b.into_iter().rev()));
+        Some(a)
+    }
+
+    /// Whether somebody hostile is one of the two, or on the way between them: what passes there may be hurt. All else
+    /// must be as it is in a tree of honest contexts.
+    #[must_use]
+    pub fn is_touched(&self, a: ContextId, b: ContextId) -> bool {
+        let is_hostile = |way: Vec<ContextId>| way.iter().any(|id| self.hostile.contains(id));
+        !self.hostile.is_empty() && self.way(a, b).is_none_or(is_hostile)
+    }
+
+    /// Whether somebody hostile has had to do with a stream, or is on the way between those who have.
+    fn is_stream_touched(&self, stream: StreamNo) -> bool {
+        let parties = &self.streams[stream as usize].parties;
+        parties.first().is_none_or(|first| parties.iter().any(|other| self.is_touched(*first, *other)))
+    }
+
+    /// A context has dropped something and tells it: I2, what came from an honest one by honest links is not forged.
+    pub fn note(&mut self, at: ContextId, note: &Note) {
         const FORGED: [DropKind; 9] = [
             DropKind::Source,
             DropKind::Authority,
@@ -170,8 +200,13 @@ impl History {
             DropKind::Dead,
             DropKind::Malformed,
         ];
-        if self.notes.insert((at, kind)) && self.hostile.is_empty() && FORGED.contains(&kind) {
-            self.wrong("I2", format!("in a tree of honest contexts {at} has dropped something: {kind}"));
+        let Note { kind, src, link, .. } = *note;
+        self.notes.insert((at, kind));
+        if FORGED.contains(&kind) && !self.is_touched(at, src) && !self.is_touched(at, link.peer) {
+            self.wrong(
+                "I2",
+                format!("{at} has dropped something of {src}, and nobody on the way is hostile: {kind}"),
+            );
         }
     }
 
@@ -230,7 +265,9 @@ impl History {
             _ => true,
         };
         record.end = Some(end);
-        if !is_true && !self.hostile.contains(&record.dst) {
+        let (src, dst) = (record.src, record.dst);
+        if !is_true && !self.is_touched(src, dst) {
+            let record = &self.calls[call as usize];
             let found = if record.found_no_id { "found no id" } else { "was not in want of an id" };
             let text = format!("call {call} {found}, and ended as {:?}", record.end);
             self.wrong("I25", text);
@@ -240,9 +277,10 @@ impl History {
 
     /// A call has ended as its machine says.
     pub fn outcome(&mut self, call: CallNo, outcome: &Outcome) {
-        let is_hostile = self.calls.get(call as usize).is_some_and(|call| self.hostile.contains(&call.dst));
+        let is_touched =
+            self.calls.get(call as usize).is_some_and(|call| self.is_touched(call.src, call.dst));
         let end = match outcome {
-            Outcome::Reply(_) if is_hostile => CallEnd::Value,
+            Outcome::Reply(_) if is_touched => CallEnd::Value,
             Outcome::Reply(body) => match job::reply(body) {
                 Ok((ReplyHead::Value(_), Some(value))) => {
                     if value.call != call || !job::is_pad(&value.pad) {
@@ -291,9 +329,9 @@ impl History {
         self.i01_progress_is_true(call);
     }
 
-    /// There is no id for a child, which a call may have asked for.
-    pub fn no_id(&mut self, call: Option<CallNo>) {
-        self.without_id += 1;
+    /// There is no id for a child of `at`, which a call may have asked for.
+    pub fn no_id(&mut self, at: ContextId, call: Option<CallNo>) {
+        *self.without_id.entry(at).or_default() += 1;
         if let Some(record) = call.and_then(|call| self.calls.get_mut(call as usize)) {
             record.found_no_id = true;
         }
@@ -306,8 +344,8 @@ impl History {
             record.end.as_ref().and_then(CallEnd::progress),
             Some(Progress::NotSent | Progress::Undelivered)
         );
-        // What a hostile callee says of itself proves nothing.
-        if never && record.runs > 0 && !self.hostile.contains(&record.dst) {
+        // What a hostile callee says of itself, or one on the way of those behind it, proves nothing.
+        if never && record.runs > 0 && !self.is_touched(record.src, record.dst) {
             let text = format!("call {call} ended as {:?}, but has run", record.end);
             self.wrong("I1", text);
         }
@@ -319,12 +357,17 @@ impl History {
         self.streams.len() as StreamNo - 1
     }
 
+    /// One context gives an end of a stream to another.
+    pub fn hands_over(&mut self, stream: StreamNo, from: ContextId, to: ContextId) {
+        self.streams[stream as usize].parties.extend([from, to]);
+    }
+
     /// The receiver got an item: I4, in order and none missing.
     pub fn item(&mut self, stream: StreamNo, body: &[u8]) {
         let record = &mut self.streams[stream as usize];
         let (expected, sent) = (record.received, record.sent);
         record.received = expected.saturating_add(1);
-        if !self.hostile.is_empty() {
+        if self.is_stream_touched(stream) {
             // It may be one of theirs.
             return;
         }
@@ -348,7 +391,7 @@ impl History {
         let is_clean = how == Ended::Closed;
         record.receiver_ended = Some(how);
         // What hostile contexts say of their ends proves nothing.
-        if !is_clean || !self.hostile.is_empty() {
+        if !is_clean || self.is_stream_touched(stream) {
             return;
         }
         if closed != Some(true) {
@@ -376,7 +419,6 @@ impl History {
 
     /// A context is gone: its own calls have nobody to end for.
     pub fn context_gone(&mut self, id: ContextId) {
-        self.has_losses = true;
         for record in self.calls.iter_mut().filter(|record| record.src == id && record.end.is_none()) {
             record.end = Some(CallEnd::CallerGone);
         }

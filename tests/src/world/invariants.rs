@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use offshoot_core::machine::{DropKind, Incoming, Limits, Owner, Policy};
-use offshoot_parent::table::Table;
+use offshoot_core::machine::{DropKind, Incoming, Limits, LinkKey, Owner, Policy};
+use offshoot_parent::table::{Entry, Table};
 use offshoot_wire::{ContextId, IdRange, Window};
 
 use super::{
@@ -128,11 +128,18 @@ fn i07_what_is_announced_was_granted(world: &impl Whole, id: ContextId, context:
             format!("{id} knows {} behind a link that does not own it", world.label(entry.id))
         })?;
         // I8: what was withdrawn is burnt, so nobody in a table was ever made twice.
-        must(world.history().ids.contains(&entry.id) || !world.history().hostile.is_empty(), "I8", || {
+        must(is_made(world.history(), id, &entry, table), "I8", || {
             format!("{id} knows {}, whom nobody made", entry.id)
         })?;
     }
     Ok(())
+}
+
+/// Whether somebody was made, or is said to have been by somebody hostile.
+fn is_made(history: &History, id: ContextId, entry: &Entry, table: &Table) -> bool {
+    let was_made = |of: &ContextId| history.made_by.contains_key(of);
+    let mut above = std::iter::successors(Some(entry.parent), |of| table.parent(*of));
+    was_made(&entry.id) || above.find(was_made).is_some_and(|by| history.is_touched(id, by))
 }
 
 /// I7: the ids that a hop gives away or keeps its parent has granted to it, and so to nobody else.
@@ -141,7 +148,10 @@ fn i07_what_is_held_was_granted(world: &impl Whole, id: ContextId, context: &Con
     let Some((table, above)) = context.router.table().zip(above) else { return Ok(()) };
     let (Some(parent), Some(link)) = (above.router.table(), above.links.get(&id)) else { return Ok(()) };
     // What hostile contexts grant is theirs to answer for.
-    for (range, _) in table.ranges().filter(|_| world.history().hostile.is_empty()) {
+    if world.history().is_touched(id, above.router.me()) {
+        return Ok(());
+    }
+    for (range, _) in table.ranges() {
         let holder = range.id(0).and_then(|first| parent.holder(first));
         must(holder == Some(*link), "I7", || {
             format!("{} holds {range:?}, which its parent has granted to {holder:?}", world.label(id))
@@ -175,7 +185,7 @@ fn i13_nobody_has_more_credit_than_was_given(
 ) -> Checked {
     for (dst, window, left) in context.router.sending() {
         // What comes back for a context that is lost, nobody can spend.
-        let counts = world.history().hostile.is_empty() && world.is_attached(dst);
+        let counts = !world.history().is_touched(id, dst) && world.is_attached(dst);
         let Some(there) = world.context(dst).filter(|_| counts) else { continue };
         let size = there.router.receiving().into_iter().find(|r| r.src == id && r.window == window);
         // Without an account there the source has been forgotten, or nothing has come: `at_rest` tells.
@@ -190,7 +200,7 @@ fn i13_nobody_has_more_credit_than_was_given(
 /// I13 at rest: what a source may send and what the destination has not given back is the window.
 fn i13_credit_is_conserved(world: &impl Whole, id: ContextId, context: &Context) -> Checked {
     for (dst, window, left) in context.router.sending() {
-        if matches!(window, Window::Stream(_)) || !world.history().hostile.is_empty() {
+        if matches!(window, Window::Stream(_)) || world.history().is_touched(id, dst) {
             continue;
         }
         let Some(there) = world.context(dst) else { continue };
@@ -211,6 +221,10 @@ pub fn i15_a_handler_runs_only_where_its_policy_allows_it(
     history: &mut History,
 ) {
     let me = context.router.me();
+    // Who is hostile does with itself what it likes.
+    if history.hostile.contains(&me) {
+        return;
+    }
     let is_above = call.auth == me || context.ancestors().contains(&call.auth);
     let is_below = call.auth == me || matches!(context.router.owner(call.auth), Owner::Child(_));
     let granted = call.auth == call.src && history.grants.contains(&(me, call.src, call.name.clone()));
@@ -222,6 +236,15 @@ pub fn i15_a_handler_runs_only_where_its_policy_allows_it(
     };
     if !allowed {
         history.wrong("I15", format!("{} runs in {me} for {}", call.name, call.auth));
+    }
+}
+
+/// I15: a context makes children for itself and those above it alone.
+pub fn i15_a_child_is_made_only_for_an_ancestor(context: &Context, call: &Incoming, history: &mut History) {
+    let me = context.router.me();
+    let is_above = call.auth == me || context.ancestors().contains(&call.auth);
+    if !history.hostile.contains(&me) && !is_above {
+        history.wrong("I15", format!("{me} makes a child for {}", call.auth));
     }
 }
 
@@ -239,8 +262,7 @@ fn i19_each_call_has_ended(world: &impl Whole) -> Checked {
             format!("call {no} from {src} to {dst} never ends (it ran {} times)", call.runs)
         })?;
         // Who is hostile may have answers to its own calls sent by whom it likes: a PONG, for one.
-        let is_hostile = [call.src, call.dst].iter().any(|id| world.history().hostile.contains(id));
-        let is_served = call.runs == 1 || call.is_grant || is_hostile;
+        let is_served = call.runs == 1 || call.is_grant || world.history().is_touched(call.src, call.dst);
         must(call.end != Some(CallEnd::Value) || is_served, "I19", || {
             format!("call {no} from {src} to {dst} has a value and ran {} times", call.runs)
         })?;
@@ -272,18 +294,38 @@ fn is_unknown(world: &impl Whole, id: ContextId, of: ContextId) -> bool {
     history.is_stray(id, of) || !history.calls.iter().any(|call| (call.src, call.dst) == (id, of))
 }
 
-/// I24: where nobody was lost, no more messages without an answer are missing than were dropped and counted.
+/// I24: between two contexts whose way is still whole no more messages without an answer are missing than were dropped
+/// and counted there.
 fn i24_each_message_that_is_missing_was_counted(world: &impl Whole) -> Checked {
     let history = world.history();
-    if history.has_losses || !history.hostile.is_empty() {
-        return Ok(());
-    }
     let is_missing =
         |call: &&CallRecord| call.one_way && !call.has_waited && call.end.is_none() && call.runs == 0;
-    let missing = history.calls.iter().filter(is_missing).count() as u64;
-    let counted = world.contexts().flat_map(|(_, context)| context.router.counters());
-    let counted: u64 = counted.map(|(_, _, times)| times).sum();
-    must(missing <= counted, "I24", || format!("{missing} messages are missing, and {counted} were dropped"))
+    let mut missing: BTreeMap<(ContextId, ContextId), u64> = BTreeMap::new();
+    for call in history.calls.iter().filter(is_missing) {
+        *missing.entry((call.src, call.dst)).or_default() += 1;
+    }
+    for ((src, dst), missing) in missing.into_iter().filter(|((src, dst), _)| !history.is_touched(*src, *dst))
+    {
+        let Some(counted) = dropped_on_the_way(world, src, dst) else { continue };
+        must(missing <= counted, "I24", || {
+            let (src, dst) = (world.label(src), world.label(dst));
+            format!("{missing} messages from {src} to {dst} are missing, and {counted} were dropped")
+        })?;
+    }
+    Ok(())
+}
+
+/// How much was dropped of what came by the links from one context to another; nothing if somebody on the way is gone.
+fn dropped_on_the_way(world: &impl Whole, src: ContextId, dst: ContextId) -> Option<u64> {
+    let way = world.history().way(src, dst)?;
+    let mut dropped = 0;
+    for (at, id) in way.iter().enumerate() {
+        let counters = world.context(*id)?.router.counters();
+        let before = at.checked_sub(1).map(|before| way[before]);
+        let here = counters.into_iter().filter(|(link, ..)| Some(link.peer) == before);
+        dropped += here.map(|(_, _, times)| times).sum::<u64>();
+    }
+    Some(dropped)
 }
 
 /// I20: each table holds exactly who lives below.
@@ -338,14 +380,15 @@ fn i21_nothing_is_left(world: &impl Whole, id: ContextId, context: &Context) -> 
 /// The first pair that cannot.
 pub fn i23_everybody_is_reachable(world: &World) -> Checked {
     let ids: Vec<ContextId> = world.contexts().map(|(id, _)| id).collect();
-    if world.contexts().any(|(_, context)| context.closing) || !world.history.hostile.is_empty() {
-        return Ok(());
-    }
     let mut probe = world.clone();
     let first = probe.history.calls.len();
     let related = |a: ContextId, b: ContextId| world.context(b).is_some_and(|c| c.ancestors().contains(&a));
+    let goes_on = |id: &ContextId| world.context(*id).is_some_and(|context| !context.closing);
     let pairs = ids.iter().flat_map(|src| ids.iter().map(move |dst| (*src, *dst))).filter(|(src, dst)| {
-        src != dst && (!world.settings.one_way || related(*src, *dst) || related(*dst, *src))
+        src != dst
+            && (!world.settings.one_way || related(*src, *dst) || related(*dst, *src))
+            && !world.history.is_touched(*src, *dst)
+            && world.history.way(*src, *dst).is_some_and(|way| way.iter().all(goes_on))
     });
     // A few at a time, so that they do not crowd each other out.
     for some in pairs.collect::<Vec<_>>().chunks(8) {
@@ -368,14 +411,27 @@ fn i25_the_root_has_counted_every_id(world: &impl Whole) -> Checked {
     let root = world.context(ContextId::ROOT).and_then(|root| root.router.table());
     let Some(next) = root.and_then(Table::next_range) else { return Ok(()) };
     let history = world.history();
-    let beyond = history.ids.iter().find(|id| id.range().number() >= next);
+    let is_touched = |id: ContextId| history.is_touched(id, ContextId::ROOT);
+    let beyond = history.made_by.keys().find(|id| id.range().number() >= next && !is_touched(**id));
     must(beyond.is_none(), "I25", || format!("the root has not given out the id of {beyond:?}"))?;
     // Where no range is left, or some link has had as many as it may.
-    let is_short =
-        IdRange::new(next).is_none() || history.notes.iter().any(|(_, kind)| *kind == DropKind::Quota);
-    must(is_short || history.without_id == 0 || !history.hostile.is_empty(), "I25", || {
-        format!("{} children found no id, and the root has more", history.without_id)
-    })
+    let is_short = |at: ContextId| IdRange::new(next).is_none() || has_met_its_quota(world, at);
+    let short = history.without_id.keys().find(|at| !is_touched(**at) && !is_short(**at));
+    must(short.is_none(), "I25", || format!("children of {short:?} found no id, and the root has more"))
+}
+
+/// Whether a link between a context and the root has had as many ids as it may, or may have had: it is there no longer.
+fn has_met_its_quota(world: &impl Whole, at: ContextId) -> bool {
+    let way = world.history().way(at, ContextId::ROOT).unwrap_or_default();
+    let is_short = |below: ContextId, above: ContextId| {
+        let above = world.context(above).filter(|above| above.links.contains_key(&below));
+        above.is_none_or(|above| {
+            let of_it =
+                |(link, kind, _): &(LinkKey, DropKind, u64)| link.peer == below && *kind == DropKind::Quota;
+            above.router.counters().iter().any(of_it)
+        })
+    };
+    way.windows(2).any(|pair| is_short(pair[0], pair[1]))
 }
 
 /// I26: once the root has gone, everybody has.

@@ -198,7 +198,7 @@ impl World {
 
     fn plant_root(&mut self) {
         let setup = birth::root(&self.settings.limits, self.settings.one_way);
-        self.history.ids.insert(ContextId::ROOT);
+        self.history.made_by.insert(ContextId::ROOT, ContextId::ROOT);
         self.put(&setup, Role::Parent);
     }
 

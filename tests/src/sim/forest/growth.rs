@@ -36,9 +36,6 @@ impl Forest {
 
     pub(super) fn spawn(&mut self, parent: ContextId, birth: Birth) {
         let child = birth.id;
-        if self.history.hostile.contains(&parent) {
-            self.history.hostile.insert(child);
-        }
         if let Some(cell) = self.cells.get_mut(&parent) {
             cell.neighbours.insert(child);
         }

@@ -52,6 +52,9 @@ impl Context {
             let direction = if ours == Direction::Sends { Direction::Receives } else { Direction::Sends };
             Some((End { home: self.me(), handle, direction }, stream))
         });
+        if let Some((_, stream)) = given {
+            io.history.hands_over(stream, self.me(), dst);
+        }
         let ends: Vec<End> = given.iter().map(|(end, _)| *end).collect();
         let hands_on = ends.iter().any(|end| end.home != self.me());
         let args =
@@ -119,7 +122,7 @@ impl Context {
             && let Ok((ReplyHead::Value(ends), Some(value))) = job::reply(body)
         {
             let from = io.history.calls[wait.call as usize].dst;
-            let ends = if io.history.hostile.contains(&from) { Vec::new() } else { ends };
+            let ends = if io.history.is_touched(from, self.me()) { Vec::new() } else { ends };
             for end in ends {
                 self.take_end(from, end, value.stream, Some(wait.taste), None, out, io);
             }

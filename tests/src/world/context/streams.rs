@@ -24,7 +24,7 @@ impl Context {
         io: &mut Io<'_>,
     ) {
         let Ok(handle) = self.router.import(from, end) else {
-            if !io.history.hostile.contains(&from) {
+            if !io.history.is_touched(from, self.me()) {
                 io.history.wrong("I3", format!("context {} cannot take {end:?} of {from}", self.me()));
             }
             return;

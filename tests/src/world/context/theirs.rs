@@ -36,7 +36,8 @@ impl Context {
     }
 
     fn run(&mut self, worker: usize, call: Incoming, out: &mut Actions, io: &mut Io<'_>) {
-        if io.history.hostile.contains(&call.src) {
+        invariants::i15_a_handler_runs_only_where_its_policy_allows_it(self, &call, io.history);
+        if io.history.is_touched(self.me(), call.src) {
             // What it asks for proves nothing, and need not make sense.
             self.router.answer(io.now, call.key, job::failed_body(), &[], true, out);
             return self.router.release_worker(worker);
@@ -50,7 +51,6 @@ impl Context {
             io.history.wrong("I16", format!("the arguments of call {} are damaged", args.call));
         }
         io.history.runs(args.call, call.src, self.me(), Handle::CALL_FUNCTION);
-        invariants::i15_a_handler_runs_only_where_its_policy_allows_it(self, &call, io.history);
         let task = Task { call: args.call, src: call.src, worker: Some(worker), held: None };
         self.tasks.insert(call.key, task);
         self.do_job(call, args, out, io);
@@ -72,6 +72,7 @@ impl Context {
             }
             Job::Source(plan) => {
                 let stream = io.history.stream();
+                io.history.hands_over(stream, self.me(), call.src);
                 let handle = self.router.export(call.src, Direction::Sends);
                 let work = Work::Send { plan, next: 0 };
                 self.ends.insert(handle, EndUser { stream, work, untaken: VecDeque::new(), ended: false });
