@@ -203,6 +203,7 @@ fn input_a_limit_that_nobody_can_live_by_is_named() {
     for (change, name) in [
         ((|limits| limits.body = 0) as fn(&mut Limits), "body"),
         (|limits| limits.control = 0, "control"),
+        (|limits| limits.news = 0, "news"),
         (|limits| limits.window_start = 0, "window_start"),
         (|limits| limits.window_max = 0, "window_max"),
         (|limits| limits.downlink = 0, "downlink"),

@@ -89,8 +89,18 @@ fn seeds_hold_all_invariants_and_see_every_fault_and_every_refusal() {
 
 #[test]
 fn ten_thousand_contexts_hold_all_invariants() {
-    let seen = run(&Plan::new(10_000, 1)).unwrap_or_else(|failure| panic!("{failure}"));
+    // One of those that have hostile contexts.
+    let plan = Plan::new(10_000, 1);
+    let seen = run(&plan).unwrap_or_else(|failure| panic!("{failure}"));
     assert!(seen.contexts > 1000, "{seen:?}");
+    // Ids do not run out where there are so many contexts.
+    for fault in Fault::ALL.into_iter().filter(|fault| *fault != Fault::Range) {
+        assert!(
+            seen.counts.faults.get(fault.name()).is_some_and(|times| *times > 50),
+            "{fault} is rare: {seen:?}"
+        );
+    }
+    assert!(seen.ends.get("value").is_some_and(|calls| *calls > 1000), "{seen:?}");
 }
 
 /// The cost of a call depends on how far it goes, that of a loss on who has heard of it: not on how many there are.

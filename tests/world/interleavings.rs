@@ -241,14 +241,18 @@ fn t14_an_answer_in_the_buffer_is_read_before_the_silence_is_judged() {
 fn t15_large_bodies_fill_both_directions_of_one_link() {
     let small = |s: &mut Settings| {
         s.limits.uplink_child = 300;
-        s.limits.window_max = 512;
+        (s.limits.window_start, s.limits.window_max) = (2048, 2048);
     };
     Scenario::on("0>1 1>2").with(small).in_flight(1).check(|w| {
-        let down = w.start(Call::new(0, 2).bytes(600));
-        let up = w.start(Call::new(2, 0).bytes(600));
-        for call in [down, up] {
-            w.expect(call, &[End::Value]);
+        for _ in 0..2 {
+            for call in [Call::new(0, 2), Call::new(2, 0)] {
+                let call = w.start(call.bytes(600));
+                w.expect(call, &[End::Value]);
+            }
         }
+        w.meets("more waits in both directions than the link takes, and 2 is not read for that", |w| {
+            w.wires_are_full(0, 1) && w.wires_are_full(1, 0) && w.is_unread(1, 2)
+        });
     });
 }
 

@@ -1,17 +1,44 @@
 //! Bounds: credit, queues, controls.
 
-use offshoot_tests::world::{Call, End, Job, Op, Scenario};
+use offshoot_tests::world::{Call, End, Job, Op, Scenario, Settings, World};
 use offshoot_wire::DeadCode;
+
+/// What waits in a context for the link of which most does, in bytes.
+fn waiting(w: &World, label: u32) -> u64 {
+    w.context(w.id(label)).map_or(0, |context| context.router.sizes().data_bytes)
+}
 
 #[test]
 fn a_child_is_not_read_while_too_much_of_it_waits_for_the_uplink() {
-    Scenario::on("0>1 1>2").with(|s| s.limits.uplink_child = 200).check(|w| {
-        for _ in 0..4 {
-            let call = w.call(2, 0);
-            w.expect(call, &[End::Value]);
+    const SHARE: u64 = 300;
+    /// What a message of 100 bytes takes, with what it costs and the room that its body was made with.
+    const FRAME: u64 = 256;
+    /// What is counted for those that have a flow to wait in.
+    const FLOW: u64 = 512;
+    const MESSAGES: usize = 5;
+    let roomy = |s: &mut Settings| {
+        s.limits.uplink_child = SHARE;
+        (s.limits.window_start, s.limits.window_max) = (4096, 4096);
+    };
+    Scenario::on("0>1 1>2").with(roomy).in_flight(1).check(|w| {
+        // Nobody answers: what waits in 1 waits for its uplink.
+        for _ in 0..MESSAGES {
+            w.start(Call::new(2, 0).bytes(100).one_way());
         }
         let pause = w.will(Op::Pause(0));
         w.then(pause, Op::Resume(0));
+        w.always(|w| match waiting(w, 1) {
+            bytes if bytes > SHARE + FRAME + FLOW => Err(format!("{bytes} bytes wait for the uplink")),
+            bytes if bytes > SHARE + FLOW && !w.is_unread(1, 2) => {
+                Err(format!("2 is read though {bytes} bytes wait"))
+            }
+            _ => Ok(()),
+        });
+        w.meets("2 is not read, and has more to say", |w| w.is_unread(1, 2) && w.wires_are_full(2, 1));
+        w.at_rest(|w| match w.history.calls.iter().filter(|call| call.runs == 1).count() {
+            MESSAGES if !w.is_unread(1, 2) => Ok(()),
+            come => Err(format!("{come} of {MESSAGES} have come, and 2 is read: {}", !w.is_unread(1, 2))),
+        });
     });
 }
 

@@ -64,8 +64,8 @@ const TWINS: &[Twin] = &[
         w.wires.get_mut(&(w.id(1), w.id(0))).unwrap().frames.extend(frames);
     })
     .within(|limits| limits.control = 0),
-    twin("I9", Sabotage::Unbounded, "0>1 1>2 1>3", |w| {
-        for src in [2, 3] {
+    twin("I9", Sabotage::Unbounded, "0>1 1>2 1>3 1>4", |w| {
+        for src in [2, 3, 4] {
             w.start(Call::new(src, 0).bytes(700));
         }
     })
@@ -160,6 +160,9 @@ const TWINS: &[Twin] = &[
     }),
 ];
 
+/// Who is beside all that the twins do, and has nothing to do with it.
+const HOSTILE: u32 = 99;
+
 /// Of these no twin can be made here: tests/LEDGER.md says why.
 const WITHOUT: [&str; 2] = ["I6", "I18"];
 
@@ -174,11 +177,26 @@ impl Twin {
     }
 
     fn caught(&self) -> Option<Failure> {
-        let scenario = Scenario::on(self.tree).with(|s| {
+        self.caught_on(self.tree, self.script)
+    }
+
+    /// The same beside a hostile child of the root, who has written what he should not.
+    fn caught_beside_a_hostile_child(&self) -> Option<Failure> {
+        self.caught_on(&format!("{} 0>{HOSTILE}", self.tree), |w| {
+            let beyond = Credit { window: Window::Calls, bytes: u32::MAX };
+            let body = codec::encode(&beyond).unwrap().into();
+            w.now_do(&Op::Inject(HOSTILE, Frame { body, ..from(w, HOSTILE, Handle::CREDIT) }));
+            w.settle();
+            (self.script)(w);
+        })
+    }
+
+    fn caught_on(&self, tree: &str, script: impl Fn(&mut World)) -> Option<Failure> {
+        let scenario = Scenario::on(tree).with(|s| {
             s.sabotage = Some(self.sabotage);
             (self.limits)(&mut s.limits);
         });
-        scenario.explore(self.script).err()
+        scenario.explore(script).err()
     }
 }
 
@@ -214,6 +232,19 @@ fn every_check_sees_the_mistake_that_is_made_for_it() {
     let missing: Vec<String> =
         (1..=26).map(|no| format!("I{no}")).filter(|no| !seen.contains(&**no)).collect();
     assert!(missing.is_empty(), "no mistake is made for {missing:?}");
+}
+
+/// What somebody hostile could have done is not his who stands aside: no check is waived for those whose way is honest.
+#[test]
+fn every_check_sees_the_mistake_beside_somebody_hostile_too() {
+    let missed = |twin: &Twin| {
+        let found = twin.caught_beside_a_hostile_child().map(|failure| failure.violation);
+        (found.as_ref().map(|violation| violation.invariant) != Some(twin.found)).then(|| {
+            format!("{:?} on {} is found by {found:?}, not {}", twin.sabotage, twin.tree, twin.found)
+        })
+    };
+    let missed: Vec<String> = TWINS.iter().filter_map(missed).collect();
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
 #[test]

@@ -72,6 +72,7 @@ struct Search<'a> {
     open: VecDeque<(u32, World)>,
     /// Which claims of the script were seen to hold.
     witnessed: Vec<bool>,
+    met: Vec<bool>,
     report: Report,
 }
 
@@ -83,6 +84,7 @@ impl<'a> Search<'a> {
             seen: HashSet::from([start.fingerprint()]),
             open: VecDeque::from([(0, start.clone())]),
             witnessed: vec![false; start.witnesses.len()],
+            met: vec![false; start.meetings.len()],
             report: Report::default(),
         }
     }
@@ -99,7 +101,8 @@ impl<'a> Search<'a> {
             }
         }
         self.report.states = self.visits.len();
-        for (seen, (claim, _)) in self.witnessed.iter().zip(self.start.witnesses.iter()) {
+        let seen = self.witnessed.iter().chain(&self.met);
+        for (seen, (claim, _)) in seen.zip(self.start.witnesses.iter().chain(self.start.meetings.iter())) {
             if !seen {
                 let text = format!("in no order of steps: {claim}");
                 return Err((Violation { invariant: "script", text }, 0, None));
@@ -117,7 +120,11 @@ impl<'a> Search<'a> {
         if !self.seen.insert(next.fingerprint()) {
             return Ok(());
         }
-        invariants::every_step(&next).map_err(|violation| (violation, at, Some(step)))?;
+        let holds = invariants::every_step(&next).and_then(|()| invariants::script_at_every_step(&next));
+        holds.map_err(|violation| (violation, at, Some(step)))?;
+        for (met, (_, holds)) in self.met.iter_mut().zip(next.meetings.iter()) {
+            *met = *met || holds(&next);
+        }
         let depth = self.visits[at as usize].depth + 1;
         self.report.depth = self.report.depth.max(depth as usize);
         self.visits.push(Visit { before: at, step: Some(step), depth });

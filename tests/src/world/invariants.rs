@@ -101,6 +101,18 @@ pub fn at_rest(world: &impl Whole) -> Checked {
     i26_nobody_outlives_the_root(world)
 }
 
+/// What a script expects at every moment.
+///
+/// # Errors
+/// The first that is not so.
+pub fn script_at_every_step(world: &World) -> Checked {
+    world
+        .always
+        .iter()
+        .try_for_each(|check| check(world))
+        .map_err(|text| Violation { invariant: "script", text })
+}
+
 /// What a script expects at rest.
 ///
 /// # Errors
@@ -224,6 +236,11 @@ pub fn i15_a_handler_runs_only_where_its_policy_allows_it(
     // Who is hostile does with itself what it likes.
     if history.hostile.contains(&me) {
         return;
+    }
+    // A call has the authority of its source, or of somebody who has stamped it on its way.
+    let is_on_the_way = history.way(call.src, me).is_some_and(|way| way.contains(&call.auth));
+    if !is_on_the_way && !history.is_touched(me, call.auth) {
+        history.wrong("I15", format!("{} comes to {me} by {} from {}", call.name, call.auth, call.src));
     }
     let is_above = call.auth == me || context.ancestors().contains(&call.auth);
     let is_below = call.auth == me || matches!(context.router.owner(call.auth), Owner::Child(_));

@@ -122,9 +122,9 @@ struct Unborn {
     parent: ContextId,
 }
 
-/// A check of a script at rest.
-type RestCheck = Arc<dyn Fn(&World) -> Result<(), String> + Send + Sync>;
-/// A claim of a script that holds in some world at rest.
+/// A check of a script.
+type Check = Arc<dyn Fn(&World) -> Result<(), String> + Send + Sync>;
+/// A claim of a script that holds in some world.
 type Witness = Arc<dyn Fn(&World) -> bool + Send + Sync>;
 
 /// A tree of contexts.
@@ -148,9 +148,13 @@ pub struct World {
     /// What the script expects at rest.
     pub expectations: Arc<Vec<Expectation>>,
     /// More that it expects.
-    pub checks: Arc<Vec<RestCheck>>,
+    pub checks: Arc<Vec<Check>>,
+    /// What it expects at every moment.
+    pub always: Arc<Vec<Check>>,
     /// What must be so in some world at rest.
     pub witnesses: Arc<Vec<(String, Witness)>>,
+    /// What must be so at some moment.
+    pub meetings: Arc<Vec<(String, Witness)>>,
 }
 
 impl std::fmt::Debug for World {
@@ -177,7 +181,9 @@ impl World {
             names: BTreeMap::from([(0, ContextId::ROOT)]),
             expectations: Arc::default(),
             checks: Arc::default(),
+            always: Arc::default(),
             witnesses: Arc::default(),
+            meetings: Arc::default(),
         };
         world.plant_root();
         for edge in tree::parse(text) {
@@ -301,6 +307,21 @@ impl World {
     pub fn wires_hold(&self, from: u32, to: u32, handle: Handle) -> bool {
         let wire = self.wires.get(&(self.id(from), self.id(to)));
         wire.is_some_and(|wire| wire.frames.iter().any(|frame| frame.handle == handle))
+    }
+
+    /// Whether as much is under way from one context to another as may be, and more waits for it.
+    #[must_use]
+    pub fn wires_are_full(&self, from: u32, to: u32) -> bool {
+        let (from, to) = (self.id(from), self.id(to));
+        let wire = self.wires.get(&(from, to));
+        wire.is_some_and(|wire| wire.frames.len() >= self.settings.in_flight)
+            && self.wishes.contains(&(from, to))
+    }
+
+    /// Whether a context does not want to read a neighbour now.
+    #[must_use]
+    pub fn is_unread(&self, at: u32, of: u32) -> bool {
+        self.context(self.id(at)).is_some_and(|context| context.unread.contains(&self.id(of)))
     }
 
     /// Whether the link between two contexts has been cut.

@@ -1,11 +1,12 @@
 //! Bounds that no other test hits: each is reached with a small one.
 
-use offshoot_wire::{CallHead, ContextId, Dead, DeadCode, Frame, Handle, ReplyTo, Role};
+use offshoot_wire::{CallHead, ContextId, Credit, Dead, DeadCode, Frame, Handle, ReplyTo, Role};
 
 use super::{
     super::{Action, Event, Limits},
     bed::{
-        ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, call, call_from, dead, encode, frame, head, reply, with_head,
+        ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, call, call_from, dead, decode, encode, frame, head, reply,
+        with_head,
     },
 };
 
@@ -21,6 +22,28 @@ fn more_news_than_may_wait_cut_the_link() {
     }
     let cuts = actions.iter().filter(|action| matches!(action, Action::Cut(link, _) if *link == hop.up));
     assert_eq!(cuts.count(), 1);
+}
+
+// protocol 8.3
+#[test]
+fn a_window_grows_to_its_most_and_no_further() {
+    let most = 40 << 10;
+    let mut leaf = Bed::leaf_with(Limits { window_max: most, ..Limits::default() });
+    let mut left = i64::from(Limits::default().window_start);
+    let mut sizes = Vec::new();
+    for _ in 0..20 {
+        let call = call_from(ROOT, 4000, call("open", &"x".repeat(10_000)));
+        left -= call.cost() as i64;
+        leaf.gets(call);
+        assert_eq!(leaf.works().as_deref(), Some("open"));
+        let said = leaf.says();
+        let given = said.iter().filter(|frame| frame.handle == Handle::CREDIT).map(decode::<Credit>);
+        left += given.map(|credit| i64::from(credit.bytes)).sum::<i64>();
+        assert!(left <= i64::from(most), "its source may send {left} bytes");
+        sizes.extend(leaf.machine.receiving().iter().map(|window| window.size));
+    }
+    sizes.dedup();
+    assert_eq!(sizes, [32 << 10, most]);
 }
 
 // protocol 8.3

@@ -80,6 +80,16 @@ impl World {
         Arc::make_mut(&mut self.checks).push(Arc::new(check));
     }
 
+    /// At every moment this holds.
+    pub fn always(&mut self, check: impl Fn(&Self) -> Result<(), String> + Send + Sync + 'static) {
+        Arc::make_mut(&mut self.always).push(Arc::new(check));
+    }
+
+    /// At some moment this holds.
+    pub fn meets(&mut self, claim: &str, holds: impl Fn(&Self) -> bool + Send + Sync + 'static) {
+        Arc::make_mut(&mut self.meetings).push((claim.to_owned(), Arc::new(holds)));
+    }
+
     /// In some world at rest this holds.
     pub fn sometimes(&mut self, claim: &str, holds: impl Fn(&Self) -> bool + Send + Sync + 'static) {
         Arc::make_mut(&mut self.witnesses).push((claim.to_owned(), Arc::new(holds)));
