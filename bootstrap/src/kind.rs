@@ -54,8 +54,8 @@ pub enum ConnectErrorKind {
         /// What keeps it from being run, and what to do.
         why: Text,
     },
-    /// It is not a program for this machine.
-    #[error("{path} is {what}, which this machine cannot run; build the program for this machine")]
+    /// It is not a program for the machine that was to run it.
+    #[error("{path} is {what}, and the machine cannot run it; build the program for that machine")]
     WrongFormat {
         /// The program.
         path: Text,
@@ -97,7 +97,9 @@ pub enum ConnectErrorKind {
         path: Text,
     },
     /// Neither memory nor any folder can hold a program and let it run.
-    #[error("no place was found where the program can be put and run ({tried}); name a folder by TMPDIR")]
+    #[error(
+        "no place was found where the program can be put and run ({tried}); name a folder that lets programs run by `.folder(..)`, or by TMPDIR in its environment"
+    )]
     NoPlace {
         /// Each place with its reason.
         tried: Text,
@@ -201,7 +203,7 @@ pub enum ConnectErrorKind {
     #[error("there is no `sh` there, and so no way to put a program")]
     NoShell,
     /// The process ended.
-    #[error("it ended: {report}")]
+    #[error("it ended: {report}{}", hint(report))]
     Exited {
         /// How.
         report: ExitReport,
@@ -257,6 +259,49 @@ pub enum ConnectErrorKind {
     /// The tree is coming down.
     #[error("the tree is shutting down")]
     ShuttingDown,
+    // What was added since stands behind the others: builds of different sources tell them by their places in this list.
+    /// A program can be put nowhere, and in each place for want of space.
+    #[error(
+        "there is no space left for the program wherever it may be put ({tried}); make room there (the quota of the user counts too), or name another folder by `.folder(..)`"
+    )]
+    NoSpace {
+        /// Each place with its reason.
+        tried: Text,
+    },
+    /// The program is there, and the system does not let it be run though other programs in its place may.
+    #[error(
+        "{program} was put there and may not be run, as other programs may: a security policy forbids it (SELinux, AppArmor, fapolicyd); have it put where it may be run, and name it by `.preplaced(..)`"
+    )]
+    ExecDenied {
+        /// The program.
+        program: Text,
+    },
+    /// The C library in the program wants a newer kernel.
+    #[error(
+        "the kernel there is older than the C library in the program can do with; build it for musl (`--target x86_64-unknown-linux-musl`), or on an older system"
+    )]
+    KernelTooOld,
+    /// The account may not be used now.
+    #[error("the account is disabled, locked or has expired; it is for its administrator to open it again")]
+    AccountDisabled,
+    /// The shell of the account is a restricted one, and does not let `sh` be run.
+    #[error(
+        "the shell of the account is a restricted one that runs no `sh`; have its administrator put `sh` in its PATH, or log in as another user"
+    )]
+    Restricted,
+    /// Something else ran there than our command, and ended.
+    #[error(
+        "something else ran there than our command, and ended: {report}; look for a command that is forced (ForceCommand, `command=` in authorized_keys), and for a start file of the shell that ends it"
+    )]
+    OtherCommand {
+        /// How it ended.
+        report: ExitReport,
+    },
+    /// Our command came to run only when the input for it was at its end.
+    #[error(
+        "our command came to run only once its input had ended: a start file of the shell reads it, as `cat` or `read` in .bashrc do; have them read </dev/null, or only where there is a terminal"
+    )]
+    InputEaten,
 }
 
 impl ConnectErrorKind {
@@ -275,7 +320,10 @@ impl ConnectErrorKind {
             Self::NoPayload { .. } => "no_payload",
             Self::NotStatic { .. } => "not_static",
             Self::NoLoader { .. } => "no_loader",
+            Self::ExecDenied { .. } => "exec_denied",
+            Self::KernelTooOld => "kernel_too_old",
             Self::NoPlace { .. } => "no_place",
+            Self::NoSpace { .. } => "no_space",
             Self::TooManyDescriptors { .. } => "too_many_descriptors",
             Self::DescriptorsNeeded { .. } => "descriptors_needed",
             Self::TooManyProcesses => "too_many_processes",
@@ -294,8 +342,13 @@ impl ConnectErrorKind {
             Self::NotAllowed => "not_allowed",
             Self::NoSuchUser => "no_such_user",
             Self::NoLogin => "no_login",
+            Self::AccountDisabled => "account_disabled",
+            Self::Restricted => "restricted",
+            Self::OtherCommand { .. } => "other_command",
+            Self::InputEaten => "input_eaten",
             Self::NoContainer => "no_container",
             Self::NoShell => "no_shell",
+            Self::Exited { report: ExitReport::Killed { .. } } => "killed",
             Self::Exited { .. } => "exited",
             Self::Closed => "closed",
             Self::BadStream { .. } => "bad_stream",
@@ -320,6 +373,17 @@ impl ConnectErrorKind {
         }
     }
 
+    /// None of the places will do, for these reasons: each begins with its place, or is a list of such.
+    pub(crate) fn no_place(reasons: &[String]) -> Self {
+        let given: Vec<&str> =
+            reasons.iter().map(String::as_str).filter(|reason| !reason.is_empty()).collect();
+        let tried = given.join(", ");
+        // A comma may stand within a reason; the next place is a path.
+        let is_for_space = !tried.is_empty() && tried.split(", /").all(is_want_of_space);
+        let tried = tried.into();
+        if is_for_space { Self::NoSpace { tried } } else { Self::NoPlace { tried } }
+    }
+
     /// The same for a program that is looked for in the PATH.
     pub(crate) fn from_search(error: &io::Error, program: &Path) -> Self {
         if program.components().count() == 1 && error.kind() == io::ErrorKind::NotFound {
@@ -341,6 +405,12 @@ impl ConnectErrorKind {
             _ => Self::from_system(error),
         }
     }
+}
+
+/// Whether a place says that it, or what the user may have of it, is full. Of that dash says no more than the last of these.
+fn is_want_of_space(reason: &str) -> bool {
+    let words = ["No space left on device", "Disk quota exceeded", "echo: I/O error"];
+    words.iter().any(|words| reason.contains(words))
 }
 
 /// Why a program that exists may not be run.
@@ -373,6 +443,25 @@ fn limit_text(limit: Option<u64>) -> String {
     )
 }
 
+/// What the end of a process may be a sign of. It is no more than that: any program may end so by itself.
+fn hint(report: &ExitReport) -> String {
+    match report {
+        ExitReport::Exited { code: 126 } => ", by which a shell says that it may not run a program".into(),
+        ExitReport::Exited { code: 127 } => ", by which a shell says that it does not find a program".into(),
+        ExitReport::Exited { code: code @ 129..=159 } => {
+            format!(", by which a shell says that signal {} ended a program", code.saturating_sub(128))
+        }
+        ExitReport::Killed { name, .. } => match &**name {
+            "KILL" => "; look whether memory has run out there (`dmesg`), or who kills processes",
+            "ILL" => "; build the program for an older processor",
+            "SYS" => "; a filter of system calls (seccomp) forbids what it does",
+            _ => "",
+        }
+        .into(),
+        _ => String::new(),
+    }
+}
+
 /// A duration for people: `30 s`, `0.25 s`.
 fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs_f64())
@@ -401,7 +490,7 @@ mod tests {
             (ConnectErrorKind::NotExecutable { path: text(), why: text() }, "TEXT TEXT"),
             (
                 ConnectErrorKind::WrongFormat { path: text(), what: text() },
-                "TEXT is TEXT, which this machine cannot run; build the program for this machine",
+                "TEXT is TEXT, and the machine cannot run it; build the program for that machine",
             ),
             (
                 ConnectErrorKind::NoLoader { path: text() },
@@ -423,7 +512,48 @@ mod tests {
             ),
             (
                 ConnectErrorKind::NoPlace { tried: text() },
-                "no place was found where the program can be put and run (TEXT); name a folder by TMPDIR",
+                "no place was found where the program can be put and run (TEXT); name a folder that lets programs run by \
+                 `.folder(..)`, or by TMPDIR in its environment",
+            ),
+            (
+                ConnectErrorKind::NoSpace { tried: text() },
+                "there is no space left for the program wherever it may be put (TEXT); make room there (the quota of the \
+                 user counts too), or name another folder by `.folder(..)`",
+            ),
+            (
+                ConnectErrorKind::ExecDenied { program: text() },
+                "TEXT was put there and may not be run, as other programs may: a security policy forbids it (SELinux, \
+                 AppArmor, fapolicyd); have it put where it may be run, and name it by `.preplaced(..)`",
+            ),
+            (
+                ConnectErrorKind::KernelTooOld,
+                "the kernel there is older than the C library in the program can do with; build it for musl \
+                 (`--target x86_64-unknown-linux-musl`), or on an older system",
+            ),
+            (
+                ConnectErrorKind::AccountDisabled,
+                "the account is disabled, locked or has expired; it is for its administrator to open it again",
+            ),
+            (
+                ConnectErrorKind::Restricted,
+                "the shell of the account is a restricted one that runs no `sh`; have its administrator put `sh` in its \
+                 PATH, or log in as another user",
+            ),
+            (
+                ConnectErrorKind::OtherCommand { report: ExitReport::Exited { code: 0 } },
+                "something else ran there than our command, and ended: exit status 0; look for a command that is forced \
+                 (ForceCommand, `command=` in authorized_keys), and for a start file of the shell that ends it",
+            ),
+            (
+                ConnectErrorKind::InputEaten,
+                "our command came to run only once its input had ended: a start file of the shell reads it, as `cat` or \
+                 `read` in .bashrc do; have them read </dev/null, or only where there is a terminal",
+            ),
+            (
+                ConnectErrorKind::Exited {
+                    report: ExitReport::Killed { signal: 31, name: std::borrow::Cow::Borrowed("SYS") },
+                },
+                "it ended: killed by signal 31 (SYS); a filter of system calls (seccomp) forbids what it does",
             ),
             (
                 ConnectErrorKind::TooManyDescriptors { limit: Some(1024) },
@@ -473,6 +603,59 @@ mod tests {
         }
         let codes: BTreeSet<&str> = all.iter().map(|(kind, _)| kind.code()).collect();
         assert_eq!(codes.len(), all.len(), "each has a code of its own");
+    }
+
+    #[test]
+    fn it_is_for_want_of_space_if_each_place_says_so() {
+        let code = |reasons: &[&str]| {
+            let reasons: Vec<String> = reasons.iter().map(|&reason| reason.into()).collect();
+            ConnectErrorKind::no_place(&reasons).code()
+        };
+        let full = "/a: mkdir: cannot create directory '/a/x', sorry: No space left on device";
+        assert_eq!(code(&[full]), "no_space");
+        assert_eq!(
+            code(&[full, "", "/b: tee: /b/x: Disk quota exceeded, /c: sh: 1: echo: echo: I/O error"]),
+            "no_space"
+        );
+        assert_eq!(code(&[full, "/b: Permission denied"]), "no_place");
+        assert_eq!(code(&["/b: Permission denied, /c: No space left on device"]), "no_place");
+        assert_eq!((code(&[]), code(&[""])), ("no_place", "no_place"));
+    }
+
+    #[test]
+    fn the_end_of_a_process_is_a_sign_and_no_more() {
+        let exited = |code| ConnectErrorKind::Exited { report: ExitReport::Exited { code } };
+        for (code, text) in [
+            (1, "it ended: exit status 1"),
+            (126, "it ended: exit status 126, by which a shell says that it may not run a program"),
+            (127, "it ended: exit status 127, by which a shell says that it does not find a program"),
+            (137, "it ended: exit status 137, by which a shell says that signal 9 ended a program"),
+        ] {
+            assert_eq!((exited(code).code(), &*exited(code).to_string()), ("exited", text));
+        }
+    }
+
+    #[test]
+    fn every_code_has_a_row_of_its_own_in_the_guide() {
+        let guide = include_str!("../../docs/methods.md");
+        let rows = guide.split_once("`error.code()`").unwrap().1.lines();
+        let listed: Vec<&str> = rows
+            .filter_map(|row| row.strip_prefix("| `")?.split_once("` | "))
+            .map(|(code, _)| code)
+            .collect();
+        let source = include_str!("kind.rs");
+        let body = source.split_once("pub const fn code").unwrap().1.split_once("\n    }\n").unwrap().0;
+        let codes: Vec<&str> = body
+            .lines()
+            .filter_map(|line| line.split_once("=> \""))
+            .filter_map(|(_, rest)| rest.strip_suffix("\","))
+            .collect();
+        assert!(codes.len() >= 50, "{codes:?}");
+        let sorted = |mut all: Vec<&'static str>| {
+            all.sort_unstable();
+            all
+        };
+        assert_eq!(sorted(listed), sorted(codes));
     }
 
     #[test]

@@ -66,6 +66,7 @@ mod options;
 mod outgoing;
 mod outline;
 mod payload;
+mod phrases;
 mod place;
 mod process;
 mod prompt;

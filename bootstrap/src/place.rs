@@ -44,7 +44,7 @@ fn run_in<T, Hold>(
     match settled {
         Some(Ok(started)) => Ok(started),
         Some(Err(error)) => Err(ConnectErrorKind::from_exec(&error, Path::new(program.name()))),
-        None => Err(ConnectErrorKind::NoPlace { tried: tried.join(", ").into() }),
+        None => Err(ConnectErrorKind::no_place(&tried)),
     }
 }
 

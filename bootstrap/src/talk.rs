@@ -38,6 +38,10 @@ const TIDYING: Duration = Duration::from_secs(2);
 /// How long a far side that takes nothing any more is listened to: it may say why.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
+/// How long an open question that was not agreed on stands, with nothing else being said, until nobody else will answer it: who
+/// shows what is under way goes on writing, and who waits for a touch seldom does so behind a colon.
+const QUIET: Duration = Duration::from_secs(2);
+
 /// A process that leads to a far side, and the dialogue with the shell there.
 pub(crate) struct Talk {
     link: UnixStream,
@@ -54,6 +58,8 @@ pub(crate) struct Talk {
     outgoing: Outgoing,
     /// When it has been listened to for long enough, once it takes nothing any more.
     leave: Option<Instant>,
+    /// When a question that is open will have been so for long enough.
+    quiet: Option<Instant>,
 }
 
 /// What there is to do.
@@ -100,6 +106,7 @@ impl Talk {
             askpass,
             outgoing: Outgoing::default(),
             leave: None,
+            quiet: None,
         }
     }
 
@@ -167,6 +174,7 @@ impl Talk {
                 }
             }
             let now = Instant::now();
+            self.look_for_a_question(launch, &ready, now)?;
             if is_silent && self.leave.is_some_and(|leave| leave <= now) {
                 return Ok(None);
             }
@@ -198,7 +206,8 @@ impl Talk {
         fds.extend(others.iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)));
         let watches = self.askpass.iter().flat_map(Askpass::watches);
         fds.extend(watches.map(|fd| PollFd::new(fd, PollFlags::IN)));
-        let until = self.leave.map_or(launch.deadline, |leave| leave.min(launch.deadline));
+        let ends = [self.leave, self.quiet];
+        let until = ends.into_iter().flatten().fold(launch.deadline, Instant::min);
         let left = Timespec::try_from(until.saturating_duration_since(Instant::now())).ok();
         match poll(&mut fds, left.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -333,6 +342,34 @@ impl Talk {
         Ok(())
     }
 
+    /// Gives up on a question that was not agreed on once it has been open for long enough.
+    fn look_for_a_question(
+        &mut self,
+        launch: &Launch<'_>,
+        ready: &Ready,
+        now: Instant,
+    ) -> Result<(), ConnectErrorKind> {
+        let is_possible = self.dialogue.phase() == Phase::Shell;
+        let prompt = self.prompt.as_ref().filter(|_| is_possible);
+        let Some(question) = prompt.and_then(Prompt::unanswered) else {
+            self.quiet = None;
+            return Ok(());
+        };
+        let is_said = ready.stderr || ready.terminal || !ready.link.is_empty();
+        match self.quiet {
+            Some(end) if !is_said && end <= now => {
+                let question = Text::from(&*String::from_utf8_lossy(question));
+                launch.saw(Step::Asked { question: question.clone(), is_answered: false });
+                Err(ConnectErrorKind::Unanswered { question })
+            }
+            Some(_) if !is_said => Ok(()),
+            _ => {
+                self.quiet = now.checked_add(QUIET);
+                Ok(())
+            }
+        }
+    }
+
     fn spawned(self, said: Vec<u8>) -> Result<Spawned, ConnectErrorKind> {
         // Whoever reads it reads the end at once.
         let closed = || io::pipe().map(|(read, _)| read.into());
@@ -346,6 +383,12 @@ impl Talk {
     /// Ends the process, and makes of what it has said and how it went the best reason that there is.
     fn fail(mut self, plan: &Plan, kind: ConnectErrorKind) -> ConnectError {
         let phase = self.dialogue.phase();
+        let kind = match kind {
+            ConnectErrorKind::NoAnswer { .. } if phase == Phase::Shell && self.speaks_at_the_end() => {
+                ConnectErrorKind::InputEaten
+            }
+            kind => kind,
+        };
         // Whoever has nothing more to read cleans up and goes, and its status tells why; the link may be closed already.
         drop(self.link.shutdown(Shutdown::Both));
         let is_tidying = matches!((&kind, phase), (ConnectErrorKind::Cancelled, Phase::Place | Phase::Send));
@@ -359,18 +402,45 @@ impl Talk {
         }
         let other = self.dialogue.into_other();
         let has_answered = self.askpass.as_ref().is_some_and(Askpass::has_answered);
-        let kind = match kind {
-            ConnectErrorKind::Closed => {
-                let said = [&self.words[..], &other[..]].concat();
-                let dialect = plan.transport.as_ref().map(|transport| transport.dialect).unwrap_or_default();
-                match explain::closed(dialect, &said, report) {
+        let kind = match (kind, &plan.transport) {
+            (ConnectErrorKind::Closed, Some(transport)) if phase == Phase::Shell => {
+                match explain::unspoken(transport, &self.words, &other, report.clone()) {
                     ConnectErrorKind::Authentication if has_answered => ConnectErrorKind::PasswordWrong,
+                    // Whoever is busy is asked again, and a password goes out once.
+                    ConnectErrorKind::Busy if has_answered => explain::ended(report),
                     kind => kind,
                 }
             }
-            kind => kind,
+            (ConnectErrorKind::Closed, _) => explain::ended(report),
+            (
+                kind @ (ConnectErrorKind::PasswordWrong | ConnectErrorKind::Unanswered { .. }),
+                Some(transport),
+            ) => explain::asked(transport, &self.words).unwrap_or(kind),
+            (kind, _) => kind,
         };
         ConnectError::new(plan, phase, kind).with_outputs(&other, &self.words)
+    }
+
+    /// Whether it speaks once it is at the end of its input: then somebody before it has waited for that.
+    fn speaks_at_the_end(&mut self) -> bool {
+        drop(self.link.shutdown(Shutdown::Write));
+        let end = Instant::now() + LAST_WORDS;
+        let mut piece = [0; PIECE];
+        while self.dialogue.phase() == Phase::Shell {
+            let left = Timespec::try_from(end.saturating_duration_since(Instant::now())).ok();
+            match poll(&mut [PollFd::new(&self.link, PollFlags::IN)], left.as_ref()) {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+            let Ok(read @ 1..) = (&self.link).read(&mut piece) else { break };
+            let mut rest = piece.get(..read).unwrap_or_default();
+            while !rest.is_empty() {
+                // What it is told to do does not matter any more.
+                let Ok((taken, _)) = self.dialogue.hear(rest) else { break };
+                rest = rest.get(taken..).unwrap_or_default();
+            }
+        }
+        self.dialogue.phase() != Phase::Shell
     }
 
     fn is_more_on_stderr(&self) -> bool {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_parent::prelude::*;
+use offshoot_parent::{Phase, prelude::*};
 use offshoot_tests::{
     far::try_to,
     real::{descendants, eventually, is_gone},
@@ -40,6 +40,7 @@ crate::tests![
     a_lecture_before_the_question_is_no_obstacle,
     sudo_leads_to_a_user_who_may_read_nothing_of_ours,
     an_su_that_asks_in_its_own_words_is_answered,
+    what_is_no_question_or_was_answered_is_waited_for,
     a_transport_that_stays_behind_its_child_is_ended,
 ];
 
@@ -438,8 +439,33 @@ fn an_su_that_asks_in_its_own_words_is_answered() -> Result<(), Missing> {
     let method = Sudo::by_su().program(su.to_str().unwrap()).password("secret").payload(leaf);
     let router = Router::new().unwrap();
     adds(&router.connect(method.clone().asks("Mot de passe : ")).unwrap());
-    let error = router.connect(method.timeout(Duration::from_secs(1))).unwrap_err();
-    assert!(error.code() == "no_answer" && error.last_words().contains("Mot de passe :"), "{error}");
+    // It waits for an answer that nobody has, and that is known before the time is over.
+    let since = Instant::now();
+    let error = router.connect(method.timeout(Duration::from_secs(30))).unwrap_err();
+    assert_eq!((error.code(), error.phase()), ("unanswered", Phase::Shell), "{error}");
+    assert!(error.to_string().contains("it asks `Mot de passe :`, and there is no answer"), "{error}");
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+    Ok(())
+}
+
+fn what_is_no_question_or_was_answered_is_waited_for() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let folder = tempfile::tempdir().unwrap();
+    let su = folder.path().join("su");
+    let method = |says: &str| {
+        fs::write(&su, format!("#!/bin/sh\n{says}\nsleep 3\nexec sh -c \"$3\"\n")).unwrap();
+        run(&["chmod", "700", su.to_str().unwrap()]);
+        Sudo::by_su().program(su.to_str().unwrap()).password("secret").payload(leaf.clone())
+    };
+    let router = Router::new().unwrap();
+    for says in [
+        // Progress, a line that is whole, and a question that has its answer over which somebody thinks.
+        "printf 'Touch your key ...' >&2",
+        "echo 'Touch your key now:' >&2",
+        "printf 'Password: ' >&2; read word",
+    ] {
+        adds(&router.connect(method(says)).unwrap_or_else(|error| panic!("{says}: {error}")));
+    }
     Ok(())
 }
 

@@ -164,7 +164,7 @@ fn a_client_that_is_killed_before_it_has_a_word_fails_its_connect_at_once() -> R
         |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "ssh\n");
     kill(descendants().into_iter().find(is_client).unwrap(), Signal::KILL);
     let error = connecting.wait_timeout(Duration::from_secs(2)).unwrap_err();
-    assert_eq!(error.code(), "exited", "{error}");
+    assert_eq!(error.code(), "killed", "{error}");
     assert!(error.to_string().contains("killed by signal 9"), "{error}");
     Ok(())
 }

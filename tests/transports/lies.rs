@@ -120,7 +120,7 @@ fn attack_54_a_machine_that_is_not_what_it_says_does_not_run_the_program() -> Re
     Router::new().unwrap().connect(method.clone()).unwrap_err();
     attacked(|root| {
         let error = root.fails(method);
-        assert_eq!((error.code(), error.phase()), ("exited", Phase::Marker), "{error}");
+        assert_eq!((error.code(), error.phase()), ("wrong_format", Phase::Marker), "{error}");
     });
     Ok(())
 }

@@ -28,6 +28,7 @@ mod hops;
 mod hunt;
 mod images;
 mod killed;
+mod kinds;
 mod lies;
 mod life;
 mod lxc;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         images::tests(),
         life::tests(),
         killed::tests(),
+        kinds::tests(),
         hops::tests(),
         fleet::tests(),
         doctor::tests(),

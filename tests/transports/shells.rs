@@ -127,7 +127,9 @@ fn where_nothing_does_each_place_is_named_with_its_reason() -> Result<(), Missin
     let error = fails(method);
     assert_eq!((error.code(), error.phase()), ("no_place", Phase::Place));
     let text = error.to_string();
-    for place in ["/proc: ", "/nowhere: ", "/dev/null: ", "name a folder by"] {
+    for place in
+        ["/proc: ", "/nowhere: ", "/dev/null: ", "name a folder that lets programs run by `.folder(..)`"]
+    {
         assert!(text.contains(place), "{text}");
     }
     Ok(())
@@ -141,8 +143,15 @@ fn a_full_folder_is_passed_over() -> Result<(), Missing> {
     let leader = ["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh"];
     works(by(&leader, &leaf).folder("/var/tmp").folder("/tmp"));
     let error = fails(by(&leader, &leaf).keep_file().folder("/var/tmp"));
+    assert_eq!((error.code(), error.phase()), ("no_space", Phase::Place), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("No space left") && text.contains("`.folder(..)`") && !text.contains(", )"),
+        "{text}"
+    );
+    // Where one of them has another reason it is not for want of space alone.
+    let error = fails(by(&leader, &leaf).keep_file().folder("/var/tmp").folder("/proc"));
     assert_eq!(error.code(), "no_place", "{error}");
-    assert!(error.to_string().contains("No space left"), "{error}");
     Ok(())
 }
 

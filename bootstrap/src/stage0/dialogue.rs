@@ -295,7 +295,7 @@ impl Dialogue {
     }
 
     fn no_place(&self) -> ConnectErrorKind {
-        ConnectErrorKind::NoPlace { tried: self.reasons.join(", ").into() }
+        ConnectErrorKind::no_place(&self.reasons)
     }
 }
 

@@ -13,4 +13,5 @@ fcntl(F, 1033, 15) or $e = "sealing: $!" unless $e;
 $| = 1;
 if ($e) { print "offshoot0 $n failed memory: $e\n"; exit 1; }
 print "offshoot0 $n run\n";
-exec {"/proc/self/fd/$f"} $p, @a;
+exec {"/proc/self/fd/$f"} $p, @a or print STDERR "exec: /proc/self/fd/$f: $!\n";
+exit 126;

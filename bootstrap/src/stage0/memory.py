@@ -18,4 +18,9 @@ if e:
     sys.exit(1)
 fcntl.fcntl(f, 1033, 15)
 os.write(1, ("offshoot0 %s run\n" % n).encode())
-os.execv("/proc/self/fd/%d" % f, ["offshoot"] + sys.argv[4:])
+p = "/proc/self/fd/%d" % f
+try:
+    os.execv(p, ["offshoot"] + sys.argv[4:])
+except OSError as x:
+    os.write(2, ("exec: %s: %s\n" % (p, x.strerror)).encode())
+    os._exit(126)

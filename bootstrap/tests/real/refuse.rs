@@ -55,8 +55,8 @@ fn a_file_that_is_no_program() {
     let (error, text) = refused(|folder| drop(folder.program("tool", "hello\n")));
     assert_eq!(
         text,
-        "child: local, starting the process: FOLDER/tool is no program, which this machine cannot run; \
-         build the program for this machine"
+        "child: local, starting the process: FOLDER/tool is no program, and the machine cannot run it; \
+         build the program for that machine"
     );
     assert_eq!(error.code(), "wrong_format");
 }
@@ -70,8 +70,8 @@ fn a_program_for_another_machine() {
     let (_, text) = refused(|folder| drop(folder.program("tool", &program)));
     assert_eq!(
         text,
-        "child: local, starting the process: FOLDER/tool is a program for another kind of machine, which this \
-         machine cannot run; build the program for this machine"
+        "child: local, starting the process: FOLDER/tool is a program for another kind of machine, and the \
+         machine cannot run it; build the program for that machine"
     );
     let error = start(Payload::bytes("alien", program).unwrap()).unwrap_err();
     assert_eq!(error.code(), "wrong_format");

@@ -46,7 +46,8 @@ fn a_child_killed_before_hello_is_told_by_its_signal() {
     let error = router.connect(script(&folder, "kill -9 $$")).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "odd: local, waiting for its first word: it ended: killed by signal 9 (KILL)"
+        "odd: local, waiting for its first word: it ended: killed by signal 9 (KILL); look whether memory has run out there \
+         (`dmesg`), or who kills processes"
     );
 }
 
