@@ -10,9 +10,9 @@ use crate::{
 };
 
 /// What is said to the client whatever the user's configuration and the program say, since all else would break the
-/// stream or hide why there is none.
+/// stream or hide why there is none: what the client hears of an account from the server is said where not errors alone are.
 const ALWAYS: [&str; 5] =
-    ["RequestTTY=no", "RemoteCommand=none", "PermitLocalCommand=no", "LogLevel=ERROR", "EscapeChar=none"];
+    ["RequestTTY=no", "RemoteCommand=none", "PermitLocalCommand=no", "LogLevel=INFO", "EscapeChar=none"];
 
 /// What is said behind the options of the program, and so holds unless that asks for it, whatever the user's
 /// configuration says: nothing of theirs is handed to the far side, and what is sent is packed already.

@@ -55,7 +55,7 @@ fn each_tool_is_run_by_the_words_that_it_knows() -> Result<(), Missing> {
     let leaf = payload("leaf")?;
     let tool = Tool::new();
     let (at, leaf) = (|| tool.file("tool"), || leaf.clone());
-    let always = "-T -o RequestTTY=no -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=ERROR -o EscapeChar=none";
+    let always = "-T -o RequestTTY=no -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o EscapeChar=none";
     let unless_asked =
         "-o ForwardAgent=no -o ForwardX11=no -o ClearAllForwardings=yes -o Tunnel=no -o Compression=no";
     let silent = format!("{always} -o BatchMode=yes -o ConnectTimeout=30");
