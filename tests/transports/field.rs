@@ -331,7 +331,7 @@ fn an_account_that_nobody_may_enter_now_ends_the_connect_at_once() -> Result<(),
     for (change, expected) in [
         (
             "mount -t tmpfs none /run && mkdir /run/sshd && echo closed >/run/nologin".to_owned(),
-            "it ended: exit status 255".to_owned(),
+            "| closed".to_owned(),
         ),
         (
             format!("mount --bind {limits} /etc/security/limits.conf"),
@@ -340,7 +340,7 @@ fn an_account_that_nobody_may_enter_now_ends_the_connect_at_once() -> Result<(),
     ] {
         reach_by(&sshd, "unshare -m sh", &format!("{change} && exec {}", serve(&sshd)?));
         let error = fails(&user);
-        assert!(error.ends_with(&expected), "{error}");
+        assert!(error.contains(&expected), "{error}");
     }
     Ok(())
 }
