@@ -173,6 +173,7 @@ pub(crate) const FAR: &[Phrase] = &[
     phrase(At::Start, "You are required to change your password", || ConnectErrorKind::PasswordExpired),
     phrase(At::Start, "This account is currently not available", || ConnectErrorKind::NoLogin),
     phrase(At::Start, "This service allows sftp connections only", || ConnectErrorKind::NoLogin),
+    phrase(At::Start, "There were too many logins for ", || ConnectErrorKind::NotAllowed),
     phrase(At::Start, "fatal: unrecognized command 'sh -c", || ConnectErrorKind::NoLogin),
     phrase(At::Start, "rbash: ", || ConnectErrorKind::Restricted),
     phrase(At::Start, "-rbash: ", || ConnectErrorKind::Restricted),

@@ -316,30 +316,32 @@ fn a_proxy_that_stays_behind_its_client_is_ended() -> Result<(), Missing> {
 fn an_account_that_nobody_may_enter_now_ends_the_connect_at_once() -> Result<(), Missing> {
     let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
     let (user, silent) = (User::new("shut", &program("bash")?)?, User::new("false", &program("false")?)?);
-    let fails = |user: &User| {
+    let fails = |user: &User, code: &str| {
         let since = Instant::now();
         let error =
             Router::new().unwrap().connect(sshd.ssh().user(&user.name).payload(leaf.clone())).unwrap_err();
-        assert!(since.elapsed() < Duration::from_secs(5) && error.code() == "exited", "{error}");
+        assert!(since.elapsed() < Duration::from_secs(5) && error.code() == code, "{error}");
         error.to_string()
     };
-    assert!(fails(&silent).ends_with("it ended: exit status 1"));
+    assert!(fails(&silent, "exited").ends_with("it ended: exit status 1"));
     try_to(Command::new("unshare").args(["-m", "true"]))?;
     let limits = sshd.file("limits");
     fs::write(&limits, format!("{} - maxlogins 0\n", user.name)).unwrap();
     // What the system is like for this server alone, and what comes of it.
-    for (change, expected) in [
+    for (change, code, expected) in [
         (
             "mount -t tmpfs none /run && mkdir /run/sshd && echo closed >/run/nologin".to_owned(),
+            "exited",
             "| closed".to_owned(),
         ),
         (
             format!("mount --bind {limits} /etc/security/limits.conf"),
+            "not_allowed",
             format!("too many logins for '{}'.", user.name),
         ),
     ] {
         reach_by(&sshd, "unshare -m sh", &format!("{change} && exec {}", serve(&sshd)?));
-        let error = fails(&user);
+        let error = fails(&user, code);
         assert!(error.contains(&expected), "{error}");
     }
     Ok(())
