@@ -198,6 +198,11 @@ impl Askpass {
         self.has_answered
     }
 
+    /// Whether each password that it was given has gone out.
+    pub(crate) fn has_given_all(&self) -> bool {
+        self.logins.iter().all(|(_, is_used)| *is_used)
+    }
+
     /// Takes what has come of questions.
     pub(crate) fn hear(&mut self) {
         let mut piece = [0; 4096];

@@ -28,6 +28,11 @@ impl Prompt {
         &self.question.words
     }
 
+    /// Whether the password that it was given, if it was given one, has gone out.
+    pub(crate) const fn has_given_all(&self) -> bool {
+        self.is_answered || self.question.answer.is_none()
+    }
+
     /// Takes what has come; what is to be answered, with the line end.
     ///
     /// # Errors
@@ -81,9 +86,12 @@ mod tests {
         let said = b"Lecture: be kind.\n[offshoot] password for root: ";
         for cut in 1..said.len() {
             let mut prompt = Prompt::new(Question::new("[offshoot] password", Some("secret".into())));
+            assert!(!prompt.has_given_all());
             let mut answers = said.chunks(cut).filter_map(|piece| prompt.hear(piece).unwrap());
             assert_eq!(answers.next().unwrap().expose(), b"secret\n");
             assert_eq!(answers.next(), None);
+            drop(answers);
+            assert!(prompt.has_given_all());
             let again = prompt.hear(said).unwrap_err();
             assert_eq!(again, ConnectErrorKind::PasswordWrong);
         }

@@ -36,6 +36,9 @@ pub struct Spawned {
     pub said: Vec<u8>,
     /// What has come on stderr already, the last 64 KiB of it: of the program, or of the way to it.
     pub stderr_said: Vec<u8>,
+    /// Whether every password of the plan was asked for and has gone out, so that none of them can be wrong. It says nothing
+    /// where there is none.
+    pub is_proved: bool,
 }
 
 /// Starts the process of a plan, the one that only leads to the far side if it has a transport (see
@@ -116,6 +119,7 @@ pub(crate) fn start(
         process,
         said: Vec::new(),
         stderr_said: Vec::new(),
+        is_proved: false,
     })
 }
 

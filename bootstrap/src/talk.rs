@@ -377,7 +377,16 @@ impl Talk {
             Some(stderr) => stderr,
             None => closed().map_err(|error| ConnectErrorKind::from_system(&error))?,
         };
-        Ok(Spawned { link: self.link.into(), stderr, process: self.process, said, stderr_said: self.words })
+        let is_proved = self.askpass.as_ref().is_none_or(Askpass::has_given_all)
+            && self.prompt.as_ref().is_none_or(Prompt::has_given_all);
+        Ok(Spawned {
+            link: self.link.into(),
+            stderr,
+            process: self.process,
+            said,
+            stderr_said: self.words,
+            is_proved,
+        })
     }
 
     /// Ends the process, and makes of what it has said and how it went the best reason that there is.

@@ -1,7 +1,7 @@
 //! Many connects by one context: so many at a time, fewer where the way there takes no more, each result as it comes.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
     iter::FusedIterator,
     path::PathBuf,
@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Payload, Phase, Plan};
+use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Payload, Phase, Plan, Text};
 use offshoot_core::{
     Context,
     internal::{self, Shared, later},
@@ -26,7 +26,7 @@ use crate::{
     gateway::{Gateway, Knock, Passage},
     helpers::{MakerKey, Makers},
     nursery::Nursery,
-    proof::{Leave, ProofKey, Proofs},
+    proof::{Leave, ProofKey, Proofs, Told},
     table::Table,
 };
 
@@ -44,10 +44,10 @@ const ARITY: usize = 8;
 ///
 /// A connect that is not taken because too many come at once (`busy`) is tried again after a rest, for as long as its
 /// time lasts, and fewer go on at once from then on: in all lists of the router that go the same way, such as ssh, from the
-/// same context. Dropping the iterator gives up what has not ended.
+/// same context. One that is refused a third time waits by itself, and costs the others nothing. Dropping the iterator gives up what has not ended.
 ///
-/// A password that several of them have is given to one host at first, and to the others once that has let us in. If it is
-/// refused it is given to none of them.
+/// A password that several of them have is given to one host at first, and to the others once one has asked for it and let us
+/// in: as long as none has asked they are begun one after another. If it is refused it is given to none of them.
 ///
 /// If the root has not the descriptors for all of them, none is begun, and each ends with an error that says how many it
 /// takes ([`ConnectErrorKind::DescriptorsNeeded`]).
@@ -143,14 +143,15 @@ impl IntoIterator for ConnectAll {
         let mut makers = Makers::new(maker, parallel, arity);
         helpers.into_iter().for_each(|helper| makers.add(helper));
         let mut proofs = Proofs::default();
+        let ways = plans.iter().map(|plan| &*plan.method).collect::<BTreeSet<_>>().len();
         let jobs = plans.into_iter().enumerate();
         let waiting = jobs.map(|(index, plan)| {
             let proof = proofs.key(&plan);
-            Job { index, plan, proof, rest: REST, not_before: now, end: None, helped: true }
+            Job { index, plan, proof, refused: 0, rest: REST, not_before: now, end: None, helped: true }
         });
         let (waiting, deadline) = (waiting.collect(), limit.map(|limit| (later(limit), limit)));
         let running = BTreeMap::new();
-        Arrivals { shared, makers, grows, proofs, waiting, running, deadline, lack, wake, woken }
+        Arrivals { shared, makers, grows, proofs, ways, waiting, running, deadline, lack, wake, woken }
     }
 }
 
@@ -161,6 +162,8 @@ pub struct Arrivals {
     /// Whether each that comes up helps.
     grows: bool,
     proofs: Proofs,
+    /// How many ways they go.
+    ways: usize,
     waiting: VecDeque<Job>,
     running: BTreeMap<usize, Running>,
     deadline: Option<(Instant, Duration)>,
@@ -175,6 +178,8 @@ struct Job {
     index: usize,
     plan: Plan,
     proof: ProofKey,
+    /// How often it was not taken.
+    refused: u32,
     /// How long it rests when it is not taken.
     rest: Duration,
     not_before: Instant,
@@ -202,6 +207,13 @@ struct Running {
     since: Instant,
     passage: Passage,
     connecting: Connecting,
+}
+
+/// The ways that have no room for one more of a maker's.
+#[derive(Default)]
+struct Full {
+    by: Option<MakerKey>,
+    ways: Vec<Text>,
 }
 
 /// Says which connect has something to tell.
@@ -232,10 +244,14 @@ impl Iterator for Arrivals {
                 return None;
             }
             // Woken by a connect that has ended, by a gateway that has room, when one has rested, and when the time is over.
-            let knock = match self.next_due() {
+            let mut knock = match self.next_due() {
                 Some(due) => self.woken.recv_timeout(due.saturating_duration_since(Instant::now())).ok(),
                 None => self.woken.recv().ok(),
             };
+            // Once for all that there may be room: each look asks the gateways to tell of it again.
+            while let Some(Knock::Room) = knock {
+                knock = self.woken.try_recv().ok();
+            }
             if let Some(Knock::Ended(index)) = knock
                 && let Some(ended) = self.look(index)
             {
@@ -290,21 +306,11 @@ impl Arrivals {
 
     /// Begins what there is room for, up to the first that ends at once.
     fn begin(&mut self) -> Option<(usize, Result<Context, ConnectError>)> {
-        loop {
-            let now = Instant::now();
-            let helps = self.needs_help(now);
-            let can_begin = |job: &Job| {
-                let may = self.proofs.leave(job.proof) == Leave::Given;
-                may && job.not_before <= now && self.makers.free(helps && job.helped).is_some()
-            };
-            let at = self.waiting.iter().position(can_begin)?;
-            let job = self.waiting.get(at)?;
-            let (by, maker) = self.makers.free(helps && job.helped)?;
-            // Those of one list go the same way mostly: where one has no room the others need not ask.
-            let passage = self.gateway(maker, &job.plan).enter(&self.wake)?;
-            let maker = maker.clone();
+        let mut full = Full::default();
+        while let Some((at, by, passage)) = self.next_job(&mut full) {
+            let maker = self.makers.context(by)?.clone();
             let mut job = self.waiting.remove(at)?;
-            let end = *job.end.get_or_insert_with(|| later(job.plan.timeout));
+            let (now, end) = (Instant::now(), *job.end.get_or_insert_with(|| later(job.plan.timeout)));
             let mut plan = job.plan.clone();
             plan.timeout = end.saturating_duration_since(now);
             let (index, connecting) = (job.index, Connecting::new(&maker, plan));
@@ -315,6 +321,31 @@ impl Arrivals {
                 return Some(ended);
             }
         }
+        None
+    }
+
+    /// The first that can be begun, by whom, and its passage.
+    fn next_job(&self, full: &mut Full) -> Option<(usize, MakerKey, Passage)> {
+        let now = Instant::now();
+        let (by, maker) = self.makers.free(self.needs_help(now))?;
+        if full.by.replace(by) != Some(by) {
+            full.ways.clear();
+        }
+        for (at, job) in self.waiting.iter().enumerate() {
+            let may = job.not_before <= now && self.proofs.leave(job.proof) == Leave::Given;
+            // If it is a helper's turn the one that was asked has no room.
+            if !may || (by.is_helper() && !job.helped) || full.ways.contains(&job.plan.method) {
+                continue;
+            }
+            if let Some(passage) = self.gateway(maker, &job.plan).enter(&self.wake) {
+                return Some((at, by, passage));
+            }
+            full.ways.push(job.plan.method.clone());
+            if full.ways.len() >= self.ways {
+                return None;
+            }
+        }
+        None
     }
 
     fn gateway(&self, maker: &Context, plan: &Plan) -> Arc<Gateway> {
@@ -329,10 +360,15 @@ impl Arrivals {
         let Poll::Ready(outcome) = Pin::new(connecting).poll(&mut TaskContext::from_waker(&waker)) else {
             return None;
         };
-        let Running { mut job, by, since, passage, .. } = self.running.remove(&index)?;
+        let Running { mut job, by, since, passage, connecting } = self.running.remove(&index)?;
         let failure = outcome.as_ref().err().map(ConnectError::kind);
-        passage.ended(failure);
-        self.proofs.ended(job.proof, failure);
+        passage.ended(failure, job.refused);
+        let told = match failure {
+            None if connecting.is_proved() => Told::Right,
+            Some(ConnectErrorKind::PasswordWrong) => Told::Wrong,
+            _ => Told::Nothing,
+        };
+        self.proofs.ended(job.proof, told);
         self.makers.ended(by);
         if outcome.is_ok() {
             self.makers.took(by, since.elapsed());
@@ -379,6 +415,7 @@ impl Arrivals {
 
     /// Has a connect that was not taken wait, if it has the time.
     fn rest(&mut self, mut job: Job, error: ConnectError) -> Option<(usize, Result<Context, ConnectError>)> {
+        job.refused = job.refused.saturating_add(1);
         job.not_before = later(job.rest);
         job.rest = MAX_REST.min(job.rest.saturating_mul(2));
         if job.end.is_some_and(|end| end <= job.not_before) {

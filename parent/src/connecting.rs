@@ -45,6 +45,8 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 pub struct Connecting {
     wish: Wish,
     state: State,
+    /// Whether the passwords of a child that has come up were asked for and taken.
+    is_proved: bool,
 }
 
 /// What is wanted, and of whom.
@@ -67,7 +69,7 @@ impl Connecting {
         static TICKETS: AtomicU64 = AtomicU64::new(0);
         let wish = Wish { maker: maker.clone(), plan, ticket: TICKETS.fetch_add(1, Ordering::Relaxed) };
         let state = wish.ask().map_or_else(State::Failed, |pending| State::Asked(Box::new(pending)));
-        Self { wish, state }
+        Self { wish, state, is_proved: false }
     }
 
     /// Waits until the child is up or the connect has failed, at the latest when its own time-out has passed.
@@ -111,6 +113,11 @@ impl Connecting {
             State::Asked(pending) => pending.is_ready(),
             State::Failed(_) | State::Over => true,
         }
+    }
+
+    /// Whether the child has come up by a poll, and its passwords were asked for and taken.
+    pub(crate) const fn is_proved(&self) -> bool {
+        self.is_proved
     }
 }
 
@@ -243,6 +250,7 @@ impl Future for Connecting {
         match &mut self.state {
             State::Asked(pending) => match Pin::new(&mut **pending).poll(task) {
                 Poll::Ready(answer) => {
+                    self.is_proved = matches!(&answer, Ok(Ok(created)) if created.is_proved);
                     self.state = State::Over;
                     Poll::Ready(self.wish.judge(answer))
                 }

@@ -54,6 +54,8 @@ pub(crate) enum Lack {
 pub(crate) struct Created {
     pub(crate) id: ContextId,
     pub(crate) about: About,
+    /// Whether the passwords for it have been asked for and taken.
+    pub(crate) is_proved: bool,
 }
 
 /// What a context said of itself in its HELLO.

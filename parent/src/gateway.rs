@@ -11,6 +11,10 @@ use offshoot_core::wire::ContextId;
 
 use crate::nursery::lock;
 
+/// How many refusals of one connect are taken for want of room: a host that refuses it more often may do so for good, and
+/// says nothing of the others.
+const TELLING: u32 = 2;
+
 /// The gateways that a context knows, by who connects and the word for the way.
 #[derive(Debug, Default)]
 pub(crate) struct Gateways(Mutex<BTreeMap<(ContextId, String), Arc<Gateway>>>);
@@ -68,12 +72,15 @@ impl Gateway {
 }
 
 impl Passage {
-    /// It has come to its end: half as many go on at once after each that was not taken, one more after each that was.
-    pub(crate) fn ended(self, failure: Option<&ConnectErrorKind>) {
+    /// It has come to its end, after so many refusals: half as many go on at once after one that was not taken, unless that
+    /// was so a few times, one more after each that was.
+    pub(crate) fn ended(self, failure: Option<&ConnectErrorKind>, refused: u32) {
         let mut state = lock(&self.0.0);
         if failure == Some(&ConnectErrorKind::Busy) {
-            let window = state.window.unwrap_or(state.running).min(state.running);
-            state.window = Some((window / 2).max(1));
+            if refused < TELLING {
+                let window = state.window.unwrap_or(state.running).min(state.running);
+                state.window = Some((window / 2).max(1));
+            }
         } else if let Some(window) = &mut state.window {
             *window = window.saturating_add(1);
         }
@@ -104,7 +111,7 @@ mod tests {
         let gateway = Arc::new(Gateway::default());
         let (knock, knocked) = mpsc::channel();
         let mut inside: Vec<_> = (0..9).map(|_| gateway.enter(&knock).unwrap()).collect();
-        let end = |passage: Option<Passage>, failure| passage.unwrap().ended(failure);
+        let end = |passage: Option<Passage>, failure| passage.unwrap().ended(failure, 0);
         end(inside.pop(), Some(&ConnectErrorKind::Busy));
         // 8 are inside, and 4 may be.
         for _ in 0..4 {
@@ -119,13 +126,26 @@ mod tests {
     }
 
     #[test]
+    fn a_connect_that_is_refused_again_and_again_is_no_sign_for_the_others() {
+        let gateway = Arc::new(Gateway::default());
+        let (knock, _knocked) = mpsc::channel();
+        let mut inside: Vec<_> = (0..8).map(|_| gateway.enter(&knock).unwrap()).collect();
+        for refused in TELLING..20 {
+            let again = gateway.enter(&knock).unwrap();
+            again.ended(Some(&ConnectErrorKind::Busy), refused);
+        }
+        inside.pop().unwrap().ended(Some(&ConnectErrorKind::Busy), TELLING - 1);
+        assert!(gateway.enter(&knock).is_none());
+    }
+
+    #[test]
     fn who_waits_is_told_by_whoever_leaves_whichever_list_he_is_of() {
         let gateway = Arc::new(Gateway::default());
         let (one, _heard) = mpsc::channel();
         let (other, told) = mpsc::channel();
         let first = gateway.enter(&one).unwrap();
         let second = gateway.enter(&one).unwrap();
-        second.ended(Some(&ConnectErrorKind::Busy));
+        second.ended(Some(&ConnectErrorKind::Busy), 0);
         assert!(gateway.enter(&other).is_none());
         assert!(told.try_recv().is_err());
         drop(first);

@@ -53,6 +53,11 @@ impl Makers {
         Some((MakerKey(at), &maker.context))
     }
 
+    /// One of them.
+    pub(crate) fn context(&self, key: MakerKey) -> Option<&Context> {
+        self.all.get(key.0).map(|maker| &maker.context)
+    }
+
     pub(crate) fn begun(&mut self, key: MakerKey) {
         if let Some(maker) = self.all.get_mut(key.0) {
             maker.running = maker.running.saturating_add(1);

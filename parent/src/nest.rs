@@ -93,6 +93,8 @@ struct Nestling {
     asker: Option<Request>,
     /// Gone when the reaper has it.
     process: Option<Process>,
+    /// Whether the passwords for it have been asked for and taken.
+    is_proved: bool,
     ending: Option<Ending>,
     exit: Option<Exit>,
 }
@@ -348,8 +350,9 @@ impl Nest {
         });
         match linked {
             Ok(link) => {
-                let process = Some(spawned.process);
-                let child = Nestling { link, asker: Some(request), process, ending: None, exit: None };
+                let (process, is_proved) = (Some(spawned.process), spawned.is_proved);
+                let asker = Some(request);
+                let child = Nestling { link, asker, process, is_proved, ending: None, exit: None };
                 self.children.insert(id, child);
                 self.larder.add(id);
                 // If this context began to end in the meantime, it has told its children, but not this one.
@@ -382,7 +385,8 @@ impl Nest {
                 if let Some(nursery) = shared.hooks_as::<Nursery>() {
                     nursery.greeted(shared, id, about);
                 }
-                return answer(shared, request.asked.call, &Ok(Created { id, about }));
+                let created = Created { id, about, is_proved: child.is_proved };
+                return answer(shared, request.asked.call, &Ok(created));
             }
             News::Failed(failure) => {
                 let deadline = child.asker.as_ref().map(|request| request.deadline);

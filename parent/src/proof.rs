@@ -1,7 +1,7 @@
 //! A password is proved on one host before it is given to others, and one that is refused is given to none: accounts get
-//! locked.
+//! locked. A host that has not asked for it proves nothing.
 
-use offshoot_bootstrap::{ConnectErrorKind, Plan, Secret};
+use offshoot_bootstrap::{Plan, Secret};
 
 /// The passwords of a list of connects.
 #[derive(Debug, Default)]
@@ -35,6 +35,16 @@ pub(crate) enum Leave {
     Never,
 }
 
+/// What a connect that has ended tells of its passwords.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// They were asked for, and have let us in.
+    Right,
+    Wrong,
+    /// Not all of them were asked for, or something else has gone wrong.
+    Nothing,
+}
+
 impl Proofs {
     /// Where the passwords of a plan are, among those of others that have the same.
     pub(crate) fn key(&mut self, plan: &Plan) -> ProofKey {
@@ -62,16 +72,16 @@ impl Proofs {
         self.change(key, State::Unproved, State::Proving);
     }
 
-    /// One has ended, well or with a reason. Whether a host that could not be reached would have taken the password is not
-    /// known; the next is asked.
-    pub(crate) fn ended(&mut self, key: ProofKey, failure: Option<&ConnectErrorKind>) {
-        match failure {
-            None => self.change(key, State::Proving, State::Proved),
-            Some(ConnectErrorKind::PasswordWrong) => {
+    /// One has ended. Whether a host that could not be reached, or that a key has let us in to, would have taken the password
+    /// is not known; the next is asked.
+    pub(crate) fn ended(&mut self, key: ProofKey, told: Told) {
+        match told {
+            Told::Right => self.change(key, State::Proving, State::Proved),
+            Told::Wrong => {
                 self.change(key, State::Proving, State::Refused);
                 self.change(key, State::Proved, State::Refused);
             }
-            Some(_) => self.change(key, State::Proving, State::Unproved),
+            Told::Nothing => self.change(key, State::Proving, State::Unproved),
         }
     }
 
@@ -106,14 +116,17 @@ mod tests {
             (proofs.leave(one), proofs.leave(other), proofs.leave(None)),
             (Leave::Later, Leave::Given, Leave::Given)
         );
-        // It was not asked for the password.
-        proofs.ended(one, Some(&ConnectErrorKind::Unreachable));
+        // It was not asked for the password, whether or not it is up.
+        proofs.ended(one, Told::Nothing);
         assert_eq!(proofs.leave(one), Leave::Given);
         proofs.begun(one);
-        proofs.ended(one, None);
+        assert_eq!(proofs.leave(one), Leave::Later);
+        proofs.ended(one, Told::Right);
         proofs.begun(one);
         assert_eq!(proofs.leave(one), Leave::Given);
-        proofs.ended(one, Some(&ConnectErrorKind::PasswordWrong));
+        proofs.ended(one, Told::Nothing);
+        assert_eq!(proofs.leave(one), Leave::Given);
+        proofs.ended(one, Told::Wrong);
         assert_eq!((proofs.leave(one), proofs.leave(other)), (Leave::Never, Leave::Given));
     }
 }

@@ -10,13 +10,15 @@ use offshoot_bootstrap::Dialect;
 use offshoot_parent::prelude::*;
 use offshoot_tests::real::{Signal, eventually, kill};
 
-use crate::far::{ADD, Listening, Missing, Planned, Sshd, payload};
+use crate::far::{ADD, Listening, Missing, Planned, Sshd, payload, static_program};
 
 crate::tests![
     results_come_in_the_order_in_which_they_end,
     no_more_go_on_at_once_than_were_asked_for,
     the_time_of_all_ends_those_that_have_not,
     lists_that_go_the_same_way_share_what_that_takes,
+    hosts_that_refuse_for_good_leave_the_others_their_room,
+    a_way_that_is_full_holds_up_no_other,
     a_list_for_which_there_are_no_descriptors_is_not_begun,
     helpers_make_what_the_one_that_was_asked_has_no_room_for,
     a_list_that_grows_makes_a_tree_and_brings_all_up,
@@ -24,6 +26,7 @@ crate::tests![
     a_helper_makes_what_waits_behind_a_host_that_says_nothing,
     a_helper_that_is_lost_costs_no_host,
     a_password_is_proved_on_one_host_and_a_refused_one_is_given_to_no_other,
+    a_password_that_no_host_has_asked_for_is_not_proved,
     all_hosts_come_up_behind_an_sshd_that_takes_few_at_once,
 ];
 
@@ -108,6 +111,68 @@ fn lists_that_go_the_same_way_share_what_that_takes() -> Result<(), Missing> {
     });
     let by_both = refused() - before;
     assert!(by_both <= 2 * before.max(4), "{by_both} refused of two lists, {before} of the first");
+    Ok(())
+}
+
+/// A host that ssh would lead to, by that word for the way.
+fn on_way(way: &str, script: &str, word: &str) -> Planned {
+    let mut plan = by(script, word).timeout(Duration::from_secs(20)).plan();
+    plan.method = way.into();
+    plan.transport.as_mut().unwrap().dialect = Dialect::Ssh;
+    Planned(plan)
+}
+
+/// What a host says that takes nobody more.
+const REFUSES: &str = "echo kex_exchange_identification: closed >&2; exit 255";
+
+fn hosts_that_refuse_for_good_leave_the_others_their_room() -> Result<(), Missing> {
+    payload("leaf")?;
+    let (folder, meeting) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let [at, there] = [&folder, &meeting].map(|folder| folder.path().display().to_string());
+    let bad = format!("[ -e $0/open ] || {{ echo >>$0/refused; {REFUSES}; }}; exec \"$@\"");
+    let refused = || fs::read_to_string(folder.path().join("refused")).unwrap_or_default().lines().count();
+    let refused_more = |more: usize| {
+        let enough = refused() + more;
+        eventually("they are refused", Duration::from_secs(20), || (refused() >= enough).then_some(()));
+    };
+    let router = Router::new().unwrap();
+    std::thread::scope(|scope| {
+        let hosts = (0..4).map(|_| on_way("ssh", &bad, &at));
+        let all = router.connect_all(hosts).into_iter();
+        let refusing = scope.spawn(move || all.map(|(_, outcome)| outcome.is_ok()).collect::<Vec<_>>());
+        // Each of them a few times, so that nobody takes it for want of room any more.
+        refused_more(16);
+        let well = router.connect_all((0..12).map(|_| on_way("ssh", "exec \"$@\"", &at))).parallel(12);
+        assert!(well.into_iter().all(|(_, outcome)| outcome.is_ok()));
+        refused_more(4);
+        // None of these goes on before all of them have come so far.
+        let meet = "touch $0/$$; until [ $(ls $0 | wc -l) -ge 6 ]; do sleep 0.05; done; exec \"$@\"";
+        let hosts = (0..6).map(|_| on_way("ssh", meet, &there));
+        let met = router.connect_all(hosts).within(Duration::from_secs(8)).into_iter();
+        let met = met.filter(|(_, outcome)| outcome.is_ok()).count();
+        fs::write(folder.path().join("open"), "").unwrap();
+        assert_eq!(met, 6);
+        assert_eq!(refusing.join().unwrap(), [true; 4]);
+    });
+    Ok(())
+}
+
+fn a_way_that_is_full_holds_up_no_other() -> Result<(), Missing> {
+    payload("leaf")?;
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display().to_string();
+    let router = Router::new().unwrap();
+    // It refuses once: fewer than three may come at once from then on.
+    let narrow = format!("mkdir $0/asked 2>/dev/null && {{ {REFUSES}; }}; exec \"$@\"");
+    assert!(router.connect_all([on_way("narrow", &narrow, &at)]).into_iter().all(|(_, there)| there.is_ok()));
+    let held = || on_way("narrow", "until [ -e $0/go ]; do sleep 0.02; done; exec \"$@\"", &at);
+    let free = || on_way("wide", "exec \"$@\"", &at);
+    let hosts = [held(), held(), held(), free(), free()];
+    let mut all = router.connect_all(hosts).within(Duration::from_secs(8)).into_iter();
+    let first: BTreeSet<_> = all.by_ref().take(2).map(|(n, outcome)| (n, outcome.is_ok())).collect();
+    assert_eq!(first, BTreeSet::from([(3, true), (4, true)]));
+    fs::write(folder.path().join("go"), "").unwrap();
+    assert!(all.all(|(_, outcome)| outcome.is_ok()));
     Ok(())
 }
 
@@ -259,6 +324,40 @@ fn a_password_is_proved_on_one_host_and_a_refused_one_is_given_to_no_other() -> 
     let (outcomes, steps) = tried("right");
     assert_eq!(outcomes, vec![Ok(()); 6]);
     assert!(steps.starts_with("+\n-\n+\n") && steps.lines().count() == 12, "{steps}");
+    Ok(())
+}
+
+fn a_password_that_no_host_has_asked_for_is_not_proved() -> Result<(), Missing> {
+    payload("leaf")?;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    // One su that asks nobody, and one that writes down whom it asks.
+    let open = "#!/bin/sh\nexec sh -c \"$3\"\n";
+    let asks = "#!/bin/sh\ncd \"${0%/*}\"; printf 'Password: ' >&2; read word; echo $word >>asked; sleep 0.2\n\
+        [ \"$word\" = right ] && exec sh -c \"$3\"\necho 'su: Authentication failure' >&2; exit 1\n";
+    for (name, script) in [("open", open), ("asks", asks)] {
+        fs::write(at(name), script).unwrap();
+        crate::far::run(&["chmod", "700", &at(name)]);
+    }
+    let router = Router::new().unwrap();
+    let maker = hop(&router, "maker");
+    let host = |name: &str, word: &str| {
+        let bytes = Payload::bytes("leaf", static_program("leaf").unwrap()).unwrap();
+        Sudo::by_su().program(at(name)).password(word).payload(bytes)
+    };
+    let tried = |maker: &Context, word: &str| {
+        let hosts = ["open", "open", "asks", "asks", "asks", "asks"].map(|name| host(name, word));
+        let all = maker.connect_all(hosts).parallel(6).into_iter();
+        let outcomes = all.map(|(n, outcome)| (n, outcome.map(drop).map_err(|error| error.code())));
+        outcomes.collect::<BTreeMap<_, _>>().into_values().collect::<Vec<_>>()
+    };
+    for maker in [&router.here(), &maker] {
+        let wrong = Err("password_wrong");
+        assert_eq!(tried(maker, "wrong"), [Ok(()), Ok(()), wrong, wrong, wrong, wrong]);
+        assert_eq!(fs::read_to_string(at("asked")).unwrap(), "wrong\n", "one was asked, by {maker}");
+        assert_eq!(tried(maker, "right"), [Ok(()); 6]);
+        fs::remove_file(at("asked")).unwrap();
+    }
     Ok(())
 }
 

@@ -123,8 +123,8 @@ enum Lack {
     Beyond(String),
 }
 
-/// The child that was made: its id, its pid and its role.
-type Made = Result<(ContextId, (u32, Role)), ConnectError>;
+/// The child that was made: its id, its pid and its role, and whether it took passwords.
+type Made = Result<(ContextId, (u32, Role), bool), ConnectError>;
 
 fn ask<T: Message>(of: &Context, ask: &Ask) -> Pending<T> {
     internal::ask(&of.with_timeout(Duration::from_secs(20)), Handle::CREATE_CHILD, "payload", ask)

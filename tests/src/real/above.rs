@@ -177,8 +177,8 @@ impl Above {
     pub fn created(&mut self, reply_to: Handle) -> Result<u32, ConnectError> {
         let frame = self
             .until("the answer to CREATE_CHILD", |frame| frame.handle == reply_to && frame.body.len() > 1);
-        let answer: Result<(ContextId, (u32, Role)), ConnectError> = value(&frame);
-        answer.map(|(_, (pid, _))| pid)
+        let answer: Result<(ContextId, (u32, Role), bool), ConnectError> = value(&frame);
+        answer.map(|(_, (pid, _), _)| pid)
     }
 
     /// Says that a context is gone, or refused.
