@@ -12,12 +12,13 @@ use std::{
 };
 
 use offshoot_parent::prelude::*;
-use offshoot_tests::real::{Signal, descendants, eventually, is_gone, kill};
+use offshoot_tests::real::{PATIENCE, Signal, descendants, eventually, is_gone, kill};
 
-use crate::far::{ADD, Missing, Sshd, payload};
+use crate::far::{ADD, Missing, Sshd, as_root, payload, program, run, shell_named_sh};
 
 crate::tests![
     a_root_that_is_killed_while_a_program_is_put_somewhere_leaves_nothing,
+    a_root_that_is_killed_leaves_nothing_behind_a_terminal,
     a_root_that_is_killed_leaves_nothing_behind_ssh,
     a_client_that_waits_for_a_silent_server_goes_with_its_root,
     a_hop_that_is_killed_while_a_program_is_put_somewhere_leaves_nothing,
@@ -26,31 +27,46 @@ crate::tests![
 
 /// What the first argument of this program is when it is to be a root that is killed.
 const ROOT: &str = "--root";
+/// What the next one is when what leads to its child has a terminal.
+const ON_TERMINAL: &str = "--terminal";
 /// How long everything may take to be gone.
 const LIMIT: Duration = Duration::from_secs(5);
 /// Where the stream to the far side stops: before, within and behind the line that says where to put the program, and
 /// within the program.
 const STOPS: [u32; 7] = [0, 1, 700, 1_500, 2_500, 4_096, 100_000];
 
-/// A far side that gets so many bytes, makes a file, and gets no more though its line stays open.
+/// A far side that gets so many bytes, makes a file, and gets no more though its line stays open: a shell would become the
+/// last command of a subshell, and close what that one does not need.
 fn stalled(stop: u32, sign: &str, folder: &str, leaf: &Payload) -> Wrapped {
-    let script = "f=$1; shift; { dd bs=1 count=$0 2>/dev/null; touch $f; cat >/dev/null; } | \"$@\"";
+    let script = "f=$1; shift; { dd bs=1 count=$0 2>/dev/null; touch $f; cat >/dev/null; :; } | \"$@\"";
     Wrapped::new(["sh", "-c", script, &stop.to_string(), sign]).folder(folder).payload(leaf.clone())
+}
+
+/// A tool by the name of sudo that leads to such a far side, with these words before its shell.
+fn stalling(stop: u32, sign: &str, tool: &str, words: &str) {
+    let script = format!(
+        "#!/bin/sh\nuntil [ \"$1\" = sh ]; do shift; done\n\
+         {{ dd bs=1 count={stop} 2>/dev/null; touch {sign}; cat >/dev/null; :; }} | {words} \"$@\"\n"
+    );
+    fs::write(tool, script).unwrap();
+    run(&["chmod", "700", tool]);
 }
 
 /// If this program is to be a root: makes its child, says so, and stays.
 pub(crate) fn be_root_if_asked() {
     let words: Vec<String> = env::args().collect();
-    let Some((ROOT, words)) = words.get(1).zip(words.get(2..)).map(|(first, rest)| (first.as_str(), rest))
-    else {
-        return;
-    };
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let [_, ROOT, words @ ..] = &words[..] else { return };
     let router = Router::new().unwrap();
     let leaf = payload("leaf").unwrap();
-    let child = match words {
+    let child = match *words {
         [stop, sign, folder, keep] => {
             let method = stalled(stop.parse().unwrap(), sign, folder, &leaf);
             router.connect(if keep == "keep" { method.keep_file() } else { method })
+        }
+        [ON_TERMINAL, tool, folder] => {
+            let method = Sudo::new().program(tool).terminal().keep_file().folder(folder);
+            router.connect(method.payload(leaf))
         }
         [config, port] => {
             let silent = Ssh::new("127.0.0.1").port(port.parse().unwrap());
@@ -104,6 +120,33 @@ fn a_root_that_is_killed_while_a_program_is_put_somewhere_leaves_nothing() -> Re
             let sign = signs.path().join("stalled").display().to_string();
             let root = root(&[&stop.to_string(), &sign, folder.path().to_str().unwrap(), keep]);
             appears(&sign);
+            kill_root(root);
+            all_is_gone(folder.path());
+        }
+    }
+    Ok(())
+}
+
+fn a_root_that_is_killed_leaves_nothing_behind_a_terminal() -> Result<(), Missing> {
+    payload("leaf")?;
+    // The kernel hangs up on whoever has it as his terminal; a real sudo may give its command one more.
+    let by_sudo = as_root().and_then(|()| program("sudo")).map(|sudo| format!("{} -n", sudo.display()));
+    let ways = ["dash", "bash", "busybox", "mksh", "zsh"].map(|shell| (shell, String::new()));
+    for (shell, sudo) in ways.into_iter().chain(by_sudo.ok().map(|sudo| ("dash", sudo))) {
+        let tools = shell_named_sh(&program(shell)?);
+        for stop in [4_096, 100_000] {
+            let (signs, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let [sign, tool] = ["stalled", "sudo"].map(|name| signs.path().join(name).display().to_string());
+            stalling(
+                stop,
+                &sign,
+                &tool,
+                &format!("{sudo} env PATH={}:/usr/bin:/bin", tools.path().display()),
+            );
+            let root = root(&[ON_TERMINAL, &tool, folder.path().to_str().unwrap()]);
+            appears(&sign);
+            let begun = || fs::read_dir(folder.path()).unwrap().next().map(drop);
+            eventually(&format!("its folder is there: {shell}{sudo}, {stop}"), PATIENCE, begun);
             kill_root(root);
             all_is_gone(folder.path());
         }

@@ -11,8 +11,10 @@ take() { dd bs=64k count=$s iflag=fullblock,count_bytes 2>/dev/null || dd bs=$s 
 # The first folder in which a file can be made and run. Its name holds the nonce: nobody can have made it before.
 f= w=;
 set -f;
-# Whoever was to hear an answer may be gone by now: what is here is put away all the same.
+# Whoever was to hear an answer may be gone by now, and a terminal hangs up with him: what is here is put away all the same.
+b() { rm -rf "$f" ${c:+"$c/$n.part"}; exit 1; };
 trap "" PIPE;
+trap b HUP INT TERM;
 if [ "$u" = "$t" ]; then
 for d do
 case $x in *":$d:"*) continue;; esac;
@@ -31,9 +33,10 @@ o $n at "$d";
 # By its descriptor it needs no name, and so leaves none behind wherever it is cut off.
 q=$f/x;
 exec 9<"$q";
-if [ $k = no ] && [ -e /proc/self/fd/9 ]; then rm -rf "$f" & f=; q=/proc/self/fd/9; fi;
+if [ $k = no ] && [ -e /proc/self/fd/9 ]; then rm -rf "$f" & k=; q=/proc/self/fd/9; fi;
 receive;
 wait;
+[ "$k" ] || f=;
 if [ -z "$e" ]; then
 # Aside first: two may come at once. A folder with many programs in it is of no use any more.
 if [ "$c" ]; then
