@@ -1,6 +1,7 @@
 //! Stage 0 in every shell that is called `sh` somewhere, and with every obstacle in the way of the program.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::Path,
     time::{Duration, Instant},
@@ -25,11 +26,15 @@ crate::tests![
     a_far_side_that_has_changed_is_told_anew,
     a_shell_on_this_machine_is_sent_nothing_if_it_sees_our_memory,
     a_program_that_may_stay_is_sent_once,
+    what_killed_shells_have_left_in_the_cache_is_put_away_by_a_later_one,
     attack_72_a_program_that_somebody_else_has_put_there_is_checked_and_run,
     attack_59_a_cache_that_others_could_have_changed_is_not_trusted,
     attack_59_what_was_checked_is_what_runs_though_another_was_put_in_its_place,
     attack_58_a_folder_that_somebody_else_has_made_is_not_entered,
     nothing_is_left_wherever_the_stream_is_cut,
+    nothing_is_left_where_the_stream_is_cut_about_the_end_of_the_program,
+    nothing_is_left_where_the_stream_is_cut_that_only_names_the_program,
+    nothing_but_whole_programs_is_in_the_cache_wherever_the_stream_is_cut,
     what_comes_before_and_between_is_no_obstacle,
     a_program_for_another_machine_is_not_sent,
     of_a_set_the_program_for_the_far_machine_is_sent,
@@ -274,6 +279,34 @@ fn a_program_that_may_stay_is_sent_once() -> Result<(), Missing> {
     Ok(())
 }
 
+fn what_killed_shells_have_left_in_the_cache_is_put_away_by_a_later_one() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    program("sha256sum")?;
+    for shell in ["dash", "bash", "busybox", "mksh", "zsh"] {
+        let (tools, home) = (shell_named_sh(&program(shell)?), tempfile::tempdir().unwrap());
+        let path = format!("PATH={}:/usr/bin:/bin", tools.path().display());
+        let connects = || works(with_cache_and(&[&path], home.path(), &leaf));
+        let cache = home.path().join(".cache/offshoot");
+        let names = || {
+            let names = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().file_name());
+            names
+                .map(|name| name.into_string().unwrap())
+                .filter(|name| name.len() < 64)
+                .collect::<BTreeSet<_>>()
+        };
+        connects();
+        for (name, age) in [("0a.part", "2 hours ago"), ("0b.part", "now"), ("mine", "2 hours ago")] {
+            crate::far::run(&["touch", "-d", age, cache.join(name).to_str().unwrap()]);
+        }
+        let left = || BTreeSet::from(["0b.part", "mine"].map(str::to_owned));
+        // Whether it is sent or not; what another has just begun stays.
+        connects();
+        assert_eq!(names(), left(), "{shell}");
+        assert!(sent(home.path()) < 8_000, "{shell}");
+    }
+    Ok(())
+}
+
 fn attack_72_a_program_that_somebody_else_has_put_there_is_checked_and_run() -> Result<(), Missing> {
     let leaf = payload("leaf")?;
     let folder = tempfile::tempdir().unwrap();
@@ -406,17 +439,117 @@ fn attack_58_a_folder_that_somebody_else_has_made_is_not_entered() -> Result<(),
 
 fn nothing_is_left_wherever_the_stream_is_cut() -> Result<(), Missing> {
     let leaf = payload("leaf")?;
-    let cuts = [0, 1, 500, 1_300, 1_500, 1_700, 2_000, 4_096, 65_536, 300_000];
-    for cut in cuts {
+    for cut in [0, 1, 500, 1_300, 1_500, 1_700, 2_000, 4_096, 65_536, 300_000] {
         for keep in [false, true] {
-            let after = cut.to_string();
-            let method = by(&["sh", "-c", "dd bs=1 count=$0 2>/dev/null | \"$@\"", &after], &leaf);
-            let since = Instant::now();
-            let error = fails(if keep { method.keep_file() } else { method });
-            assert!(since.elapsed() < Duration::from_secs(10), "cut after {cut}: {error}");
+            let method = |way: &[&str]| by(way, &leaf);
+            is_cut(cut, |way| if keep { method(way).keep_file() } else { method(way) });
         }
     }
     // That no file and no process is left is seen by whoever runs this test.
+    Ok(())
+}
+
+/// A connect by a way that takes so many bytes and no more fails soon.
+fn is_cut(after: usize, method: impl Fn(&[&str]) -> Wrapped) {
+    // What is answered goes on byte by byte: the lines before the program, and what is behind it.
+    let lines = after.min(4_096);
+    let behind = (after - lines).min(2 * SETUP);
+    let [lines, program, behind] = [lines, after - lines - behind, behind].map(|size| size.to_string());
+    let script = "n=$1 m=$2; shift 2; \
+        { dd bs=1 count=$0; head -c $n; dd bs=1 count=$m; } 2>/dev/null | \"$@\"";
+    let since = Instant::now();
+    let error = fails(method(&["sh", "-c", script, &lines, &program, &behind]));
+    assert!(since.elapsed() < Duration::from_secs(10), "cut after {after}: {error}");
+}
+
+/// What the far side was sent by a connect that went well: what it was told, the program, and the rest by lengths.
+struct Stream {
+    /// Where the program begins, or would.
+    told: usize,
+    /// Where it ends, and what it is told itself begins.
+    program: usize,
+}
+
+impl Stream {
+    /// Of a connect by which the far side is told so many lines before the program.
+    fn of(lines: usize, method: impl Fn(&[&str]) -> Wrapped) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let wire = folder.path().join("wire");
+        works(method(&["sh", "-c", "tee \"$0\" | \"$@\"", wire.to_str().unwrap()]));
+        let wire = fs::read(wire).unwrap();
+        let ends = wire.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+        let told = ends.take(lines).last().unwrap();
+        let line = wire[..told].split(|byte| *byte == b'\n').rev().nth(1).unwrap();
+        let size =
+            String::from_utf8_lossy(line).split(' ').find_map(|word| word.strip_prefix("s=")?.parse().ok());
+        let program = told + size.unwrap_or(0);
+        assert!(program + SETUP < wire.len());
+        Self { told, program }
+    }
+
+    /// Just before, at and just behind its end, in what the program is told itself, and a little before all of that.
+    fn about_the_end(&self) -> Vec<usize> {
+        let end = self.program;
+        let all = [end - 70_000, end - 9, end - 1, end, end + 1, end + SETUP / 2, end + SETUP];
+        all.into_iter().filter(|at| *at > self.told || self.told == end).collect()
+    }
+}
+
+/// Fewer bytes than the SETUP of a child has with what is before it.
+const SETUP: usize = 40;
+
+fn nothing_is_left_where_the_stream_is_cut_about_the_end_of_the_program() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    for keep in [false, true] {
+        let method = |way: &[&str]| if keep { by(way, &leaf).keep_file() } else { by(way, &leaf) };
+        for cut in Stream::of(1, method).about_the_end() {
+            is_cut(cut, method);
+        }
+    }
+    Ok(())
+}
+
+fn nothing_is_left_where_the_stream_is_cut_that_only_names_the_program() -> Result<(), Missing> {
+    let (leaf, folder) = (payload("leaf")?, tempfile::tempdir().unwrap());
+    let there = folder.path().join("leaf");
+    fs::write(&there, static_program("leaf")?).unwrap();
+    crate::far::run(&["chmod", "755", there.to_str().unwrap()]);
+    let method = |way: &[&str]| by(way, &leaf).preplaced(there.to_str().unwrap());
+    let end = Stream::of(1, method).program;
+    for cut in [1, end / 2, end - 1, end, end + 1, end + SETUP] {
+        is_cut(cut, method);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "cut after {cut}");
+    }
+    Ok(())
+}
+
+fn nothing_but_whole_programs_is_in_the_cache_wherever_the_stream_is_cut() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    program("sha256sum")?;
+    let whole = static_program("leaf")?;
+    let new_home = || tempfile::tempdir().unwrap();
+    let env = |home: &Path| format!("XDG_CACHE_HOME={}", home.display());
+    let method = |home: &Path, way: &[&str]| by(&[&["env", &env(home)], way].concat(), &leaf).cache(true);
+    let kept = |home: &Path| {
+        let files = fs::read_dir(home.join("offshoot")).into_iter().flatten();
+        files.map(|file| fs::read(file.unwrap().path()).unwrap()).collect::<Vec<_>>()
+    };
+    // Where it is not there yet.
+    let home = new_home();
+    let stream = Stream::of(2, |way| method(home.path(), way));
+    for cut in [1, 500, stream.told - 2_000, stream.told - 1].into_iter().chain(stream.about_the_end()) {
+        let home = new_home();
+        is_cut(cut, |way| method(home.path(), way));
+        let is_whole = cut >= stream.program;
+        assert_eq!(kept(home.path()) == [&whole[..]], is_whole, "cut after {cut}");
+        assert!(is_whole || kept(home.path()).is_empty(), "cut after {cut}");
+    }
+    // And where it is.
+    let end = Stream::of(1, |way| method(home.path(), way)).program;
+    for cut in [1, end - 1, end, end + 1, end + SETUP] {
+        is_cut(cut, |way| method(home.path(), way));
+        assert!(kept(home.path()) == [&whole[..]], "cut after {cut}");
+    }
     Ok(())
 }
 

@@ -10,6 +10,13 @@ case $([ -d "$c" ] && [ ! -h "$c" ] && [ -O "$c" ] && ls -ldn "$c") in drwx-----
 else c=;
 fi;
 
+# What a shell has left here that was killed while it put a program here; nobody takes so many minutes for that.
+if [ "$c" ]; then
+for d in "$c"/*.part; do
+if [ -f "$d" ]; then find "$d" -mmin +30 -exec rm -f {} \; 2>/dev/null; fi;
+done;
+fi;
+
 # What was checked is what runs: both by one descriptor.
 if [ "$c" ] && [ -f "$c/$h" ] && [ -r "$c/$h" ] && [ -x "$c/$h" ] && exec 9<"$c/$h" && [ -x /proc/self/fd/9 ]; then
 case $(sha256sum <&9) in
