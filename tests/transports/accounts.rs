@@ -73,7 +73,8 @@ impl<'a> Desk<&'a Router> {
     }
 }
 
-fn account(name: &str, group: Option<&str>) -> Result<(User, Sshd), Missing> {
+/// A user with a password, in that group, and an sshd that lets him in by a key.
+pub(crate) fn account(name: &str, group: Option<&str>) -> Result<(User, Sshd), Missing> {
     let sshd = Sshd::new("")?;
     payload("hop")?;
     let user = User::new(name, &program("bash")?)?;

@@ -332,9 +332,9 @@ fn a_password_that_no_host_has_asked_for_is_not_proved() -> Result<(), Missing> 
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
     // One su that asks nobody, and one that writes down whom it asks.
-    let open = "#!/bin/sh\nexec sh -c \"$3\"\n";
+    let open = "#!/bin/sh\nexec sh -c \"$4\"\n";
     let asks = "#!/bin/sh\ncd \"${0%/*}\"; printf 'Password: ' >&2; read word; echo $word >>asked; sleep 0.2\n\
-        [ \"$word\" = right ] && exec sh -c \"$3\"\necho 'su: Authentication failure' >&2; exit 1\n";
+        [ \"$word\" = right ] && exec sh -c \"$4\"\necho 'su: Authentication failure' >&2; exit 1\n";
     for (name, script) in [("open", open), ("asks", asks)] {
         fs::write(at(name), script).unwrap();
         crate::far::run(&["chmod", "700", &at(name)]);

@@ -12,12 +12,13 @@ use offshoot_parent::{
     prelude::*,
     record::{Recorded, Recording},
 };
+use offshoot_tests::far::{Docker, busybox_root};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    accounts::{Desk, PASSWORD},
-    containers::Namespaces,
-    far::{ADD, Missing, payload, static_program},
+    accounts::{Desk, PASSWORD, account},
+    containers::{Namespaces, Podman},
+    far::{ADD, Missing, Sshd, payload, static_program},
 };
 
 crate::tests![
@@ -30,6 +31,7 @@ crate::tests![
     no_program_is_sent_for_a_connect_that_was_refused_at_once,
     fifty_connects_go_side_by_side_through_one_hop_and_hold_no_worker,
     ways_of_several_kinds_lead_one_behind_the_other,
+    a_container_is_reached_by_a_bastion_a_host_and_sudo,
 ];
 
 /// Served by the reference hop.
@@ -256,5 +258,37 @@ fn ways_of_several_kinds_lead_one_behind_the_other() -> Result<(), Missing> {
     root.shutdown().wait_timeout(Duration::from_secs(5)).unwrap();
     assert!(inside.call(ADD, (2, 3)).unwrap_err().is_lost());
     assert!(desk.there.is_alive());
+    Ok(())
+}
+
+fn a_container_is_reached_by_a_bastion_a_host_and_sudo() -> Result<(), Missing> {
+    let (far, folder) = (Sshd::new("")?, busybox_root()?);
+    let (user, sshd) = account("chained", Some("sudo"))?;
+    let hop = Payload::bytes("hop", static_program("hop")?).unwrap();
+    let docker = Docker::new(folder.path());
+    let podman = docker.is_err().then(|| Podman::new(folder.path())).transpose()?;
+    let container = match (&docker, &podman) {
+        (Ok(docker), _) => {
+            let [client, there @ ..] = docker.words();
+            Container::docker("far").program(client).option(there)
+        }
+        (Err(_), Some(podman)) => Container::podman("c").program(&podman.words[0]).option(&podman.words[1..]),
+        (Err(why), None) => return Err(Missing::because(why.to_string())),
+    };
+    let way = container.to_string();
+    let router = Router::new().unwrap();
+    let bastion = router.connect(far.ssh().name("bastion").payload(hop.clone())).unwrap();
+    let host = bastion.connect(sshd.ssh().user(&user.name).payload(hop.clone())).unwrap();
+    let root = host.connect(Sudo::new().password(PASSWORD).payload(hop)).unwrap();
+    let inside = root.connect(container.payload(leaf()?)).unwrap();
+    adds(&inside);
+    let tree = router.tree();
+    assert_eq!(tree.len(), 5, "{tree}");
+    assert_eq!(tree.get(inside.id()).unwrap().path(), format!("bastion.ssh:far.sudo:root.{way}"));
+    // Whatever goes takes along what is behind it, and nothing else.
+    root.shutdown().wait_timeout(Duration::from_secs(5)).unwrap();
+    assert!(inside.call(ADD, (2, 3)).unwrap_err().is_lost());
+    bastion.shutdown().wait_timeout(Duration::from_secs(5)).unwrap();
+    assert!(!host.is_alive());
     Ok(())
 }

@@ -1,9 +1,14 @@
-//! What every way to a place must do, whatever leads there: carry much both ways, tell of its loss, leave nothing.
+//! What every way to a place must do, whatever leads there: carry much both ways, tell of its loss at either end, let the
+//! far side hear that there is no more, leave nothing.
 
 use std::{
     collections::BTreeSet,
-    fs,
-    sync::mpsc,
+    env, fs,
+    io::{Read as _, Write as _},
+    net::Shutdown,
+    os::unix::net::UnixStream,
+    sync::{OnceLock, mpsc},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -11,15 +16,16 @@ use offshoot_bootstrap::{Spawned, launch};
 use offshoot_parent::{Plan, prelude::*};
 use offshoot_tests::{
     far::{Docker, busybox_root},
-    real::{Signal, descendants, eventually, is_gone, kill},
+    real::{PATIENCE, Signal, descendants, eventually, is_gone, kill},
 };
+use tempfile::TempDir;
 
 use crate::{
-    accounts::{DoasRule, SudoRule},
+    accounts::{DoasRule, PASSWORD, SudoRule},
     buildah::Buildah,
     cluster::Cluster,
     containers::{Namespaces, Podman, nspawn_makes_one_of},
-    far::{Missing, Planned, Sshd, as_root, payload, program},
+    far::{Missing, Planned, Sshd, User, as_root, payload, program, run},
     lxc::Lxc,
     lxd::Lxd,
     sudo_rs::SudoRs,
@@ -29,6 +35,7 @@ crate::tests![
     a_shell_and_a_command,
     ssh,
     sudo_su_and_doas_of_root,
+    sudo_su_and_doas_with_a_password,
     sudo_rs,
     chroot_and_nspawn,
     namespaces,
@@ -42,8 +49,24 @@ crate::tests![
 
 /// Served by the reference hop.
 const ECHO: Function<String, String> = Function::new("echo");
-/// How much goes each way in one call, in bytes.
+/// How much goes each way in one call, and how much in a stream, in bytes.
 const MUCH: usize = 10 << 20;
+/// How long it may take until a loss is told, until a far side has heard that there is no more, and until nothing is left.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Says back what it hears, and once it has heard all of it a last word.
+const LISTENER: &str = "use std::io::{Write as _, copy, stdin, stdout};\n\
+    fn main() { copy(&mut stdin().lock(), &mut stdout()).unwrap(); stdout().write_all(b\"the end\").unwrap(); }";
+
+/// What becomes of a child when the process goes that leads to it here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leader {
+    /// It is lost.
+    Carries,
+    /// It goes on: the link is its own, and who has led there only waits for it.
+    StandsBy,
+}
+use Leader::{Carries, StandsBy};
 
 fn living() -> BTreeSet<u32> {
     descendants().into_iter().filter(|pid| !is_gone(*pid)).collect()
@@ -92,46 +115,169 @@ fn stdin_at(way: &str, mut plan: Plan) -> String {
     stdin.split(':').next().unwrap().to_owned()
 }
 
-/// Twice: the first child is told to end; what leads to the second is killed, and it is lost, or goes on and can be ended.
+/// The one of these processes that runs a program of that size and calls itself so where it is.
+fn process_of(pid_there: u32, size: u64, mut among: impl Iterator<Item = u32>) -> u32 {
+    let is_it = |pid: &u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+        let is_its_number = numbers.split_whitespace().last() == Some(&pid_there.to_string());
+        is_its_number && fs::metadata(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.len() == size)
+    };
+    among.find(is_it).expect("the far side is on this machine")
+}
+
+/// A way by whose process here all goes.
 fn passes(way: &str, method: impl Fn() -> Box<dyn Method>) {
-    let before = (living(), own_children());
-    // What enters by a descriptor has no name, by which that program goes.
+    passes_with(Carries, way, method);
+}
+
+/// What every way must do.
+fn passes_with(leader: Leader, way: &str, method: impl Fn() -> Box<dyn Method>) {
+    // What enters by a descriptor has no name, by which the program goes that is looked at.
     if method().plan().transport.unwrap().enter.is_empty() {
         let stdin = if HAS_PIPES.contains(&&*method().plan().method) { "pipe" } else { "socket" };
         assert_eq!(stdin_at(way, method().plan()), stdin, "{way}");
     }
-    let (starts, started) = mpsc::channel();
-    let observer = move |_: &Plan, step: &Step| {
-        if let Step::Started { pid } = step {
-            starts.send(*pid).unwrap();
-        }
-    };
-    let router = Router::builder().observer(observer).build().unwrap();
-    let text: String = ('\0'..='\u{7ff}').cycle().take(MUCH).collect();
-    for ends in [true, false] {
-        let there = router.connect(method()).unwrap_or_else(|error| panic!("{way}: {error}"));
-        assert!(there.call(ECHO, text.clone()).unwrap() == text, "{way}");
-        // Only a sudo that is to ask nobody looks in our session for whom it has asked.
-        let Plan { method, transport, .. } = method().plan();
-        let is_ours = &*method == "sudo" && !transport.unwrap().terminal;
-        let leader = started.recv().unwrap();
-        let session = if is_ours { session_of(std::process::id()) } else { leader };
-        assert_eq!(session_of(leader), session, "{way}");
-        if ends {
-            there.shutdown().wait_timeout(Duration::from_secs(8)).unwrap();
-        } else {
-            own_children().difference(&before.1).for_each(|pid| kill(*pid, Signal::KILL));
-            // Where only a process between goes the link stays, and so does the child.
-            if there.lost().wait_timeout(Duration::from_secs(3)).is_err() {
-                assert!(there.call(ECHO, "still".into()).unwrap() == "still", "{way}");
-                there.shutdown().wait_timeout(Duration::from_secs(8)).unwrap();
+    carries_much(way, method().plan());
+    loses_what_leads_there(leader, way, method());
+    loses_the_far_side(way, method());
+    is_half_closed(way, &*method());
+}
+
+/// A child of a way, and what there was before: nothing more is left when it is told to end.
+struct Visit {
+    way: String,
+    processes: BTreeSet<u32>,
+    own: BTreeSet<u32>,
+    /// The process here that leads there.
+    started: mpsc::Receiver<u32>,
+    router: Box<Router>,
+    there: Context,
+}
+
+impl Visit {
+    fn begin(way: &str, method: impl Method) -> Self {
+        let (processes, own) = (living(), own_children());
+        let (starts, started) = mpsc::channel();
+        let observer = move |_: &Plan, step: &Step| {
+            if let Step::Started { pid } = step {
+                starts.send(*pid).unwrap();
             }
-        }
-        let left = || living().difference(&before.0).copied().collect::<Vec<_>>();
-        eventually(&format!("{way} leaves nothing"), Duration::from_secs(8), || {
-            left().is_empty().then_some(())
-        });
+        };
+        let router = Box::new(Router::builder().observer(observer).build().unwrap());
+        let there = router.connect(method).unwrap_or_else(|error| panic!("{way}: {error}"));
+        Self { way: way.to_owned(), processes, own, started, router, there }
     }
+
+    fn answers(&self, text: &str) {
+        assert!(self.there.call(ECHO, text.to_owned()).unwrap() == text, "{}", self.way);
+    }
+
+    /// It is lost soon, and whoever calls it then is told so.
+    fn is_lost(&self) {
+        let told = self.there.lost().wait_timeout(LIMIT);
+        assert!(told.is_ok(), "{} tells of no loss", self.way);
+        let error = self.there.call(ECHO, "lost".into()).unwrap_err();
+        assert!(error.is_lost(), "{}: {error}", self.way);
+    }
+
+    fn is_told_to_end(&self) {
+        let ended = self.there.shutdown().wait_timeout(LIMIT);
+        assert!(ended.is_ok(), "{} does not end", self.way);
+    }
+
+    fn leaves_nothing(self) {
+        leaves_nothing(&self.way, &self.processes);
+    }
+}
+
+/// Of processes but those that were there before.
+fn leaves_nothing(way: &str, before: &BTreeSet<u32>) {
+    let left = || living().difference(before).copied().collect::<Vec<_>>();
+    eventually(&format!("{way} leaves nothing"), LIMIT, || left().is_empty().then_some(()));
+}
+
+fn carries_much(way: &str, plan: Plan) {
+    // Only a sudo that is to ask nobody looks in our session for whom it has asked.
+    let transport = plan.transport.as_ref().unwrap();
+    let asks_nobody = transport.question.as_ref().is_some_and(|question| question.answer.is_none());
+    let is_ours = &*plan.method == "sudo" && asks_nobody && !transport.terminal;
+    let visit = Visit::begin(way, Planned(plan));
+    let leader = visit.started.recv().unwrap();
+    let session = if is_ours { session_of(std::process::id()) } else { leader };
+    assert_eq!(session_of(leader), session, "{way}");
+    let text: String = ('\0'..='\u{7ff}').cycle().take(MUCH).collect();
+    visit.answers(&text);
+    visit.is_told_to_end();
+    visit.leaves_nothing();
+}
+
+/// What leads there is killed.
+fn loses_what_leads_there(leader: Leader, way: &str, method: impl Method) {
+    let visit = Visit::begin(way, method);
+    visit.answers("before");
+    own_children().difference(&visit.own).for_each(|pid| kill(*pid, Signal::KILL));
+    if leader == Carries {
+        visit.is_lost();
+    } else {
+        visit.answers("after");
+        visit.is_told_to_end();
+    }
+    visit.leaves_nothing();
+}
+
+/// The child itself is killed, wherever it is.
+fn loses_the_far_side(way: &str, method: impl Method) {
+    let size = fs::metadata(method.plan().payload.path().unwrap()).unwrap().len();
+    let visit = Visit::begin(way, method);
+    visit.answers("before");
+    let pid_there = visit.router.tree().pid(visit.there.id()).unwrap();
+    let come = living().difference(&visit.processes).copied().collect::<Vec<_>>();
+    kill(process_of(pid_there, size, come.into_iter()), Signal::KILL);
+    visit.is_lost();
+    visit.leaves_nothing();
+}
+
+/// A program of the user's hears that there is no more, and what it says then arrives.
+fn is_half_closed(way: &str, method: &dyn Method) {
+    let before = living();
+    let mut plan = method.plan();
+    plan.payload = listener();
+    let there =
+        launch(&plan, Instant::now() + PATIENCE, None).unwrap_or_else(|error| panic!("{way}: {error}"));
+    let bytes = vec![b'x'; MUCH / 10];
+    let (mut link, mut heard) = (UnixStream::from(there.link), there.said);
+    link.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut up = link.try_clone().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            up.write_all(&bytes).unwrap();
+            up.shutdown(Shutdown::Write).unwrap();
+        });
+        let read = link.read_to_end(&mut heard);
+        assert!(read.is_ok(), "{way}: after {} bytes {read:?}", heard.len());
+    });
+    assert!(heard == [&bytes, &b"the end"[..]].concat(), "{way}: {} bytes", heard.len());
+    let mut process = there.process;
+    let status = eventually(&format!("{way} ends"), LIMIT, || process.try_wait().unwrap());
+    assert!(status.success(), "{way}: {status}");
+    leaves_nothing(way, &before);
+}
+
+/// Built once, by the compiler that has built this.
+fn listener() -> Payload {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    let bytes = BYTES.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let [source, program] = ["listener.rs", "listener"].map(|name| folder.path().join(name));
+        fs::write(&source, LISTENER).unwrap();
+        let [source, built] = [&source, &program].map(|path| path.to_str().unwrap());
+        let compiler = env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+        let options = ["--edition=2021", "-Ctarget-feature=+crt-static", "-Cstrip=symbols", "-Cpanic=abort"];
+        run(&[&[&*compiler][..], &options, &["-o", built, source]].concat());
+        fs::read(program).unwrap()
+    });
+    Payload::bytes("listener", bytes.clone()).unwrap()
 }
 
 fn hop() -> Result<Payload, Missing> {
@@ -156,44 +302,89 @@ fn sudo_su_and_doas_of_root() -> Result<(), Missing> {
     let hop = hop()?;
     as_root()?;
     program("sudo")?;
-    passes("sudo", || Box::new(Sudo::new().payload(hop.clone())));
+    passes_with(StandsBy, "sudo", || Box::new(Sudo::new().payload(hop.clone())));
     {
         let _rule = SudoRule::new("root", "Defaults:root use_pty");
         passes("sudo with use_pty", || Box::new(Sudo::new().terminal().payload(hop.clone())));
     }
-    passes("su", || Box::new(Sudo::by_su().payload(hop.clone())));
+    passes_with(StandsBy, "su", || Box::new(Sudo::by_su().payload(hop.clone())));
     passes("su on a terminal", || Box::new(Sudo::by_su().terminal().payload(hop.clone())));
     let _rule = DoasRule::new("permit nopass root as root")?;
-    passes("doas", || Box::new(Sudo::by_doas().payload(hop.clone())));
+    passes_with(StandsBy, "doas", || Box::new(Sudo::by_doas().payload(hop.clone())));
+    Ok(())
+}
+
+/// A user with a password who runs a tool of that kind, as a program that takes its words.
+struct Asked {
+    user: User,
+    folder: TempDir,
+}
+
+impl Asked {
+    fn new(name: &str, group: Option<&str>) -> Result<Self, Missing> {
+        let user = User::new(name, &program("bash")?)?;
+        user.password(PASSWORD);
+        if let Some(group) = group {
+            run(&["usermod", "-aG", group, &user.name]);
+        }
+        Ok(Self { user, folder: tempfile::tempdir().unwrap() })
+    }
+
+    fn runs(&self, tool: &str) -> Result<String, Missing> {
+        let at = self.folder.path().join(tool).display().to_string();
+        let (setpriv, name) = (program("setpriv")?, &self.user.name);
+        let as_user = format!("{} --reuid={name} --regid={name} --init-groups", setpriv.display());
+        fs::write(&at, format!("#!/bin/sh\nexec {as_user} {} \"$@\"\n", program(tool)?.display())).unwrap();
+        run(&["chmod", "700", &at]);
+        Ok(at)
+    }
+}
+
+fn sudo_su_and_doas_with_a_password() -> Result<(), Missing> {
+    let hop = hop()?;
+    let (asked, other) = (Asked::new("suite", Some("sudo"))?, Asked::new("suited", None)?);
+    let [sudo, su] = [asked.runs("sudo")?, asked.runs("su")?];
+    // What it remembers of the last time is of no use.
+    passes_with(StandsBy, "sudo with a password", || {
+        Box::new(Sudo::new().program(&sudo).option(["-k"]).password(PASSWORD).payload(hop.clone()))
+    });
+    passes_with(StandsBy, "su with a password", || {
+        Box::new(Sudo::by_su().program(&su).user(&other.user.name).password(PASSWORD).payload(hop.clone()))
+    });
+    let doas = asked.runs("doas")?;
+    let _rule = DoasRule::new(&format!("permit {} as root", asked.user.name))?;
+    passes("doas with a password", || {
+        Box::new(Sudo::by_doas().program(&doas).password(PASSWORD).payload(hop.clone()))
+    });
     Ok(())
 }
 
 fn sudo_rs() -> Result<(), Missing> {
     let (hop, tool) = (hop()?, SudoRs::new("root")?);
-    passes("sudo-rs", || Box::new(tool.sudo().payload(hop.clone())));
+    passes_with(StandsBy, "sudo-rs", || Box::new(tool.sudo().payload(hop.clone())));
     Ok(())
 }
 
 fn chroot_and_nspawn() -> Result<(), Missing> {
     let (root, hop) = (busybox_root()?, hop()?);
     let at = root.path().to_str().unwrap();
-    passes("chroot", || Box::new(Chroot::new(at).payload(hop.clone())));
+    passes_with(StandsBy, "chroot", || Box::new(Chroot::new(at).payload(hop.clone())));
     program("systemd-nspawn")?;
     fs::create_dir(root.path().join("usr")).unwrap();
     fs::write(root.path().join("etc/os-release"), "ID=far\n").unwrap();
     let nspawn = || Nspawn::new(at).option(["--private-network"]).payload(hop.clone());
     nspawn_makes_one_of(root.path())?;
-    passes("nspawn", || Box::new(nspawn()));
+    passes_with(StandsBy, "nspawn", || Box::new(nspawn()));
     Ok(())
 }
 
 fn namespaces() -> Result<(), Missing> {
     let (hop, namespaces) = (hop()?, Namespaces::new()?);
-    passes("nsenter", || Box::new(Container::nsenter(namespaces.pid).payload(hop.clone())));
-    passes("nsenter as another user", || {
+    passes_with(StandsBy, "nsenter", || Box::new(Container::nsenter(namespaces.pid).payload(hop.clone())));
+    passes_with(StandsBy, "nsenter as another user", || {
         Box::new(Container::nsenter(namespaces.pid).user("65534").payload(hop.clone()))
     });
-    passes("nsenter without a shell", || {
+    passes_with(StandsBy, "nsenter without a shell", || {
         Box::new(Container::nsenter(namespaces.pid).without_shell().payload(hop.clone()))
     });
     Ok(())
@@ -236,8 +427,10 @@ fn buildah() -> Result<(), Missing> {
 fn lxc() -> Result<(), Missing> {
     let (root, hop) = (busybox_root()?, hop()?);
     let engine = Lxc::new(root.path())?;
-    passes("lxc-attach", || Box::new(engine.enter("far", &hop)));
-    passes("lxc-attach as another user", || Box::new(engine.enter("far", &hop).user("1000:100")));
+    passes_with(StandsBy, "lxc-attach", || Box::new(engine.enter("far", &hop)));
+    passes_with(StandsBy, "lxc-attach as another user", || {
+        Box::new(engine.enter("far", &hop).user("1000:100"))
+    });
     Ok(())
 }
 
