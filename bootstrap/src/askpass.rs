@@ -271,7 +271,10 @@ impl Askpass {
         };
         let secret = self.known(question, is_of_place);
         let secret = secret.or_else(|| launch.prompter.and_then(|prompter| prompter.answer(&query)));
-        let outcome = match (secret, question) {
+        // To the client an empty line is a yes, too.
+        let is_refused =
+            |secret: &Secret| query.is_consent && !secret.expose().trim().eq_ignore_ascii_case("yes");
+        let outcome = match (secret.filter(|secret| !is_refused(secret)), question) {
             (Some(secret), _) => {
                 self.has_answered |= matches!(question, Question::Password { .. });
                 self.give(helper, verdict, &secret).map(|()| true)

@@ -34,6 +34,7 @@ struct Inner {
     kind: ConnectErrorKind,
     #[serde(deserialize_with = "last_words")]
     last_words: Text,
+    gave_password: bool,
 }
 
 impl ConnectError {
@@ -41,7 +42,14 @@ impl ConnectError {
     #[must_use]
     pub fn new(plan: &Plan, phase: Phase, kind: ConnectErrorKind) -> Self {
         let (place, method) = (plan.place.clone(), plan.method.clone());
-        Self(Box::new(Inner { place, method, phase, kind, last_words: Text::default() }))
+        Self(Box::new(Inner {
+            place,
+            method,
+            phase,
+            kind,
+            last_words: Text::default(),
+            gave_password: false,
+        }))
     }
 
     /// With the end of what the far side wrote: at most the last 20 lines and 4 KiB, made safe to print.
@@ -57,6 +65,20 @@ impl ConnectError {
     pub fn with_outputs(self, stdout: &[u8], stderr: &[u8]) -> Self {
         let end: &[u8] = if stdout.is_empty() || stdout.ends_with(b"\n") { b"" } else { b"\n" };
         self.with_last_words(&[stdout, end, stderr].concat())
+    }
+
+    /// With whether a password had gone out, and no shell has spoken since.
+    #[must_use]
+    pub(crate) fn giving_password(mut self, gave_password: bool) -> Self {
+        self.0.gave_password = gave_password;
+        self
+    }
+
+    /// Whether a password had gone out, and no shell has spoken since: it may have been refused, whatever the reason is
+    /// said to be.
+    #[must_use]
+    pub fn gave_password(&self) -> bool {
+        self.0.gave_password
     }
 
     /// The reason.
@@ -103,7 +125,7 @@ fn last_words<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Text,
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { place, method, phase, kind, last_words } = &*self.0;
+        let Inner { place, method, phase, kind, last_words, gave_password: _ } = &*self.0;
         write!(f, "{place}: {method}, {phase}: {kind}")?;
         if !last_words.is_empty() {
             f.write_str("; its last words:")?;

@@ -42,7 +42,9 @@ pub(crate) fn unspoken(
         let on_stderr = if is_in { None } else { first.way() };
         on_stderr.or_else(|| if is_engine { second.way() } else { None })
     };
-    let known = first.account().or_else(way).or_else(|| first.far()).or_else(|| second.far());
+    // A banner may say anything of accounts before the server lets nobody in.
+    let account = || first.account().filter(|_| !(transport.dialect == Dialect::Ssh && first.is_kept_out()));
+    let known = account().or_else(way).or_else(|| first.far()).or_else(|| second.far());
     let is_others = match &report {
         // It would have spoken before anything else.
         Some(ExitReport::Exited { code: 0 }) => true,
@@ -104,6 +106,11 @@ impl<'a> Words<'a> {
             }
             kind => kind,
         })
+    }
+
+    /// Whether the client says that it was not let in.
+    fn is_kept_out(self) -> bool {
+        self.way() == Some(ConnectErrorKind::Authentication)
     }
 
     /// What an account or a shell at its end says of itself.

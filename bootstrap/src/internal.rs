@@ -42,6 +42,7 @@ pub fn dialogue<'a>(
         folders: Vec::new(),
         keep: false,
         cache,
+        memory: false,
         preplaced: None,
         is_lent: false,
         is_near: false,

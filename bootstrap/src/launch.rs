@@ -207,6 +207,7 @@ fn errand(plan: &Plan, transport: &Transport) -> io::Result<Errand> {
         // Its name means nothing where it enters.
         keep: transport.keep && transport.enter.is_empty(),
         cache: transport.cache,
+        memory: transport.memory,
         preplaced: transport.preplaced.clone(),
         is_lent: transport.is_lent(),
         is_near: transport.near,

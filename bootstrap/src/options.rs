@@ -17,6 +17,7 @@ pub(crate) struct Options {
     pub(crate) args: Vec<String>,
     pub(crate) keep: bool,
     pub(crate) cache: bool,
+    pub(crate) memory: bool,
     pub(crate) preplaced: Option<String>,
 }
 
@@ -31,6 +32,7 @@ impl Default for Options {
             args: Vec::new(),
             keep: false,
             cache: false,
+            memory: false,
             preplaced: None,
         }
     }
@@ -42,14 +44,28 @@ impl Options {
         let name = self.name.clone().unwrap_or_else(|| clean_name(&format!("{method}:{place}")));
         let payload = self.payload.clone().unwrap_or_else(Payload::this_program);
         let (folders, args) = (self.folders.clone(), self.args.clone());
-        let (keep, cache, preplaced) = (self.keep, self.cache, self.preplaced.clone());
-        let flaw = preplaced.as_ref().and_then(|path| check_folder(path)).or(transport.flaw);
+        let (keep, cache, memory, preplaced) = (self.keep, self.cache, self.memory, self.preplaced.clone());
+        let flaw = preplaced.as_ref().and_then(|path| check_folder(path)).or_else(|| self.check_memory());
+        let flaw = flaw.or(transport.flaw);
         Plan {
-            transport: Some(Transport { folders, args, keep, cache, preplaced, flaw, ..transport }),
+            transport: Some(Transport { folders, args, keep, cache, memory, preplaced, flaw, ..transport }),
             timeout: self.timeout,
             stamped: self.stamped,
             ..Plan::new(Text::from(place), Text::from(method), name, payload)
         }
+    }
+
+    /// Refuses memory beside what wants a file.
+    fn check_memory(&self) -> Option<ConnectErrorKind> {
+        let wants = [
+            ("folder", !self.folders.is_empty()),
+            ("keep_file", self.keep),
+            ("cache", self.cache),
+            ("preplaced", self.preplaced.is_some()),
+        ];
+        let (beside, _) = wants.into_iter().find(|(_, is_wanted)| self.memory && *is_wanted)?;
+        let why = format!("makes no file, and `.{beside}(..)` wants one: say one of both");
+        Some(ConnectErrorKind::BadPlace { what: "placement".into(), text: "memory".into(), why: why.into() })
     }
 }
 
@@ -123,6 +139,15 @@ macro_rules! common_options {
         /// user's own and nobody else may enter it.
         pub fn cache(mut self, cache: bool) -> Self {
             self.options.cache = cache;
+            self
+        }
+
+        /// Takes the program into sealed memory there, and makes no file: by the perl or the python3 that must be there then,
+        /// or, where what leads there can see this process, out of its memory. Where a file may be made that is the better
+        /// way: a program without one may be taken for an attack. Does not go with `folder`, `cache`, `keep_file` and
+        /// `preplaced`.
+        pub fn memory(mut self) -> Self {
+            self.options.memory = true;
             self
         }
 

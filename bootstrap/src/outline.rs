@@ -109,6 +109,9 @@ fn placement(transport: &Transport) -> String {
     if let Some(path) = &transport.preplaced {
         return format!("nothing; {} is run, if it has the right hash", Text::from(path.as_str()));
     }
+    if transport.memory {
+        return "nothing: the program is taken into sealed memory, by the perl or python3 there".to_owned();
+    }
     let folders = match &transport.folders[..] {
         [] => "$XDG_RUNTIME_DIR, $TMPDIR, /tmp, /var/tmp, $HOME or /dev/shm, else in memory".to_owned(),
         named => Text::from(named.join(", ")).to_string(),

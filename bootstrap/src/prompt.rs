@@ -33,6 +33,11 @@ impl Prompt {
         self.is_answered || self.question.answer.is_none()
     }
 
+    /// Whether a password has gone out.
+    pub(crate) const fn has_answered(&self) -> bool {
+        self.is_answered
+    }
+
     /// Takes what has come; what is to be answered, with the line end.
     ///
     /// # Errors

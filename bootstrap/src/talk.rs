@@ -247,7 +247,13 @@ impl Talk {
         };
         let mut rest = piece.get(..read).unwrap_or_default();
         while !rest.is_empty() {
+            let was_before = self.dialogue.phase() == Phase::Shell;
             let heard = self.dialogue.hear(rest);
+            let is_ssh = launch.plan.transport.as_ref().is_some_and(|it| it.dialect == Dialect::Ssh);
+            if is_ssh && was_before && self.dialogue.phase() != Phase::Shell {
+                // A banner, and what the client remarks on keys, is nothing that the program says.
+                self.words.clear();
+            }
             self.dialogue.news().for_each(|step| launch.saw(step));
             let (taken, reply) = heard?;
             rest = rest.get(taken..).unwrap_or_default();
@@ -427,7 +433,10 @@ impl Talk {
             ) => explain::asked(transport, &self.words).unwrap_or(kind),
             (kind, _) => kind,
         };
-        ConnectError::new(plan, phase, kind).with_outputs(&other, &self.words)
+        let gave_password = has_answered || self.prompt.as_ref().is_some_and(Prompt::has_answered);
+        ConnectError::new(plan, phase, kind)
+            .with_outputs(&other, &self.words)
+            .giving_password(gave_password && phase == Phase::Shell)
     }
 
     /// Whether it speaks once it is at the end of its input: then somebody before it has waited for that.

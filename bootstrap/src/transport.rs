@@ -31,6 +31,8 @@ pub struct Transport {
     pub keep: bool,
     /// Whether the program stays there for the next connect, in a folder of the user's own.
     pub cache: bool,
+    /// Whether the program is taken into memory there, and no file is made.
+    pub memory: bool,
     /// Where somebody else has put the program there, which is checked and run and never written.
     pub preplaced: Option<String>,
     /// Whose words are to be understood when it fails.
@@ -95,6 +97,7 @@ impl Transport {
             args: Vec::new(),
             keep: false,
             cache: false,
+            memory: false,
             preplaced: None,
             dialect: Dialect::Other,
             terminal: false,
@@ -118,7 +121,7 @@ impl Transport {
 
     /// Whether the program is surely sent, and packed where it can be unpacked.
     pub(crate) const fn is_packed(&self) -> bool {
-        !self.near && !self.cache && self.preplaced.is_none()
+        !self.near && !self.cache && !self.memory && self.preplaced.is_none()
     }
 
     /// All words of the process that is started.

@@ -275,7 +275,7 @@ impl Arrivals {
         let (at, kind) = match self.lack.clone() {
             Some(lack) => (0, lack),
             None => {
-                let is_refused = |job: &Job| self.proofs.leave(job.proof) == Leave::Never;
+                let is_refused = |job: &Job| self.proofs.leave(&job.proof) == Leave::Never;
                 (self.waiting.iter().position(is_refused)?, ConnectErrorKind::PasswordWrong)
             }
         };
@@ -315,7 +315,7 @@ impl Arrivals {
             plan.timeout = end.saturating_duration_since(now);
             let (index, connecting) = (job.index, Connecting::new(&maker, plan));
             self.makers.begun(by);
-            self.proofs.begun(job.proof);
+            self.proofs.begun(&job.proof);
             self.running.insert(index, Running { job, by, since: now, passage, connecting });
             if let Some(ended) = self.look(index) {
                 return Some(ended);
@@ -332,7 +332,7 @@ impl Arrivals {
             full.ways.clear();
         }
         for (at, job) in self.waiting.iter().enumerate() {
-            let may = job.not_before <= now && self.proofs.leave(job.proof) == Leave::Given;
+            let may = job.not_before <= now && self.proofs.leave(&job.proof) == Leave::Given;
             // If it is a helper's turn the one that was asked has no room.
             if !may || (by.is_helper() && !job.helped) || full.ways.contains(&job.plan.method) {
                 continue;
@@ -366,9 +366,10 @@ impl Arrivals {
         let told = match failure {
             None if connecting.is_proved() => Told::Right,
             Some(ConnectErrorKind::PasswordWrong) => Told::Wrong,
+            Some(_) if outcome.as_ref().is_err_and(ConnectError::gave_password) => Told::Unclear,
             _ => Told::Nothing,
         };
-        self.proofs.ended(job.proof, told);
+        self.proofs.ended(&job.proof, told);
         self.makers.ended(by);
         if outcome.is_ok() {
             self.makers.took(by, since.elapsed());

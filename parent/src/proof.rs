@@ -3,14 +3,20 @@
 
 use offshoot_bootstrap::{Plan, Secret};
 
+/// How many connects may fail behind a password without a word on it, before it counts as refused: an account gets locked
+/// by that as well.
+const UNCLEAR: u32 = 2;
+
 /// The passwords of a list of connects.
 #[derive(Debug, Default)]
 pub(crate) struct Proofs(Vec<Proof>);
 
 #[derive(Debug)]
 struct Proof {
-    secrets: Vec<Secret>,
+    secret: Secret,
     state: State,
+    /// How many connects have failed behind it without a word on it.
+    unclear: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,16 +28,16 @@ enum State {
     Refused,
 }
 
-/// The passwords of one connect, by their place; those with none have none.
-pub(crate) type ProofKey = Option<usize>;
+/// The passwords of one connect, by their places.
+pub(crate) type ProofKey = Vec<usize>;
 
 /// Whether a connect may be begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leave {
     Given,
-    /// Once another has proved its password.
+    /// Once another has proved a password of it.
     Later,
-    /// Another was refused with it.
+    /// Another was refused with one.
     Never,
 }
 
@@ -41,56 +47,68 @@ pub(crate) enum Told {
     /// They were asked for, and have let us in.
     Right,
     Wrong,
+    /// One has gone out, and the connect failed for another reason before it was known to be good.
+    Unclear,
     /// Not all of them were asked for, or something else has gone wrong.
     Nothing,
 }
 
 impl Proofs {
-    /// Where the passwords of a plan are, among those of others that have the same.
+    /// Where the passwords of a plan are, among those of others.
     pub(crate) fn key(&mut self, plan: &Plan) -> ProofKey {
-        let secrets: Vec<Secret> = plan.secrets().cloned().collect();
-        if secrets.is_empty() {
-            return None;
-        }
-        let known = self.0.iter().position(|proof| proof.secrets == secrets);
-        known.or_else(|| {
-            self.0.push(Proof { secrets, state: State::Unproved });
-            self.0.len().checked_sub(1)
+        plan.secrets().map(|secret| self.place(secret)).collect()
+    }
+
+    fn place(&mut self, secret: &Secret) -> usize {
+        self.0.iter().position(|proof| proof.secret == *secret).unwrap_or_else(|| {
+            self.0.push(Proof { secret: secret.clone(), state: State::Unproved, unclear: 0 });
+            self.0.len() - 1
         })
     }
 
-    pub(crate) fn leave(&self, key: ProofKey) -> Leave {
-        match self.state(key) {
-            None | Some(State::Unproved | State::Proved) => Leave::Given,
-            Some(State::Proving) => Leave::Later,
-            Some(State::Refused) => Leave::Never,
+    pub(crate) fn leave(&self, key: &ProofKey) -> Leave {
+        let is_any = |state| self.of(key).any(|proof| proof.state == state);
+        match () {
+            () if is_any(State::Refused) => Leave::Never,
+            () if is_any(State::Proving) => Leave::Later,
+            () => Leave::Given,
         }
     }
 
     /// One has been begun.
-    pub(crate) fn begun(&mut self, key: ProofKey) {
+    pub(crate) fn begun(&mut self, key: &ProofKey) {
         self.change(key, State::Unproved, State::Proving);
     }
 
     /// One has ended. Whether a host that could not be reached, or that a key has let us in to, would have taken the password
     /// is not known; the next is asked.
-    pub(crate) fn ended(&mut self, key: ProofKey, told: Told) {
+    pub(crate) fn ended(&mut self, key: &ProofKey, told: Told) {
         match told {
             Told::Right => self.change(key, State::Proving, State::Proved),
-            Told::Wrong => {
+            Told::Wrong if self.of(key).any(|proof| proof.state == State::Proving) => {
                 self.change(key, State::Proving, State::Refused);
-                self.change(key, State::Proved, State::Refused);
+            }
+            Told::Wrong => self.change(key, State::Proved, State::Refused),
+            Told::Unclear => {
+                for proof in self.of_mut(key).filter(|proof| proof.state == State::Proving) {
+                    proof.unclear = proof.unclear.saturating_add(1);
+                    proof.state = if proof.unclear < UNCLEAR { State::Unproved } else { State::Refused };
+                }
             }
             Told::Nothing => self.change(key, State::Proving, State::Unproved),
         }
     }
 
-    fn state(&self, key: ProofKey) -> Option<State> {
-        key.and_then(|at| self.0.get(at)).map(|proof| proof.state)
+    fn of<'a>(&'a self, key: &'a ProofKey) -> impl Iterator<Item = &'a Proof> {
+        key.iter().filter_map(|at| self.0.get(*at))
     }
 
-    fn change(&mut self, key: ProofKey, from: State, to: State) {
-        if let Some(proof) = key.and_then(|at| self.0.get_mut(at)).filter(|proof| proof.state == from) {
+    fn of_mut<'a>(&'a mut self, key: &'a ProofKey) -> impl Iterator<Item = &'a mut Proof> {
+        self.0.iter_mut().enumerate().filter(|(at, _)| key.contains(at)).map(|(_, proof)| proof)
+    }
+
+    fn change(&mut self, key: &ProofKey, from: State, to: State) {
+        for proof in self.of_mut(key).filter(|proof| proof.state == from) {
             proof.state = to;
         }
     }
@@ -109,24 +127,54 @@ mod tests {
     #[test]
     fn the_others_wait_for_the_first_and_go_or_stay_with_it() {
         let mut proofs = Proofs::default();
-        let (one, other) = (key(&mut proofs, "one"), key(&mut proofs, "other"));
-        assert_eq!((key(&mut proofs, "one"), proofs.key(&Ssh::new("web").plan())), (one, None));
-        proofs.begun(one);
+        let (one, other, none) = (key(&mut proofs, "one"), key(&mut proofs, "other"), ProofKey::new());
         assert_eq!(
-            (proofs.leave(one), proofs.leave(other), proofs.leave(None)),
+            (key(&mut proofs, "one"), proofs.key(&Ssh::new("web").plan())),
+            (one.clone(), none.clone())
+        );
+        proofs.begun(&one);
+        assert_eq!(
+            (proofs.leave(&one), proofs.leave(&other), proofs.leave(&none)),
             (Leave::Later, Leave::Given, Leave::Given)
         );
         // It was not asked for the password, whether or not it is up.
-        proofs.ended(one, Told::Nothing);
-        assert_eq!(proofs.leave(one), Leave::Given);
-        proofs.begun(one);
-        assert_eq!(proofs.leave(one), Leave::Later);
-        proofs.ended(one, Told::Right);
-        proofs.begun(one);
-        assert_eq!(proofs.leave(one), Leave::Given);
-        proofs.ended(one, Told::Nothing);
-        assert_eq!(proofs.leave(one), Leave::Given);
-        proofs.ended(one, Told::Wrong);
-        assert_eq!((proofs.leave(one), proofs.leave(other)), (Leave::Never, Leave::Given));
+        proofs.ended(&one, Told::Nothing);
+        assert_eq!(proofs.leave(&one), Leave::Given);
+        proofs.begun(&one);
+        assert_eq!(proofs.leave(&one), Leave::Later);
+        proofs.ended(&one, Told::Right);
+        proofs.begun(&one);
+        assert_eq!(proofs.leave(&one), Leave::Given);
+        for told in [Told::Nothing, Told::Unclear, Told::Unclear] {
+            proofs.ended(&one, told);
+            assert_eq!(proofs.leave(&one), Leave::Given);
+        }
+        proofs.ended(&one, Told::Wrong);
+        assert_eq!((proofs.leave(&one), proofs.leave(&other)), (Leave::Never, Leave::Given));
+    }
+
+    #[test]
+    fn a_password_is_the_same_beside_another() {
+        let mut proofs = Proofs::default();
+        let one = key(&mut proofs, "one");
+        let both = proofs.key(&Ssh::new("web").password("one").jump_password("me@hop", "two").plan());
+        proofs.begun(&one);
+        assert_eq!(proofs.leave(&both), Leave::Later);
+        proofs.ended(&one, Told::Right);
+        proofs.begun(&both);
+        // It can only be the other that was wrong.
+        proofs.ended(&both, Told::Wrong);
+        assert_eq!((proofs.leave(&one), proofs.leave(&both)), (Leave::Given, Leave::Never));
+    }
+
+    #[test]
+    fn a_password_behind_which_connects_fail_for_other_reasons_goes_to_two_and_no_more() {
+        let mut proofs = Proofs::default();
+        let one = key(&mut proofs, "one");
+        for expected in [Leave::Given, Leave::Never] {
+            proofs.begun(&one);
+            proofs.ended(&one, Told::Unclear);
+            assert_eq!(proofs.leave(&one), expected);
+        }
     }
 }

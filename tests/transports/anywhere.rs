@@ -14,12 +14,13 @@ use std::{
 use offshoot_bootstrap::Launch;
 use offshoot_parent::prelude::*;
 
-use crate::far::{Missing, Sshd, payload, program};
+use crate::far::{Missing, Sshd, payload, program, shell_named_sh};
 
 crate::tests![
     a_web_server_of_a_package_answers_by_its_stdin_and_stdout,
     the_example_puts_a_program_on_a_host_and_joins_the_streams,
     a_program_that_has_stayed_is_not_sent_again_and_its_size_is_told,
+    an_argument_may_be_of_several_lines,
 ];
 
 /// How much of the program left here, and the plan's connect.
@@ -97,5 +98,22 @@ fn a_program_that_has_stayed_is_not_sent_again_and_its_size_is_told() -> Result<
         })
         .collect();
     assert!(sent[0] > 10_000 && sent[1] == 0, "{sent:?}");
+    Ok(())
+}
+
+fn an_argument_may_be_of_several_lines() -> Result<(), Missing> {
+    let busybox = fs::read(program("busybox")?).unwrap();
+    let busybox = Payload::bytes("busybox", busybox).unwrap();
+    let words = ["two\nlines", "one\n", "\n", "it's", "$N", ""];
+    for shell in ["dash", "bash", "busybox", "mksh", "zsh"] {
+        let folder = shell_named_sh(&program(shell)?);
+        let path = format!("PATH={}:/usr/bin:/bin", folder.path().display());
+        let method = Wrapped::new(["env", &path]).payload(busybox.clone());
+        let plan = method.args(["printf", "%s|"].into_iter().chain(words)).keep_file().plan();
+        let (_, there) = launched(&plan);
+        let mut said = String::from_utf8(there.said).unwrap();
+        UnixStream::from(there.link).read_to_string(&mut said).unwrap();
+        assert_eq!(said, words.join("|") + "|", "{shell}");
+    }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::{
 
 use offshoot_bootstrap::Dialect;
 use offshoot_parent::prelude::*;
-use offshoot_tests::real::{Signal, eventually, kill};
+use offshoot_tests::real::{PATIENCE, Signal, eventually, kill};
 
 use crate::far::{ADD, Listening, Missing, Planned, Sshd, payload, static_program};
 
@@ -148,7 +148,7 @@ fn hosts_that_refuse_for_good_leave_the_others_their_room() -> Result<(), Missin
         // None of these goes on before all of them have come so far.
         let meet = "touch $0/$$; until [ $(ls $0 | wc -l) -ge 6 ]; do sleep 0.05; done; exec \"$@\"";
         let hosts = (0..6).map(|_| on_way("ssh", meet, &there));
-        let met = router.connect_all(hosts).within(Duration::from_secs(8)).into_iter();
+        let met = router.connect_all(hosts).within(PATIENCE).into_iter();
         let met = met.filter(|(_, outcome)| outcome.is_ok()).count();
         fs::write(folder.path().join("open"), "").unwrap();
         assert_eq!(met, 6);
@@ -168,7 +168,7 @@ fn a_way_that_is_full_holds_up_no_other() -> Result<(), Missing> {
     let held = || on_way("narrow", "until [ -e $0/go ]; do sleep 0.02; done; exec \"$@\"", &at);
     let free = || on_way("wide", "exec \"$@\"", &at);
     let hosts = [held(), held(), held(), free(), free()];
-    let mut all = router.connect_all(hosts).within(Duration::from_secs(8)).into_iter();
+    let mut all = router.connect_all(hosts).within(PATIENCE).into_iter();
     let first: BTreeSet<_> = all.by_ref().take(2).map(|(n, outcome)| (n, outcome.is_ok())).collect();
     assert_eq!(first, BTreeSet::from([(3, true), (4, true)]));
     fs::write(folder.path().join("go"), "").unwrap();

@@ -20,6 +20,7 @@ crate::tests![
     its_file_is_gone_when_it_runs_unless_it_is_to_be_kept,
     a_folder_that_lets_nothing_run_is_passed_over,
     where_no_folder_lets_a_program_run_memory_does,
+    what_is_to_be_in_memory_alone_makes_no_file,
     where_nothing_does_each_place_is_named_with_its_reason,
     a_full_folder_is_passed_over,
     a_far_side_that_is_known_is_sent_the_program_before_it_has_spoken,
@@ -122,6 +123,32 @@ fn where_no_folder_lets_a_program_run_memory_does() -> Result<(), Missing> {
         }
         let path = format!("env PATH={}", tools.path().display());
         works(Wrapped::new(where_nothing_runs(&path)).payload(leaf.clone()));
+    }
+    Ok(())
+}
+
+fn what_is_to_be_in_memory_alone_makes_no_file() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    program("perl")?;
+    // Out of our memory, and by an interpreter there.
+    for method in [sh(&leaf), by(&["env"], &leaf)] {
+        let router = Router::new().unwrap();
+        let child = router.connect(method.memory()).unwrap();
+        assert_eq!(child.call(ADD, (2, 3)), Ok(5));
+        let pid = router.tree().pid(child.id()).unwrap();
+        let runs = fs::read_link(format!("/proc/{pid}/exe")).unwrap().display().to_string();
+        assert!(runs.starts_with("/memfd:"), "{runs}");
+    }
+    // Nothing is made where it cannot be had.
+    let needed = shell_named_sh(&program("dash")?);
+    std::os::unix::fs::symlink(program("uname")?, needed.path().join("uname")).unwrap();
+    let path = format!("PATH={}", needed.path().display());
+    let error = fails(by(&["env", &path], &leaf).memory());
+    assert_eq!((error.code(), error.phase()), ("no_place", Phase::Place), "{error}");
+    assert!(error.to_string().contains("memory: there is no perl and no python3"), "{error}");
+    for method in [sh(&leaf).folder("/tmp"), sh(&leaf).keep_file(), sh(&leaf).cache(true)] {
+        let error = fails(method.memory());
+        assert!(error.code() == "bad_place" && error.to_string().contains("say one of both"), "{error}");
     }
     Ok(())
 }

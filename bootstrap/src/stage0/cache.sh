@@ -2,6 +2,8 @@
 # before it: n a nonce, t the machine that the program is for, h the SHA-256 of the program; u what machine it is, a as in
 # place.sh. It leaves in c the folder in which place.sh is to put the program too; it is empty if there is none to be trusted.
 c=${XDG_CACHE_HOME:-${HOME:+"$HOME/.cache"}};
+# What is no path from the root might be taken for an option.
+case $c in /*) ;; *) c=;; esac;
 if [ "$c" ] && [ "$u" = "$t" ]; then
 c=$c/offshoot;
 [ -d "$c" ] || (umask 077; mkdir "${c%/*}"; mkdir "$c") 2>/dev/null;

@@ -159,7 +159,7 @@ impl Dialogue {
             }
             (State::Lent, "missing") => {
                 self.is_other = false;
-                Ok(Some(self.bring()))
+                self.bring().map(Some)
             }
             (State::Cached, "missing") => {
                 self.is_other = false;
@@ -193,6 +193,10 @@ impl Dialogue {
     /// Begins before the far side has spoken, if it was this the last time: what it is sent is of no harm to another, which
     /// reads it away and says so.
     pub(crate) fn begin_with(&mut self, host: Host) -> Option<Reply> {
+        // Another may have no such interpreter, and would end with it.
+        if self.errand.memory {
+            return None;
+        }
         self.greet(host).ok().flatten()
     }
 
@@ -225,7 +229,7 @@ impl Dialogue {
             self.state = State::Lent;
             return Ok(Some(Reply::Line(self.errand.lent(self.loan.insert(loan)))));
         }
-        Ok(Some(self.bring()))
+        self.bring().map(Some)
     }
 
     /// What is to be lent, where that can be.
@@ -235,12 +239,15 @@ impl Dialogue {
     }
 
     /// It is sent, unless it has stayed there.
-    fn bring(&mut self) -> Reply {
+    fn bring(&mut self) -> Result<Reply, ConnectErrorKind> {
+        if self.errand.memory {
+            return self.try_memory();
+        }
         if self.errand.cache {
             self.state = State::Cached;
-            return Reply::Line(self.errand.cached());
+            return Ok(Reply::Line(self.errand.cached()));
         }
-        self.place()
+        Ok(self.place())
     }
 
     /// The program does not wait for the answer: that would be a journey there and back. Where there is no place the far
@@ -284,7 +291,12 @@ impl Dialogue {
             () if host.has("python3") => Some(Interpreter::Python),
             () => None,
         });
-        let (Some(machine), Some(interpreter)) = (machine, interpreter) else { return Err(self.no_place()) };
+        let (Some(machine), Some(interpreter)) = (machine, interpreter) else {
+            if self.errand.memory {
+                self.reasons.push("memory: there is no perl and no python3 that could take it".to_owned());
+            }
+            return Err(self.no_place());
+        };
         self.state = State::InMemory;
         Ok(Reply::Line(self.errand.memory(self.size(false), machine, interpreter)))
     }
@@ -315,6 +327,7 @@ mod tests {
             folders: Vec::new(),
             keep: false,
             cache: false,
+            memory: false,
             preplaced: None,
             is_lent: false,
             is_near: false,

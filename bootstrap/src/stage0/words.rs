@@ -20,6 +20,9 @@ const MEMORY: &str = include_str!("memory.sh");
 const PERL: &str = include_str!("memory.pl");
 const PYTHON: &str = include_str!("memory.py");
 
+/// Sets N to a line end, which a shell takes away where it ends what a command says.
+const LINE_END: &str = "N=$(printf \"\\nx\"); N=${N%x}; ";
+
 /// The folders in which a program is put where the user did not name others, the most private first.
 const FOLDERS: &str = "${XDG_RUNTIME_DIR:+\"$XDG_RUNTIME_DIR\"} ${TMPDIR:+\"$TMPDIR\"} /tmp /var/tmp \
      ${HOME:+\"$HOME\"} /dev/shm";
@@ -55,6 +58,8 @@ pub(crate) struct Errand {
     pub(crate) keep: bool,
     /// Whether it stays there for the next connect.
     pub(crate) cache: bool,
+    /// Whether it is taken into memory, and nowhere else.
+    pub(crate) memory: bool,
     /// Where somebody else has put it; nothing is sent then.
     pub(crate) preplaced: Option<String>,
     /// Whether it may be run from our own memory.
@@ -128,14 +133,15 @@ impl Errand {
     }
 
     /// The function that adds the program's own arguments. What enters another place has the descriptor too, which some
-    /// shells close unless it is named.
+    /// shells close unless it is named. The shell is told by lines: the end of one in an argument is said by a variable.
     fn runner(&self) -> String {
-        let args = words(&self.args);
+        let args = words(&self.args).replace('\n', "'\"$N\"'");
+        let line_end = if self.args.iter().any(|arg| arg.contains('\n')) { LINE_END } else { "" };
         if self.enter.is_empty() {
-            return format!("a() {{ \"$@\" {args}; }}");
+            return format!("{line_end}a() {{ \"$@\" {args}; }}");
         }
         format!(
-            "a() {{ if [ \"$1\" = exec ]; then shift; fi; exec {} \"$@\" {args} 9<&9; }}",
+            "{line_end}a() {{ if [ \"$1\" = exec ]; then shift; fi; exec {} \"$@\" {args} 9<&9; }}",
             words(&self.enter)
         )
     }
@@ -188,6 +194,7 @@ mod tests {
             folders: vec!["/a b".into()],
             keep: false,
             cache: false,
+            memory: false,
             preplaced: None,
             is_lent: false,
             is_near: false,

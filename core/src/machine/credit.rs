@@ -188,8 +188,8 @@ impl Credits {
     /// Nobody seems to be `dst`. What is on its way to it is still given back where it ends, and if it comes to be after
     /// all, that must not be counted twice: the windows that miss something go once they have all of it.
     ///
-    /// What it may send here goes if it never was. If it is gone, some of that may be on its way, and the news of its loss
-    /// are behind it.
+    /// What it may send here goes if it never was, and nothing that it sent waits: who says so may be a liar who has sent that.
+    /// If it is gone, some of that may be on its way, and the news of its loss are behind it.
     pub(super) fn dissolve(&mut self, dst: ContextId, is_gone: bool) {
         for key in windows_of(&self.sending, dst) {
             if self.sending.get(&key).is_some_and(|account| account.left >= self.start) {
@@ -197,7 +197,11 @@ impl Credits {
             }
         }
         if !is_gone {
-            windows_of(&self.receiving, dst).for_each(|key| self.close(&key));
+            for key in windows_of(&self.receiving, dst) {
+                if self.receiving.get(&key).is_some_and(|account| account.used == account.owed) {
+                    self.close(&key);
+                }
+            }
         }
     }
 

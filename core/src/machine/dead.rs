@@ -110,10 +110,11 @@ impl<R: Routes> Machine<R> {
             Some(Entry::Watch(_)) | None => None,
         };
         match peer {
-            // News of a loss can be faster than the dead reply that it makes superfluous. What the call had cost is back.
+            // News of a loss can be faster than the dead reply that it makes superfluous. What the call had cost is back; what
+            // its source may send here is not for it to say.
             None if frame.handle.is_allocated() => {
                 if is_of_nobody(frame.src, frame.auth, dead.code) {
-                    self.credits.dissolve(frame.src, dead.code == DeadCode::Gone);
+                    self.credits.dissolve(frame.src, true);
                 }
                 self.drop_frame(link, DropKind::Late, frame, out);
             }

@@ -1,4 +1,4 @@
-//! Says which crates the bytes of a program come from, by the symbols that `nm` lists.
+//! Says which crates and which served functions the bytes of a program come from, by the symbols that `nm` lists.
 
 use std::{collections::BTreeMap, fmt::Write as _, path::Path, process::Command};
 
@@ -9,22 +9,34 @@ use crate::run;
 /// What is not Rust: libc, the start-up code, the unwinder.
 const NOT_RUST: &str = "(not Rust)";
 
-/// The bytes of `file` by crate, largest first. A generic function counts for the crate that defines it.
+/// The bytes of `file` by crate, and those of each function that it serves, largest first. A generic function counts for the
+/// crate that defines it; a served one has what was compiled for it alone: itself, and the types that it takes and gives.
 pub(crate) fn report(name: &str, file: &Path) -> Result<String> {
     let listing = run::output(Command::new("nm").args(["--print-size", "--size-sort"]).arg(file))
         .context("`--bloat` reads symbols with nm: install binutils")?;
+    let symbols: Vec<(u64, &str)> = listing.lines().filter_map(in_file).collect();
     let mut by_crate = BTreeMap::<String, u64>::new();
-    for (size, symbol) in listing.lines().filter_map(in_file) {
+    let mut by_function = BTreeMap::<String, u64>::new();
+    for (size, symbol) in &symbols {
         *by_crate.entry(crate_of(symbol)).or_default() += size;
+        if let Some(served) = served_of(symbol) {
+            *by_function.entry(served).or_default() += size;
+        }
     }
-    let total: u64 = by_crate.values().sum();
-    let mut rows: Vec<_> = by_crate.into_iter().collect();
-    rows.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+    let total = by_crate.values().sum();
     let mut out = format!("{name}: {total} bytes of code and data by crate\n");
+    list(&mut out, by_crate, total);
+    out.push_str("of these by served function\n");
+    list(&mut out, by_function, total);
+    Ok(out)
+}
+
+fn list(out: &mut String, sizes: BTreeMap<String, u64>, total: u64) {
+    let mut rows: Vec<_> = sizes.into_iter().collect();
+    rows.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
     for (name, size) in rows {
         let _ = writeln!(out, "{size:10} {:5.1} %  {name}", percent(size, total));
     }
-    Ok(out)
 }
 
 /// Size and symbol of a line of nm, if its bytes are in the file (those of zeroed memory are not).
@@ -55,6 +67,31 @@ fn crate_of(symbol: &str) -> String {
     }
 }
 
+/// What was served by a symbol that was compiled for it: the last type of a `serve` or `serve_to`, with those before it.
+fn served_of(symbol: &str) -> Option<String> {
+    let full = format!("{:#}", rustc_demangle::try_demangle(symbol).ok()?);
+    let (_, types) = full.split_once("::serve_to::<").or_else(|| full.split_once("::serve::<"))?;
+    let types = &types[..closing(types)?];
+    let handler = types.rsplit_once(", ").map_or(types, |(_, handler)| handler);
+    let signature = types.strip_suffix(handler).unwrap_or_default().trim_end_matches(", ");
+    Some(format!("{handler} ({signature})"))
+}
+
+/// Where the bracket closes that was open at the beginning.
+fn closing(types: &str) -> Option<usize> {
+    let mut open = 1;
+    let ends = |(at, c): (usize, char)| {
+        match c {
+            '<' => open += 1,
+            // Not that of an arrow.
+            '>' if !types[..at].ends_with('-') => open -= 1,
+            _ => {}
+        }
+        (open == 0).then_some(at)
+    };
+    types.char_indices().find_map(ends)
+}
+
 /// `a` of `a::b`, behind whatever makes a type of it.
 fn first_crate(path: &str) -> Option<&str> {
     let mut path = path.trim_start_matches(|c: char| !(c.is_alphanumeric() || c == '_'));
@@ -83,6 +120,14 @@ mod tests {
         assert_eq!(first_crate("<str as core::fmt::Debug>::fmt"), None);
         let str_as_debug = "_ZN40_$LT$str$u20$as$u20$core..fmt..Debug$GT$3fmt17h0123456789abcdefE";
         assert_eq!(crate_of(str_as_debug), "core");
+    }
+
+    #[test]
+    fn what_was_compiled_for_a_served_function_is_its_own() {
+        let types = "alloc::string::String, u64, u64, smallest::main::{closure#0}>::{closure#0}";
+        assert_eq!(closing(types), types.rfind('>'));
+        assert_eq!(closing("(u8, fn(u8) -> u8), demo::add>"), Some(29));
+        assert_eq!(served_of("_RNvCsgStHSCytQ6I_7mycrate3foo"), None);
     }
 
     #[test]

@@ -349,3 +349,32 @@ fn no_account_stays_with_somebody_who_was_called_again_while_answers_were_under_
     }
     assert_eq!(leaf.machine.remembers().into_iter().collect::<Vec<_>>(), []);
 }
+
+/// Whoever speaks for those below it, or whose authority is stamped, could else send as much again, time after time.
+#[test]
+fn that_nobody_is_there_frees_none_of_what_he_has_sent() {
+    let full = || {
+        let mut leaf = Bed::leaf_with(small_windows(1000));
+        let fill = |leaf: &mut Bed<_>| {
+            (4000..4020).for_each(|waits| drop(leaf.gets(call_from(COUSIN, waits, call("open", &())))));
+        };
+        fill(&mut leaf);
+        let calls = leaf.machine.sizes().calls;
+        assert!((1..20).contains(&calls), "{calls}");
+        (leaf, fill, calls)
+    };
+    let dead = |to| {
+        let body = encode(&Dead { code: DeadCode::NoRoute, text: "there is no context 9".into() });
+        Frame { auth: ABOVE, ..frame(COUSIN, ME, to, Handle::IS_DEAD, body) }
+    };
+    // To nobody who waits, and to a call.
+    let (mut leaf, fill, calls) = full();
+    leaf.gets(dead(THEIRS));
+    fill(&mut leaf);
+    assert_eq!(leaf.machine.sizes().calls, calls);
+    let (mut leaf, fill, calls) = full();
+    let ours = leaf.calls(COUSIN);
+    leaf.gets(dead(ours));
+    fill(&mut leaf);
+    assert_eq!(leaf.machine.sizes().calls, calls);
+}
