@@ -64,7 +64,7 @@ pub(crate) fn ended(report: Option<ExitReport>) -> ConnectErrorKind {
     report.map_or(ConnectErrorKind::Closed, |report| ConnectErrorKind::Exited { report })
 }
 
-/// Why a way asks what nobody answers, if it has said before that the account is to blame: the password was good then.
+/// Why a way asks what nobody answers, if it has said before that the account is to blame.
 pub(crate) fn asked(transport: &Transport, stderr: &[u8]) -> Option<ConnectErrorKind> {
     Words::of(transport, &heard(transport, stderr)).account()
 }
@@ -118,7 +118,7 @@ impl<'a> Words<'a> {
         self.find(FAR)
     }
 
-    /// That the account is to blame, whatever else is said then: it is known only behind a good password.
+    /// That the account is to blame, whatever else is said then.
     fn account(self) -> Option<ConnectErrorKind> {
         let is_account = |kind: &ConnectErrorKind| {
             matches!(kind, ConnectErrorKind::AccountDisabled | ConnectErrorKind::PasswordExpired)

@@ -56,6 +56,7 @@ pub(crate) const ENGINES: &[&str] = &[
     "Unable to find image",
     "unable to find user",
     "exec failed",
+    "process failed to start with error: ",
     "runc",
     "crun",
     "lxc-attach: ",

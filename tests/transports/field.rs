@@ -455,7 +455,7 @@ fn what_is_no_question_or_was_answered_is_waited_for() -> Result<(), Missing> {
     let folder = tempfile::tempdir().unwrap();
     let su = folder.path().join("su");
     let method = |says: &str| {
-        fs::write(&su, format!("#!/bin/sh\n{says}\nsleep 3\nexec sh -c \"$3\"\n")).unwrap();
+        fs::write(&su, format!("#!/bin/sh\n{says}\nsleep 3\nexec sh -c \"$4\"\n")).unwrap();
         run(&["chmod", "700", su.to_str().unwrap()]);
         Sudo::by_su().program(su.to_str().unwrap()).password("secret").payload(leaf.clone())
     };
