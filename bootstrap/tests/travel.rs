@@ -83,8 +83,8 @@ fn an_error_arrives_as_it_was() {
 #[test]
 fn what_a_hostile_sender_puts_into_an_error_is_safe_to_print() {
     let evil = "\x1b]0;x\x07\u{202e}\n";
-    // Place, method, phase 0, kind 3 (not found) with its path, last words.
-    let forged = codec::encode(&(evil, evil, 0, (3, evil), format!("{evil}password:"))).unwrap();
+    // Place, method, phase 0, kind 3 (not found) with its path, last words, and that no password went out.
+    let forged = codec::encode(&(evil, evil, 0, (3, evil), format!("{evil}password:"), false)).unwrap();
     let error: ConnectError = codec::decode(&forged, BUDGET).unwrap();
     let text = error.to_string();
     assert!(text.chars().all(|c| c == '\n' || !(c.is_control() || c == '\u{202e}')), "{text}");

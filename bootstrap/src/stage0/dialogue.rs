@@ -283,6 +283,7 @@ impl Dialogue {
     }
 
     fn try_memory(&mut self) -> Result<Reply, ConnectErrorKind> {
+        self.state = State::InMemory;
         let is_here = self.errand.enter.is_empty();
         let host = self.host.as_ref().filter(|_| is_here && !self.errand.keep);
         let machine = host.and_then(|host| host.machine);
@@ -297,7 +298,6 @@ impl Dialogue {
             }
             return Err(self.no_place());
         };
-        self.state = State::InMemory;
         Ok(Reply::Line(self.errand.memory(self.size(false), machine, interpreter)))
     }
 

@@ -54,8 +54,8 @@ pub(crate) fn lie(ids: impl Iterator<Item = u32>) {
         if frame.handle != Handle::CREATE_CHILD {
             continue;
         }
-        // As `Created` is written: the id, then what the child said of itself.
-        let created: Result<_, ConnectError> = Ok((ids.next().unwrap(), (1_u32, Role::Leaf)));
+        // As `Created` is written: the id, what the child said of itself, and that no password has let it in.
+        let created: Result<_, ConnectError> = Ok((ids.next().unwrap(), (1_u32, Role::Leaf), false));
         let mut body = codec::encode(&ReplyHead::Value(Vec::new())).unwrap();
         codec::encode_into(&created, &mut body).unwrap();
         say(frame.reply_to.handle().unwrap(), ReplyTo::Nobody, body.into());
