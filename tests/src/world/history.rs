@@ -160,11 +160,7 @@ impl History {
     /// Those on the way between two contexts, both of them included; nothing if one of them was never made.
     #[must_use]
     pub fn way(&self, a: ContextId, b: ContextId) -> Option<Vec<ContextId>> {
-        let line = |id| {
-            let above = |id: &ContextId| self.made_by.get(id).copied().filter(|above| above != id);
-            self.made_by.contains_key(&id).then(|| std::iter::successors(Some(id), above).collect())
-        };
-        let (mut a, mut b): (Vec<ContextId>, Vec<ContextId>) = (line(a)?, line(b)?);
+        let (mut a, mut b) = (self.line(a)?, self.line(b)?);
         let mut meeting = None;
         while a.last().is_some() && a.last() == b.last() {
             (meeting, _) = (a.pop(), b.pop());
@@ -173,12 +169,19 @@ impl History {
         Some(a)
     }
 
-    /// Whether somebody hostile is one of the two, or on the way between them: what passes there may be hurt. All else
-    /// must be as it is in a tree of honest contexts.
+    /// A context and all above it; nothing if it was never made.
+    fn line(&self, id: ContextId) -> Option<Vec<ContextId>> {
+        let above = |id: &ContextId| self.made_by.get(id).copied().filter(|above| above != id);
+        self.made_by.contains_key(&id).then(|| std::iter::successors(Some(id), above).collect())
+    }
+
+    /// Whether somebody hostile is one of the two, or above one of them: who is on the way between them is, and trust goes
+    /// down the tree, so that an ancestor may end, rebind and refuse what is below it. All else must be as it is in a tree
+    /// of honest contexts.
     #[must_use]
     pub fn is_touched(&self, a: ContextId, b: ContextId) -> bool {
-        let is_hostile = |way: Vec<ContextId>| way.iter().any(|id| self.hostile.contains(id));
-        !self.hostile.is_empty() && self.way(a, b).is_none_or(is_hostile)
+        let is_hostile = |line: Vec<ContextId>| line.iter().any(|id| self.hostile.contains(id));
+        !self.hostile.is_empty() && [a, b].into_iter().any(|id| self.line(id).is_none_or(is_hostile))
     }
 
     /// Whether somebody hostile has had to do with a stream, or is on the way between those who have.

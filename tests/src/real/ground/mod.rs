@@ -107,6 +107,7 @@ impl Ground {
         }
         let what = format!("nothing is held of who is gone: {base:?} again");
         eventually(&what, PATIENCE, || (held(&router) == base).then_some(()));
+        pace.judge();
         // What the log of these tests keeps is theirs.
         let before = before + mark.bytes() / 1024;
         let most = before + (growth.get() << 10);
@@ -115,7 +116,6 @@ impl Ground {
         let what = format!("of {peak} KiB all but {back} KiB has been given back");
         eventually(&what, PATIENCE, || (rss_kib(std::process::id()) <= back).then_some(()));
         drop(router);
-        pace.judge();
         mark.lines()
     }
 }
