@@ -330,6 +330,15 @@ mod tests {
     }
 
     #[test]
+    fn what_a_banner_says_of_accounts_does_not_hide_that_nobody_was_let_in() {
+        let ssh = transport(Dialect::Ssh);
+        let code = |said: &[u8]| unspoken(&ssh, said, b"", Some(ExitReport::Exited { code: 255 })).code();
+        let banner = b"Account locked accounts are reported.\n".as_slice();
+        assert_eq!(code(banner), "account_disabled");
+        assert_eq!(code(&[banner, b"me@x: Permission denied (password).\n"].concat()), "authentication");
+    }
+
+    #[test]
     fn what_a_shell_says_of_the_file_that_it_was_to_become_is_the_reason() {
         let plan = |preplaced: Option<&str>| {
             let mut plan = Plan::new("there", "by", "there", Payload::this_program());

@@ -67,10 +67,10 @@ fn crate_of(symbol: &str) -> String {
     }
 }
 
-/// What was served by a symbol that was compiled for it: the last type of a `serve` or `serve_to`, with those before it.
+/// What was served by a symbol that was compiled for it: the last type of a method `serve` or `serve_to`, with those before it.
 fn served_of(symbol: &str) -> Option<String> {
     let full = format!("{:#}", rustc_demangle::try_demangle(symbol).ok()?);
-    let (_, types) = full.split_once("::serve_to::<").or_else(|| full.split_once("::serve::<"))?;
+    let (_, types) = full.split_once(">::serve_to::<").or_else(|| full.split_once(">::serve::<"))?;
     let types = &types[..closing(types)?];
     let handler = types.rsplit_once(", ").map_or(types, |(_, handler)| handler);
     let signature = types.strip_suffix(handler).unwrap_or_default().trim_end_matches(", ");
