@@ -65,6 +65,15 @@ pub(crate) fn shell_named_sh(program: &Path) -> TempDir {
     folder
 }
 
+/// Words of a way that keep in `file` what is sent to what they lead to, and end with it: in a pipe line `tee` would be
+/// there until the way itself is given up.
+pub(crate) fn keeps(file: &str) -> [&str; 4] {
+    const SCRIPT: &str = "rm -f \"$0.way\"; mkfifo \"$0.way\" || exit; exec 3<&0; tee \"$0\" <&3 >\"$0.way\" & exec 3<&-; \
+                          \"$@\" <\"$0.way\"; set -- $?; kill $!; exit $1";
+
+    ["sh", "-c", SCRIPT, file]
+}
+
 /// An sshd that is started by each client, without a port.
 pub(crate) struct Sshd {
     folder: TempDir,

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     accounts::{Desk, PASSWORD, account},
     containers::{Namespaces, Podman},
-    far::{ADD, Missing, Sshd, payload, static_program},
+    far::{ADD, Missing, Sshd, keeps, payload, static_program},
 };
 
 crate::tests![
@@ -48,8 +48,7 @@ fn adds(child: &Context) {
 
 /// A hop below `maker`, and the file in which everything stands that it is sent.
 fn watched_hop(maker: &Context, file: &str) -> Context {
-    let watch = ["sh", "-c", "tee \"$0\" | \"$@\"", file];
-    maker.connect(Wrapped::new(watch).payload(payload("hop").unwrap()).name("inner")).unwrap()
+    maker.connect(Wrapped::new(keeps(file)).payload(payload("hop").unwrap()).name("inner")).unwrap()
 }
 
 /// How many bytes the root has sent, by its recording.

@@ -12,7 +12,7 @@ use offshoot_tests::real::eventually;
 
 use crate::{
     beside::attacked,
-    far::{ADD, Missing, as_root, payload, program, shell_named_sh, static_program},
+    far::{ADD, Missing, as_root, keeps, payload, program, shell_named_sh, static_program},
 };
 
 crate::tests![
@@ -251,8 +251,9 @@ fn a_shell_on_this_machine_is_sent_nothing_if_it_sees_our_memory() -> Result<(),
         let [sudo, wire] = ["sudo", "wire"].map(|name| folder.path().join(name).display().to_string());
         // It leads to that shell, and keeps what it is sent.
         let path = format!("PATH={}:/usr/bin:/bin", tools.path().display());
+        let keeps = keeps(&wire).map(|word| format!("'{word}'")).join(" ");
         let script = format!(
-            "#!/bin/sh\nuntil [ \"$1\" = sh ]; do shift; done\ntee {wire} | {prefix} env {path} \"$@\"\n"
+            "#!/bin/sh\nuntil [ \"$1\" = sh ]; do shift; done\nexec {keeps} {prefix} env {path} \"$@\"\n"
         );
         fs::write(&sudo, script).unwrap();
         crate::far::run(&["chmod", "+x", &sudo]);
@@ -275,7 +276,7 @@ fn with_cache_and(variables: &[&str], home: &Path, leaf: &Payload) -> Wrapped {
     let wire = home.join("wire").display().to_string();
     let variable = format!("HOME={}", home.display());
     let env = ["env", "-u", "XDG_CACHE_HOME", &variable];
-    by(&[&env, variables, &["sh", "-c", "tee \"$0\" | \"$@\"", &wire]].concat(), leaf).cache(true)
+    by(&[&env, variables, &keeps(&wire)[..]].concat(), leaf).cache(true)
 }
 
 /// How many bytes the last connect by such a way has sent.
@@ -502,7 +503,7 @@ impl Stream {
     fn of(lines: usize, method: impl Fn(&[&str]) -> Wrapped) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let wire = folder.path().join("wire");
-        works(method(&["sh", "-c", "tee \"$0\" | \"$@\"", wire.to_str().unwrap()]));
+        works(method(&keeps(wire.to_str().unwrap())));
         let wire = fs::read(wire).unwrap();
         let ends = wire.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
         let told = ends.take(lines).last().unwrap();
