@@ -101,7 +101,8 @@ impl Caller {
         let request = Request::new(self, function.name());
         let draft = request.draft(&args);
         drop(args);
-        request.send_one_way(draft)
+        let until = request.about.deadline;
+        request.send_one_way(Handle::CALL_FUNCTION, draft, until)
     }
 
     fn begin<A: Message, R: Message>(&self, function: Function<A, R>, args: A, then: Then) -> Pending<R> {
@@ -117,6 +118,18 @@ impl Caller {
         let request = Request::new(self, what).unnamed();
         let draft = request.draft(value);
         request.send(mailbox, draft, then)
+    }
+
+    /// As [`ask`](Self::ask), without an answer, and without waiting for room.
+    pub(crate) fn tell<T: Message>(
+        &self,
+        mailbox: Handle,
+        what: &'static str,
+        value: &T,
+    ) -> Result<(), CallError> {
+        let request = Request::new(self, what).unnamed();
+        let draft = request.draft(value);
+        request.send_one_way(mailbox, draft, Some(Instant::now()))
     }
 }
 
@@ -183,11 +196,17 @@ impl<'a> Request<'a> {
         }
     }
 
-    fn send_one_way(self, draft: Result<Draft, CallError>) -> Result<(), CallError> {
+    /// Waits for room until then.
+    fn send_one_way(
+        self,
+        mailbox: Handle,
+        draft: Result<Draft, CallError>,
+        until: Option<Instant>,
+    ) -> Result<(), CallError> {
         let sent = self.seal(draft).and_then(|sealed| {
             let (node, to) = (self.about.to.node(), self.about.to.id());
             let Sealed { body, ends, handed } = sealed;
-            node.send_one_way(to, Handle::CALL_FUNCTION, body, ends, self.about.deadline)
+            node.send_one_way(to, mailbox, body, ends, until)
                 .map(|()| handed.sent())
                 .map_err(|unsent| self.about.unsent(unsent))
         });

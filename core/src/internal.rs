@@ -4,7 +4,7 @@ use offshoot_wire::{ContextId, Handle};
 
 #[cfg(feature = "children")]
 pub use crate::shared::shared_of;
-use crate::{Caller, Context, Functions, Message, Pending, Policy, node::Then};
+use crate::{CallError, Caller, Context, Functions, Message, Pending, Policy, node::Then};
 pub use crate::{
     broker::{Broker, spawn as spawn_broker},
     child::Boot,
@@ -28,6 +28,19 @@ pub fn ask<A: Message, R: Message>(
     argument: &A,
 ) -> Pending<R> {
     Pending::new(caller.ask(mailbox, what, argument, Then::GoOn))
+}
+
+/// Tells a reserved handle something that is not answered: it is no call in flight. `what` names it in errors.
+///
+/// # Errors
+/// [`CallError::TimedOut`] if it would have to wait for room; else it never leaves.
+pub fn tell<A: Message>(
+    to: &Context,
+    mailbox: Handle,
+    what: &'static str,
+    argument: &A,
+) -> Result<(), CallError> {
+    Caller::new(to.clone()).tell(mailbox, what, argument)
 }
 
 /// Who may call what, as the machine wants to know it.

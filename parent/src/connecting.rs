@@ -22,6 +22,7 @@ use crate::{
     nursery::Nursery,
     table::Table,
     then::then,
+    word::Word,
 };
 
 /// What the context that makes a child has beyond the time-out of the connect, to say what went wrong.
@@ -200,8 +201,8 @@ impl Wish {
         // Behind the plan, unless that was refused at once: the word that it does not come finds who waits for it there.
         let sent = sent.filter(|_| !pending.is_ready());
         if let (Some((_, on)), Some(nursery)) = (sent, shared.hooks_as::<Nursery>()) {
-            let waiter = Waiter::Connect { maker: maker.id(), ticket: *ticket };
-            let until = later(plan.timeout.saturating_add(ANSWER_MARGIN));
+            let until = self.until();
+            let waiter = Waiter::Connect { maker: maker.id(), ticket: *ticket, until };
             nursery.provide(Parcel::new(plan.payload.clone(), on, waiter, Some(until)));
         }
         Ok(pending)
@@ -209,9 +210,13 @@ impl Wish {
 
     /// Tells the maker, on the same way. Its answer comes all the same, and may be a child.
     fn give_up(&self) {
-        let caller = self.maker.with_timeout(self.plan.timeout.saturating_add(ANSWER_MARGIN));
         let ask = Ask::GiveUp { ticket: self.ticket };
-        internal::ask::<_, ()>(&caller, Handle::CREATE_CHILD, "give up", &ask).detach();
+        Word { maker: self.maker.clone(), ask, until: self.until() }.say();
+    }
+
+    /// Until when its maker may be at it, if it begins now.
+    fn until(&self) -> Instant {
+        later(self.plan.timeout.saturating_add(ANSWER_MARGIN))
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// What stands before the reason with which somebody nearer to the root refuses a child.
 pub(crate) const REFUSED: &str = "refused: ";
 
-/// What is asked.
+/// What is asked. What is no more than a [`Word`](crate::word::Word) gets no answer.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Ask {
     /// Make a child.

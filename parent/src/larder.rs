@@ -25,6 +25,7 @@ use crate::{
     spawner::Job,
     table::Table,
     then::then,
+    word::Word,
 };
 
 /// What is kept of programs, in bytes; the newest is kept whatever its size.
@@ -96,7 +97,7 @@ pub(crate) enum Waiter {
     /// Who has sent it here, by this call.
     Sender(CallKey),
     /// A connect of this context by that one.
-    Connect { maker: ContextId, ticket: u64 },
+    Connect { maker: ContextId, ticket: u64, until: Instant },
 }
 
 /// What a child says of a program that it was sent.
@@ -123,10 +124,8 @@ impl Parcel {
         match (self.waiter, outcome) {
             (Waiter::Sender(call), outcome) => shared.answer_value(call, &outcome.map_err(Lack::Beyond)),
             (Waiter::Connect { .. }, Ok(())) => {}
-            (Waiter::Connect { maker, ticket }, Err(reason)) => {
-                let caller = shared.context(maker).with_deadline(None);
-                let ask = Ask::Missed { ticket, reason };
-                internal::ask::<_, ()>(&caller, Handle::CREATE_CHILD, "payload", &ask).detach();
+            (Waiter::Connect { maker, ticket, until }, Err(reason)) => {
+                Word { maker: shared.context(maker), ask: Ask::Missed { ticket, reason }, until }.say();
             }
         }
     }

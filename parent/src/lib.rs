@@ -60,6 +60,7 @@ mod text;
 mod then;
 pub mod tree;
 mod turn;
+mod word;
 
 pub use connect_all::{Arrivals, ConnectAll};
 pub use connecting::Connecting;

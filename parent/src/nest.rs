@@ -29,6 +29,7 @@ use crate::{
     nursery::{Inherited, Nursery},
     spawner::{Job, News, Watcher},
     table::Table,
+    word::Unsaid,
 };
 
 /// How long a process may take to go once its link has ended, and again after SIGTERM.
@@ -55,6 +56,7 @@ pub(crate) struct Nest {
     /// Those that are on their way to another place.
     launches: Launches,
     larder: Larder,
+    unsaid: Unsaid,
     children: BTreeMap<ContextId, Nestling>,
     /// When to look who has waited too long, and what is to be tried again: not behind the first of them.
     due: Option<Instant>,
@@ -118,6 +120,7 @@ impl Nest {
             inherited,
             launches,
             larder: Larder::default(),
+            unsaid: Unsaid::default(),
             jobs,
             reaper: Reaper::new()?,
             random: File::open("/dev/urandom")?,
@@ -168,6 +171,10 @@ impl Nest {
                 self.larder.passed(shared, *passed);
                 self.look_at(self.larder.next_try());
             }
+            Job::Unsaid(word) => {
+                self.unsaid.add(word);
+                self.look_at(self.unsaid.next_try());
+            }
             Job::Ids => {
                 for request in mem::take(&mut self.waiting) {
                     self.find_id(shared, request);
@@ -210,8 +217,10 @@ impl Nest {
             request.fail(shared, Phase::Allocate, ConnectErrorKind::NoAnswer { limit });
         }
         self.larder.try_again(shared, &self.jobs, now);
+        self.unsaid.try_again(now);
         let waiting = self.waiting.iter().map(|request| request.deadline);
-        self.due = waiting.chain(self.larder.deadlines()).chain(self.larder.next_try()).min();
+        let tries = self.larder.next_try().into_iter().chain(self.unsaid.next_try());
+        self.due = waiting.chain(self.larder.deadlines()).chain(tries).min();
     }
 
     /// Something is due at that time.

@@ -21,6 +21,7 @@ use crate::{
     record::Recorder,
     spawner::{Job, Spawner},
     table::Table,
+    word::Word,
 };
 
 /// One for each context that can have children; the spawner's thread is started by the first of them.
@@ -124,6 +125,11 @@ impl Nursery {
     /// Sends a program to a context below, for plans that name it by its hash.
     pub(crate) fn provide(&self, parcel: Parcel) {
         self.spawner.tell(Job::Provide(parcel));
+    }
+
+    /// Has a word said as soon as there is room for it.
+    pub(crate) fn say_later(&self, word: Word) {
+        self.spawner.tell(Job::Unsaid(word));
     }
 
     /// Waits until every process that this context started is gone, at most so long; whether they are.

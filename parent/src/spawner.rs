@@ -22,6 +22,7 @@ use crate::{
     nest::{Nest, refuse},
     nursery::{Inherited, lock},
     table::Table,
+    word::Word,
 };
 
 /// What the thread is told.
@@ -33,6 +34,8 @@ pub(crate) enum Job {
     Provide(Parcel),
     /// A child has said what has become of one.
     Passed(Box<Passed>),
+    /// A word to who makes a child has to wait for room.
+    Unsaid(Word),
     /// Ids have come, or will not come.
     Ids,
     /// The program of one that went by a transport runs, or will not.
