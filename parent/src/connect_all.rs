@@ -1,7 +1,7 @@
 //! Many connects by one context: so many at a time, fewer where the way there takes no more, each result as it comes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     fmt,
     iter::FusedIterator,
     path::PathBuf,
@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Payload, Phase, Plan, Text};
+use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Payload, Phase, Plan};
 use offshoot_core::{
     Context,
     internal::{self, Shared, later},
@@ -23,8 +23,8 @@ use offshoot_core::{
 
 use crate::{
     Connecting, descriptors,
-    gateway::{Gateway, Knock, Passage},
-    helpers::{MakerKey, Makers},
+    gateway::{Door, Knock, Passage},
+    helpers::{MakerKey, Makers, WayKey},
     nursery::Nursery,
     proof::{Leave, ProofKey, Proofs, Told},
     table::Table,
@@ -97,9 +97,9 @@ impl ConnectAll {
         Self { parallel: parallel.max(1), ..self }
     }
 
-    /// Has these contexts make some of them as well, whenever the one that was asked makes as many as it may, and will not
-    /// come to the rest as soon as those have ended. They go by their own keys and see what is sent to what they make:
-    /// passwords too.
+    /// Has these contexts make some of them as well, whenever the one that was asked makes as many as it may, or as its way
+    /// there takes, and will not come to the rest as soon as those have ended. They go by ways and keys of their own, and
+    /// see what is sent to what they make: passwords too.
     ///
     /// What a helper fails at, or is lost with while it makes it, is made by the context that was asked. What it has made
     /// is its child, and goes with it.
@@ -143,14 +143,15 @@ impl IntoIterator for ConnectAll {
         let mut makers = Makers::new(maker, parallel, arity);
         helpers.into_iter().for_each(|helper| makers.add(helper));
         let mut proofs = Proofs::default();
-        let ways = plans.iter().map(|plan| &*plan.method).collect::<BTreeSet<_>>().len();
+        let mut ways = BTreeMap::new();
         let jobs = plans.into_iter().enumerate();
         let waiting = jobs.map(|(index, plan)| {
-            let proof = proofs.key(&plan);
-            Job { index, plan, proof, refused: 0, rest: REST, not_before: now, end: None, helped: true }
+            let (proof, next) = (proofs.key(&plan), WayKey(ways.len()));
+            let way = *ways.entry(plan.method.to_string()).or_insert(next);
+            Job { index, plan, way, proof, refused: 0, rest: REST, not_before: now, end: None, helped: true }
         });
         let (waiting, deadline) = (waiting.collect(), limit.map(|limit| (later(limit), limit)));
-        let running = BTreeMap::new();
+        let (ways, running) = (ways.len(), BTreeMap::new());
         Arrivals { shared, makers, grows, proofs, ways, waiting, running, deadline, lack, wake, woken }
     }
 }
@@ -177,6 +178,7 @@ pub struct Arrivals {
 struct Job {
     index: usize,
     plan: Plan,
+    way: WayKey,
     proof: ProofKey,
     /// How often it was not taken.
     refused: u32,
@@ -209,11 +211,14 @@ struct Running {
     connecting: Connecting,
 }
 
-/// The ways that have no room for one more of a maker's.
-#[derive(Default)]
-struct Full {
-    by: Option<MakerKey>,
-    ways: Vec<Text>,
+/// By way, how many of the makers, from the one that was asked on, have no room for one more: as long as none ends.
+struct Full(Vec<usize>);
+
+/// The place of a list at the gateway by which the plans of a maker go.
+fn door(shared: Option<&Arc<Shared<Table>>>, maker: &Context, plan: &Plan, wake: &Sender<Knock>) -> Door {
+    let nursery = shared.and_then(|shared| shared.hooks_as::<Nursery>());
+    let gateway = nursery.map(|nursery| nursery.gateways().of(maker.id(), plan)).unwrap_or_default();
+    gateway.door(wake.clone())
 }
 
 /// Says which connect has something to tell.
@@ -248,7 +253,7 @@ impl Iterator for Arrivals {
                 Some(due) => self.woken.recv_timeout(due.saturating_duration_since(Instant::now())).ok(),
                 None => self.woken.recv().ok(),
             };
-            // Once for all that there may be room: each look asks the gateways to tell of it again.
+            // Once for all that there may be room.
             while let Some(Knock::Room) = knock {
                 knock = self.woken.try_recv().ok();
             }
@@ -306,7 +311,7 @@ impl Arrivals {
 
     /// Begins what there is room for, up to the first that ends at once.
     fn begin(&mut self) -> Option<(usize, Result<Context, ConnectError>)> {
-        let mut full = Full::default();
+        let mut full = Full(vec![0; self.ways]);
         while let Some((at, by, passage)) = self.next_job(&mut full) {
             let maker = self.makers.context(by)?.clone();
             let mut job = self.waiting.remove(at)?;
@@ -324,33 +329,31 @@ impl Arrivals {
         None
     }
 
-    /// The first that can be begun, by whom, and its passage.
-    fn next_job(&self, full: &mut Full) -> Option<(usize, MakerKey, Passage)> {
+    /// The first that can be begun, by whom, and its passage: by the one that was asked as long as it and the way have room,
+    /// then by the first helper where that is so, which may have been sent the program already.
+    fn next_job(&mut self, Full(full): &mut Full) -> Option<(usize, MakerKey, Passage)> {
         let now = Instant::now();
-        let (by, maker) = self.makers.free(self.needs_help(now))?;
-        if full.by.replace(by) != Some(by) {
-            full.ways.clear();
-        }
         for (at, job) in self.waiting.iter().enumerate() {
-            let may = job.not_before <= now && self.proofs.leave(&job.proof) == Leave::Given;
-            // If it is a helper's turn the one that was asked has no room.
-            if !may || (by.is_helper() && !job.helped) || full.ways.contains(&job.plan.method) {
+            if job.not_before > now || self.proofs.leave(&job.proof) != Leave::Given {
                 continue;
             }
-            if let Some(passage) = self.gateway(maker, &job.plan).enter(&self.wake) {
-                return Some((at, by, passage));
+            let (next, all) = (full.get_mut(job.way.0)?, self.makers.len());
+            if *next >= all {
+                continue;
             }
-            full.ways.push(job.plan.method.clone());
-            if full.ways.len() >= self.ways {
+            let makers = if all > 1 && job.helped && self.needs_help(job.way, now) { all } else { 1 };
+            while *next < makers {
+                let door = |maker: &Context| door(self.shared.as_ref(), maker, &job.plan, &self.wake);
+                if let Some((by, passage)) = self.makers.enter(*next, job.way, door) {
+                    return Some((at, by, passage));
+                }
+                *next += 1;
+            }
+            if full.iter().all(|next| *next >= all) {
                 return None;
             }
         }
         None
-    }
-
-    fn gateway(&self, maker: &Context, plan: &Plan) -> Arc<Gateway> {
-        let nursery = self.shared.as_ref().and_then(|shared| shared.hooks_as::<Nursery>());
-        nursery.map(|nursery| nursery.gateways().of(maker.id(), plan)).unwrap_or_default()
     }
 
     /// Looks at a connect that may have ended.
@@ -394,17 +397,22 @@ impl Arrivals {
     }
 
     /// Whether more wait than the one that was asked can begin when those that it makes have ended: what a helper makes takes
-    /// longer, and the program has to go to the helper first. Those that have not ended in time are not waited for.
-    fn needs_help(&self, now: Instant) -> bool {
-        let soon = self.due_by_asked().filter(|due| *due > now).count();
-        self.waiting.len() > soon
+    /// longer, and the program has to go to the helper first. Those that have not ended in time are not waited for, nor, if
+    /// it is the way that has no room, those that go another.
+    fn needs_help(&self, way: WayKey, now: Instant) -> bool {
+        let asked_has_room = self.makers.has_room(MakerKey::ASKED);
+        let counts = |other: WayKey| !asked_has_room || other == way;
+        let soon = self.due_by_asked().filter(|(way, due)| counts(*way) && *due > now).count();
+        self.waiting.iter().filter(|job| counts(job.way)).nth(soon).is_some()
     }
 
-    /// When each that the asked one makes should have ended.
-    fn due_by_asked(&self) -> impl Iterator<Item = Instant> {
+    /// When each that the asked one makes should have ended, and which way it goes.
+    fn due_by_asked(&self) -> impl Iterator<Item = (WayKey, Instant)> {
         let patience = self.makers.patience();
         let by_asked = self.running.values().filter(|running| !running.by.is_helper());
-        by_asked.map(move |running| running.since.checked_add(patience).unwrap_or(running.since))
+        by_asked.map(move |running| {
+            (running.job.way, running.since.checked_add(patience).unwrap_or(running.since))
+        })
     }
 
     fn can_help(&self, context: &Context) -> bool {
@@ -428,14 +436,14 @@ impl Arrivals {
 
     /// When something is to be done though nothing has come.
     fn next_due(&self) -> Option<Instant> {
-        let has_room = self.makers.free(true).is_some();
+        let has_room = self.makers.have_room();
         let now = Instant::now();
         // Those that have rested wait for a gateway.
         let resting = self.waiting.iter().filter(|job| has_room && job.not_before > now);
         let rested = resting.map(|job| job.not_before);
         // A helper may be waiting for them, and takes their place.
         let helps = has_room && !self.waiting.is_empty();
-        let overdue = self.due_by_asked().filter(|due| helps && *due > now);
+        let overdue = self.due_by_asked().map(|(_, due)| due).filter(|due| helps && *due > now);
         rested.chain(overdue).chain(self.deadline.map(|(at, _)| at)).min()
     }
 }

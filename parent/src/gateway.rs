@@ -41,8 +41,10 @@ struct State {
     running: usize,
     /// How many may go on at once since the last refusal; `None`: it has never refused one.
     window: Option<usize>,
-    /// Who is told when there may be room.
-    waiting: Vec<Sender<Knock>>,
+    /// The lists that are told when there may be room, each by its place.
+    waiting: BTreeMap<u64, Sender<Knock>>,
+    /// The place of the next list.
+    next: u64,
 }
 
 /// Something for a list of connects to look at.
@@ -54,20 +56,45 @@ pub(crate) enum Knock {
     Room,
 }
 
+/// The place of a list of connects at a gateway. The list waits there once at most, and no more when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Door {
+    gateway: Arc<Gateway>,
+    place: u64,
+    knock: Sender<Knock>,
+}
+
 /// A connect on its way through a gateway; there is room for another when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Passage(Arc<Gateway>);
 
 impl Gateway {
-    /// Lets one through if there is room; else `knock` is told when there may be.
-    pub(crate) fn enter(self: &Arc<Self>, knock: &Sender<Knock>) -> Option<Passage> {
+    /// A place for a list that is told by `knock`.
+    pub(crate) fn door(self: Arc<Self>, knock: Sender<Knock>) -> Door {
         let mut state = lock(&self.0);
+        let place = state.next;
+        state.next = place.wrapping_add(1);
+        drop(state);
+        Door { gateway: self, place, knock }
+    }
+}
+
+impl Door {
+    /// Lets one through if there is room; else the list is told, once, when there may be.
+    pub(crate) fn enter(&self) -> Option<Passage> {
+        let mut state = lock(&self.gateway.0);
         if state.window.is_some_and(|window| state.running >= window) {
-            state.waiting.push(knock.clone());
+            state.waiting.entry(self.place).or_insert_with(|| self.knock.clone());
             return None;
         }
         state.running = state.running.saturating_add(1);
-        Some(Passage(Arc::clone(self)))
+        Some(Passage(Arc::clone(&self.gateway)))
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        lock(&self.gateway.0).waiting.remove(&self.place);
     }
 }
 
@@ -93,8 +120,8 @@ impl Drop for Passage {
         state.running = state.running.saturating_sub(1);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
-        for knock in waiting {
-            // It fails once nobody listens any more.
+        for knock in waiting.into_values() {
+            // It fails if nobody listens any more.
             let _ = knock.send(Knock::Room);
         }
     }
@@ -102,54 +129,86 @@ impl Drop for Passage {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::mpsc::{self, Receiver};
 
     use super::*;
 
+    /// A list of connects that go by a gateway.
+    fn list(gateway: &Arc<Gateway>) -> (Door, Receiver<Knock>) {
+        let (knock, knocked) = mpsc::channel();
+        (Arc::clone(gateway).door(knock), knocked)
+    }
+
+    /// A gateway through which one has come, that has refused another: no more has room.
+    fn full() -> (Arc<Gateway>, Passage) {
+        let gateway = Arc::default();
+        let (door, _knocked) = list(&gateway);
+        let inside = door.enter().unwrap();
+        door.enter().unwrap().ended(Some(&ConnectErrorKind::Busy), 0);
+        (gateway, inside)
+    }
+
+    /// How often a list was told.
+    fn told(knocked: &Receiver<Knock>) -> usize {
+        knocked.try_iter().filter(|knock| matches!(knock, Knock::Room)).count()
+    }
+
     #[test]
     fn fewer_go_on_after_a_refusal_and_more_again_after_each_that_was_taken() {
-        let gateway = Arc::new(Gateway::default());
-        let (knock, knocked) = mpsc::channel();
-        let mut inside: Vec<_> = (0..9).map(|_| gateway.enter(&knock).unwrap()).collect();
+        let (door, knocked) = list(&Arc::default());
+        let mut inside: Vec<_> = (0..9).map(|_| door.enter().unwrap()).collect();
         let end = |passage: Option<Passage>, failure| passage.unwrap().ended(failure, 0);
         end(inside.pop(), Some(&ConnectErrorKind::Busy));
         // 8 are inside, and 4 may be.
         for _ in 0..4 {
-            assert!(gateway.enter(&knock).is_none());
+            assert!(door.enter().is_none());
             drop(inside.pop());
         }
-        assert!(gateway.enter(&knock).is_none());
-        assert!(matches!(knocked.try_recv(), Ok(Knock::Room)));
+        assert!(door.enter().is_none());
+        assert_eq!(told(&knocked), 4);
         end(inside.pop(), None);
-        let two = [gateway.enter(&knock), gateway.enter(&knock), gateway.enter(&knock)];
+        let two = [door.enter(), door.enter(), door.enter()];
         assert_eq!(two.map(|passage| passage.is_some()), [true, true, false]);
     }
 
     #[test]
     fn a_connect_that_is_refused_again_and_again_is_no_sign_for_the_others() {
-        let gateway = Arc::new(Gateway::default());
-        let (knock, _knocked) = mpsc::channel();
-        let mut inside: Vec<_> = (0..8).map(|_| gateway.enter(&knock).unwrap()).collect();
+        let (door, _knocked) = list(&Arc::default());
+        let mut inside: Vec<_> = (0..8).map(|_| door.enter().unwrap()).collect();
         for refused in TELLING..20 {
-            let again = gateway.enter(&knock).unwrap();
+            let again = door.enter().unwrap();
             again.ended(Some(&ConnectErrorKind::Busy), refused);
         }
         inside.pop().unwrap().ended(Some(&ConnectErrorKind::Busy), TELLING - 1);
-        assert!(gateway.enter(&knock).is_none());
+        assert!(door.enter().is_none());
     }
 
     #[test]
     fn who_waits_is_told_by_whoever_leaves_whichever_list_he_is_of() {
-        let gateway = Arc::new(Gateway::default());
-        let (one, _heard) = mpsc::channel();
-        let (other, told) = mpsc::channel();
-        let first = gateway.enter(&one).unwrap();
-        let second = gateway.enter(&one).unwrap();
-        second.ended(Some(&ConnectErrorKind::Busy), 0);
-        assert!(gateway.enter(&other).is_none());
-        assert!(told.try_recv().is_err());
-        drop(first);
-        assert!(matches!(told.try_recv(), Ok(Knock::Room)));
-        assert!(gateway.enter(&other).is_some());
+        let (gateway, inside) = full();
+        let lists = [list(&gateway), list(&gateway)];
+        assert!(lists.iter().all(|(door, _)| door.enter().is_none()));
+        assert_eq!(lists.each_ref().map(|(_, knocked)| told(knocked)), [0, 0]);
+        drop(inside);
+        assert_eq!(lists.each_ref().map(|(_, knocked)| told(knocked)), [1, 1]);
+        let inside = lists[0].0.enter();
+        assert!(inside.is_some() && lists[1].0.enter().is_none());
+        drop(inside);
+        assert_eq!(lists.each_ref().map(|(_, knocked)| told(knocked)), [0, 1]);
+    }
+
+    #[test]
+    fn a_list_waits_once_however_often_it_looks_and_no_more_when_it_is_gone() {
+        let (gateway, inside) = full();
+        let waiting = || lock(&gateway.0).waiting.len();
+        let ((door, knocked), (other, _)) = (list(&gateway), list(&gateway));
+        for _ in 0..3 {
+            assert!(door.enter().is_none() && other.enter().is_none());
+        }
+        assert_eq!(waiting(), 2);
+        drop(other);
+        assert_eq!(waiting(), 1);
+        drop(inside);
+        assert_eq!((told(&knocked), waiting()), (1, 0));
     }
 }

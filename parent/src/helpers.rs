@@ -1,8 +1,10 @@
 //! Who makes the contexts of a list: the one that was asked, and others that help it.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use offshoot_core::Context;
+
+use crate::gateway::{Door, Passage};
 
 /// Whoever may make some. The first is the one that was asked.
 #[derive(Debug)]
@@ -19,6 +21,22 @@ struct Maker {
     context: Context,
     running: usize,
     most: usize,
+    /// The places of the list at the gateways of its ways.
+    doors: BTreeMap<WayKey, Door>,
+}
+
+/// One of the ways that the connects of a list go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WayKey(pub(crate) usize);
+
+impl Maker {
+    const fn new(context: Context, most: usize) -> Self {
+        Self { context, running: 0, most, doors: BTreeMap::new() }
+    }
+
+    const fn has_room(&self) -> bool {
+        self.running < self.most
+    }
 }
 
 /// One of them, by its place.
@@ -36,21 +54,38 @@ impl MakerKey {
 
 impl Makers {
     pub(crate) fn new(asked: Context, parallel: usize, arity: usize) -> Self {
-        Self { all: vec![Maker { context: asked, running: 0, most: parallel }], arity, usual: None }
+        Self { all: vec![Maker::new(asked, parallel)], arity, usual: None }
     }
 
     /// This one helps from now on.
     pub(crate) fn add(&mut self, context: Context) {
-        self.all.push(Maker { context, running: 0, most: self.arity });
+        self.all.push(Maker::new(context, self.arity));
     }
 
-    /// Who takes another: the one that was asked as long as it can, then the first helper that can: it may have been
-    /// sent the program already. Without helpers for what a helper has failed at.
-    pub(crate) fn free(&self, with_helpers: bool) -> Option<(MakerKey, &Context)> {
-        let has_room = |(_, maker): &(usize, &Maker)| maker.running < maker.most;
-        let (at, maker) =
-            self.all.iter().enumerate().take(if with_helpers { usize::MAX } else { 1 }).find(has_room)?;
-        Some((MakerKey(at), &maker.context))
+    /// Whether one of them could make another, if its way has room.
+    pub(crate) fn has_room(&self, key: MakerKey) -> bool {
+        self.all.get(key.0).is_some_and(Maker::has_room)
+    }
+
+    /// Whether any of them could.
+    pub(crate) fn have_room(&self) -> bool {
+        self.all.iter().any(Maker::has_room)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Has this one make one more by a way, if it may and the way has room; `door` is the place of the list there.
+    pub(crate) fn enter(
+        &mut self,
+        at: usize,
+        way: WayKey,
+        door: impl FnOnce(&Context) -> Door,
+    ) -> Option<(MakerKey, Passage)> {
+        let Maker { context, doors, .. } = self.all.get_mut(at).filter(|maker| maker.has_room())?;
+        let passage = doors.entry(way).or_insert_with(|| door(context)).enter()?;
+        Some((MakerKey(at), passage))
     }
 
     /// One of them.

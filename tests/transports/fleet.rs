@@ -19,6 +19,7 @@ crate::tests![
     lists_that_go_the_same_way_share_what_that_takes,
     hosts_that_refuse_for_good_leave_the_others_their_room,
     a_way_that_is_full_holds_up_no_other,
+    what_has_no_room_on_its_way_is_made_by_a_helper,
     a_list_for_which_there_are_no_descriptors_is_not_begun,
     helpers_make_what_the_one_that_was_asked_has_no_room_for,
     a_list_that_grows_makes_a_tree_and_brings_all_up,
@@ -157,14 +158,18 @@ fn hosts_that_refuse_for_good_leave_the_others_their_room() -> Result<(), Missin
     Ok(())
 }
 
+/// Has a host refuse once: fewer than three may come at once by its way from then on.
+fn narrow(router: &Router, at: &str) {
+    let once = format!("mkdir $0/once 2>/dev/null && {{ {REFUSES}; }}; exec \"$@\"");
+    assert!(router.connect_all([on_way("narrow", &once, at)]).into_iter().all(|(_, there)| there.is_ok()));
+}
+
 fn a_way_that_is_full_holds_up_no_other() -> Result<(), Missing> {
     payload("leaf")?;
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().display().to_string();
     let router = Router::new().unwrap();
-    // It refuses once: fewer than three may come at once from then on.
-    let narrow = format!("mkdir $0/asked 2>/dev/null && {{ {REFUSES}; }}; exec \"$@\"");
-    assert!(router.connect_all([on_way("narrow", &narrow, &at)]).into_iter().all(|(_, there)| there.is_ok()));
+    narrow(&router, &at);
     let held = || on_way("narrow", "until [ -e $0/go ]; do sleep 0.02; done; exec \"$@\"", &at);
     let free = || on_way("wide", "exec \"$@\"", &at);
     let hosts = [held(), held(), held(), free(), free()];
@@ -173,6 +178,23 @@ fn a_way_that_is_full_holds_up_no_other() -> Result<(), Missing> {
     assert_eq!(first, BTreeSet::from([(3, true), (4, true)]));
     fs::write(folder.path().join("go"), "").unwrap();
     assert!(all.all(|(_, outcome)| outcome.is_ok()));
+    Ok(())
+}
+
+fn what_has_no_room_on_its_way_is_made_by_a_helper() -> Result<(), Missing> {
+    payload("hop")?;
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display().to_string();
+    let router = Router::new().unwrap();
+    let helpers = ["a", "b"].map(|name| hop(&router, name));
+    narrow(&router, &at);
+    // None goes on before there are two more than go at once by the way from here: one for each helper.
+    let meet = "touch $0/at$$; until [ $(ls $0 | grep -c ^at) -ge 4 ]; do sleep 0.05; done; exec \"$@\"";
+    let all = router.connect_all((0..4).map(|_| on_way("narrow", meet, &at))).arity(1).within(PATIENCE);
+    let up: Vec<_> =
+        all.helped_by(helpers.clone()).into_iter().map(|(_, outcome)| outcome.unwrap()).collect();
+    let parents = parents(&router, &up);
+    assert!(helpers.iter().all(|helper| parents[&helper.id()] == 1), "{parents:?}");
     Ok(())
 }
 
