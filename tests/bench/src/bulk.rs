@@ -30,7 +30,7 @@ pub(crate) const ROWS: &[&str] = &[
     "bulk.hop1.down.execnet",
 ];
 
-const MESSAGE: usize = 128 * 1024;
+pub(crate) const MESSAGE: usize = 128 * 1024;
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     let (bytes, less) = (bench.amount(512 << 20), bench.amount(64 << 20));
@@ -72,7 +72,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
 }
 
 /// Megabytes (of 10^6) a second through a stream; ends when the receiver has them all.
-fn megabytes(router: &Router, leaf: &Context, way: Way, bytes: usize) -> Result<f64> {
+pub(crate) fn megabytes(router: &Router, leaf: &Context, way: Way, bytes: usize) -> Result<f64> {
     let count = bytes / MESSAGE;
     let message = Blob::from(vec![7; MESSAGE]);
     let mut got = 0;

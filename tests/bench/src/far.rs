@@ -12,6 +12,8 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use offshoot_parent::prelude::*;
 
+use crate::wire::Wire;
+
 /// How long a connect may take: with many at once each has the CPUs only by turns.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 /// Where it is.
@@ -24,6 +26,8 @@ const UP: Duration = Duration::from_secs(10);
 /// Its keys and configurations; all goes when it is dropped.
 pub(crate) struct Sshd {
     folder: PathBuf,
+    /// What passes when the configuration is `counted`.
+    pub(crate) wire: Wire,
 }
 
 impl Sshd {
@@ -34,7 +38,7 @@ impl Sshd {
         let folder = std::env::temp_dir().join(format!("bench-far-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
         fs::create_dir_all("/run/sshd")?;
-        let far = Self { folder };
+        let far = Self { folder, wire: Wire::new("ssh")? };
         for key in ["host", "user"] {
             let file = far.file(key);
             if !Path::new(&file).exists() {
@@ -51,14 +55,9 @@ impl Sshd {
         fs::write(far.file("sshd_config"), server)?;
         let key = fs::read_to_string(far.file("host.pub"))?;
         fs::write(far.file("known"), format!("far {key}"))?;
-        let bare = format!("ProxyCommand {PROGRAM} -i -f {}", far.file("sshd_config"));
-        let wire = far.file("wire");
-        let counted = format!(
-            "ProxyCommand tee -a {wire} | {PROGRAM} -i -f {} | tee -a {wire}",
-            far.file("sshd_config")
-        );
-        for (name, way) in [("client", bare), ("counted", counted)] {
-            far.lead(name, &way)?;
+        let bare = format!("{PROGRAM} -i -f {}", far.file("sshd_config"));
+        for (name, way) in [("client", &bare), ("counted", &far.wire.client(&bare)?)] {
+            far.lead(name, &format!("ProxyCommand {way}"))?;
         }
         Ok(far)
     }
@@ -82,14 +81,6 @@ impl Sshd {
     /// [`Listening`].
     pub(crate) fn ssh(&self, config: &str, program: &Path) -> Result<Ssh> {
         Ok(Ssh::new("far").config(self.file(config)).timeout(PATIENCE).payload(Payload::file(program)?))
-    }
-
-    /// What passed both ways since this was asked the last time, in bytes.
-    pub(crate) fn passed(&self) -> Result<u64> {
-        let file = self.file("wire");
-        let passed = fs::metadata(&file).map_or(0, |file| file.len());
-        fs::write(&file, "")?;
-        Ok(passed)
     }
 
     /// The command of a plain client that runs this there, with one of its configurations.

@@ -34,6 +34,7 @@ mod role;
 mod round_trip;
 mod start;
 mod tree;
+mod wire;
 
 use std::{
     env, fs,

@@ -2,29 +2,35 @@
 
 use std::{
     cell::RefCell,
-    io::Read as _,
+    io::{Read as _, Write as _},
     path::Path,
     process::{Command, Stdio},
     time::Instant,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use offshoot_bench::table::{NOOP, SOURCE};
+use offshoot_bench::table::NOOP;
 use offshoot_parent::prelude::*;
 use offshoot_tests::far::{Docker, busybox_root};
 
 use crate::{
     bench::Bench,
+    bulk::{MESSAGE, megabytes},
     far::{Cat, Sshd, run as ran},
     harness::{Samples, Turns, micros_each, seconds},
+    limits::Way,
     report::Line,
+    wire::Wire,
 };
 
 pub(crate) const ROWS: &[&str] = &[
     "reach.shell",
     "reach.sudo",
+    "reach.sudo.bytes",
     "reach.docker.sent",
     "reach.docker.cached",
+    "reach.docker.sent.bytes",
+    "reach.docker.cached.bytes",
     "reach.ssh.sent",
     "reach.ssh.cached",
     "reach.ssh.sent.bytes",
@@ -33,9 +39,11 @@ pub(crate) const ROWS: &[&str] = &[
     "reach.ssh.whole.execnet",
     "reach.ssh.call",
     "reach.ssh.up",
+    "reach.ssh.down",
 ];
 
-const MESSAGE: u64 = 128 * 1024;
+/// What a count of bytes is of.
+const BOTH_WAYS: &str = "both ways, on stdin and stdout of its client";
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     let (few, leaf) = (bench.starts(12), bench.programs.leaf.as_path());
@@ -49,7 +57,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     if bench.wants("reach.sudo") {
         sudo(bench, few)?;
     }
-    if bench.wants("reach.docker.sent") || bench.wants("reach.docker.cached") {
+    if bench.wants("reach.docker") {
         docker(bench, few)?;
     }
     match Sshd::new() {
@@ -64,6 +72,13 @@ fn connected(method: impl Method) -> Result<f64> {
     let start = Instant::now();
     router.connect(method)?.call(NOOP, ())?;
     Ok(start.elapsed().as_secs_f64() * 1e3)
+}
+
+/// What passes both ways by a way, from asking for a child to the end of its first call.
+fn bytes(wire: &Wire, method: impl Method) -> Result<f64> {
+    wire.passed()?;
+    connected(method)?;
+    Ok(wire.passed()? as f64)
 }
 
 fn median_of(n: usize, mut one: impl FnMut() -> Result<f64>) -> Result<f64> {
@@ -91,14 +106,18 @@ fn sudo(bench: &Bench, few: usize) -> Result<()> {
             &Samples::absent("sudo lets nobody in without a password"),
         ));
     }
-    let leaf = bench.programs.leaf.as_path();
+    let (leaf, wire) = (bench.programs.leaf.as_path(), Wire::new("sudo")?);
+    let counted = wire.client("sudo")?;
     let mut turns = Turns::default();
-    let id = turns.add(|| {
+    let time = turns.add(|| {
         let ours = || connected(Sudo::new().payload(Payload::file(leaf)?));
         beyond(few, ours, || ran(Command::new("sudo").args(["-n", "true"])))
     });
+    let size = turns.add(|| bytes(&wire, Sudo::new().program(&counted).payload(Payload::file(leaf)?)));
     let mut measured = turns.run(bench.rounds)?;
-    bench.emit(Line::new("reach.sudo", "ms", &measured.take(id)).noting("beyond `sudo true`").at_most(10.0))
+    let line = Line::new("reach.sudo", "ms", &measured.take(time));
+    bench.emit(line.noting("beyond `sudo true`").at_most(10.0))?;
+    bench.emit(Line::new("reach.sudo.bytes", "bytes", &measured.take(size)).noting(BOTH_WAYS))
 }
 
 fn docker(bench: &Bench, few: usize) -> Result<()> {
@@ -111,20 +130,26 @@ fn docker(bench: &Bench, few: usize) -> Result<()> {
         Ok(engine) => engine,
         Err(why) => return bench.emit(Line::new("reach.docker.sent", "ms", &Samples::absent(why))),
     };
-    let [client, there @ ..] = engine.words();
-    let far = |stays| {
-        let far = Container::docker("far").program(&client).option(&there).cache(stays);
+    let ([client, there @ ..], wire) = (engine.words(), Wire::new("docker")?);
+    let counted = wire.client(&client)?;
+    let far = |client: &str, stays| {
+        let far = Container::docker("far").program(client).option(&there).cache(stays);
         Ok::<_, anyhow::Error>(far.payload(Payload::file(&bench.programs.leaf)?))
     };
+    let (far, wire, client, counted) = (&far, &wire, &client, &counted);
     let least = || ran(&mut engine.command(&["exec", "-i", "far", "true"]));
     let mut turns = Turns::default();
-    let times = [("sent", 25.0, false), ("cached", 10.0, true)].map(|(name, limit, stays)| {
-        (name, limit, turns.add(move || beyond(few, || connected(far(stays)?), least)))
+    let ids = [("sent", 25.0, false), ("cached", 10.0, true)].map(|(name, limit, stays)| {
+        let time = turns.add(move || beyond(few, || connected(far(client, stays)?), least));
+        (name, limit, time, turns.add(move || bytes(wire, far(counted, stays)?)))
     });
     let mut measured = turns.run(bench.rounds)?;
-    for (name, limit, id) in times {
-        let line = Line::new(format!("reach.docker.{name}"), "ms", &measured.take(id));
+    for (name, limit, time, size) in ids {
+        let row = format!("reach.docker.{name}");
+        let line = Line::new(&row, "ms", &measured.take(time));
         bench.emit(line.noting("beyond `docker exec true`").at_most(limit))?;
+        let line = Line::new(format!("{row}.bytes"), "bytes", &measured.take(size));
+        bench.emit(line.noting(BOTH_WAYS))?;
     }
     Ok(())
 }
@@ -137,7 +162,7 @@ fn ssh(bench: &Bench, few: usize, sshd: &Sshd) -> Result<()> {
     if wants(&["whole.mitogen", "whole.execnet"]) {
         peers(bench, few, sshd)?;
     }
-    if wants(&["call", "up"]) {
+    if wants(&["call", "up", "down"]) {
         streams(bench, sshd, &bench.programs.leaf)?;
     }
     Ok(())
@@ -157,14 +182,7 @@ fn connects(bench: &Bench, few: usize, sshd: &Sshd) -> Result<()> {
         ("cached", 10.0, turns.add(|| beyond(few, || connected(cached()?), least))),
     ];
     let bytes = [("sent", false), ("cached", true)].map(|(name, stays)| {
-        (
-            name,
-            turns.add(move || {
-                sshd.passed()?;
-                connected(sshd.ssh("counted", leaf)?.cache(stays))?;
-                Ok(sshd.passed()? as f64)
-            }),
-        )
+        (name, turns.add(move || bytes(&sshd.wire, sshd.ssh("counted", leaf)?.cache(stays))))
     });
     let mut measured = turns.run(bench.rounds)?;
     for (name, limit, id) in times {
@@ -199,50 +217,56 @@ fn peers(bench: &Bench, few: usize, sshd: &Sshd) -> Result<()> {
 fn streams(bench: &Bench, sshd: &Sshd, leaf: &Path) -> Result<()> {
     let router = Router::new()?;
     let there = router.connect(sshd.ssh("client", leaf)?)?;
-    let (n, count) = (bench.amount(400), bench.amount(1024) as u64);
+    let (router, there) = (&router, &there);
+    let (n, bytes) = (bench.amount(400), bench.amount(1024) * MESSAGE);
     let cat = RefCell::new(Cat::start(sshd)?);
     let mut turns = Turns::default();
     let call = turns.add(|| micros_each(n, || Ok(there.call(NOOP, ())?)));
     let bare_call = turns.add(|| micros_each(n, || cat.borrow_mut().round_trip()));
-    let up = turns.add(|| up(&there, count));
-    let bare_up = turns.add(|| bare_up(sshd, count));
+    let ways = Way::BOTH.map(|way| {
+        let ours = turns.add(move || megabytes(router, there, way, bytes));
+        (way, ours, turns.add(move || bare_megabytes(sshd, way, bytes)))
+    });
     let mut measured = turns.run(bench.rounds)?;
     let line = Line::new("reach.ssh.call", "us", &measured.take(call));
     bench.emit(line.against("ssh host cat", &measured.take(bare_call)).at_most_times(1.6))?;
-    let line = Line::new("reach.ssh.up", "MB/s", &measured.take(up));
-    bench.emit(line.against("ssh host cat", &measured.take(bare_up)).at_least_times(0.95))
-}
-
-/// Megabytes a second from there.
-fn up(there: &Context, count: u64) -> Result<f64> {
-    let mut got = 0;
-    let took = seconds(|| {
-        for message in there.call(SOURCE, (count, MESSAGE))? {
-            got += message?.len() as u64;
-        }
-        Ok(())
-    })?;
-    ensure!(got == count * MESSAGE, "{got} bytes have come");
-    Ok(got as f64 / 1e6 / took)
+    for (way, ours, bare) in ways {
+        let line = Line::new(format!("reach.ssh.{}", way.name()), "MB/s", &measured.take(ours));
+        bench.emit(line.against("ssh host cat", &measured.take(bare)).at_least_times(0.95))?;
+    }
+    Ok(())
 }
 
 /// The same by a plain client; its login is not counted.
-fn bare_up(sshd: &Sshd, count: u64) -> Result<f64> {
-    let command = format!("echo; exec dd if=/dev/zero bs={MESSAGE} count={count} 2>/dev/null");
-    let mut child = sshd.plain("client", &command).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+fn bare_megabytes(sshd: &Sshd, way: Way, bytes: usize) -> Result<f64> {
+    // A line says that it is there, and one more that it has read all.
+    let (command, answers) = match way {
+        Way::Up => {
+            (format!("echo; exec dd if=/dev/zero bs={MESSAGE} count={} 2>/dev/null", bytes / MESSAGE), bytes)
+        }
+        Way::Down => ("echo; cat >/dev/null; echo".to_owned(), 1),
+    };
+    let mut child = sshd.plain("client", &command).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut to = child.stdin.take().context("its input is a pipe")?;
     let mut from = child.stdout.take().context("its output is a pipe")?;
     from.read_exact(&mut [0])?;
-    let mut piece = vec![0; MESSAGE as usize];
-    let mut got = 0_u64;
+    let mut piece = vec![0; MESSAGE];
+    let mut got = 0;
     let took = seconds(|| {
+        if way == Way::Down {
+            for _ in 0..bytes / MESSAGE {
+                to.write_all(&piece)?;
+            }
+        }
+        drop(to);
         loop {
             match from.read(&mut piece)? {
                 0 => return Ok(()),
-                read => got += read as u64,
+                read => got += read,
             }
         }
     })?;
     child.wait()?;
-    ensure!(got == count * MESSAGE, "{got} bytes have come");
-    Ok(got as f64 / 1e6 / took)
+    ensure!(got == answers, "{got} bytes have come");
+    Ok(bytes as f64 / 1e6 / took)
 }
