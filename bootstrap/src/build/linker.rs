@@ -29,7 +29,7 @@ impl Linker {
     pub(super) fn find(machine: Machine, sysroots: &[PathBuf]) -> Result<Self, Text> {
         let (gcc, folder) = (machine.gcc(), machine.musl_folder());
         if ask(Path::new(gcc), &["-dumpversion"]).is_none() {
-            return Err(format!("there is no {gcc}: install Debian's package for it").into());
+            return Err(format!("there is no {gcc}: install Debian's package {}", package(gcc)).into());
         }
         let roots = sysroots.iter().map(PathBuf::as_path).chain([Path::new("/")]);
         let musl =
@@ -90,6 +90,12 @@ impl Linker {
     }
 }
 
+/// Debian's package of a C compiler: on the machine that most have, `gcc` is the compiler for it.
+fn package(gcc: &str) -> String {
+    let triple = gcc.strip_suffix("-gcc").unwrap_or(gcc);
+    if triple == "x86_64-linux-gnu" { "gcc".to_owned() } else { format!("gcc-{triple}") }
+}
+
 /// Writes a file in one step, and leaves it alone where it is as it should be: others may be building with it.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if fs::read(path).is_ok_and(|old| old == bytes) {
@@ -98,4 +104,24 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     fs::write(&new, bytes)?;
     fs::rename(new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_package_of_each_compiler_is_named() {
+        let packages = Machine::ALL.map(|machine| package(machine.gcc()));
+        assert_eq!(
+            packages,
+            [
+                "gcc",
+                "gcc-aarch64-linux-gnu",
+                "gcc-arm-linux-gnueabihf",
+                "gcc-i686-linux-gnu",
+                "gcc-riscv64-linux-gnu"
+            ]
+        );
+    }
 }
