@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, PoisonError},
 };
@@ -99,4 +99,51 @@ fn apt(words: &[&str]) -> Result<()> {
     let mut command = Command::new(APT_GET);
     command.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-y", "-o", "Acquire::Retries=3"]);
     run::quietly(command.args(words))
+}
+
+/// An apt with lists of its own, beside that of the system.
+pub(crate) struct Apart {
+    folder: PathBuf,
+    options: Vec<String>,
+}
+
+impl Apart {
+    /// One that keeps all that it has in `folder`.
+    pub(crate) fn new(folder: &Path) -> Result<Self> {
+        for part in ["lists/partial", "cache/archives/partial"] {
+            fs::create_dir_all(folder.join(part))?;
+        }
+        let option = |name: &str, part: &str| format!("{name}={}", folder.join(part).display());
+        // It may not enter the folder of the one who builds.
+        let root = "APT::Sandbox::User=root".to_owned();
+        let options = vec![option("Dir::State::lists", "lists"), option("Dir::Cache", "cache"), root];
+        Ok(Self { folder: folder.to_owned(), options })
+    }
+
+    /// Runs it with `more` options; what it downloads comes into its folder.
+    pub(crate) fn run(&self, more: &[String], words: &[&str]) -> Result<()> {
+        let options = self.options.iter().chain(more).flat_map(|option| ["-o", option]);
+        run::quietly(Command::new(APT_GET).current_dir(&self.folder).arg("-q").args(options).args(words))
+    }
+
+    /// The file of this ending that it has brought.
+    pub(crate) fn brought(&self, ending: &str) -> Result<PathBuf> {
+        let mut files = fs::read_dir(&self.folder)?.filter_map(|entry| Some(entry.ok()?.path()));
+        let ends = |path: &PathBuf| path.to_string_lossy().ends_with(ending);
+        files.find(ends).with_context(|| format!("apt has downloaded no {ending}"))
+    }
+}
+
+/// Unpacks the package of another architecture into a folder. `lists` is where apt keeps what it knows of it.
+pub(crate) fn unpack(package: &str, architecture: &str, lists: &Path, into: &Path) -> Result<()> {
+    let apt = Apart::new(lists)?;
+    let options = [
+        format!("APT::Architecture={architecture}"),
+        format!("APT::Architectures={architecture}"),
+        "Dir::State::status=/dev/null".to_owned(),
+    ];
+    // It fails where one list of several could not be had; what is needed may be in the others.
+    drop(apt.run(&options, &["update"]));
+    apt.run(&options, &["download", package])?;
+    run::quietly(Command::new("dpkg").arg("-x").arg(apt.brought(".deb")?).arg(into))
 }
