@@ -36,6 +36,10 @@ const NEEDED: [Needed; 24] = [
     ("/usr/bin/unshare", "util-linux"),
 ];
 
+/// What runs a root folder of another processor: an emulator that needs nothing of that folder, and whatever lists tools.
+const EMULATED: [Needed; 2] =
+    [("/usr/bin/qemu-aarch64-static", "qemu-user-static"), ("/bin/busybox", "busybox-static")];
+
 /// A sudo of which Debian 12 has no package. The version is that whose words were seen.
 const SUDO_RS: [&str; 3] = ["sudo-rs", "--version", "0.2.15"];
 
@@ -47,6 +51,20 @@ pub(crate) fn install(workspace: &Workspace) -> Result<()> {
     apt::install_missing(NEEDED)?;
     // Without PAM's headers, or what it is made of, there is nothing more to do.
     sudo_rs(workspace).or_else(|error| if run::is_ci() { Err(error) } else { Ok(()) })
+}
+
+/// Gets what the tests of a root folder for arm64 need. What is missing afterwards is for them to say.
+///
+/// # Errors
+/// In CI, if something that can be had here is not.
+pub(crate) fn install_arm64(workspace: &Workspace) -> Result<()> {
+    apt::install_missing(EMULATED)?;
+    let folder = workspace.target_dir().join("arm64-root");
+    if folder.join("bin/busybox").is_file() {
+        return Ok(());
+    }
+    let unpacked = apt::unpack("busybox-static", "arm64", &folder.join("apt"), &folder);
+    unpacked.or_else(|error| if run::is_ci() { Err(error) } else { Ok(()) })
 }
 
 /// Built, and put where nobody but the tests looks for it. They alone give it the rights of root, for as long as they run.

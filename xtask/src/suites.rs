@@ -3,15 +3,9 @@
 //! All tests are built by `cargo test --workspace` with the same flags, so that they share what they are made of; only
 //! the loom models and the oldest supported compiler need target folders of their own.
 
-use std::{
-    env,
-    fmt::Write as _,
-    path::Path,
-    process::Command,
-    sync::{Mutex, PoisonError},
-};
+use std::{env, fmt::Write as _, fs, path::Path, process::Command};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::{
     apt::{self, Needed},
@@ -30,6 +24,8 @@ const TESTS: &str = "offshoot-tests";
 const TRANSPORTS: &str = "transports";
 /// The test target in which leaves are tried, one of them in another language.
 const CONFORMANCE: &str = "conformance";
+/// The test target in which leaves for other processors are tried, for which they must be built.
+const PROCESSORS: &str = "processors";
 /// The test target in which a root is watched.
 const ATTACKS: &str = "attacks";
 /// The test target in which programs are started with less than they are used to.
@@ -66,8 +62,11 @@ pub(crate) struct Suite<'a> {
     pub(crate) run: Box<dyn Fn() -> Result<Outcome> + Sync + 'a>,
 }
 
-/// Suites that run at once: of those that compute one at a time, beside one that waits.
-pub(crate) type Stage<'a> = Vec<Suite<'a>>;
+/// Suites that run one after the other.
+pub(crate) type Lane<'a> = Vec<Suite<'a>>;
+
+/// Lanes that run at once: what computes beside what waits.
+pub(crate) type Stage<'a> = Vec<Lane<'a>>;
 
 /// What came of a suite.
 #[derive(Default)]
@@ -128,12 +127,12 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Stage<'_>> {
             Ok(Outcome::of_problems(&demo::check(workspace)?))
         }));
     }
-    let mut stages: Vec<Stage<'_>> = suites.into_iter().map(|suite| vec![suite]).collect();
+    let mut stages: Vec<Stage<'_>> = suites.into_iter().map(|suite| vec![vec![suite]]).collect();
     // They compute, and the ways to other places wait.
     let beside = computed(workspace);
-    match stages.iter_mut().find(|stage| stage.iter().any(|suite| suite.name == TRANSPORTS)) {
-        Some(stage) => stage.extend(beside),
-        None => stages.push(beside),
+    match stages.iter_mut().find(|stage| stage.iter().flatten().any(|suite| suite.name == TRANSPORTS)) {
+        Some(stage) => stage.push(beside),
+        None => stages.push(vec![beside]),
     }
     stages
 }
@@ -143,14 +142,9 @@ fn suite<'a>(name: &str, about: &str, run: impl Fn() -> Result<Outcome> + Sync +
 }
 
 /// What is compiled with a std of its own, and what is counted and not timed.
-fn computed(workspace: &Workspace) -> Stage<'_> {
-    /// Who is done first lets the other one in.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let alone = || ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-
+fn computed(workspace: &Workspace) -> Lane<'_> {
     let mut suites =
         vec![suite("systems", "the crates for others compile for macOS and FreeBSD", move || {
-            let _alone = alone();
             match systems::checks(workspace)? {
                 Ok(checks) => programs(checks),
                 Err(reason) => Ok(Outcome::skipped("macOS and FreeBSD", reason)),
@@ -158,18 +152,19 @@ fn computed(workspace: &Workspace) -> Stage<'_> {
         })];
     if payload::exist(workspace) {
         suites.push(suite("payload", "the payload programs build, run, and have not grown", move || {
-            let _alone = alone();
             sized(workspace)
         }));
+        suites.push(suite(
+            PROCESSORS,
+            "leaves for other processors keep to docs/protocol.md, and one goes to a machine of its own",
+            move || elsewhere(workspace),
+        ));
     }
     if instructions::are_kept(workspace) {
         suites.push(suite(
             "instructions",
             "a call and the latch take no more instructions than they did",
-            move || {
-                let _alone = alone();
-                counted(workspace)
-            },
+            move || counted(workspace),
         ));
     }
     suites
@@ -198,7 +193,9 @@ fn integration(workspace: &Workspace) -> Option<Suite<'_>> {
 /// The test targets of the package of workspace-level tests, one suite each.
 fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
     let targets = workspace.member(TESTS).into_iter().flat_map(|package| package.targets_of("test"));
-    targets.filter(|target| target.name != MODEL).map(|target| {
+    // Some are tried with what is compiled beside them.
+    let targets = targets.filter(|target| ![MODEL, PROCESSORS].contains(&target.name.as_str()));
+    targets.map(|target| {
         let about = match target.name.as_str() {
             "world" => "the small world: the machines in every delivery order",
             FUZZ => {
@@ -323,6 +320,19 @@ fn sized(workspace: &Workspace) -> Result<Outcome> {
         skipped: report.skipped.iter().map(skip).collect(),
     };
     Ok(Outcome { tally, output: report.text + &embedded.text, note: Some(report.note) })
+}
+
+/// Builds leaves for other processors, and tries them.
+fn elsewhere(workspace: &Workspace) -> Result<Outcome> {
+    payload::conforming(workspace)?;
+    payload::build(workspace, &["leaf"], Progress::Silent)?;
+    far_sides::install_arm64(workspace)?;
+    // The ways to other places are tried meanwhile, and what is in their folder for files that pass is looked at.
+    let folder = workspace.target_dir().join(PROCESSORS);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let mut test = workspace_test(workspace.root(), &format!("--test {PROCESSORS}"));
+    test.env("TMPDIR", folder);
+    tests([test])
 }
 
 /// Compares instruction counts with those that are kept.

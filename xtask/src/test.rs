@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     libtest::Tally,
-    suites::{self, Outcome, Stage, Suite},
+    suites::{self, Lane, Outcome, Stage, Suite},
     workspace::Workspace,
 };
 
@@ -41,7 +41,7 @@ struct Run {
 pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
     let stages = suites::all(workspace);
     if flags.list {
-        for suite in stages.iter().flatten() {
+        for suite in stages.iter().flatten().flatten() {
             println!("{:12} {}", suite.name, suite.about);
         }
         return Ok(ExitCode::SUCCESS);
@@ -58,29 +58,28 @@ pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
 
 /// The suites that were asked for, in their usual order; all if none was named.
 fn chosen<'a>(mut stages: Vec<Stage<'a>>, only: &[String]) -> Result<Vec<Stage<'a>>> {
-    let names: Vec<&str> = stages.iter().flatten().map(|suite| suite.name.as_str()).collect();
+    let names: Vec<&str> = stages.iter().flatten().flatten().map(|suite| suite.name.as_str()).collect();
     if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
         bail!("there is no suite `{unknown}`; there are {}", names.join(", "));
     }
-    for stage in &mut stages {
-        stage.retain(|suite| only.is_empty() || only.contains(&suite.name));
+    for lane in stages.iter_mut().flatten() {
+        lane.retain(|suite| only.is_empty() || only.contains(&suite.name));
     }
     Ok(stages)
 }
 
-/// Runs the suites of a stage, all at once.
-fn run_stage(stage: &[Suite<'_>], verbose: bool) -> Vec<Run> {
+/// Runs the lanes of a stage, all at once.
+fn run_stage(stage: &[Lane<'_>], verbose: bool) -> Vec<Run> {
+    let run_lane = |lane: &[Suite<'_>]| lane.iter().map(|suite| run(suite, verbose)).collect::<Vec<_>>();
+    let lost = |suite: &Suite<'_>| Run {
+        name: suite.name.clone(),
+        outcome: Outcome::failure("xtask itself panicked\n".to_owned()),
+        time: Duration::ZERO,
+    };
     thread::scope(|scope| {
-        let threads: Vec<_> = stage.iter().map(|suite| scope.spawn(move || run(suite, verbose))).collect();
-        let lost = |suite: &Suite<'_>| Run {
-            name: suite.name.clone(),
-            outcome: Outcome::failure("xtask itself panicked\n".to_owned()),
-            time: Duration::ZERO,
-        };
-        stage
-            .iter()
-            .zip(threads)
-            .map(|(suite, thread)| thread.join().unwrap_or_else(|_| lost(suite)))
+        let threads: Vec<_> = stage.iter().map(|lane| scope.spawn(move || run_lane(lane))).collect();
+        let runs = stage.iter().zip(threads);
+        runs.flat_map(|(lane, thread)| thread.join().unwrap_or_else(|_| lane.iter().map(lost).collect()))
             .collect()
     })
 }

@@ -1,6 +1,6 @@
 //! What is in a container: busybox, and nothing else.
 
-use std::{fs, os::unix::fs::symlink};
+use std::{fs, os::unix::fs::symlink, path::Path};
 
 use tempfile::TempDir;
 
@@ -14,6 +14,17 @@ use super::{Missing, as_root, program, run};
 /// # Panics
 /// If the folder cannot be made.
 pub fn busybox_root() -> Result<TempDir, Missing> {
+    root_with(&program("busybox")?)
+}
+
+/// One in which the busybox is another, which may be for another machine.
+///
+/// # Errors
+/// If there is no busybox here to ask for its tools, or this is not root.
+///
+/// # Panics
+/// If the folder cannot be made.
+pub fn root_with(other: &Path) -> Result<TempDir, Missing> {
     as_root()?;
     let busybox = program("busybox")?;
     let root = tempfile::Builder::new().prefix("root-").tempdir().unwrap();
@@ -22,7 +33,7 @@ pub fn busybox_root() -> Result<TempDir, Missing> {
     }
     run(&["chmod", "1777", root.path().join("tmp").to_str().unwrap()]);
     run(&["chmod", "755", root.path().to_str().unwrap()]);
-    fs::copy(&busybox, root.path().join("bin/busybox")).unwrap();
+    fs::copy(other, root.path().join("bin/busybox")).unwrap();
     for tool in run(&[busybox.to_str().unwrap(), "--list"]).lines().filter(|tool| *tool != "busybox") {
         symlink("busybox", root.path().join("bin").join(tool)).unwrap();
     }

@@ -9,7 +9,7 @@ use std::{env, fmt, path::PathBuf, process::Command};
 pub use self::{
     daemon::{Apart, Daemon},
     docker::Docker,
-    image::busybox_root,
+    image::{busybox_root, root_with},
 };
 
 /// What is not there.

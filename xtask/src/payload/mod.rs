@@ -36,7 +36,7 @@ pub(crate) struct Flags {
     /// A machine to build for, as `uname -m` calls it; this one unless given, and may be given several times
     #[arg(long)]
     target: Vec<Machine>,
-    /// The programs to build, of `smallest`, `leaf`, `hop`, `demo_leaf` and `demo_hop`; the first three unless given
+    /// The programs to build, of `smallest`, `leaf`, `conforming`, `hop`, `demo_leaf` and `demo_hop`; the first three unless given
     programs: Vec<String>,
     /// Show which crates the bytes come from (needs `nm`)
     #[arg(long)]
@@ -52,9 +52,10 @@ struct Program {
     package: &'static str,
 }
 
-const PROGRAMS: [Program; 5] = [
+const PROGRAMS: [Program; 6] = [
     Program { name: "smallest", package: "offshoot-core" },
     Program { name: "leaf", package: "offshoot-core" },
+    Program { name: CONFORMING, package: "offshoot-core" },
     Program { name: "hop", package: "offshoot-parent" },
     Program { name: "demo_leaf", package: "offshoot-core" },
     Program { name: "demo_hop", package: "offshoot-parent" },
@@ -64,6 +65,8 @@ const PROGRAMS: [Program; 5] = [
 pub(crate) const REFERENCE: [&str; 2] = ["leaf", "hop"];
 /// The programs that the demo sends.
 pub(crate) const DEMO: [&str; 2] = ["demo_leaf", "demo_hop"];
+/// The program that is tried on other machines.
+const CONFORMING: &str = "conforming";
 /// The programs that are built where none is named.
 const USUAL: [&str; 3] = ["smallest", "leaf", "hop"];
 
@@ -157,7 +160,8 @@ impl Haul {
             tools::install(workspace, machine)?;
         }
         for program in PROGRAMS.iter().filter(|program| names.contains(&program.name)) {
-            let recipe = recipe(workspace, program.name, profile).machines([machine]);
+            let recipe = recipe(workspace, program.name, profile);
+            let recipe = recipe.work(work(workspace, machine)).machines([machine]);
             let recipe = if progress == Progress::Shown { recipe.verbose() } else { recipe };
             let set = match recipe.build(folder(workspace, profile, program.name)) {
                 Err(error @ BuildError::Impossible { .. }) => {
@@ -213,6 +217,16 @@ pub(crate) fn tiny(workspace: &Workspace, name: &str) -> Result<Result<PathBuf, 
     Ok(haul.skipped.pop().map_or(Ok(file), Err))
 }
 
+/// Builds the leaf that is tried on other machines, for each of them where that can be done here.
+pub(crate) fn conforming(workspace: &Workspace) -> Result<()> {
+    let mut haul = Haul::default();
+    let others = Machine::ALL.into_iter().filter(|machine| Machine::here() != Some(*machine));
+    for machine in others {
+        haul.take(workspace, Profile::Tiny, machine, &[CONFORMING], Progress::Silent)?;
+    }
+    Ok(())
+}
+
 /// The programs with their sizes, one line each, for people and for `column`.
 pub(crate) fn table(built: &[Built]) -> String {
     let mut out = format!(
@@ -244,13 +258,18 @@ fn folder(workspace: &Workspace, profile: Profile, name: &str) -> PathBuf {
     workspace.target_dir().join("payloads").join(profile.to_string()).join(name)
 }
 
+/// Where cargo builds for a machine: it locks that folder, and what is for others is built beside what is for this one.
+fn work(workspace: &Workspace, machine: Machine) -> PathBuf {
+    let is_here = Machine::here() == Some(machine);
+    workspace.target_dir().join(if is_here { "payload-build" } else { "payload-build-elsewhere" })
+}
+
 /// How the program of this name is built.
 fn recipe(workspace: &Workspace, name: &str, profile: Profile) -> Recipe {
     let package = PROGRAMS.iter().find(|program| program.name == name).map_or("", |program| program.package);
     Recipe::example(workspace.root(), name)
         .package(package)
         .profile(profile)
-        .work(workspace.target_dir().join("payload-build"))
         .sysroot(tools::sysroot(workspace))
         .command(format!("cargo xtask payload {name} --profile {profile} --target"))
 }
