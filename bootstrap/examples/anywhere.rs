@@ -11,8 +11,6 @@ use std::{
     env,
     error::Error,
     io::{self, Write as _},
-    net::Shutdown,
-    os::unix::net::UnixStream,
     process::ExitCode,
     sync::mpsc,
     thread,
@@ -66,18 +64,15 @@ fn start(plan: &Plan) -> Result<Spawned, ConnectError> {
 
 /// Until both have said all that they have to say.
 fn join(there: Spawned) -> Result<(), Box<dyn Error>> {
-    let link = UnixStream::from(there.link);
+    let mut link = there.link;
     io::stderr().write_all(&there.stderr_said)?;
     io::stdout().write_all(&there.said)?;
-    let mut to = link.try_clone()?;
-    // It ends with this program, whatever is still to come on stdin.
-    thread::spawn(move || {
-        drop(io::copy(&mut io::stdin(), &mut to));
-        drop(to.shutdown(Shutdown::Write));
-    });
+    let mut to = link.take_writer()?;
+    // It ends with this program, whatever is still to come on stdin; with it ends the stdin of the other.
+    thread::spawn(move || io::copy(&mut io::stdin(), &mut to));
     let mut errors = io::PipeReader::from(there.stderr);
     thread::spawn(move || io::copy(&mut errors, &mut io::stderr()));
-    io::copy(&mut &link, &mut io::stdout())?;
+    io::copy(&mut link, &mut io::stdout())?;
     let (ended, end) = mpsc::channel();
     Reaper::new()?.end(there.process, Duration::from_secs(5), move |exit| drop(ended.send(exit)));
     let exit = end.recv()?;

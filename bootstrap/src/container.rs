@@ -3,7 +3,7 @@
 use std::{fmt, iter};
 
 use crate::{
-    ConnectErrorKind, Dialect, Method, Plan, Text, Transport,
+    ConnectErrorKind, Dialect, Method, Plan, Stdio, Text, Transport,
     options::{Options, check_word, common_options, program_option, user_option, words_option},
     quote::quoted,
     stage0,
@@ -85,6 +85,16 @@ impl Engine {
             Self::Jail => (&[], Some("--"), None),
             Self::Nsenter => (&["-a"], Some("-t"), Some("--")),
             Self::Machine => (&["--quiet", "--collect", "--pipe", "--wait"], Some("-M"), Some("--")),
+        }
+    }
+
+    /// What its tool gets as stdin and stdout: pipes if it hands them on into the container, where no server gives others.
+    const fn stdio(self) -> Stdio {
+        match self {
+            Self::Docker | Self::Podman | Self::Buildah | Self::Kubectl | Self::Lxd | Self::Incus => {
+                Stdio::Socket
+            }
+            Self::Lxc | Self::Jail | Self::Nsenter | Self::Machine => Stdio::Pipes,
         }
     }
 
@@ -283,10 +293,11 @@ impl Container {
 
     fn transport(&self) -> Transport {
         if !self.is_bare {
-            return Transport::words(self.leader());
+            return Transport { stdio: self.engine.stdio(), ..Transport::words(self.leader()) };
         }
         let enter = self.entrance().unwrap_or_default();
-        Transport { near: true, enter, ..Transport::words::<String>([]) }
+        // The program goes in by itself, with the descriptors that it was started with.
+        Transport { near: true, enter, stdio: Stdio::Pipes, ..Transport::words::<String>([]) }
     }
 
     /// What was said and cannot be told to this engine: the child would not be what was asked for.

@@ -25,16 +25,16 @@ const FOREVER: Duration = Duration::from_secs(86_400 * 365);
 /// closed. Whoever wants to be asked or to see it happen takes a [`Launch`].
 ///
 /// ```no_run
-/// use std::{io::{Read as _, Write as _}, net::Shutdown, os::unix::net::UnixStream, time::{Duration, Instant}};
+/// use std::{io::{Read as _, Write as _}, time::{Duration, Instant}};
 ///
 /// use offshoot_bootstrap::{Method as _, Payload, Ssh, launch};
 ///
 /// // Any static program, on any host that ssh reaches, and its stdin and stdout here.
 /// let plan = Ssh::new("web1").payload(Payload::file("target/static/wc")?).args(["-l"]).plan();
 /// let there = launch(&plan, Instant::now() + Duration::from_secs(30), None)?;
-/// let mut link = UnixStream::from(there.link);
+/// let mut link = there.link;
 /// link.write_all(b"one\ntwo\n")?;
-/// link.shutdown(Shutdown::Write)?;
+/// link.close_stdin()?;
 /// let mut lines = String::new();
 /// link.read_to_string(&mut lines)?;
 /// assert_eq!(lines.trim(), "2");

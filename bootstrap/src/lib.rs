@@ -7,18 +7,17 @@
 //! [`Srun`], or at the end of any other command by [`Wrapped`].
 //!
 //! ```
-//! use std::{io::{Read as _, Write as _}, net::Shutdown, os::unix::net::UnixStream, time::Duration};
+//! use std::{io::{Read as _, Write as _}, time::Duration};
 //!
 //! use offshoot_bootstrap::{Local, Method as _, Payload, Reaper, spawn};
 //!
 //! let cat = Local::new(Payload::file("/bin/cat")?);
-//! let spawned = spawn(&cat.plan())?;
+//! let mut spawned = spawn(&cat.plan())?;
 //!
-//! let mut link = UnixStream::from(spawned.link);
-//! link.write_all(b"hello")?;
-//! link.shutdown(Shutdown::Write)?;
+//! spawned.link.write_all(b"hello")?;
+//! spawned.link.close_stdin()?;
 //! let mut answer = String::new();
-//! link.read_to_string(&mut answer)?;
+//! spawned.link.read_to_string(&mut answer)?;
 //! assert_eq!(answer, "hello");
 //!
 //! let reaper = Reaper::new()?;                                 // one for all the children of a program
@@ -30,16 +29,16 @@
 //!   it out, and [`spawn`] the part of it that starts a process here.
 //! - A [`Payload`] is a file, this very program, or a program in memory, which is run from a sealed image or a file that
 //!   goes at once.
-//! - The child gets a socket as descriptors 0 and 1, a pipe as 2, a process group of its own, and nothing else of ours. What
-//!   leads to another place is in a session of its own too, but for sudo without a password.
+//! - The child gets a socket as descriptors 0 and 1, or a pipe each where its method changes who it is ([`Stdio`]), a pipe
+//!   as 2, a process group of its own, and nothing else of ours; what is written to it and read from it here is one
+//!   [`Link`]. What leads to another place is in a session of its own too, but for sudo without a password.
 //! - A [`Process`] is never left running by accident: dropping it kills it; a [`Reaper`] ends many at once, gently at
 //!   first.
 //! - Whatever fails, the [`ConnectError`] names the place, the method, the phase, the reason and what to do, is safe to
 //!   print and can be sent on, and no process and no file is left.
 //!
 //! It does not supervise or restart, and does not read or write the streams: what they carry is the caller's
-//! affair. Linux is tested; other Unix systems take the substitutes of `src/sys.rs`, which has the one line of unsafe
-//! code.
+//! affair. Linux is tested; other Unix systems take the substitutes of `src/sys.rs`, where all unsafe code is.
 
 #[cfg(not(unix))]
 compile_error!("offshoot runs on Linux and other Unix systems, not on this one: use WSL on Windows");
@@ -57,6 +56,7 @@ mod image;
 pub mod internal;
 mod kind;
 mod launch;
+mod link;
 mod loan;
 mod local;
 mod machine;
@@ -97,6 +97,7 @@ pub use exit::{Escalation, Exit, ExitReport};
 pub use image::Image;
 pub use kind::ConnectErrorKind;
 pub use launch::{Launch, Started, launch};
+pub use link::{Link, LinkWriter, Stdio};
 pub use local::Local;
 pub use machine::{Machine, UnknownMachine};
 pub use method::{DEFAULT_TIMEOUT, Method, Plan};

@@ -2,10 +2,7 @@
 
 use std::{
     io,
-    os::{
-        fd::OwnedFd,
-        unix::{net::UnixStream, process::CommandExt as _},
-    },
+    os::{fd::OwnedFd, unix::process::CommandExt as _},
     path::Path,
     process::{Child, Command},
     thread,
@@ -13,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    ConnectError, ConnectErrorKind, Dialect, Machine, Phase, Plan, Process, Transport, client,
+    ConnectError, ConnectErrorKind, Dialect, Link, Machine, Phase, Plan, Process, Stdio, Transport, client,
     payload::Source, place, sys, sys::Session, terminal::Terminal,
 };
 
@@ -26,8 +23,8 @@ pub const CHILD_ARG: &str = "--offshoot-child";
 #[must_use = "dropping it kills the process"]
 #[non_exhaustive]
 pub struct Spawned {
-    /// Our end of a stream socket pair; the child has the other end as its descriptors 0 and 1.
-    pub link: OwnedFd,
+    /// What the child has as its descriptors 0 and 1: a socket, or the pipes of a transport that wants them.
+    pub link: Link,
     /// The read end of a pipe; the child writes it as its descriptor 2.
     pub stderr: OwnedFd,
     /// The process.
@@ -46,7 +43,7 @@ pub struct Spawned {
 /// terminal reaches the root alone. What has a transport is in a session of its own too, without our terminal, unless its
 /// [`shares_session`](Transport::shares_session).
 ///
-/// The child has its link as descriptors 0 and 1 and a pipe as 2; everything that this program opened through `std`
+/// The child has its [`Link`] as descriptors 0 and 1 and a pipe as 2; everything that this program opened through `std`
 /// or with close-on-exec stays here. Environment and working directory are inherited. Does not wait for the child to
 /// say anything; blocks until the kernel has taken the program.
 ///
@@ -71,9 +68,10 @@ pub(crate) fn start(
     is_tied: bool,
 ) -> Result<Spawned, ConnectErrorKind> {
     let no_descriptor = |error| ConnectErrorKind::from_system(&error);
-    let (link, theirs) = UnixStream::pair().map_err(no_descriptor)?;
+    let stdio = plan.transport.as_ref().map_or(Stdio::Socket, |transport| transport.stdio);
+    let (link, [stdin, stdout]) = Link::new(stdio).map_err(no_descriptor)?;
     let (stderr, their_stderr) = io::pipe().map_err(no_descriptor)?;
-    let theirs = ChildEnd { link: theirs.into(), stderr: their_stderr.into() };
+    let theirs = ChildEnd { stdin, stdout, stderr: their_stderr.into() };
     let shown = format!("offshoot:{}", plan.name);
     let has_terminal = plan.transport.as_ref().is_some_and(|transport| transport.terminal);
     let terminal = has_terminal.then(Terminal::new).transpose().map_err(no_descriptor)?;
@@ -114,7 +112,7 @@ pub(crate) fn start(
     };
     let process = Process::new(child, terminal);
     Ok(Spawned {
-        link: link.into(),
+        link,
         stderr: stderr.into(),
         process,
         said: Vec::new(),
@@ -136,7 +134,8 @@ fn understood(transport: &Transport) -> Vec<String> {
 
 /// The child's ends of its link and its stderr, close-on-exec until they become its descriptors 0 to 2.
 struct ChildEnd {
-    link: OwnedFd,
+    stdin: OwnedFd,
+    stdout: OwnedFd,
     stderr: OwnedFd,
 }
 
@@ -150,7 +149,8 @@ impl ChildEnd {
 
     fn command(&self, program: &Path) -> io::Result<Command> {
         let mut command = Command::new(program);
-        command.stdin(self.link.try_clone()?).stdout(self.link.try_clone()?).stderr(self.stderr.try_clone()?);
+        command.stdin(self.stdin.try_clone()?).stdout(self.stdout.try_clone()?);
+        command.stderr(self.stderr.try_clone()?);
         Ok(command)
     }
 }

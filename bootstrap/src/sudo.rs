@@ -5,7 +5,7 @@ use std::fmt;
 use offshoot_wire::Secret;
 
 use crate::{
-    Dialect, Method, Plan, Question, Text, Transport,
+    Dialect, Method, Plan, Question, Stdio, Text, Transport,
     options::{Options, check_word, common_options, program_option, words_option},
 };
 
@@ -152,6 +152,7 @@ impl Sudo {
             // Its words are to be the ones that we know.
             env: vec![("LC_MESSAGES".to_owned(), "C".to_owned())],
             flaw: check_word("user", &self.user),
+            stdio: Stdio::Pipes,
             ..transport
         }
     }

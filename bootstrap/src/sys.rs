@@ -1,14 +1,16 @@
-//! What only some systems have, each with its substitute: images in memory, process descriptors, our own program.
+//! What only some systems have, each with its substitute: images in memory, process descriptors, our own program. And writing
+//! without a signal.
 
 use std::{
     io,
+    mem::MaybeUninit,
     os::{
         fd::{BorrowedFd, OwnedFd},
         unix::process::CommandExt as _,
     },
     path::PathBuf,
     process::Command,
-    thread,
+    ptr, thread,
     time::{Duration, Instant},
 };
 
@@ -148,6 +150,33 @@ fn tie_to(starter: Pid) -> io::Result<()> {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn tie_to(_starter: Pid) -> io::Result<()> {
     Ok(())
+}
+
+/// Writes where nobody may read any more, without the signal that a pipe sends then: whoever has SIGPIPE at its default would
+/// end of it. One of his own that waits in this thread, blocked, is gone with it.
+#[allow(unsafe_code)]
+pub(crate) fn quietly<T>(write: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    let (mut pipe, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    // SAFETY: it initialises the set that it is given.
+    unsafe { libc::sigemptyset(pipe.as_mut_ptr()) };
+    // SAFETY: the set was initialised just now.
+    unsafe { libc::sigaddset(pipe.as_mut_ptr(), libc::SIGPIPE) };
+    // SAFETY: as above; what was blocked before is written to where there is room for it.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, pipe.as_ptr(), before.as_mut_ptr()) };
+    let written = write();
+    if matches!(written, Err(Errno::PIPE)) {
+        let mut pending = MaybeUninit::uninit();
+        // SAFETY: it initialises the set that it is given.
+        unsafe { libc::sigpending(pending.as_mut_ptr()) };
+        // SAFETY: the set was initialised just now.
+        if unsafe { libc::sigismember(pending.as_ptr(), libc::SIGPIPE) } == 1 {
+            // SAFETY: the set was initialised above. It does not wait: one is there, and no other thread can take it.
+            unsafe { libc::sigwait(pipe.as_ptr(), &mut 0) };
+        }
+    }
+    // SAFETY: the kernel has initialised the set above, since to block a signal does not fail.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
+    written
 }
 
 /// How many descriptors this process may have open; `None` is without limit.

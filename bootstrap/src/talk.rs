@@ -2,11 +2,7 @@
 
 use std::{
     io::{self, Read as _},
-    net::Shutdown,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::net::UnixStream,
-    },
+    os::fd::{AsFd, OwnedFd},
     time::{Duration, Instant},
 };
 
@@ -16,7 +12,8 @@ use rustix::{
 };
 
 use crate::{
-    ConnectError, ConnectErrorKind, Dialect, Launch, Phase, Plan, Process, Spawned, Step, Text, Transport,
+    ConnectError, ConnectErrorKind, Dialect, Launch, Link, Phase, Plan, Process, Spawned, Step, Text,
+    Transport,
     askpass::{Answered, Askpass},
     explain,
     outgoing::{Outgoing, Piece},
@@ -44,7 +41,7 @@ const QUIET: Duration = Duration::from_secs(2);
 
 /// A process that leads to a far side, and the dialogue with the shell there.
 pub(crate) struct Talk {
-    link: UnixStream,
+    link: Link,
     /// Gone when the process has closed it.
     stderr: Option<OwnedFd>,
     process: Process,
@@ -64,7 +61,8 @@ pub(crate) struct Talk {
 
 /// What there is to do.
 struct Ready {
-    link: PollFlags,
+    link: bool,
+    room: bool,
     stderr: bool,
     terminal: bool,
     question: bool,
@@ -97,7 +95,7 @@ impl Talk {
     ) -> Self {
         let Spawned { link, stderr, process, .. } = spawned;
         Self {
-            link: UnixStream::from(link),
+            link,
             stderr: Some(stderr),
             process,
             words: Vec::new(),
@@ -151,7 +149,7 @@ impl Talk {
                 return Err(ConnectErrorKind::Cancelled);
             }
             if ready.stderr {
-                let heard = self.read_stderr();
+                let heard = read_stderr(&mut self.stderr, &mut self.words);
                 self.answer(launch, heard, Asks::OnStderr)?;
             }
             if ready.terminal {
@@ -162,11 +160,10 @@ impl Talk {
                 // Others may have been asked before, for longer than there was time.
                 self.answer_client(launch).map_err(|kind| launch.over().unwrap_or(kind))?;
             }
-            if ready.link.intersects(PollFlags::OUT) {
+            if ready.room {
                 self.write(launch);
             }
-            let is_silent = !ready.link.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
-            if !is_silent {
+            if ready.link {
                 match self.read(launch)? {
                     Heard::More => {}
                     Heard::Running(said) => return Ok(Some(said)),
@@ -175,7 +172,7 @@ impl Talk {
             }
             let now = Instant::now();
             self.look_for_a_question(launch, &ready, now)?;
-            if is_silent && self.leave.is_some_and(|leave| leave <= now) {
+            if !ready.link && self.leave.is_some_and(|leave| leave <= now) {
                 return Ok(None);
             }
             if launch.deadline <= now {
@@ -197,12 +194,13 @@ impl Talk {
 
     /// Sleeps until there is something to do.
     fn wait(&self, launch: &Launch<'_>) -> Result<Ready, ConnectErrorKind> {
-        let writing = if self.outgoing.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
+        let writing = self.link.output().filter(|_| !self.outgoing.is_empty());
         let stderr = self.stderr.as_ref().map(AsFd::as_fd);
         let questions = self.askpass.as_ref().map(Askpass::questions);
         let terminal = self.process.terminal().map(AsFd::as_fd);
         let others = [stderr, terminal, questions, launch.cancel];
-        let mut fds = vec![PollFd::new(&self.link, PollFlags::IN | writing)];
+        let mut fds = vec![PollFd::new(&self.link, PollFlags::IN)];
+        fds.extend(writing.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::OUT)));
         fds.extend(others.iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)));
         let watches = self.askpass.iter().flat_map(Askpass::watches);
         fds.extend(watches.map(|fd| PollFd::new(fd, PollFlags::IN)));
@@ -213,12 +211,13 @@ impl Talk {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(ConnectErrorKind::from_system(&error.into())),
         }
-        let mut ready = fds.iter().map(PollFd::revents);
-        let link = ready.next().unwrap_or(PollFlags::empty());
-        let [stderr, terminal, question, cancelled] =
-            others.map(|fd| fd.is_some() && ready.next().is_some_and(|flags| !flags.is_empty()));
-        let question = question || ready.any(|flags| !flags.is_empty());
-        Ok(Ready { link, stderr, terminal, question, cancelled })
+        let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+        let link = ready.next().unwrap_or(false);
+        let [room, stderr, terminal, question, cancelled] =
+            [writing, stderr, terminal, questions, launch.cancel]
+                .map(|fd| fd.is_some() && ready.next().unwrap_or(false));
+        let question = question || ready.any(|is_ready| is_ready);
+        Ok(Ready { link, room, stderr, terminal, question, cancelled })
     }
 
     /// Answers what the client asks by its helper, all that has come, and sees which of its notices are over.
@@ -239,7 +238,7 @@ impl Talk {
 
     fn read(&mut self, launch: &Launch<'_>) -> Result<Heard, ConnectErrorKind> {
         let mut piece = [0; PIECE];
-        let read = match (&self.link).read(&mut piece) {
+        let read = match self.link.read(&mut piece) {
             Ok(0) => return Ok(Heard::Closed),
             Ok(read) => read,
             Err(error) if is_later(&error) => return Ok(Heard::More),
@@ -280,26 +279,9 @@ impl Talk {
     }
 
     fn write(&mut self, launch: &Launch<'_>) {
-        self.outgoing.write(&self.link, |sent, size| launch.saw(Step::Sending { sent, size }));
+        self.outgoing.write(&mut self.link, |sent, size| launch.saw(Step::Sending { sent, size }));
         if self.outgoing.is_refused() {
             self.leave.get_or_insert_with(|| Instant::now() + LAST_WORDS);
-        }
-    }
-
-    /// Reads what is there on stderr; how much that was.
-    fn read_stderr(&mut self) -> usize {
-        let Some(stderr) = &self.stderr else { return 0 };
-        let mut piece = [0; PIECE];
-        match rustix::io::read(stderr.as_fd(), &mut piece) {
-            Err(Errno::INTR) => 0,
-            Ok(0) | Err(_) => {
-                self.stderr = None;
-                0
-            }
-            Ok(read) => {
-                self.hear_words(piece.get(..read).unwrap_or_default());
-                read
-            }
         }
     }
 
@@ -307,15 +289,8 @@ impl Talk {
     fn read_terminal(&mut self) -> usize {
         let mut piece = [0; PIECE];
         let read = self.process.terminal().map_or(0, |terminal| terminal.read(&mut piece));
-        self.hear_words(piece.get(..read).unwrap_or_default());
+        hear(&mut self.words, piece.get(..read).unwrap_or_default());
         read
-    }
-
-    fn hear_words(&mut self, words: &[u8]) {
-        self.words.extend_from_slice(words);
-        if self.words.len() > 2 * KEPT {
-            self.words.drain(..self.words.len().saturating_sub(KEPT));
-        }
     }
 
     /// Answers what was asked in the last bytes of what came on stderr or the terminal.
@@ -361,7 +336,7 @@ impl Talk {
             self.quiet = None;
             return Ok(());
         };
-        let is_said = ready.stderr || ready.terminal || !ready.link.is_empty();
+        let is_said = ready.stderr || ready.terminal || ready.link || ready.room;
         match self.quiet {
             Some(end) if !is_said && end <= now => {
                 let question = Text::from(&*String::from_utf8_lossy(question));
@@ -386,7 +361,7 @@ impl Talk {
         let is_proved = self.askpass.as_ref().is_none_or(Askpass::has_given_all)
             && self.prompt.as_ref().is_none_or(Prompt::has_given_all);
         Ok(Spawned {
-            link: self.link.into(),
+            link: self.link,
             stderr,
             process: self.process,
             said,
@@ -405,15 +380,15 @@ impl Talk {
             kind => kind,
         };
         // Whoever has nothing more to read cleans up and goes, and its status tells why; the link may be closed already.
-        drop(self.link.shutdown(Shutdown::Both));
+        drop(self.link);
         let is_tidying = matches!((&kind, phase), (ConnectErrorKind::Cancelled, Phase::Place | Phase::Send));
         let report = self.process.wait(if is_tidying { TIDYING } else { GOING });
         if report.is_none() {
             self.process.kill();
             self.process.wait(GOING);
         }
-        while self.stderr.is_some() && self.is_more_on_stderr() {
-            self.read_stderr();
+        while self.stderr.as_ref().is_some_and(|stderr| sys::is_ready(stderr.as_fd())) {
+            read_stderr(&mut self.stderr, &mut self.words);
         }
         let other = self.dialogue.into_other();
         let has_answered = self.askpass.as_ref().is_some_and(Askpass::has_answered);
@@ -441,7 +416,7 @@ impl Talk {
 
     /// Whether it speaks once it is at the end of its input: then somebody before it has waited for that.
     fn speaks_at_the_end(&mut self) -> bool {
-        drop(self.link.shutdown(Shutdown::Write));
+        drop(self.link.close_stdin());
         let end = Instant::now() + LAST_WORDS;
         let mut piece = [0; PIECE];
         while self.dialogue.phase() == Phase::Shell {
@@ -450,7 +425,7 @@ impl Talk {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {}
             }
-            let Ok(read @ 1..) = (&self.link).read(&mut piece) else { break };
+            let Ok(read @ 1..) = self.link.read(&mut piece) else { break };
             let mut rest = piece.get(..read).unwrap_or_default();
             while !rest.is_empty() {
                 // What it is told to do does not matter any more.
@@ -460,9 +435,29 @@ impl Talk {
         }
         self.dialogue.phase() != Phase::Shell
     }
+}
 
-    fn is_more_on_stderr(&self) -> bool {
-        self.stderr.as_ref().is_some_and(|stderr| sys::is_ready(stderr.as_fd()))
+/// Reads what is there on stderr, to the words; how much that was.
+fn read_stderr(from: &mut Option<OwnedFd>, words: &mut Vec<u8>) -> usize {
+    let Some(stderr) = from else { return 0 };
+    let mut piece = [0; PIECE];
+    match rustix::io::read(stderr.as_fd(), &mut piece) {
+        Err(Errno::INTR) => 0,
+        Ok(0) | Err(_) => {
+            *from = None;
+            0
+        }
+        Ok(read) => {
+            hear(words, piece.get(..read).unwrap_or_default());
+            read
+        }
+    }
+}
+
+fn hear(words: &mut Vec<u8>, more: &[u8]) {
+    words.extend_from_slice(more);
+    if words.len() > 2 * KEPT {
+        words.drain(..words.len().saturating_sub(KEPT));
     }
 }
 

@@ -3,7 +3,7 @@
 use offshoot_wire::Secret;
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectErrorKind, Login, stage0};
+use crate::{ConnectErrorKind, Login, Stdio, stage0};
 
 /// How a program gets to a place where nothing of ours is: a process that leads to a shell there, over whose stdin the
 /// program follows.
@@ -51,6 +51,8 @@ pub struct Transport {
     pub env: Vec<(String, String)>,
     /// What is wrong with the place, if its name cannot be one; nothing is started then.
     pub flaw: Option<ConnectErrorKind>,
+    /// What it gets as its stdin and stdout. What it leads to has the same, unless a server gives it others.
+    pub stdio: Stdio,
 }
 
 /// A question that the way to a place may ask, and the one answer to it.
@@ -106,6 +108,7 @@ impl Transport {
             logins: None,
             env: Vec::new(),
             flaw: None,
+            stdio: Stdio::Socket,
         }
     }
 

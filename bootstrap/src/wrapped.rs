@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    Method, Plan, Text, Transport,
+    Method, Plan, Stdio, Text, Transport,
     options::{Options, common_options},
 };
 
@@ -35,9 +35,10 @@ impl Wrapped {
 impl Method for Wrapped {
     fn plan(&self) -> Plan {
         let place = self.leader.first().map_or("sh", |program| program.as_str());
-        // Where a command of the user's leads, nobody knows.
+        // Where a command of the user's leads, nobody knows: what it leads to may be somebody else.
         let near = self.leader.is_empty();
-        let transport = Transport { near, ..Transport::words(self.leader.iter().cloned()) };
+        let stdio = if near { Stdio::Socket } else { Stdio::Pipes };
+        let transport = Transport { near, stdio, ..Transport::words(self.leader.iter().cloned()) };
         self.options.plan("command", place, transport)
     }
 }

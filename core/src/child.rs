@@ -1,6 +1,6 @@
 //! The life of a process that was started to be a child: from its first byte to its exit.
 
-use std::{fmt, mem, sync::Arc, time::Duration};
+use std::{fmt, mem, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use offshoot_wire::{Hello, Role, Setup, VERSION, marker};
 use rustix::{stdio::stdin, termios::isatty};
@@ -12,10 +12,10 @@ use crate::{
     greet::{Must as _, Refusal, greet, refuse, say},
     here::Here,
     internal,
-    link::Source,
+    link::{Ends, Source},
     machine::{Config, Limits, UpOnly},
     shared::{Hooks, Shared},
-    stdio::{self, Taken},
+    stdio,
     sync::lock,
     sys, worker,
 };
@@ -115,7 +115,7 @@ impl Default for Child {
 
 /// What a process needs to become a child, leaf or parent.
 pub struct Boot {
-    taken: Taken,
+    taken: Ends<OwnedFd>,
     role: Role,
     /// What it serves.
     pub functions: Functions,
@@ -182,14 +182,12 @@ impl Boot {
         drop(broker::spawn(&shared).must());
         worker::spawn(&shared, &self.functions, 1, self.workers).must();
 
-        let Taken { input, output } = self.taken;
-        say(output.as_ref().unwrap_or(&input), &marker(&nonce)).must();
-        let input = Source::new(input, &shared.poller).must();
-        let output = output.map(|fd| Source::new(fd, &shared.poller).must());
+        say(self.taken.output(), &marker(&nonce)).must();
+        let ends = self.taken.try_map(|fd| Source::new(fd, &shared.poller)).must();
         *lock(&shared.stdio) = stdio::capture(&shared.poller, setup.log_level).must();
         shared.watch_stdio();
         forward::install(&shared.sink, setup.log_level);
-        let link = shared.attach_parent(&hello, input, output, decoder);
+        let link = shared.attach_parent(&hello, ends, decoder);
         shared.begin_reading(&link.ok_or("SETUP names no parent").must());
         worker::serve(&shared, &self.functions, 0);
         close::finish(&shared, &life)

@@ -9,7 +9,7 @@ pub use crate::{
     broker::{Broker, spawn as spawn_broker},
     child::Boot,
     here::Here,
-    link::{ChildWatcher, Heard, LinkFailure, LinkParts},
+    link::{ChildWatcher, Ends, Heard, LinkFailure, LinkParts},
     shared::{Hooks, Shared, Way},
     sync::{contain, later},
     worker::spawn as spawn_workers,

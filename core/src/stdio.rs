@@ -10,7 +10,7 @@ use rustix::{
 
 use crate::{
     forward::Record,
-    link::{Ask, Channel, Poller, Source},
+    link::{Ask, Channel, Ends, Poller, Source},
     sink::Sink,
 };
 
@@ -21,23 +21,15 @@ const QUANTUM: usize = 64 * 1024;
 /// The first descriptor that is nobody's standard one.
 const FIRST_FREE: i32 = 3;
 
-/// The link of a child, out of its descriptors 0 and 1.
-#[derive(Debug)]
-pub(crate) struct Taken {
-    pub(crate) input: OwnedFd,
-    /// `None`: both were one socket.
-    pub(crate) output: Option<OwnedFd>,
-}
-
 /// Takes the descriptors 0 and 1; user code reads nothing there from now on, and writes to stderr instead.
-pub(crate) fn take() -> io::Result<Taken> {
+pub(crate) fn take() -> io::Result<Ends<OwnedFd>> {
     let input = fcntl_dupfd_cloexec(stdin(), FIRST_FREE)?;
     let output = fcntl_dupfd_cloexec(stdout(), FIRST_FREE)?;
     dup2_stdin(nothing()?)?;
     dup2_stdout(stderr())?;
     let (one, other) = (fstat(&input)?, fstat(&output)?);
     let is_same = one.st_dev == other.st_dev && one.st_ino == other.st_ino;
-    Ok(Taken { input, output: (!is_same).then_some(output) })
+    Ok(Ends { input, output: (!is_same).then_some(output) })
 }
 
 /// Something to read that holds nothing: a pipe that nobody writes where there is no `/dev/null`.

@@ -1,8 +1,10 @@
 //! What a child inherits from whoever started it, put back to what a program expects: signals, descriptors, whose end is
-//! its own. And the threads of a program in which nothing unwinds.
+//! its own. And what no safe call does: writing without a signal, the threads of a program in which nothing unwinds.
 #![allow(unsafe_code)]
 
 use std::{mem::MaybeUninit, ptr};
+
+use rustix::io::Errno;
 
 #[cfg(not(panic = "unwind"))]
 pub(crate) use thread::Thread;
@@ -52,6 +54,32 @@ fn is_ignored(signal: libc::c_int) -> bool {
     let asked = unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) };
     // SAFETY: all zero is an action too, and else the kernel has written it.
     asked == 0 && unsafe { action.assume_init_ref() }.sa_sigaction == libc::SIG_IGN
+}
+
+/// Writes where nobody may read any more, without the signal that a pipe sends then: whoever has SIGPIPE at its default would
+/// end of it. One of his own that waits in this thread, blocked, is gone with it.
+pub(crate) fn quietly<T>(write: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    let (mut pipe, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    // SAFETY: it initialises the set that it is given.
+    unsafe { libc::sigemptyset(pipe.as_mut_ptr()) };
+    // SAFETY: the set was initialised just now.
+    unsafe { libc::sigaddset(pipe.as_mut_ptr(), libc::SIGPIPE) };
+    // SAFETY: as above; what was blocked before is written to where there is room for it.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, pipe.as_ptr(), before.as_mut_ptr()) };
+    let written = write();
+    if matches!(written, Err(Errno::PIPE)) {
+        let mut pending = MaybeUninit::uninit();
+        // SAFETY: it initialises the set that it is given.
+        unsafe { libc::sigpending(pending.as_mut_ptr()) };
+        // SAFETY: the set was initialised just now.
+        if unsafe { libc::sigismember(pending.as_ptr(), libc::SIGPIPE) } == 1 {
+            // SAFETY: the set was initialised above. It does not wait: one is there, and no other thread can take it.
+            unsafe { libc::sigwait(pipe.as_ptr(), &mut 0) };
+        }
+    }
+    // SAFETY: the kernel has initialised the set above, since to block a signal does not fail.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
+    written
 }
 
 fn close_others() {

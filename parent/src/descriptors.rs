@@ -2,12 +2,17 @@
 
 use std::fs;
 
-use offshoot_bootstrap::{ConnectErrorKind, Plan};
+use offshoot_bootstrap::{ConnectErrorKind, Plan, Stdio};
 use rustix::process::{Resource, getrlimit};
 
-/// What a child takes while it is up: its link, and the stderr of what leads to it if that is a process of its own.
-const fn kept(plan: &Plan) -> u64 {
-    if plan.transport.is_some() { 2 } else { 1 }
+/// What a child takes while it is up: its link, of one descriptor or two, and the stderr of what leads to it if that is a
+/// process of its own.
+fn kept(plan: &Plan) -> u64 {
+    match plan.transport.as_ref().map(|transport| transport.stdio) {
+        None => 1,
+        Some(Stdio::Pipes) => 3,
+        Some(_) => 2,
+    }
 }
 
 /// What one takes more while it is made: both ends of what its process gets, the pipe by which it is given up, the helper
@@ -33,7 +38,7 @@ fn need(plans: &[Plan], parallel: usize, open: u64, limit: u64) -> Option<Connec
 
 #[cfg(test)]
 mod tests {
-    use offshoot_bootstrap::{Local, Method as _, Payload, Ssh};
+    use offshoot_bootstrap::{Chroot, Local, Method as _, Payload, Ssh};
 
     use super::*;
 
@@ -46,5 +51,6 @@ mod tests {
         let local = [Local::new(Payload::this_program()).plan()];
         assert_eq!(need(&local, 10, 0, 33), None);
         assert!(need(&local, 10, 0, 32).is_some());
+        assert_eq!([kept(&Chroot::new("/srv").plan()), kept(&hosts[0]), kept(&local[0])], [3, 2, 1]);
     }
 }

@@ -14,7 +14,7 @@ use std::{
 
 use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Exit, Phase, Plan, Process, Reaper, spawn};
 use offshoot_core::{
-    internal::{Heard, LinkFailure, LinkParts, Shared, later},
+    internal::{Ends, Heard, LinkFailure, LinkParts, Shared, later},
     machine::{CallKey, LinkKey, NewChild, NoId},
     wire::{
         ContextId, Failed, Nonce,
@@ -340,8 +340,9 @@ impl Nest {
         let linked = self.nonce().and_then(|nonce| {
             let watcher = Arc::new(Watcher { id, jobs: self.jobs.clone() });
             let plan = &request.plan;
+            let (input, output) = spawned.link.into_parts();
             let parts = LinkParts {
-                socket: spawned.link,
+                ends: Ends { input, output },
                 nonce,
                 stderr: Some(spawned.stderr),
                 overheard_as: plan.transport.is_some().then(|| plan.name.clone()),

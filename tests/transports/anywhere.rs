@@ -4,8 +4,6 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::Shutdown,
-    os::unix::net::UnixStream,
     process::{Command, Stdio},
     sync::Mutex,
     time::Instant,
@@ -45,7 +43,7 @@ fn a_web_server_of_a_package_answers_by_its_stdin_and_stdout() -> Result<(), Mis
     let plan = sshd.ssh().payload(busybox).args(args).keep_file().plan();
     let since = Instant::now();
     let (sent, there) = launched(&plan);
-    let mut link = UnixStream::from(there.link);
+    let mut link = there.link;
     link.write_all(b"GET /hello.txt HTTP/1.0\r\n\r\n").unwrap();
     let mut answer = String::from_utf8(there.said).unwrap();
     link.read_to_string(&mut answer).unwrap();
@@ -92,8 +90,8 @@ fn a_program_that_has_stayed_is_not_sent_again_and_its_size_is_told() -> Result<
     let plan = Wrapped::new(["env", &home]).payload(leaf).cache(true).plan();
     let sent: Vec<u64> = (0..2)
         .map(|_| {
-            let (sent, there) = launched(&plan);
-            UnixStream::from(there.link).shutdown(Shutdown::Both).unwrap();
+            let (sent, mut there) = launched(&plan);
+            there.link.close_stdin().unwrap();
             sent
         })
         .collect();
@@ -110,9 +108,9 @@ fn an_argument_may_be_of_several_lines() -> Result<(), Missing> {
         let path = format!("PATH={}:/usr/bin:/bin", folder.path().display());
         let method = Wrapped::new(["env", &path]).payload(busybox.clone());
         let plan = method.args(["printf", "%s|"].into_iter().chain(words)).keep_file().plan();
-        let (_, there) = launched(&plan);
+        let (_, mut there) = launched(&plan);
         let mut said = String::from_utf8(there.said).unwrap();
-        UnixStream::from(there.link).read_to_string(&mut said).unwrap();
+        there.link.read_to_string(&mut said).unwrap();
         assert_eq!(said, words.join("|") + "|", "{shell}");
     }
     Ok(())

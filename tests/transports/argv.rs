@@ -11,7 +11,7 @@ use crate::{
 };
 
 crate::tests![
-    each_tool_is_run_by_the_words_that_it_knows,
+    each_tool_is_run_by_the_words_that_it_knows_and_has_what_it_may_hand_on,
     attack_65_what_is_no_name_is_refused_before_anything_is_run
 ];
 
@@ -26,9 +26,11 @@ impl Tool {
         let tool = Self { folder };
         let script = format!(
             "#!/bin/sh\nfor word do printf '%s\\000' \"$word\"; done >{}\n\
+             readlink /proc/$$/fd/0 /proc/$$/fd/1 | cat >{}\n\
              while [ $# -gt 1 ] && ! {{ [ \"$1\" = sh ] && [ \"$2\" = -c ]; }}; do shift; done\n\
              [ $# -gt 1 ] && exec \"$@\"\nexec sh -c \"$1\"\n",
-            tool.file("words")
+            tool.file("words"),
+            tool.file("stdio")
         );
         fs::write(tool.file("tool"), script).unwrap();
         fs::set_permissions(tool.file("tool"), fs::Permissions::from_mode(0o700)).unwrap();
@@ -50,8 +52,20 @@ impl Tool {
     }
 }
 
+/// What the tool of a way is to get as its stdin and stdout: pipes if it hands them on to another user, or into another
+/// security domain, and if nobody knows.
+fn stdio_by(way: &str) -> &'static str {
+    match way {
+        "ssh" | "docker" | "podman" | "buildah" | "kubectl" | "lxd" | "incus" | "srun" => "socket",
+        "sudo" | "su" | "doas" | "chroot" | "nspawn" | "nsenter" | "lxc" | "jail" | "machine" | "command" => {
+            "pipe"
+        }
+        way => panic!("nobody has said of {way}"),
+    }
+}
+
 /// One blank stands between two words, and a `~` for a blank in a word.
-fn each_tool_is_run_by_the_words_that_it_knows() -> Result<(), Missing> {
+fn each_tool_is_run_by_the_words_that_it_knows_and_has_what_it_may_hand_on() -> Result<(), Missing> {
     let leaf = payload("leaf")?;
     let tool = Tool::new();
     let (at, leaf) = (|| tool.file("tool"), || leaf.clone());
@@ -159,6 +173,9 @@ fn each_tool_is_run_by_the_words_that_it_knows() -> Result<(), Missing> {
     for (method, words) in known {
         let words: Vec<String> = words.split(' ').map(|word| word.replace('~', " ")).collect();
         assert_eq!(tool.words(&*method), words, "{method}");
+        let stdio = fs::read_to_string(tool.file("stdio")).unwrap();
+        let stdio: Vec<_> = stdio.lines().map(|line| line.split(':').next().unwrap()).collect();
+        assert_eq!(stdio, [stdio_by(&method.plan().method); 2], "{method}");
         // What is said beforehand is what is run.
         assert!(method.explain().contains(&tool.file("tool")), "{}", method.explain());
     }

@@ -37,6 +37,7 @@ mod passwords;
 mod pods;
 mod shells;
 mod ssh;
+mod stdio;
 mod sudo_rs;
 mod suite;
 mod terminal;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         field::tests(),
         hunt::tests(),
         suite::tests(),
+        stdio::tests(),
         ssh::tests(),
         passwords::tests(),
         accounts::tests(),

@@ -4,20 +4,19 @@
 use std::{
     collections::BTreeSet,
     env, fs,
-    io::{Read as _, Write as _},
-    net::Shutdown,
-    os::unix::net::UnixStream,
+    io::{self, Read, Write as _},
     sync::{OnceLock, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::{Spawned, launch};
+use offshoot_bootstrap::{Link, Spawned, launch};
 use offshoot_parent::{Plan, prelude::*};
 use offshoot_tests::{
     far::{Docker, busybox_root},
     real::{PATIENCE, Signal, descendants, eventually, is_gone, kill},
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tempfile::TempDir;
 
 use crate::{
@@ -90,10 +89,11 @@ fn session_of(pid: u32) -> u32 {
 
 /// The ways at whose end a server starts the program, and gives it pipes of its own. Elsewhere it has what we gave to the
 /// process that leads there.
-const HAS_PIPES: [&str; 6] = ["ssh", "docker", "podman", "buildah", "lxd", "srun"];
+const IS_SERVED: [&str; 6] = ["ssh", "docker", "podman", "buildah", "lxd", "srun"];
 
-/// What a program that is none of ours has as its stdin at the end of a way, by the kind of it.
-fn stdin_at(way: &str, mut plan: Plan) -> String {
+/// What the process that leads there has as its stdin and stdout, and then the same of a program that is none of ours at the
+/// end of the way, by the kind of it.
+fn stdio_of(way: &str, mut plan: Plan) -> [String; 4] {
     const LAST: &str = "what-waits-there";
     plan.payload = Payload::bytes("busybox", fs::read(program("busybox").unwrap()).unwrap()).unwrap();
     let transport = plan.transport.as_mut().unwrap();
@@ -108,11 +108,14 @@ fn stdin_at(way: &str, mut plan: Plan) -> String {
     };
     let waiting =
         eventually("it waits there", Duration::from_secs(10), || descendants().into_iter().find(waits));
-    let stdin = fs::read_link(format!("/proc/{waiting}/fd/0")).unwrap().display().to_string();
     let Spawned { link, mut process, .. } = there;
+    let stdio = [(process.pid(), 0), (process.pid(), 1), (waiting, 0), (waiting, 1)].map(|(pid, fd)| {
+        let what = fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap().display().to_string();
+        what.split(':').next().unwrap().to_owned()
+    });
     drop(link);
     eventually("it ends", Duration::from_secs(10), || process.try_wait().unwrap());
-    stdin.split(':').next().unwrap().to_owned()
+    stdio
 }
 
 /// The one of these processes that runs a program of that size and calls itself so where it is.
@@ -135,8 +138,12 @@ fn passes(way: &str, method: impl Fn() -> Box<dyn Method>) {
 fn passes_with(leader: Leader, way: &str, method: impl Fn() -> Box<dyn Method>) {
     // What enters by a descriptor has no name, by which the program goes that is looked at.
     if method().plan().transport.unwrap().enter.is_empty() {
-        let stdin = if HAS_PIPES.contains(&&*method().plan().method) { "pipe" } else { "socket" };
-        assert_eq!(stdin_at(way, method().plan()), stdin, "{way}");
+        let (leads, ends) = match way {
+            "a shell" => ("socket", "socket"),
+            _ if IS_SERVED.contains(&&*method().plan().method) => ("socket", "pipe"),
+            _ => ("pipe", "pipe"),
+        };
+        assert_eq!(stdio_of(way, method().plan()), [leads, leads, ends, ends], "{way}");
     }
     carries_much(way, method().plan());
     loses_what_leads_there(leader, way, method());
@@ -246,15 +253,13 @@ fn is_half_closed(way: &str, method: &dyn Method) {
     let there =
         launch(&plan, Instant::now() + PATIENCE, None).unwrap_or_else(|error| panic!("{way}: {error}"));
     let bytes = vec![b'x'; MUCH / 10];
-    let (mut link, mut heard) = (UnixStream::from(there.link), there.said);
-    link.set_read_timeout(Some(LIMIT)).unwrap();
-    let mut up = link.try_clone().unwrap();
+    let (mut link, mut heard) = (there.link, there.said);
+    let mut up = link.take_writer().unwrap();
     thread::scope(|scope| {
-        scope.spawn(|| {
-            up.write_all(&bytes).unwrap();
-            up.shutdown(Shutdown::Write).unwrap();
-        });
-        let read = link.read_to_end(&mut heard);
+        let bytes = &bytes;
+        // Dropped at the end, it closes the stdin of the program.
+        scope.spawn(move || up.write_all(bytes).unwrap());
+        let read = Bounded(&mut link).read_to_end(&mut heard);
         assert!(read.is_ok(), "{way}: after {} bytes {read:?}", heard.len());
     });
     assert!(heard == [&bytes, &b"the end"[..]].concat(), "{way}: {} bytes", heard.len());
@@ -262,6 +267,19 @@ fn is_half_closed(way: &str, method: &dyn Method) {
     let status = eventually(&format!("{way} ends"), LIMIT, || process.try_wait().unwrap());
     assert!(status.success(), "{way}: {status}");
     leaves_nothing(way, &before);
+}
+
+/// A link of which each piece must come in time.
+struct Bounded<'a>(&'a mut Link);
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut fds = [PollFd::new(&*self.0, PollFlags::IN)];
+        match poll(&mut fds, Some(&Timespec::try_from(LIMIT).unwrap()))? {
+            0 => Err(io::ErrorKind::TimedOut.into()),
+            _ => self.0.read(buf),
+        }
+    }
 }
 
 /// Built once, by the compiler that has built this.

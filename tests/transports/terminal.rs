@@ -5,7 +5,7 @@ use std::{
     ffi::OsStr,
     fs::{self, OpenOptions},
     io::{self, Read as _},
-    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _, net::UnixStream},
+    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
     process::{Command, ExitCode, Stdio},
     time::{Duration, Instant},
 };
@@ -90,8 +90,8 @@ fn be_typed_at(user: &str, pid: u32) {
         // It goes by its name.
         transport.keep = true;
         let there = launch(&plan, Instant::now() + Duration::from_secs(20), None).unwrap();
-        let Spawned { link, mut said, mut process, .. } = there;
-        UnixStream::from(link).read_to_end(&mut said).unwrap();
+        let Spawned { mut link, mut said, mut process, .. } = there;
+        link.read_to_end(&mut said).unwrap();
         // Who waits beside it puts its file away.
         eventually("the way has ended", PATIENCE, || process.try_wait().unwrap());
         println!("{name}: {}", String::from_utf8_lossy(&said));

@@ -5,7 +5,10 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::Shutdown,
-    os::unix::{fs::PermissionsExt as _, net::UnixStream},
+    os::{
+        fd::AsFd as _,
+        unix::{fs::PermissionsExt as _, net::UnixStream},
+    },
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
@@ -119,7 +122,7 @@ pub(crate) fn cat() -> Spawned {
 }
 
 fn socket(spawned: &Spawned) -> UnixStream {
-    let socket = UnixStream::from(spawned.link.try_clone().unwrap());
+    let socket = UnixStream::from(spawned.link.as_fd().try_clone_to_owned().unwrap());
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket
 }

@@ -1,8 +1,6 @@
 //! How processes are ended: gently, then not, all at once, whatever fails on the way.
 
 use std::{
-    net::Shutdown,
-    os::unix::net::UnixStream,
     panic::panic_any,
     sync::{
         Arc,
@@ -142,13 +140,13 @@ fn without_descriptors_processes_are_reaped_all_the_same() {
     let _quiet = quiet();
     let reaper = Reaper::new().unwrap();
     let [willing, stubborn] = [cat(), shell("trap '' TERM; echo; while :; do read -r line; done")];
-    let [willing_link, stubborn_link] = [willing.link, stubborn.link].map(UnixStream::from);
+    let [mut willing_link, stubborn_link] = [willing.link, stubborn.link];
     let (sender, receiver) = channel();
     with_room_for(0, || {
         assert!(std::io::pipe().is_err());
         let own = sender.clone();
         reaper.end(willing.process, LONG, move |exit| drop(own.send(exit)));
-        willing_link.shutdown(Shutdown::Write).unwrap();
+        willing_link.close_stdin().unwrap();
         assert_eq!(outcome(&receiver), "exit status 0");
         reaper.end(stubborn.process, SHORT, move |exit| drop(sender.send(exit)));
         assert_eq!(outcome(&receiver), "killed by signal 9 (KILL), after SIGKILL");

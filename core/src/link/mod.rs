@@ -1,5 +1,6 @@
 //! A link: the duplex byte stream to a neighbour, its two directions, and what the poller is asked for.
 
+mod ends;
 mod overheard;
 mod poll;
 mod prelude;
@@ -17,6 +18,7 @@ use std::{
 use offshoot_wire::{Decoder, Hello, Nonce};
 use rustix::io;
 
+pub use self::ends::Ends;
 pub(crate) use self::{
     poll::{Ask, Found, Poller, Ready},
     reader::{Reader, TakenIn},
@@ -34,8 +36,8 @@ use crate::{machine::LinkKey, sync::Mutex};
 /// What a parent hands over to link a child that has just been started.
 #[derive(Debug)]
 pub struct LinkParts {
-    /// The duplex socket whose other end the child has as its descriptors 0 and 1.
-    pub socket: OwnedFd,
+    /// Our ends of what the child has as its descriptors 0 and 1. No other process may have them: they are not to block.
+    pub ends: Ends<OwnedFd>,
     /// What the child must answer with, and what it is told to do so in the opening line.
     pub nonce: Nonce,
     /// The reading end of the child's stderr, read until the link is up.
@@ -107,7 +109,7 @@ impl LinkEnd {
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) key: LinkKey,
-    pub(crate) turn: Turn<Ends>,
+    pub(crate) turn: Turn<Watched>,
     pub(crate) reader: Mutex<Reader>,
     /// Locked by who holds the writer token, or gave it back a moment ago.
     pub(crate) writer: Mutex<Writer>,
@@ -116,30 +118,30 @@ pub(crate) struct Link {
     pub(crate) is_listed: AtomicBool,
 }
 
-/// The descriptors of a link.
+/// The descriptors of a link, and the slot by which a poller tells of them.
 #[derive(Debug)]
-pub(crate) struct Ends {
+pub(crate) struct Watched {
     slot: usize,
-    input: Source,
-    /// `None`: the input is a socket that does both.
-    output: Option<Source>,
+    ends: Ends<Source>,
 }
 
-impl Watch for Ends {
+impl Watch for Watched {
     fn watch(&self, interest: Interest) -> io::Result<()> {
         let Interest { read, write } = interest;
-        match &self.output {
-            None => ask(&self.input, Ask::new(Channel::Main.key(self.slot), read, write)),
+        let Ends { input, output } = &self.ends;
+        match output {
+            None => ask(input, Ask::new(Channel::Main.key(self.slot), read, write)),
             Some(output) => {
-                ask(&self.input, Ask::new(Channel::Main.key(self.slot), read, false))?;
+                ask(input, Ask::new(Channel::Main.key(self.slot), read, false))?;
                 ask(output, Ask::new(Channel::Output.key(self.slot), false, write))
             }
         }
     }
 
     fn forget(&self) {
-        self.input.forget();
-        if let Some(output) = &self.output {
+        let Ends { input, output } = &self.ends;
+        input.forget();
+        if let Some(output) = output {
             output.forget();
         }
     }
@@ -178,40 +180,43 @@ impl Channel {
 
 impl Link {
     /// The link to the parent, whose first bytes `decoder` has already taken.
-    pub(crate) fn to_parent(key: LinkKey, input: Source, output: Option<Source>, decoder: Decoder) -> Self {
-        Self::new(key, input, output, Reader::new(decoder), Writer::default(), None)
+    pub(crate) fn to_parent(key: LinkKey, ends: Ends<Source>, decoder: Decoder) -> Self {
+        Self::new(key, ends, Reader::new(decoder), Writer::default(), None)
     }
 
     /// The link to a child that has yet to answer: `opening` goes first.
-    pub(crate) fn to_child(key: LinkKey, socket: Source, stderr: Option<Source>, parts: ChildParts) -> Self {
+    pub(crate) fn to_child(
+        key: LinkKey,
+        ends: Ends<Source>,
+        stderr: Option<Source>,
+        parts: ChildParts,
+    ) -> Self {
         let ChildParts { nonce, overheard_as, heard, watcher } = parts;
         let writer = Writer::opening(&offshoot_wire::opening(&nonce));
         let prelude = Prelude::new(&nonce, stderr, overheard_as, heard);
-        Self::new(key, socket, None, Reader::connecting(prelude), writer, Some(watcher))
+        Self::new(key, ends, Reader::connecting(prelude), writer, Some(watcher))
     }
 
     fn new(
         key: LinkKey,
-        input: Source,
-        output: Option<Source>,
+        ends: Ends<Source>,
         reader: Reader,
         writer: Writer,
         watcher: Option<Arc<dyn ChildWatcher>>,
     ) -> Self {
-        let turn = Turn::new(Ends { slot: key.slot, input, output });
+        let turn = Turn::new(Watched { slot: key.slot, ends });
         let (reader, writer) = (Mutex::new(reader), Mutex::new(writer));
         Self { key, turn, reader, writer, watcher, is_listed: AtomicBool::new(false) }
     }
 
     /// Where frames are written.
     pub(crate) fn output(&self) -> &Source {
-        let ends = self.turn.watched();
-        ends.output.as_ref().unwrap_or(&ends.input)
+        self.turn.watched().ends.output()
     }
 
     /// Where they are read.
     pub(crate) const fn input(&self) -> &Source {
-        &self.turn.watched().input
+        &self.turn.watched().ends.input
     }
 }
 
@@ -224,10 +229,13 @@ pub(crate) struct ChildParts {
 }
 
 impl LinkParts {
-    pub(crate) fn split(self, poller: &Arc<Poller>) -> io::Result<(Source, Option<Source>, ChildParts)> {
-        let Self { socket, nonce, stderr, overheard_as, heard, watcher } = self;
-        let socket = Source::new(socket, poller)?;
+    pub(crate) fn split(
+        self,
+        poller: &Arc<Poller>,
+    ) -> io::Result<(Ends<Source>, Option<Source>, ChildParts)> {
+        let Self { ends, nonce, stderr, overheard_as, heard, watcher } = self;
+        let ends = ends.try_map(|fd| Source::own(fd, poller))?;
         let stderr = stderr.map(|fd| Source::new(fd, poller)).transpose()?;
-        Ok((socket, stderr, ChildParts { nonce, overheard_as, heard, watcher }))
+        Ok((ends, stderr, ChildParts { nonce, overheard_as, heard, watcher }))
     }
 }

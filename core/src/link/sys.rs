@@ -13,7 +13,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::{FileType, fstat},
+    fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat},
     io::{self, Errno, retry_on_intr},
     net::{
         RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown,
@@ -25,14 +25,17 @@ use super::{
     Poller,
     poll::{Ask, Told},
 };
+use crate::sys::quietly;
 
 /// How a descriptor is read and written without ever blocking, and without touching flags that others share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// Each call says itself that it must not wait.
     Socket,
+    /// What else is ours alone: it was made not to block.
+    Own,
     /// Asked first, then read once, or written up to what surely fits.
-    Other,
+    Shared,
 }
 
 /// A descriptor that a poller may know.
@@ -45,12 +48,23 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// Of a descriptor that others may have too, and whose flags are not ours to set.
     pub(crate) fn new(fd: OwnedFd, poller: &Arc<Poller>) -> io::Result<Self> {
         let kind = match FileType::from_raw_mode(fstat(&fd)?.st_mode) {
             FileType::Socket => Kind::Socket,
-            _ => Kind::Other,
+            _ => Kind::Shared,
         };
         Ok(Self { fd, kind, poller: Arc::clone(poller), added: AtomicBool::new(false) })
+    }
+
+    /// Of a descriptor that no other process has: that of the other end is another.
+    pub(crate) fn own(fd: OwnedFd, poller: &Arc<Poller>) -> io::Result<Self> {
+        let mut source = Self::new(fd, poller)?;
+        if source.kind == Kind::Shared {
+            fcntl_setfl(&source.fd, fcntl_getfl(&source.fd)? | OFlags::NONBLOCK)?;
+            source.kind = Kind::Own;
+        }
+        Ok(source)
     }
 
     /// Asks for one event. Two callers at once must be kept apart by a lock of theirs, or the later may win early.
@@ -100,7 +114,8 @@ impl Source {
             Kind::Socket => {
                 retry_on_intr(|| recv(&self.fd, &mut *buf, RecvFlags::DONTWAIT)).map(|(read, _)| read)
             }
-            Kind::Other => self.ready(PollFlags::IN).and_then(|()| io::read(&self.fd, buf)),
+            Kind::Own => retry_on_intr(|| io::read(&self.fd, &mut *buf)),
+            Kind::Shared => self.ready(PollFlags::IN).and_then(|()| io::read(&self.fd, buf)),
         }
     }
 
@@ -142,11 +157,12 @@ impl Source {
                 [part] => send(&self.fd, part, send_flags()),
                 parts => sendmsg(&self.fd, parts, &mut SendAncillaryBuffer::default(), send_flags()),
             }),
-            Kind::Other => {
+            Kind::Own => quietly(|| retry_on_intr(|| io::writev(&self.fd, parts))),
+            Kind::Shared => {
                 let part = parts.iter().find(|part| !part.is_empty()).map_or(&[][..], |part| part);
                 let part = part.get(..rustix::pipe::PIPE_BUF).unwrap_or(part);
                 // A pipe that is ready has room for PIPE_BUF bytes at least.
-                self.ready(PollFlags::OUT).and_then(|()| io::write(&self.fd, part))
+                self.ready(PollFlags::OUT).and_then(|()| quietly(|| io::write(&self.fd, part)))
             }
         }
     }
@@ -200,4 +216,34 @@ fn send_flags() -> SendFlags {
     return SendFlags::DONTWAIT;
     #[cfg(not(target_vendor = "apple"))]
     return SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, process::Command};
+
+    use super::*;
+
+    /// In the environment of this very test, run anew in a process of its own.
+    const AGAIN: &str = "OFFSHOOT_TEST_SIGPIPE";
+
+    #[test]
+    fn a_pipe_that_nobody_reads_ends_no_program_that_has_sigpipe_at_its_default() {
+        if env::var_os(AGAIN).is_none() {
+            let name =
+                "link::sys::tests::a_pipe_that_nobody_reads_ends_no_program_that_has_sigpipe_at_its_default";
+            let mut again = Command::new(env::current_exe().unwrap());
+            let ended = again.args(["--exact", name]).env(AGAIN, "1").output().unwrap();
+            assert!(ended.status.success(), "{ended:?}");
+            return;
+        }
+        // SAFETY: SIG_DFL is no function of ours, and so nothing of ours runs in a handler.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        let poller = Arc::new(Poller::new().unwrap());
+        for make in [Source::new, Source::own] {
+            let write = rustix::pipe::pipe().unwrap().1;
+            let to = make(write, &poller).unwrap();
+            assert_eq!(to.write(&[IoSlice::new(b"?")]), Err(Errno::PIPE));
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::{
     fault::Fault,
     here::Here,
     lease::Loan,
-    link::{Link, LinkEnd, LinkParts, Outflow, Source, Taken, Token, Writer, take_or_give, write_out},
+    link::{Ends, Link, LinkEnd, LinkParts, Outflow, Source, Taken, Token, Writer, take_or_give, write_out},
     machine::{Action, LinkKey, NewChild, Routes, Tick},
     sync::{MutexGuard, lock},
 };
@@ -210,10 +210,10 @@ impl<R: Here> Shared<R> {
     /// # Errors
     /// A descriptor that cannot be used; nothing has happened then.
     pub fn attach_child(&self, child: NewChild, parts: LinkParts) -> io::Result<LinkKey> {
-        let (socket, stderr, parts) = parts.split(&self.poller)?;
+        let (ends, stderr, parts) = parts.split(&self.poller)?;
         let link = self.with(|state, now| {
             let key = state.machine.add_child(now, child, &mut state.out);
-            let link = Arc::new(Link::to_child(key, socket, stderr, parts));
+            let link = Arc::new(Link::to_child(key, ends, stderr, parts));
             state.links.insert(Arc::clone(&link));
             link
         });
@@ -226,13 +226,12 @@ impl<R: Here> Shared<R> {
     pub(crate) fn attach_parent(
         &self,
         hello: &Hello,
-        input: Source,
-        output: Option<Source>,
+        ends: Ends<Source>,
         decoder: Decoder,
     ) -> Option<Arc<Link>> {
         self.with(|state, now| {
             let key = state.machine.add_parent(now, hello, &mut state.out)?;
-            let link = Arc::new(Link::to_parent(key, input, output, decoder));
+            let link = Arc::new(Link::to_parent(key, ends, decoder));
             state.links.insert(Arc::clone(&link));
             Some(link)
         })

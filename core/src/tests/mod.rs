@@ -22,7 +22,7 @@ use offshoot_wire::{ContextId, Decoder, Hello, Role, VERSION};
 
 use crate::{
     Policy,
-    link::{Link, Source},
+    link::{Ends, Link, Source},
     machine::{Config, Limits, UpOnly},
     shared::Shared,
 };
@@ -48,7 +48,8 @@ fn leaf(limits: Limits) -> Arc<Shared<UpOnly>> {
 fn link(leaf: &Shared<UpOnly>, socket: UnixStream) -> Arc<Link> {
     let hello = Hello { version: VERSION, features: 0, role: Role::Leaf, pid: 1, build: 0 };
     let source = Source::new(socket.into(), &leaf.poller).expect("it can be watched");
-    leaf.attach_parent(&hello, source, None, Decoder::new()).expect("it has no parent yet")
+    leaf.attach_parent(&hello, Ends { input: source, output: None }, Decoder::new())
+        .expect("it has no parent yet")
 }
 
 /// Long enough for anything that comes at all.

@@ -59,7 +59,7 @@ impl Above {
     #[must_use]
     pub fn begin(method: &impl Method) -> Self {
         let spawned = spawn(&method.plan()).expect("the child starts");
-        let mut link = UnixStream::from(spawned.link);
+        let mut link = UnixStream::from(spawned.link.into_parts().0);
         link.set_read_timeout(Some(PATIENCE)).expect("a bound for every wait");
         let nonce = Nonce::new([7; 16]);
         link.write_all(&opening(&nonce)).expect("the opening goes");

@@ -1,0 +1,167 @@
+//! The stdin and stdout of a process that was started, as one stream here.
+
+use std::{
+    io::{self, Read, Write},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+};
+
+use rustix::{
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    net::{Shutdown, shutdown},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::sys::quietly;
+
+/// What a process gets as its stdin and stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Stdio {
+    /// One end of a stream socket pair, as both: the faster of the two.
+    #[default]
+    Socket,
+    /// A pipe each: for what hands them on to another user or into another security domain, whose policy may let a pipe
+    /// through where it lets no socket.
+    Pipes,
+}
+
+/// The stdin and stdout of a process as one stream: what is written here it reads, what it writes is read here. Whatever
+/// [`Stdio`] it has, the stream is used in the same way.
+///
+/// It blocks. The end is read once no process has that stdout any more. Writing to what nobody reads any more is
+/// [`BrokenPipe`](io::ErrorKind::BrokenPipe), and never a signal, even where SIGPIPE is at its default. Dropping it closes both.
+#[derive(Debug)]
+pub struct Link {
+    input: OwnedFd,
+    output: Output,
+}
+
+/// Where a link is written.
+#[derive(Debug)]
+enum Output {
+    /// Where it is read: a socket does both.
+    Input,
+    Pipe(OwnedFd),
+    /// Nowhere any more.
+    Closed,
+}
+
+/// What writes to the stdin of a process, for a thread of its own; see [`Link::take_writer`]. Dropping it closes that stdin.
+#[derive(Debug)]
+pub struct LinkWriter(OwnedFd);
+
+impl Link {
+    /// A link, and what the process gets as its stdin and its stdout.
+    pub(crate) fn new(stdio: Stdio) -> io::Result<(Self, [OwnedFd; 2])> {
+        match stdio {
+            Stdio::Socket => {
+                let (ours, theirs) = UnixStream::pair()?;
+                let theirs = OwnedFd::from(theirs);
+                Ok((Self { input: ours.into(), output: Output::Input }, [theirs.try_clone()?, theirs]))
+            }
+            Stdio::Pipes => {
+                let ((stdin, output), (input, stdout)) = (io::pipe()?, io::pipe()?);
+                let ours = Self { input: input.into(), output: Output::Pipe(output.into()) };
+                Ok((ours, [stdin.into(), stdout.into()]))
+            }
+        }
+    }
+
+    /// Lets the process read the end of its stdin; what it says can still be read. A second time nothing happens.
+    ///
+    /// # Errors
+    /// The process has closed the socket.
+    pub fn close_stdin(&mut self) -> io::Result<()> {
+        match std::mem::replace(&mut self.output, Output::Closed) {
+            Output::Input => Ok(shutdown(&self.input, Shutdown::Write)?),
+            Output::Pipe(_) | Output::Closed => Ok(()),
+        }
+    }
+
+    /// What writes to the stdin, for another thread; from then on this one is read alone.
+    ///
+    /// # Errors
+    /// No descriptor is left; `BrokenPipe` if it was closed or taken before.
+    pub fn take_writer(&mut self) -> io::Result<LinkWriter> {
+        let writer = match std::mem::replace(&mut self.output, Output::Closed) {
+            Output::Input => self.input.try_clone()?,
+            Output::Pipe(output) => output,
+            Output::Closed => return Err(io::ErrorKind::BrokenPipe.into()),
+        };
+        Ok(LinkWriter(writer))
+    }
+
+    /// Where it is read, and where it is written if that is another descriptor: no other process has either.
+    #[must_use]
+    pub fn into_parts(self) -> (OwnedFd, Option<OwnedFd>) {
+        match self.output {
+            Output::Pipe(output) => (self.input, Some(output)),
+            Output::Input | Output::Closed => (self.input, None),
+        }
+    }
+
+    /// Where it is written, if it still is.
+    pub(crate) fn output(&self) -> Option<BorrowedFd<'_>> {
+        match &self.output {
+            Output::Input => Some(self.input.as_fd()),
+            Output::Pipe(output) => Some(output.as_fd()),
+            Output::Closed => None,
+        }
+    }
+
+    pub(crate) fn set_nonblocking(&self, is_nonblocking: bool) -> io::Result<()> {
+        for fd in [Some(self.as_fd()), self.output()].into_iter().flatten() {
+            let mut flags = fcntl_getfl(fd)?;
+            flags.set(OFlags::NONBLOCK, is_nonblocking);
+            fcntl_setfl(fd, flags)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where it is read, to wait for what the process says.
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.input.as_fd()
+    }
+}
+
+impl Read for Link {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(&self.input, buf)?)
+    }
+}
+
+impl Write for Link {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        write(self.output().ok_or(io::ErrorKind::BrokenPipe)?, bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Write for LinkWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        write(self.0.as_fd(), bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for LinkWriter {
+    fn drop(&mut self) {
+        // A pipe ends as it is closed, and is no socket that could be shut.
+        let _ = shutdown(&self.0, Shutdown::Write);
+    }
+}
+
+fn write(to: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    Ok(quietly(|| rustix::io::write(to, bytes))?)
+}
