@@ -120,7 +120,7 @@ impl Scene {
             }
             Step::Prompt => {
                 let su = Sudo::by_su().program(self.script("su")).password("secret").timeout(self.timeout());
-                Box::new(Behind::by(&su, far::far(&self.signs(), "leaf")))
+                Box::new(Behind::by(&su, far::far(&self.signs(), "leaf")).by_socket())
             }
             Step::Stage0 => by("0", "leaf"),
             Step::Payload => by("20000", "leaf"),
@@ -136,7 +136,7 @@ impl Scene {
         let words = small.iter().map(|word| (*word).to_owned()).chain(far::way(&self.signs(), pass));
         let way = Wrapped::new(words).timeout(self.timeout());
         let way = self.place.iter().fold(way, |way, place| way.folder(place));
-        Behind::by(&way, far::far(&self.signs(), kind))
+        Behind::by(&way, far::far(&self.signs(), kind)).by_socket()
     }
 
     /// A program of the test: `late` comes up when there is a sign, `su` and `ssh` ask for a password.

@@ -210,7 +210,7 @@ fn a_list_for_which_there_are_no_descriptors_is_not_begun() -> Result<(), Missin
     assert!(errors.iter().all(|error| error.code() == "descriptors_needed"));
     let text = errors[0].to_string();
     assert!(
-        text.contains("all of them take 80") && text.contains("raise the limit (`ulimit -n 80"),
+        text.contains("all of them take 120") && text.contains("raise the limit (`ulimit -n 120"),
         "{text}"
     );
     assert!(!fs::exists(&sign).unwrap());

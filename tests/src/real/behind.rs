@@ -2,7 +2,7 @@
 
 use std::{fmt, fs, sync::OnceLock};
 
-use offshoot_bootstrap::{Method, Payload, Plan, Wrapped};
+use offshoot_bootstrap::{Method, Payload, Plan, Stdio, Wrapped};
 
 use crate::world::Dice;
 
@@ -33,6 +33,15 @@ impl Behind {
             transport.enter = program.into_iter().map(Into::into).collect();
         }
         Self(plan)
+    }
+
+    /// Whatever leads there has a socket as its stdin and stdout, as an ssh client does.
+    #[must_use]
+    pub fn by_socket(mut self) -> Self {
+        if let Some(transport) = &mut self.0.transport {
+            transport.stdio = Stdio::Socket;
+        }
+        self
     }
 
     /// What the child is called.
