@@ -40,15 +40,14 @@ fn busybox(method: Wrapped, words: &[&str]) -> Result<Spawned, Missing> {
 fn with_pipes_the_same_user_can_open_its_stdout_anew() -> Result<(), Missing> {
     let words = ["sh", "-c", "echo again >/dev/stdout"];
     let heard = |method| {
-        let Spawned { mut link, mut said, stderr, process, .. } = busybox(method, &words)?;
+        let Spawned { mut link, mut said, stderr, mut stderr_said, process, .. } = busybox(method, &words)?;
         link.read_to_end(&mut said).unwrap();
-        let mut why = String::new();
-        fs::File::from(stderr).read_to_string(&mut why).unwrap();
+        fs::File::from(stderr).read_to_end(&mut stderr_said).unwrap();
         drop(process);
-        Ok::<_, Missing>((String::from_utf8(said).unwrap(), why))
+        Ok::<_, Missing>([said, stderr_said].map(|words| String::from_utf8(words).unwrap()))
     };
-    assert_eq!(heard(nice())?, ("again\n".to_owned(), String::new()));
-    let (said, why) = heard(Wrapped::new::<&str>([]))?;
+    assert_eq!(heard(nice())?, ["again\n", ""]);
+    let [said, why] = heard(Wrapped::new::<&str>([]))?;
     assert!(said.is_empty() && why.contains("No such device"), "{said} {why}");
     Ok(())
 }
