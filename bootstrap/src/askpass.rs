@@ -26,16 +26,13 @@ use rustix::{
 
 use crate::{
     ConnectErrorKind, Launch, Notice, Step, Text,
-    prompter::Query,
+    prompter::{Attempts, MAX_QUESTIONS, Query},
     questions::{Login, Question},
     sys,
 };
 
 /// The longest question that is taken, in bytes: that for an unknown host key is a few lines.
 const MAX_QUESTION: usize = 16 * 1024;
-
-/// How many questions are taken in a connect: one for each account and key on a long way.
-const MAX_QUESTIONS: usize = 16;
 
 /// How many notices are taken in a connect: one for each key that is tried on the way.
 const MAX_NOTICES: usize = 16;
@@ -59,8 +56,10 @@ pub(crate) struct Askpass {
     /// Of a question that has not come whole.
     heard: Vec<u8>,
     logins: Vec<(Login, bool)>,
-    asked: Vec<(Text, u32)>,
+    attempts: Attempts,
     has_answered: bool,
+    /// A password that was given beforehand has gone out, and its account was asked for again.
+    is_doubtful: bool,
 }
 
 /// A notice, and what becomes readable when its helper ends.
@@ -142,8 +141,9 @@ impl Askpass {
             notices: Vec::new(),
             heard: Vec::new(),
             logins,
-            asked: Vec::new(),
+            attempts: Attempts::default(),
             has_answered: false,
+            is_doubtful: false,
         };
         helper.invite()?;
         Ok(helper)
@@ -151,7 +151,7 @@ impl Askpass {
 
     /// Makes the pipe of the next helper, which may ask then.
     fn invite(&mut self) -> io::Result<()> {
-        if self.verdicts.len() < MAX_QUESTIONS {
+        if self.verdicts.len() < MAX_QUESTIONS as usize {
             let (read, write) = io::pipe()?;
             let (number, path) = (self.verdicts.len(), path(read.as_fd()));
             self.verdicts.push((read, write));
@@ -198,9 +198,9 @@ impl Askpass {
         self.has_answered
     }
 
-    /// Whether each password that it was given has gone out.
-    pub(crate) fn has_given_all(&self) -> bool {
-        self.logins.iter().all(|(_, is_used)| *is_used)
+    /// Whether each password that it was given has gone out, and was enough.
+    pub(crate) fn is_proved(&self) -> bool {
+        !self.is_doubtful && self.logins.iter().all(|(_, is_used)| *is_used)
     }
 
     /// Takes what has come of questions.
@@ -265,9 +265,10 @@ impl Askpass {
             account: question.account().map(Text::from),
             is_of_place,
             text: Text::from(text.trim()),
+            above: Text::default(),
             echoes: matches!(question, Question::HostKey | Question::Consent),
             is_consent: question == Question::Consent,
-            attempt: self.count(text),
+            attempt: self.attempts.count(&Text::from(text)),
         };
         let secret = self.known(question, is_of_place);
         let secret = secret.or_else(|| launch.prompter.and_then(|prompter| prompter.answer(&query)));
@@ -310,22 +311,13 @@ impl Askpass {
         None
     }
 
-    fn count(&mut self, text: &str) -> u32 {
-        let text = Text::from(text);
-        if let Some((_, times)) = self.asked.iter_mut().find(|(asked, _)| *asked == text) {
-            *times = times.saturating_add(1);
-            return *times;
-        }
-        self.asked.push((text, 1));
-        1
-    }
-
     /// The password that was given for it, unless it has gone out already.
     fn known(&mut self, question: Question<'_>, is_of_place: bool) -> Option<Secret> {
         let Question::Password { account } = question else { return None };
         let (login, is_used) =
             self.logins.iter_mut().find(|(login, _)| login.is_for(account, is_of_place))?;
         let is_first = !std::mem::replace(is_used, true);
+        self.is_doubtful |= !is_first;
         is_first.then(|| login.password.clone())
     }
 

@@ -1,4 +1,4 @@
-//! What is on its way to the far side: lines, the program, and at most one secret, which leaves no copy behind.
+//! What is on its way to the far side: lines, the program, and secrets, which leave no copy behind.
 
 use std::{
     collections::VecDeque,

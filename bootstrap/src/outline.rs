@@ -64,15 +64,15 @@ fn shown(word: &str) -> String {
 }
 
 fn questions(transport: &Transport) -> String {
-    let known = |is_known: bool| if is_known { "answered once" } else { "refused" };
     let mut all = Vec::new();
     let is_silent = transport.leader.iter().any(|word| word == "-n");
     if let Some(question) = transport.question.as_ref().filter(|_| !is_silent) {
         let words = Text::from(question.words.trim());
-        all.push(format!("`{words}` on its stderr, {} on its stdin", known(question.answer.is_some())));
-    }
-    if transport.terminal {
-        all.push("the same on a terminal of its own".to_owned());
+        let first = if question.answer.is_some() { "answered once on its stdin" } else { UNKNOWN };
+        all.push(format!("`{words}` on its stderr, {first}; anything else there, {UNKNOWN}"));
+        if transport.terminal {
+            all.push("the same on a terminal of its own".to_owned());
+        }
     }
     for login in transport.logins.iter().flatten() {
         all.push(match &login.account {

@@ -6,6 +6,9 @@ use offshoot_wire::Secret;
 
 use crate::Text;
 
+/// How many questions are taken in a connect: one for each account and key on a long way.
+pub(crate) const MAX_QUESTIONS: u32 = 16;
+
 /// A question that comes up on the way to a place, for a [`Prompter`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -14,7 +17,7 @@ pub struct Query {
     pub place: Text,
     /// The word for the way there, such as `ssh`.
     pub method: Text,
-    /// For which account it is asked, as `user@host`, where the question says so. Of a jump host it is another than that
+    /// For which account it is asked, as `user@host`, where the question says so: `None` for all that sudo, su and doas ask. Of a jump host it is another than that
     /// of the place.
     pub account: Option<Text>,
     /// Whether the process that was started for this place asks, rather than one that it has started, such as the client
@@ -22,7 +25,11 @@ pub struct Query {
     pub is_of_place: bool,
     /// The question, safe to print.
     pub text: Text,
-    /// Whether the answer may be seen when it is typed.
+    /// What sudo, su or doas has said before it, such as a menu or that the last answer was wrong: up to 20 lines, safe to
+    /// print. Empty for ssh.
+    pub above: Text,
+    /// Whether the answer may be seen when it is typed. Who asks elsewhere than at a terminal does not say so, and then it
+    /// may not.
     pub echoes: bool,
     /// Whether it wants consent and no text: `yes` gives it, and whatever else refuses it.
     pub is_consent: bool,
@@ -52,7 +59,8 @@ pub struct Notice {
 /// Any `Fn(&Query) -> Option<Secret>` is one. It is called on the thread that makes the connect, which waits for it;
 /// the time of the connect goes on.
 pub trait Prompter: Send + Sync {
-    /// The answer, without a line end. `None`: there is none, and the connect fails if it cannot do without.
+    /// The answer, without a line end. `None`: there is none, and the connect fails if it cannot do without. To sudo, su and
+    /// doas one with control characters in it is none.
     fn answer(&self, query: &Query) -> Option<Secret>;
 
     /// Is told what is no question: by whatever connect says it, while a person may be asked for another, and not in turn.
@@ -63,6 +71,27 @@ pub trait Prompter: Send + Sync {
 impl<F: Fn(&Query) -> Option<Secret> + Send + Sync> Prompter for F {
     fn answer(&self, query: &Query) -> Option<Secret> {
         self(query)
+    }
+}
+
+/// How often each question has been asked in a connect.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts(Vec<(Text, u32)>);
+
+impl Attempts {
+    /// Whether as many were asked as are taken.
+    pub(crate) fn are_over(&self) -> bool {
+        self.0.iter().fold(0, |all: u32, (_, times)| all.saturating_add(*times)) >= MAX_QUESTIONS
+    }
+
+    /// Which time it is.
+    pub(crate) fn count(&mut self, text: &Text) -> u32 {
+        if let Some((_, times)) = self.0.iter_mut().find(|(asked, _)| asked == text) {
+            *times = times.saturating_add(1);
+            return *times;
+        }
+        self.0.push((text.clone(), 1));
+        1
     }
 }
 

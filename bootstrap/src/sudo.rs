@@ -9,18 +9,20 @@ use crate::{
     options::{Options, check_word, common_options, program_option, words_option},
 };
 
-/// What sudo is told to ask with, so that nothing else is taken for its question.
+/// What sudo is told to ask for the password with, so that nothing else is taken for that question.
 const SUDO_ASKS: &str = "[offshoot] password: ";
+/// The variable by which it is told: by its `-p` it would ask for all that PAM wants to know, such as a code, in these words.
+const SUDO_PROMPT: &str = "SUDO_PROMPT";
 
 /// Another user of the same machine.
 ///
-/// sudo without a [`password`](Self::password) asks nobody, and may go on what it was told at the terminal of this program,
+/// sudo without a [`password`](Self::password) or [`ask`](Self::ask) asks nobody, and may go on what it was told at the terminal of this program,
 /// which it knows by its session: it runs in that, and so does the child. A child of another user who is not to be trusted could
 /// type into that terminal then, unless sudo gives it one of its own (`use_pty`) or [`terminal`](Self::terminal) does. Whatever
 /// else leads to another user runs in a session of its own.
 ///
 /// sudo and su read a password from the stream by which the program follows, and get it when they have asked for it and
-/// not before. doas asks nobody but a terminal: it has one of its own where a password is given, by which nothing else
+/// not before. doas asks nobody but a terminal: it has one of its own where a password is given or it may ask, by which nothing else
 /// goes.
 ///
 /// ```
@@ -36,6 +38,7 @@ pub struct Sudo {
     program: String,
     user: String,
     password: Option<Secret>,
+    asks_person: bool,
     asks: Option<String>,
     terminal: bool,
     extra: Vec<String>,
@@ -81,6 +84,7 @@ impl Sudo {
             program: tool.word().to_owned(),
             user: "root".to_owned(),
             password: None,
+            asks_person: false,
             asks: None,
             terminal: false,
             extra: Vec::new(),
@@ -98,6 +102,15 @@ impl Sudo {
     /// for.
     pub fn password(mut self, password: impl Into<Secret>) -> Self {
         self.password = Some(password.into());
+        self
+    }
+
+    /// Has sudo and doas ask for the password that was not given: whoever makes the connect must have a
+    /// [`Prompter`](crate::Prompter), and else it is an error. su asks in any case, as PAM may have all of them ask for
+    /// other things, such as a code, where a password was given: what has no answer is asked of the prompter. Its answer
+    /// goes out once, to that question, and not if anything was said meanwhile.
+    pub fn ask(mut self) -> Self {
+        self.asks_person = true;
         self
     }
 
@@ -122,7 +135,7 @@ impl Sudo {
     common_options!();
 
     fn transport(&self) -> Transport {
-        let has_password = self.password.is_some();
+        let may_ask = self.password.is_some() || self.asks_person;
         let extra = || self.extra.iter().map(String::as_str);
         let words = |before: &[&str], behind: &[&str]| {
             let before = before.iter().copied().chain(extra());
@@ -131,10 +144,10 @@ impl Sudo {
         };
         let user = ["-u", &*self.user, "--"];
         let transport = match self.tool {
-            Tool::Sudo if has_password => words(&["-S", "-p", SUDO_ASKS], &user),
+            Tool::Sudo if may_ask => words(&["-S"], &user),
             // What is behind the user is for his shell, to every su. Before him `-c` is a class of logins to some.
             Tool::Su => Transport { takes_line: true, ..words(&[], &["--", &self.user, "-c"]) },
-            Tool::Doas if has_password => words(&[], &user),
+            Tool::Doas if may_ask => words(&[], &user),
             Tool::Sudo => Transport { shares_session: true, ..words(&["-n"], &user) },
             Tool::Doas => words(&["-n"], &user),
         };
@@ -144,13 +157,17 @@ impl Sudo {
             Tool::Su => asks("Password: "),
             Tool::Doas => asks("password: "),
         };
+        // Its words are to be the ones that we know.
+        let mut env = vec![("LC_MESSAGES".to_owned(), "C".to_owned())];
+        if matches!(self.tool, Tool::Sudo) && may_ask {
+            env.push((SUDO_PROMPT.to_owned(), SUDO_ASKS.to_owned()));
+        }
         Transport {
             near: true,
             dialect: Dialect::Sudo,
-            terminal: self.terminal || (has_password && matches!(self.tool, Tool::Doas)),
+            terminal: self.terminal || (may_ask && matches!(self.tool, Tool::Doas)),
             question: Some(Question::new(asks, self.password.clone())),
-            // Its words are to be the ones that we know.
-            env: vec![("LC_MESSAGES".to_owned(), "C".to_owned())],
+            env,
             flaw: check_word("user", &self.user),
             stdio: Stdio::Pipes,
             ..transport

@@ -12,14 +12,14 @@ use rustix::{
 };
 
 use crate::{
-    ConnectError, ConnectErrorKind, Dialect, Launch, Link, Phase, Plan, Process, Spawned, Step, Text,
-    Transport,
+    ConnectError, ConnectErrorKind, Dialect, Launch, Link, Phase, Plan, Process, Spawned, Step, Transport,
     askpass::{Answered, Askpass},
     explain,
     outgoing::{Outgoing, Piece},
-    prompt::Prompt,
+    prompt::{Asked, Outcome, Prompt},
     stage0::{Dialogue, Reply, known},
     sys,
+    terminal::Terminal,
 };
 
 /// Bytes read in one call.
@@ -50,6 +50,8 @@ pub(crate) struct Talk {
     dialogue: Dialogue,
     /// What may still be asked; nothing once the shell has spoken.
     prompt: Option<Prompt>,
+    /// Where something was said last.
+    asks: Asks,
     /// How an ssh client asks.
     askpass: Option<Askpass>,
     outgoing: Outgoing,
@@ -70,7 +72,7 @@ struct Ready {
 }
 
 /// Where something was asked, and so is to be answered.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Asks {
     OnStderr,
     OnTerminal,
@@ -101,6 +103,7 @@ impl Talk {
             words: Vec::new(),
             dialogue,
             prompt: transport.question.clone().map(Prompt::new),
+            asks: Asks::OnStderr,
             askpass,
             outgoing: Outgoing::default(),
             leave: None,
@@ -150,11 +153,11 @@ impl Talk {
             }
             if ready.stderr {
                 let heard = read_stderr(&mut self.stderr, &mut self.words);
-                self.answer(launch, heard, Asks::OnStderr)?;
+                self.look_for_the_password(launch, heard, Asks::OnStderr)?;
             }
             if ready.terminal {
                 let heard = self.read_terminal();
-                self.answer(launch, heard, Asks::OnTerminal)?;
+                self.look_for_the_password(launch, heard, Asks::OnTerminal)?;
             }
             if ready.question {
                 // Others may have been asked before, for longer than there was time.
@@ -293,37 +296,22 @@ impl Talk {
         read
     }
 
-    /// Answers what was asked in the last bytes of what came on stderr or the terminal.
-    fn answer(&mut self, launch: &Launch<'_>, heard: usize, asks: Asks) -> Result<(), ConnectErrorKind> {
-        let Some(prompt) = self.prompt.as_mut().filter(|_| self.dialogue.phase() == Phase::Shell) else {
-            return Ok(());
-        };
+    /// Answers the question that was agreed on, if it ends in the last bytes of what came on stderr or the terminal.
+    fn look_for_the_password(
+        &mut self,
+        launch: &Launch<'_>,
+        heard: usize,
+        asks: Asks,
+    ) -> Result<(), ConnectErrorKind> {
         let start = self.words.len().saturating_sub(heard);
-        let answer = prompt.hear(self.words.get(start..).unwrap_or_default());
-        let question = Text::from(prompt.words().trim());
-        match answer {
-            Ok(None) => return Ok(()),
-            Ok(Some(answer)) => {
-                launch.saw(Step::Asked { question, is_answered: true });
-                match (asks, self.process.terminal()) {
-                    (Asks::OnTerminal, Some(terminal)) => {
-                        terminal.answer(&answer).map_err(|error| ConnectErrorKind::from_system(&error))?;
-                    }
-                    _ => {
-                        self.outgoing.push(Piece::Secret(answer));
-                        self.write(launch);
-                    }
-                }
-            }
-            Err(kind) => {
-                launch.saw(Step::Asked { question, is_answered: false });
-                return Err(kind);
-            }
-        }
-        Ok(())
+        let said = self.words.get(start..).unwrap_or_default();
+        let Some(prompt) = self.prompt.as_mut().filter(|_| !said.is_empty()) else { return Ok(()) };
+        self.asks = asks;
+        let is_asked = self.dialogue.phase() == Phase::Shell && prompt.hear(said);
+        if is_asked { self.answer(launch, Asked::Password) } else { Ok(()) }
     }
 
-    /// Gives up on a question that was not agreed on once it has been open for long enough.
+    /// Answers a question that was not agreed on once it has been open for long enough.
     fn look_for_a_question(
         &mut self,
         launch: &Launch<'_>,
@@ -331,17 +319,15 @@ impl Talk {
         now: Instant,
     ) -> Result<(), ConnectErrorKind> {
         let is_possible = self.dialogue.phase() == Phase::Shell;
-        let prompt = self.prompt.as_ref().filter(|_| is_possible);
-        let Some(question) = prompt.and_then(Prompt::unanswered) else {
+        if !is_possible || !self.prompt.as_ref().is_some_and(Prompt::is_open) {
             self.quiet = None;
             return Ok(());
-        };
+        }
         let is_said = ready.stderr || ready.terminal || ready.link || ready.room;
         match self.quiet {
             Some(end) if !is_said && end <= now => {
-                let question = Text::from(&*String::from_utf8_lossy(question));
-                launch.saw(Step::Asked { question: question.clone(), is_answered: false });
-                Err(ConnectErrorKind::Unanswered { question })
+                self.quiet = None;
+                self.answer(launch, Asked::Other)
             }
             Some(_) if !is_said => Ok(()),
             _ => {
@@ -351,6 +337,38 @@ impl Talk {
         }
     }
 
+    fn answer(&mut self, launch: &Launch<'_>, asked: Asked) -> Result<(), ConnectErrorKind> {
+        let Some(prompt) = &mut self.prompt else { return Ok(()) };
+        let terminal = self.process.terminal().filter(|_| self.asks == Asks::OnTerminal);
+        let Outcome { question, answer, is_late } =
+            prompt.answer(launch, asked, terminal.is_some_and(Terminal::echoes));
+        // Whoever was asked has taken his time: a shell may have come meanwhile, which would run what it is told.
+        let is_over = is_late && self.is_anything_said();
+        launch.saw(Step::Asked { question, is_answered: answer.is_ok() && !is_over });
+        if let Some(kind) = launch.over().filter(|_| is_late) {
+            return Err(kind);
+        }
+        if is_over {
+            return Ok(());
+        }
+        match (terminal, answer?) {
+            (Some(terminal), answer) => {
+                terminal.answer(&answer).map_err(|error| ConnectErrorKind::from_system(&error))
+            }
+            (None, answer) => {
+                self.outgoing.push(Piece::Secret(answer));
+                self.write(launch);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether something has come that was not read.
+    fn is_anything_said(&self) -> bool {
+        let others = [self.stderr.as_ref().map(AsFd::as_fd), self.process.terminal().map(AsFd::as_fd)];
+        others.into_iter().flatten().chain([self.link.as_fd()]).any(sys::is_ready)
+    }
+
     fn spawned(self, said: Vec<u8>) -> Result<Spawned, ConnectErrorKind> {
         // Whoever reads it reads the end at once.
         let closed = || io::pipe().map(|(read, _)| read.into());
@@ -358,8 +376,8 @@ impl Talk {
             Some(stderr) => stderr,
             None => closed().map_err(|error| ConnectErrorKind::from_system(&error))?,
         };
-        let is_proved = self.askpass.as_ref().is_none_or(Askpass::has_given_all)
-            && self.prompt.as_ref().is_none_or(Prompt::has_given_all);
+        let is_proved = self.askpass.as_ref().is_none_or(Askpass::is_proved)
+            && self.prompt.as_ref().is_none_or(Prompt::is_proved);
         Ok(Spawned {
             link: self.link,
             stderr,

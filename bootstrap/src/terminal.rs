@@ -26,7 +26,7 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// One that does not show what is typed.
+    /// One on which nobody has typed.
     pub(crate) fn new() -> io::Result<Self> {
         let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
         fcntl_setfd(&ours, FdFlags::CLOEXEC)?;
@@ -38,9 +38,6 @@ impl Terminal {
         // It must not become the terminal of this very session.
         let no_tty = i32::try_from(OFlags::NOCTTY.bits()).unwrap_or_default();
         let theirs = OpenOptions::new().read(true).write(true).custom_flags(no_tty).open(name)?;
-        let mut modes = tcgetattr(&theirs)?;
-        modes.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
-        tcsetattr(&theirs, OptionalActions::Now, &modes)?;
         Ok(Self { ours: ours.into(), theirs: theirs.into() })
     }
 
@@ -54,8 +51,16 @@ impl Terminal {
         (&self.ours).read(piece).unwrap_or_default()
     }
 
-    /// Types an answer, which is a line: there is room for one.
+    /// Whether it shows what is typed now: whoever asks for what nobody may see turns that off before he does.
+    pub(crate) fn echoes(&self) -> bool {
+        tcgetattr(&self.theirs).is_ok_and(|modes| modes.local_modes.contains(LocalModes::ECHO))
+    }
+
+    /// Types an answer, which is a line: there is room for one. Nothing of it is shown.
     pub(crate) fn answer(&self, line: &Secret<Vec<u8>>) -> io::Result<()> {
+        let mut modes = tcgetattr(&self.theirs)?;
+        modes.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
+        tcsetattr(&self.theirs, OptionalActions::Now, &modes)?;
         (&self.ours).write_all(line.expose())
     }
 }

@@ -236,7 +236,7 @@ impl RouterBuilder {
     }
 
     /// Whom the connects that the root itself makes ask what they have no answer to, one question at a time; such as the
-    /// password of an [`Ssh`](crate::Ssh) with `ask()`. Connects by other contexts have the answers that were given
+    /// password of an [`Ssh`](crate::Ssh) or a [`Sudo`](crate::Sudo) with `ask()`, or a code that PAM wants. Connects by other contexts have the answers that were given
     /// with the method, and no others.
     ///
     /// ```no_run

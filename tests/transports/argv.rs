@@ -79,7 +79,7 @@ fn each_tool_is_run_by_the_words_that_it_knows_and_has_what_it_may_hand_on() -> 
     let with = |words: &str| format!("{silent} {words} {unless_asked} -- web");
     let ssh = || Ssh::new("web").program(at()).payload(leaf());
     let container = |container: Container| container.program(at()).payload(leaf());
-    let known: [(Box<dyn Method>, String); 36] = [
+    let known: [(Box<dyn Method>, String); 38] = [
         (Box::new(ssh()), format!("{silent} {unless_asked} -- web")),
         (
             Box::new(ssh().user("u").port(22).identity("/k").option("A=b").config("/c")),
@@ -110,16 +110,15 @@ fn each_tool_is_run_by_the_words_that_it_knows_and_has_what_it_may_hand_on() -> 
         (Box::new(ssh().password("x")), asking.clone()),
         (Box::new(ssh().ask()), asking),
         (Box::new(Sudo::new().program(at()).payload(leaf())), "-n -u root --".into()),
-        (
-            Box::new(Sudo::new().user("u").password("x").program(at()).payload(leaf())),
-            "-S -p [offshoot]~password:~ -u u --".into(),
-        ),
+        (Box::new(Sudo::new().user("u").password("x").program(at()).payload(leaf())), "-S -u u --".into()),
         (
             Box::new(Sudo::new().option(["-E", "-r", "role"]).program(at()).payload(leaf())),
             "-n -E -r role -u root --".into(),
         ),
         (Box::new(Sudo::by_su().user("u").program(at()).payload(leaf())), "-- u -c".into()),
         (Box::new(Sudo::by_doas().user("u").program(at()).payload(leaf())), "-n -u u --".into()),
+        (Box::new(Sudo::new().ask().program(at()).payload(leaf())), "-S -u root --".into()),
+        (Box::new(Sudo::by_doas().ask().program(at()).payload(leaf())), "-u root --".into()),
         (Box::new(container(Container::docker("c").user("u"))), "exec -i -u u -- c".into()),
         (Box::new(container(Container::podman("c"))), "exec -i -- c".into()),
         (Box::new(container(Container::buildah("c"))), "run c --".into()),

@@ -15,6 +15,7 @@
 mod accounts;
 mod anywhere;
 mod argv;
+mod asks;
 mod beside;
 mod buildah;
 mod cluster;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         ssh::tests(),
         passwords::tests(),
         accounts::tests(),
+        asks::tests(),
         terminal::tests(),
         sudo_rs::tests(),
         containers::tests(),

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use offshoot_bootstrap::Launch;
 use offshoot_parent::{Phase, Plan, Step, prelude::*};
 use offshoot_tests::real::{descendants, eventually, logs};
 
@@ -24,6 +25,7 @@ use crate::{
 crate::tests![
     a_password_is_given_to_the_client_that_asks_for_it,
     a_wrong_password_is_tried_once,
+    a_wrong_password_is_not_proved_by_another_that_was_typed,
     without_a_password_it_is_said_that_one_is_needed,
     each_host_on_the_way_gets_its_own_password,
     attack_57_the_password_of_a_host_is_not_for_whoever_asks_on_the_way,
@@ -81,6 +83,18 @@ fn a_wrong_password_is_tried_once() -> Result<(), Missing> {
     assert_eq!((error.code(), error.phase()), ("password_wrong", Phase::Shell), "{error}");
     let error = fails(by_password(&sshd, &user).password(OTHER).option("PreferredAuthentications=password"));
     assert_eq!(error.code(), "password_wrong", "{error}");
+    Ok(())
+}
+
+fn a_wrong_password_is_not_proved_by_another_that_was_typed() -> Result<(), Missing> {
+    payload("leaf")?;
+    let (sshd, user) = (Sshd::new("")?, user("retyped")?);
+    let typed = |_: &Query| Some(PASSWORD.into());
+    for (given, is_proved) in [(OTHER, false), (PASSWORD, true)] {
+        let plan = by_password(&sshd, &user).password(given).plan();
+        let there = Launch::new(&plan).asking(&typed).run().unwrap();
+        assert_eq!(there.is_proved, is_proved, "{given}");
+    }
     Ok(())
 }
 

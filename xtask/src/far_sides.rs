@@ -9,12 +9,13 @@ use crate::{
 };
 
 /// A program of each package, by which it is seen whether that is there, and the package in Debian.
-const NEEDED: [Needed; 24] = [
+const NEEDED: [Needed; 25] = [
     ("/usr/sbin/sshd", "openssh-server"),
     ("/usr/bin/ssh", "openssh-client"),
     ("/usr/bin/sudo", "sudo"),
     ("/usr/bin/doas", "opendoas"),
     ("/usr/include/security/pam_appl.h", "libpam0g-dev"),
+    ("/usr/bin/google-authenticator", "libpam-google-authenticator"),
     ("/bin/busybox", "busybox-static"),
     ("/bin/mksh", "mksh"),
     ("/bin/zsh", "zsh"),
