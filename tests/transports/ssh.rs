@@ -1,9 +1,15 @@
 //! ssh: a real client and a real sshd.
 
-use std::{fs, time::Duration};
+use std::{
+    fs::{self, File},
+    io::Read as _,
+    os::unix::net::UnixStream,
+    time::{Duration, Instant},
+};
 
+use offshoot_bootstrap::{Spawned, launch};
 use offshoot_parent::prelude::*;
-use offshoot_tests::real::{Signal, descendants, eventually, is_gone, kill};
+use offshoot_tests::real::{Signal, descendants, eventually, is_gone, kill, logs};
 
 use crate::far::{ADD, Missing, Sshd, User, payload, program};
 
@@ -11,6 +17,7 @@ crate::tests![
     a_child_on_a_host_answers_and_leaves_nothing,
     every_login_shell_will_do,
     a_profile_that_prints_is_no_obstacle,
+    what_is_said_before_the_shell_speaks_is_not_said_by_the_program,
     an_account_that_takes_no_commands_says_so,
     what_keeps_the_client_out_is_told_apart,
     the_key_of_a_new_host_is_taken_where_that_is_wanted_and_a_changed_one_never,
@@ -69,6 +76,42 @@ fn a_profile_that_prints_is_no_obstacle() -> Result<(), Missing> {
     fs::write(user.home.path().join(".bashrc"), noise).unwrap();
     let router = Router::new().unwrap();
     assert_eq!(add(&router.connect(sshd.ssh().user(&user.name).payload(leaf)).unwrap()), 5);
+    Ok(())
+}
+
+fn what_is_said_before_the_shell_speaks_is_not_said_by_the_program() -> Result<(), Missing> {
+    let (sshd, leaf, busybox) = (Sshd::new("")?, payload("leaf")?, program("busybox")?);
+    let user = User::new("heard", &program("bash")?)?;
+    let config = fs::read_to_string(sshd.file("sshd_config")).unwrap();
+    let says =
+        format!("Banner {}\n{config}Match User {}\n  PermitUserRC yes\n", sshd.file("banner"), user.name);
+    fs::write(sshd.file("sshd_config"), says).unwrap();
+    let noise =
+        |from: &str| format!("echo NOISE of {from}; echo NOISE of {from} >&2; printf 'NOISE without end'\n");
+    fs::write(sshd.file("banner"), "NOISE of the banner\n").unwrap();
+    fs::write(user.home.path().join(".bashrc"), noise("bashrc")).unwrap();
+    fs::create_dir(user.home.path().join(".ssh")).unwrap();
+    fs::write(user.home.path().join(".ssh/rc"), noise("rc")).unwrap();
+
+    let ssh = || sshd.ssh().user(&user.name);
+    let ((), logged) = logs::of_every_level(|| {
+        let router = Router::new().unwrap();
+        let child = router.connect(ssh().payload(leaf)).unwrap();
+        assert_eq!(add(&child), 5);
+        child.shutdown().wait_timeout(Duration::from_secs(5)).unwrap();
+    });
+    assert!(!logged.concat().contains("NOISE"), "{logged:#?}");
+
+    let busybox = Payload::bytes("busybox", fs::read(busybox).unwrap()).unwrap();
+    let words = ["sh", "-c", "echo its own; echo its error >&2"];
+    let plan = ssh().payload(busybox).args(words).keep_file().plan();
+    let Spawned { link, stderr, mut said, mut stderr_said, process: _process, .. } =
+        launch(&plan, Instant::now() + Duration::from_secs(30), None).unwrap();
+    UnixStream::from(link).read_to_end(&mut said).unwrap();
+    File::from(stderr).read_to_end(&mut stderr_said).unwrap();
+    assert_eq!(String::from_utf8(said).unwrap(), "its own\n");
+    // The two streams of a server do not keep their order: what was said on the way may come once the shell has spoken.
+    assert!(stderr_said.ends_with(b"its error\n"), "{}", String::from_utf8_lossy(&stderr_said));
     Ok(())
 }
 
