@@ -69,7 +69,7 @@ impl ConnectError {
 
     /// With whether a password had gone out, and no shell has spoken since.
     #[must_use]
-    pub(crate) fn giving_password(mut self, gave_password: bool) -> Self {
+    pub fn giving_password(mut self, gave_password: bool) -> Self {
         self.0.gave_password = gave_password;
         self
     }

@@ -129,7 +129,9 @@ impl Wish {
             // Where and how are this side's words; of the rest nobody else can know.
             Ok(Err(error)) => {
                 let words = error.last_words().as_bytes();
-                Err(self.error(error.phase(), error.kind().clone()).with_last_words(words))
+                let error =
+                    self.error(error.phase(), error.kind().clone()).giving_password(error.gave_password());
+                Err(error.with_last_words(words))
             }
             Err(error) => Err(self.not_answered(&error)),
         }

@@ -10,7 +10,7 @@ use offshoot_bootstrap::Dialect;
 use offshoot_parent::prelude::*;
 use offshoot_tests::real::{PATIENCE, Signal, eventually, kill};
 
-use crate::far::{ADD, Listening, Missing, Planned, Sshd, payload, static_program};
+use crate::far::{ADD, Listening, Missing, Planned, Sshd, User, payload, program, static_program};
 
 crate::tests![
     results_come_in_the_order_in_which_they_end,
@@ -28,6 +28,7 @@ crate::tests![
     a_helper_that_is_lost_costs_no_host,
     a_password_is_proved_on_one_host_and_a_refused_one_is_given_to_no_other,
     a_password_that_no_host_has_asked_for_is_not_proved,
+    a_password_that_two_hosts_leave_open_is_given_to_no_third,
     all_hosts_come_up_behind_an_sshd_that_takes_few_at_once,
 ];
 
@@ -380,6 +381,25 @@ fn a_password_that_no_host_has_asked_for_is_not_proved() -> Result<(), Missing> 
         assert_eq!(tried(maker, "right"), [Ok(()); 6]);
         fs::remove_file(at("asked")).unwrap();
     }
+    Ok(())
+}
+
+fn a_password_that_two_hosts_leave_open_is_given_to_no_third() -> Result<(), Missing> {
+    payload("leaf")?;
+    let (sshd, user) = (Sshd::new("")?, User::new("open", &program("bash")?)?);
+    user.password("let me in");
+    // It is let in by the password, and nothing that comes of that says so.
+    fs::write(user.home.path().join(".bashrc"), "echo + >>~/asked; exit 3\n").unwrap();
+    let host = |n| {
+        let host = sshd.ssh().user(&user.name).option("PubkeyAuthentication=no").password("let me in");
+        host.payload(payload("leaf").unwrap()).name(format!("h{n}"))
+    };
+    let router = Router::new().unwrap();
+    let all = router.connect_all((0..5).map(host)).parallel(5).into_iter();
+    let codes: Vec<_> = all.map(|(_, outcome)| outcome.unwrap_err().code()).collect();
+    let asked = fs::read_to_string(user.home.path().join("asked")).unwrap();
+    assert_eq!(asked, "+\n+\n", "{codes:?}");
+    assert_eq!(codes, ["exited", "exited", "password_wrong", "password_wrong", "password_wrong"]);
     Ok(())
 }
 
