@@ -3,7 +3,6 @@
 use std::{
     fs::{self, File},
     io::Read as _,
-    os::unix::net::UnixStream,
     time::{Duration, Instant},
 };
 
@@ -105,9 +104,9 @@ fn what_is_said_before_the_shell_speaks_is_not_said_by_the_program() -> Result<(
     let busybox = Payload::bytes("busybox", fs::read(busybox).unwrap()).unwrap();
     let words = ["sh", "-c", "echo its own; echo its error >&2"];
     let plan = ssh().payload(busybox).args(words).keep_file().plan();
-    let Spawned { link, stderr, mut said, mut stderr_said, process: _process, .. } =
+    let Spawned { mut link, stderr, mut said, mut stderr_said, process: _process, .. } =
         launch(&plan, Instant::now() + Duration::from_secs(30), None).unwrap();
-    UnixStream::from(link).read_to_end(&mut said).unwrap();
+    link.read_to_end(&mut said).unwrap();
     File::from(stderr).read_to_end(&mut stderr_said).unwrap();
     assert_eq!(String::from_utf8(said).unwrap(), "its own\n");
     // The two streams of a server do not keep their order: what was said on the way may come once the shell has spoken.
