@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use offshoot_wire::{Body, ContextId, Failed, ReplyHead, codec};
+use offshoot_wire::{Body, ContextId, Failed};
 
 use crate::{
     Call, Functions, Message,
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Reads them; on an error the ends that they bring are closed.
+    /// Reads them; on an error the ends that they bring are refused.
     pub(crate) fn read<A: Message>(self) -> Result<A, String> {
         ambient::decode(&self.body, self.brought)
     }
@@ -103,7 +103,7 @@ impl Caller {
                         None => handed.sent(),
                         Some(_) => drop(handed),
                     }
-                    return self.node.answer(self.key, body, ends, false, pace);
+                    return self.node.answer(self.key, body, ends, pace);
                 }
                 Err(message) => self.fail(Failed::Result, &message),
             },
@@ -119,9 +119,7 @@ impl Caller {
             let text = format_args!("{function} was called without a reply and failed: {message}");
             self.node.tell(Record::new(log::Level::Warn, "offshoot", text));
         }
-        let head = codec::encode(&ReplyHead::Failed(how, message));
-        let body = Body::from(head.unwrap_or_default());
-        self.node.answer(self.key, body, Vec::new(), true, Pace::AtOnce);
+        self.node.fail(self.key, how, message);
     }
 }
 

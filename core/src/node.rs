@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_wire::{Body, ContextId, Direction, End, Handle};
+use offshoot_wire::{Body, ContextId, Direction, End, Failed, Handle};
 
 use crate::{
     forward::Record,
@@ -132,7 +132,9 @@ pub(crate) trait Node: Any + Send + Sync {
 
     /// Answers a call. A worker without another one is lent the link to the parent before anything is written: the call
     /// that follows the answer must not wake the broker.
-    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool, pace: Pace) -> Option<Loan>;
+    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, pace: Pace) -> Option<Loan>;
+    /// Answers a call that has failed.
+    fn fail(&self, key: CallKey, how: Failed, text: String);
     fn is_cancelled(&self, key: CallKey) -> bool;
     /// `work` is run, once, if the call is cancelled before it is answered.
     fn on_cancel(&self, key: CallKey, work: Arc<dyn Run>);
@@ -140,7 +142,7 @@ pub(crate) trait Node: Any + Send + Sync {
     fn export(&self, to: ContextId, ours: Direction, sink: Arc<dyn StreamSink>) -> Handle;
     fn unexport(&self, stream: Held);
     fn import(&self, from: ContextId, end: End, sink: Arc<dyn StreamSink>) -> Result<Handle, BadEnd>;
-    /// Closes ends that came in a frame of `from`, and that nobody has asked for.
+    /// Refuses ends that came in a frame of `from`, and that nobody has asked for.
     fn decline(&self, from: ContextId, ends: Vec<End>);
     fn hand_on(&self, stream: Held, to: ContextId) -> Result<End, BadEnd>;
     fn stream_open(&self, stream: Held);

@@ -186,7 +186,7 @@ impl Bed {
         body.resize(body.len() + bytes, 0);
         self.at(id, |machine, out| {
             machine.release_worker(0);
-            machine.answer(now, call.key, body.into(), &[], false, out);
+            machine.answer(now, call.key, body.into(), &[], out);
         });
     }
 

@@ -102,7 +102,7 @@ fn an_answer_that_a_crowded_hop_refuses_ends_the_streams_that_it_hands_over() {
         theirs.zip(handles).map(|(direction, handle)| End { home: callee, handle, direction }).collect();
     let body = codec::encode(&ReplyHead::Value(ends.clone())).unwrap();
     let now = bed.now;
-    bed.at(callee, |machine, out| machine.answer(now, call.key, body.into(), &ends, false, out));
+    bed.at(callee, |machine, out| machine.answer(now, call.key, body.into(), &ends, out));
     bed.settle();
     bed.resume();
     assert_eq!(bed.ended_calls(caller), 2);

@@ -69,7 +69,7 @@ pub(crate) fn encode<T: Serialize + ?Sized>(
     }
 }
 
-/// Reads a value that must fill `body` and may take any end that was brought; those that nobody took are closed.
+/// Reads a value that must fill `body` and may take any end that was brought; those that nobody took are refused.
 pub(crate) fn decode<T: DeserializeOwned>(body: &Body, brought: Brought) -> Result<T, String> {
     let node = Arc::clone(brought.node());
     let budget = node.body_limit().saturating_mul(VALUE_PER_BODY);

@@ -64,8 +64,8 @@ impl Handed {
     }
 }
 
-/// The ends that a message brought. They are made values of this context when the first of them is asked for; dropped,
-/// they close.
+/// The ends that a message brought. They are made values of this context when the first of them is asked for; dropped
+/// before that, they are refused, and after it they close.
 pub(crate) struct Brought {
     node: Arc<Running>,
     from: ContextId,

@@ -1,35 +1,38 @@
 //! How calls to us end: answered once, or called off, or with nobody left who waits.
 
 use offshoot_wire::{
-    Body, CallId, ContextId, DeadCode, End, Frame, Handle, ReplyHead, ReplyTo, Window, codec,
+    Body, CallId, ContextId, DeadCode, End, Failed, Frame, Handle, ReplyHead, ReplyTo, Window, codec,
 };
 
 use super::{
     Action, Actions, CallKey, DropKind, LinkKey, Machine, Queued, Routes, Tick, Timer, desk::Call,
     parts::CONTROL_BUDGET,
 };
+use crate::plain::front;
 
 impl<R: Routes> Machine<R> {
-    /// Ends a call to us: `body` is its [`ReplyHead`] and the value. Must come once for each call that was taken,
-    /// also where nobody waits. `failed`: later calls of its chain fail too.
-    pub fn answer(
-        &mut self,
-        now: Tick,
-        key: CallKey,
-        body: Body,
-        ends: &[End],
-        failed: bool,
-        out: &mut Actions,
-    ) {
+    /// Ends a call to us with a value: `body` is its [`ReplyHead`] and that. This or [`fail`](Self::fail) must come once
+    /// for each call that was taken, also where nobody waits.
+    pub fn answer(&mut self, now: Tick, key: CallKey, body: Body, ends: &[End], out: &mut Actions) {
         self.timers.advance(now);
-        self.reply(key, body, ends, failed, out);
+        if let Some(call) = self.finish(key) {
+            self.reply(&call, body, ends, out);
+        }
     }
 
-    pub(super) fn reply(&mut self, key: CallKey, body: Body, ends: &[End], failed: bool, out: &mut Actions) {
+    /// Ends a call to us that has failed; later calls of its chain fail too.
+    pub fn fail(&mut self, now: Tick, key: CallKey, how: Failed, text: String, out: &mut Actions) {
+        self.timers.advance(now);
         let Some(call) = self.finish(key) else { return };
-        if failed {
-            self.fail_chain(call.src, call.head.chain, &failure(&call, &body));
-        }
+        self.fail_chain(call.src, call.head.chain, &failure(&call, &text));
+        self.reply_failed(&call, how, text, out);
+    }
+
+    pub(super) fn reply_failed(&mut self, call: &Call, how: Failed, text: String, out: &mut Actions) {
+        self.reply(call, encode_reply(&ReplyHead::Failed(how, text)), &[], out);
+    }
+
+    fn reply(&mut self, call: &Call, body: Body, ends: &[End], out: &mut Actions) {
         let Some(reply_to) = call.reply_to else { return self.keep_ends(ends, out) };
         if body.len() > self.config.limits.body as usize {
             let limit = self.config.limits.body;
@@ -172,15 +175,13 @@ impl<R: Routes> Machine<R> {
 }
 
 /// What a failed call leaves to those behind it in its chain. A caller that waited knows the reason already.
-fn failure(call: &Call, body: &[u8]) -> String {
+fn failure(call: &Call, text: &str) -> String {
+    /// The longest text that is kept, in bytes.
     const MAX: usize = 1024;
-    let told = match codec::decode_prefix(body, CONTROL_BUDGET) {
-        Ok((ReplyHead::Failed(_, text), _)) if call.reply_to.is_none() => text,
-        _ => String::new(),
-    };
-    format!("{}: {}", call.head.function, told.chars().take(MAX).collect::<String>())
+    let told = if call.reply_to.is_none() { front(text, MAX) } else { "" };
+    format!("{}: {told}", call.head.function)
 }
 
-pub(super) fn encode_reply(head: &ReplyHead) -> Body {
+fn encode_reply(head: &ReplyHead) -> Body {
     codec::encode(head).unwrap_or_default().into()
 }

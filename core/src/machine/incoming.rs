@@ -1,12 +1,12 @@
 //! Calls to us on their way in: queued in arrival order, refused where they may not or cannot run (rules 11 and 14).
 
 use offshoot_wire::{
-    Body, CallHead, ContextId, DeadCode, End, Failed, Frame, Handle, ReplyHead, ReplyTo, Window, codec,
+    Body, CallHead, ContextId, DeadCode, End, Failed, Frame, Handle, ReplyTo, Window, codec,
 };
 
 use super::{
-    Action, Actions, CallKey, DropKind, Incoming, LinkKey, Machine, Routes, Tick, Timer,
-    answers::encode_reply, deliver::Whole, desk::Call, parts::CONTROL_BUDGET,
+    Action, Actions, CallKey, DropKind, Incoming, LinkKey, Machine, Routes, Tick, Timer, deliver::Whole,
+    desk::Call, parts::CONTROL_BUDGET,
 };
 
 /// The longest list of waiting calls that a call carries; beyond it only deadlines end what waits in a circle.
@@ -152,9 +152,10 @@ impl<R: Routes> Machine<R> {
                 continue;
             }
             if let Some(text) = self.failed_chain(key) {
-                let body = encode_reply(&ReplyHead::Failed(Failed::Chain, text));
                 self.refuse_ends_of(key, out);
-                self.reply(key, body, &[], false, out);
+                if let Some(call) = self.finish(key) {
+                    self.reply_failed(&call, Failed::Chain, text, out);
+                }
                 continue;
             }
             if let Some(place) = self.desk.workers.get_mut(worker) {

@@ -86,15 +86,6 @@ impl<R: Routes> Machine<R> {
         Ok(self.handles.insert(Entry::Stream(Stream::new(end.home, Some(end.handle), false, end.direction))))
     }
 
-    /// Takes ends that came in a frame of `from`, and lets go of them at once.
-    pub fn decline(&mut self, from: ContextId, ends: &[End], out: &mut Actions) {
-        for end in ends {
-            if let Ok(handle) = self.import(from, *end) {
-                self.stream_close(handle, None, out);
-            }
-        }
-    }
-
     /// Whether `from` may give an end: as its home, or as an ancestor of the home that hands on what it was given. What
     /// is a stream's handle is known at home alone, which refuses a holder that it was not told of.
     fn may_give(&self, from: ContextId, end: &End) -> bool {
@@ -460,7 +451,7 @@ impl<R: Routes> Machine<R> {
     }
 
     /// Refuses ends that a message brought and nobody took: their homes learn it. Nothing is remembered about them.
-    pub(super) fn refuse_ends(&mut self, from: ContextId, ends: &[End], out: &mut Actions) {
+    pub fn refuse_ends(&mut self, from: ContextId, ends: &[End], out: &mut Actions) {
         for end in ends.iter().filter(|end| self.may_give(from, end)).copied().collect::<Vec<_>>() {
             let text = "nobody took this end of the channel".to_owned();
             self.send_dead(end.home, self.config.me, end.handle, DeadCode::Gone, text, out);

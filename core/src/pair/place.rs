@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_wire::{Body, ContextId, Direction, End, Handle};
+use offshoot_wire::{Body, ContextId, Direction, End, Failed, Handle};
 
 use super::{
     CHILD, ROOT,
@@ -154,13 +154,20 @@ impl Node for Place {
         self.with(|party, _| party.machine.end_chain(dst, chain, &mut party.out));
     }
 
-    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool, _: Pace) -> Option<Loan> {
+    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, _: Pace) -> Option<Loan> {
         let answered = self.with(|party, now| {
-            party.machine.answer(now, key, body, &ends, failed, &mut party.out);
+            party.machine.answer(now, key, body, &ends, &mut party.out);
             party.on_cancel.remove(&key)
         });
         drop(answered);
         None
+    }
+
+    fn fail(&self, key: CallKey, how: Failed, text: String) {
+        drop(self.with(|party, now| {
+            party.machine.fail(now, key, how, text, &mut party.out);
+            party.on_cancel.remove(&key)
+        }));
     }
 
     fn is_cancelled(&self, key: CallKey) -> bool {
@@ -196,7 +203,7 @@ impl Node for Place {
     }
 
     fn decline(&self, from: ContextId, ends: Vec<End>) {
-        self.with(|party, _| party.machine.decline(from, &ends, &mut party.out));
+        self.with(|party, _| party.machine.refuse_ends(from, &ends, &mut party.out));
     }
 
     fn hand_on(&self, stream: Held, to: ContextId) -> Result<End, BadEnd> {

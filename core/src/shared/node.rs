@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_wire::{Body, ContextId, Direction, End, Handle};
+use offshoot_wire::{Body, ContextId, Direction, End, Failed, Handle};
 
 use super::{Effects, Shared, State, sinks::Sink};
 use crate::{
@@ -201,12 +201,12 @@ impl<R: Here> Node for Shared<R> {
         self.with(|state, _| state.machine.end_chain(dst, chain, &mut state.out));
     }
 
-    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, failed: bool, pace: Pace) -> Option<Loan> {
+    fn answer(&self, key: CallKey, body: Body, ends: Vec<End>, pace: Pace) -> Option<Loan> {
         let mut effects = Effects::default();
         let (mut may_rest, mut link) = (false, None);
         let answered = self.decide(None, &mut effects, |state, at| {
             let now = self.since_start(at);
-            state.machine.answer(now, key, body, &ends, failed, &mut state.out);
+            state.machine.answer(now, key, body, &ends, &mut state.out);
             self.put_off_alarm(state, now);
             // Whoever takes the last call, and finds no more, writes.
             match pace {
@@ -220,6 +220,14 @@ impl<R: Here> Node for Shared<R> {
         let lent = Lent { shared: self, loan: link.and_then(|link| self.hold(link)) };
         self.act(effects);
         lent.whole()
+    }
+
+    fn fail(&self, key: CallKey, how: Failed, text: String) {
+        drop(self.with(|state, now| {
+            state.machine.fail(now, key, how, text, &mut state.out);
+            self.put_off_alarm(state, now);
+            state.on_cancel.remove(key)
+        }));
     }
 
     fn is_cancelled(&self, key: CallKey) -> bool {
@@ -251,7 +259,7 @@ impl<R: Here> Node for Shared<R> {
     }
 
     fn decline(&self, from: ContextId, ends: Vec<End>) {
-        self.with(|state, _| state.machine.decline(from, &ends, &mut state.out));
+        self.with(|state, _| state.machine.refuse_ends(from, &ends, &mut state.out));
     }
 
     fn hand_on(&self, stream: Held, to: ContextId) -> Result<End, BadEnd> {

@@ -91,20 +91,15 @@ impl<R: Here> Shared<R> {
     pub fn answer_value<T: Serialize>(&self, key: CallKey, value: &T) {
         let mut bytes = codec::encode(&ReplyHead::Value(Vec::new())).unwrap_or_default();
         match codec::encode_into(value, &mut bytes) {
-            Ok(()) => self.answer_at_once(key, bytes, false),
+            // No worker does, and so no link is lent.
+            Ok(()) => drop(self.answer(key, Body::from(bytes), Vec::new(), Pace::AtOnce)),
             Err(error) => self.answer_failed(key, Failed::Result, error.to_string()),
         }
     }
 
     /// Answers a call that failed.
     pub fn answer_failed(&self, key: CallKey, how: Failed, text: String) {
-        let bytes = codec::encode(&ReplyHead::Failed(how, text)).unwrap_or_default();
-        self.answer_at_once(key, bytes, true);
-    }
-
-    fn answer_at_once(&self, key: CallKey, bytes: Vec<u8>, failed: bool) {
-        // No worker does, and so no link is lent.
-        drop(self.answer(key, Body::from(bytes), Vec::new(), failed, Pace::AtOnce));
+        self.fail(key, how, text);
     }
 
     /// Reads the routing table under the lock: must be short.

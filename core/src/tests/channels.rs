@@ -35,6 +35,11 @@ fn functions() -> Functions {
 }
 
 /// What comes until the end.
+/// What is lost where nobody takes the other end.
+fn untaken() -> RecvError {
+    RecvError::Lost { reason: "nobody took this end of the channel".into() }
+}
+
 fn all<T: crate::Message>(receiver: Receiver<T>) -> Result<Vec<T>, RecvError> {
     receiver.into_iter().collect()
 }
@@ -161,22 +166,26 @@ fn dropping_the_receiver_elsewhere_closes_the_sender() {
 }
 
 #[test]
-fn an_end_that_nobody_takes_is_closed() {
+fn who_would_receive_from_an_end_that_nobody_takes_learns_that() {
     const IGNORANT: Function<(u32, u32), ()> = Function::new("count");
     let pair = Pair::new(Functions::new().serve(IGNORANT, |_call, (_, _)| ()));
     let (sender, receiver) = pair.root.channel();
     pair.child.call(COUNT, (3, sender)).expect("the place of the end is a number to it");
-    assert_eq!(all(receiver), Ok(vec![]));
+    assert_eq!(all(receiver), Err(untaken()));
     assert_eq!(pair.sinks(), [0, 0]);
 }
 
 #[test]
-fn the_ends_in_arguments_that_cannot_be_read_are_closed() {
+fn the_ends_in_arguments_that_cannot_be_read_are_refused() {
     const OTHER: Function<(u32, Sender<u32>, u32), ()> = Function::new("count");
+    const ANOTHER: Function<(u32, Receiver<u32>, u32), ()> = Function::new("count");
     let pair = Pair::new(functions());
     let (sender, receiver) = pair.root.channel::<u32>();
     assert!(pair.child.call(OTHER, (1, sender, 2)).is_err());
-    assert_eq!(all(receiver), Ok(vec![]));
+    assert_eq!(all(receiver), Err(untaken()));
+    let (sender, receiver) = pair.root.channel::<u32>();
+    assert!(pair.child.call(ANOTHER, (1, receiver, 2)).is_err());
+    assert_eq!(sender.send(1), Err(SendError::Closed));
     assert_eq!(pair.sinks(), [0, 0]);
 }
 

@@ -28,7 +28,7 @@ fn a_timer_that_comes_and_goes_wakes_the_broker_once() {
     let asked = shared.sleep_until();
     assert!(asked.is_some());
     shared.with(|state, now| {
-        state.machine.answer(now, taken.key, Body::default(), &[], false, &mut state.out);
+        state.machine.answer(now, taken.key, Body::default(), &[], &mut state.out);
         assert_eq!(state.machine.next_due(), None);
     });
     assert_eq!(shared.sleep_until(), asked);
@@ -46,8 +46,7 @@ fn with_an_answer_the_alarm_is_put_off_to_what_is_due_next_and_no_further() {
     };
     let due = || shared.with(|state, _| state.machine.next_due());
     let asked = || shared.sleep_until().map(|at| shared.tick(at));
-    let answer =
-        |key| assert!(shared.answer(key, Body::default(), Vec::new(), false, Pace::AtOnce).is_none());
+    let answer = |key| assert!(shared.answer(key, Body::default(), Vec::new(), Pace::AtOnce).is_none());
     let (soon, later) = (called(10_000), called(30_000));
     let soonest = due();
     assert_eq!(asked(), soonest);

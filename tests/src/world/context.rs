@@ -7,7 +7,7 @@ mod theirs;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use offshoot_core::machine::{Action, Actions, CallKey, Event, LinkKey, NewChild, NoId, Owner, Tick};
-use offshoot_wire::{Body, ContextId, Frame, Handle, Hello, Role, Setup, VERSION};
+use offshoot_wire::{Body, ContextId, Failed, Frame, Handle, Hello, Role, Setup, VERSION};
 
 use super::{
     arrival::Arrival,
@@ -226,7 +226,7 @@ impl Context {
             Action::Room(_) => self.send_blocked(out, io),
             Action::CallReady => self.has_calls = true,
             Action::Cancelled(key) if io.sabotage == Some(Sabotage::FreeEarly) => {
-                self.router.answer(io.now, key, job::failed_body(), &[], true, out);
+                self.router.fail(io.now, key, Failed::Error, job::FAILED.to_owned(), out);
             }
             Action::Cancelled(_) => {}
             Action::Service(key) => self.serve(key, out, io),
@@ -254,7 +254,7 @@ impl Context {
         let Some(call) = self.router.service_call(key) else { return };
         invariants::i15_a_child_is_made_only_for_an_ancestor(self, &call, io.history);
         if io.history.is_touched(self.me(), call.src) {
-            return self.router.answer(io.now, key, job::failed_body(), &[], true, out);
+            return self.router.fail(io.now, key, Failed::Error, job::FAILED.to_owned(), out);
         }
         let Ok(args) = job::args(&call.body, call.args_at) else { return };
         self.tasks.insert(key, Task { call: args.call, src: call.src, worker: None, held: None });
@@ -286,7 +286,7 @@ impl Context {
                     let key = birth.for_call;
                     io.history.no_id(self.me(), key.and_then(|key| Some(self.tasks.get(&key)?.call)));
                     if let Some(key) = key {
-                        self.fail(key, job::no_id_body(), out, io);
+                        self.fail(key, job::NO_ID, out, io);
                     }
                 }
             }

@@ -1,12 +1,15 @@
 //! What calls of the small world ask for: the argument of a call says what its handler is to do.
 
-use offshoot_wire::{Blob, CallHead, CallId, ContextId, End, Failed, ReplyHead, StreamHead, codec};
+use offshoot_wire::{Blob, CallHead, CallId, ContextId, End, ReplyHead, StreamHead, codec};
 use offshoot_wire::{Body, codec::DecodeError};
 use serde::{Deserialize, Serialize};
 
 /// The memory that decoding any body of the small world may take, in bytes.
 const BUDGET: usize = 1 << 20;
 /// Why a child cannot be made that finds no id.
+/// What a function says that was told to fail.
+pub(super) const FAILED: &str = "it was told to";
+
 pub(super) const NO_ID: &str = "there are no more ids";
 
 /// What a handler does.
@@ -143,22 +146,6 @@ pub fn reply_body(ends: Vec<End>, value: &Value) -> Body {
     joined(&ReplyHead::Value(ends), value)
 }
 
-/// The body of an answer that says that the function failed.
-#[must_use]
-pub fn failed_body() -> Body {
-    failed("it was told to")
-}
-
-/// The body of the answer to who asked for a child, for which there was no id.
-#[must_use]
-pub fn no_id_body() -> Body {
-    failed(NO_ID)
-}
-
-fn failed(why: &str) -> Body {
-    encoded(&ReplyHead::Failed(Failed::Error, why.to_owned())).into()
-}
-
 /// The body of an item.
 #[must_use]
 pub fn item_body(item: &Item) -> Body {
@@ -176,7 +163,7 @@ pub fn args(body: &[u8], at: usize) -> Result<Args, DecodeError> {
 /// The head of an answer, and its value if it has one.
 ///
 /// # Errors
-/// What was not sent by [`reply_body`] or [`failed_body`].
+/// What was not sent by [`reply_body`] or as a failure.
 pub fn reply(body: &[u8]) -> Result<(ReplyHead, Option<Value>), DecodeError> {
     let (head, at) = codec::decode_prefix::<ReplyHead>(body, BUDGET)?;
     let value = match head {

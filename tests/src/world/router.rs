@@ -7,7 +7,7 @@ use offshoot_core::machine::{
     Progress, Received, Routes, Sizes, Standing, StreamUnsent, Tick, Unsent, UpOnly,
 };
 use offshoot_parent::table::{Entry, Table};
-use offshoot_wire::{Body, ContextId, Direction, End, Frame, Handle, Hello, Window};
+use offshoot_wire::{Body, ContextId, Direction, End, Failed, Frame, Handle, Hello, Window};
 
 /// One of the two machines that a program can be made of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -84,7 +84,9 @@ pass_on! {
     /// See `Machine::release_worker`.
     fn release_worker(&mut self, worker: usize);
     /// See `Machine::answer`.
-    fn answer(&mut self, now: Tick, key: CallKey, body: Body, ends: &[End], failed: bool, out: &mut Actions);
+    fn answer(&mut self, now: Tick, key: CallKey, body: Body, ends: &[End], out: &mut Actions);
+    /// See `Machine::fail`.
+    fn fail(&mut self, now: Tick, key: CallKey, how: Failed, text: String, out: &mut Actions);
     /// See `Machine::export`.
     fn export(&mut self, to: ContextId, ours: Direction) -> Handle;
     /// See `Machine::unexport`.

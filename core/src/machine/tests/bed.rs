@@ -243,7 +243,7 @@ impl<R: Routes> Bed<R> {
     /// The worker takes the next call, and answers it with nothing; what was called.
     pub(super) fn works(&mut self) -> Option<String> {
         let call = self.machine.take_call(self.now, 0, &mut self.out)?;
-        self.machine.answer(self.now, call.key, reply(&()).into(), &[], false, &mut self.out);
+        self.machine.answer(self.now, call.key, reply(&()).into(), &[], &mut self.out);
         self.machine.release_worker(0);
         Some(call.name)
     }

@@ -73,8 +73,7 @@ fn calls_of_a_chain_behind_one_that_failed_fail_too_until_the_chain_ends() {
         |reply_to| call_from(ROOT, reply_to, with_head(&CallHead { chain: Some(3), ..head("f") }, &()));
     leaf.gets(chained(4000));
     let first = leaf.with(|machine, now, out| machine.take_call(now, 0, out)).unwrap();
-    let failed = encode(&ReplyHead::Failed(Failed::Error, "no".to_owned()));
-    leaf.with(|machine, now, out| machine.answer(now, first.key, failed.into(), &[], true, out));
+    leaf.with(|machine, now, out| machine.fail(now, first.key, Failed::Error, "no".to_owned(), out));
     leaf.with(|machine, _, _| machine.release_worker(0));
     leaf.says();
     leaf.gets(chained(4001));
@@ -96,7 +95,7 @@ fn a_call_is_answered_once_to_the_handle_that_waits_cancelled_or_not() {
     assert_eq!(leaf.gets(cancel.clone()), [Action::Cancelled(taken.key)]);
     assert_eq!(leaf.gets(cancel), []);
     for _ in 0..2 {
-        leaf.with(|machine, now, out| machine.answer(now, taken.key, reply(&5).into(), &[], false, out));
+        leaf.with(|machine, now, out| machine.answer(now, taken.key, reply(&5).into(), &[], out));
     }
     assert_eq!(leaf.says(), [frame(ME, ROOT, THEIRS, 0, reply(&5))]);
 }

@@ -1,6 +1,6 @@
 //! Bounds that no other test hits: each is reached with a small one.
 
-use offshoot_wire::{CallHead, ContextId, Credit, Dead, DeadCode, Frame, Handle, ReplyTo, Role};
+use offshoot_wire::{CallHead, ContextId, Credit, Dead, DeadCode, Failed, Frame, Handle, ReplyTo, Role};
 
 use super::{
     super::{Action, Event, Limits},
@@ -101,7 +101,7 @@ fn so_many_failed_chains_of_a_caller_are_remembered() {
         leaf.gets(call_from(ROOT, 4000, with_head(&CallHead { chain: Some(chain), ..head("f") }, &())));
         leaf.with(|machine, now, out| {
             let call = machine.take_call(now, 0, out).expect("it runs");
-            machine.answer(now, call.key, reply(&()).into(), &[], true, out);
+            machine.fail(now, call.key, Failed::Error, String::new(), out);
             machine.release_worker(0);
         });
     }

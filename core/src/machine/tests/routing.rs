@@ -88,7 +88,7 @@ fn the_loss_of_a_context_ends_what_waits_for_it_and_cancels_what_it_asked_for() 
     };
     assert!(actions.contains(&Action::Answer { handle, outcome }), "{actions:?}");
     assert!(actions.contains(&Action::Cancelled(taken.key)), "{actions:?}");
-    leaf.with(|machine, now, out| machine.answer(now, taken.key, reply(&()).into(), &[], false, out));
+    leaf.with(|machine, now, out| machine.answer(now, taken.key, reply(&()).into(), &[], out));
     leaf.with(|machine, _, _| machine.release_worker(0));
     assert_eq!((leaf.works(), leaf.says(), leaf.machine.sizes().accounts), (None, vec![], 0));
 }
@@ -106,7 +106,7 @@ fn the_loss_of_a_context_cancels_all_of_its_calls_though_they_have_one_handle() 
         })
         .collect();
     // One of them is answered, which is not the end of the others.
-    leaf.with(|machine, now, out| machine.answer(now, keys[0], reply(&()).into(), &[], false, out));
+    leaf.with(|machine, now, out| machine.answer(now, keys[0], reply(&()).into(), &[], out));
     let actions = leaf.gets(lost(&[COUSIN]));
     let cancelled = |key| actions.contains(&Action::Cancelled(key));
     assert!(!cancelled(keys[0]) && cancelled(keys[1]) && cancelled(keys[2]), "{actions:?}");

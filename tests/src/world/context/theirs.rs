@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use offshoot_core::machine::{Actions, CallKey, Incoming, Tick};
-use offshoot_wire::{Body, Direction, End, Handle};
+use offshoot_wire::{Direction, End, Failed, Handle};
 
 use super::{Context, EndUser, Io, Task, Work};
 use crate::world::{
@@ -39,7 +39,7 @@ impl Context {
         invariants::i15_a_handler_runs_only_where_its_policy_allows_it(self, &call, io.history);
         if io.history.is_touched(self.me(), call.src) {
             // What it asks for proves nothing, and need not make sense.
-            self.router.answer(io.now, call.key, job::failed_body(), &[], true, out);
+            self.router.fail(io.now, call.key, Failed::Error, job::FAILED.to_owned(), out);
             return self.router.release_worker(worker);
         }
         self.workers[worker] = true;
@@ -65,7 +65,7 @@ impl Context {
                     task.held = Some(bytes);
                 }
             }
-            Job::Fail => self.fail(key, job::failed_body(), out, io),
+            Job::Fail => self.fail(key, job::FAILED, out, io),
             Job::Nest(dst, job) => {
                 let nested = nested(call.deadline, io.now);
                 self.send_call(&nested, dst, *job, Some(key), call.above, None, out, io);
@@ -118,10 +118,10 @@ impl Context {
         }
     }
 
-    pub(super) fn fail(&mut self, key: CallKey, body: Body, out: &mut Actions, io: &Io<'_>) {
+    pub(super) fn fail(&mut self, key: CallKey, why: &str, out: &mut Actions, io: &Io<'_>) {
         let Some(task) = self.tasks.remove(&key) else { return };
         self.free(&task);
-        self.router.answer(io.now, key, body, &[], true, out);
+        self.router.fail(io.now, key, Failed::Error, why.to_owned(), out);
     }
 
     pub(super) fn answer(
@@ -136,7 +136,7 @@ impl Context {
         self.free(&task);
         let ends: Vec<End> = end.iter().map(|(end, _)| *end).collect();
         let value = Value { call: task.call, stream: end.map(|(_, stream)| stream), pad: job::pad(bytes) };
-        self.router.answer(io.now, key, job::reply_body(ends.clone(), &value), &ends, false, out);
+        self.router.answer(io.now, key, job::reply_body(ends.clone(), &value), &ends, out);
     }
 
     /// A handler that held its answer gives it.
