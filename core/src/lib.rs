@@ -51,6 +51,7 @@ mod context;
 mod crew;
 mod dispatch;
 mod error;
+mod ever;
 mod fault;
 mod flaw;
 mod forward;

@@ -8,7 +8,9 @@ use std::{
 
 use offshoot_latch::{GetError, Latch, Sleeper};
 
-use crate::{lease, sync::contain};
+use crate::{ever::Ever, lease, sync::contain};
+
+static TASKS: Ever = Ever::new();
 
 /// What must be done because something was waited for; see [`Wake::fire`].
 #[must_use = "whoever waits sleeps on until this is fired"]
@@ -44,11 +46,12 @@ impl Wake {
 
     /// Whether firing it runs code of the user's, which the broker must leave to the sink thread.
     pub(crate) fn is_foreign(&self) -> bool {
-        match self {
-            Self::Task(_) => true,
-            Self::Thread(_) | Self::Run(_) => false,
-            Self::All(wakes) => wakes.iter().any(Self::is_foreign),
-        }
+        TASKS.began()
+            && match self {
+                Self::Task(_) => true,
+                Self::Thread(_) | Self::Run(_) => false,
+                Self::All(wakes) => wakes.iter().any(Self::is_foreign),
+            }
     }
 }
 
@@ -64,6 +67,7 @@ impl Listener {
     /// The task that polls. It may sleep next, nobody knows where.
     pub(crate) fn task(task: &TaskContext<'_>) -> Self {
         lease::let_go();
+        TASKS.begin();
         Self::Task(task.waker().clone())
     }
 }

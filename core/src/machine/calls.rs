@@ -21,14 +21,14 @@ impl<R: Routes> Machine<R> {
             self.take_back(&call.ends, out);
             return Err(unsent);
         }
-        let handle = self.handles.insert(Entry::Call(Waiting {
+        let handle = self.handles.insert_call(Waiting {
             respondent: call.dst,
             given_up: false,
             progress: Progress::NotSent,
             deadline: call.deadline,
             to: call.handle,
             ends: call.ends,
-        }));
+        });
         let frame = self.own_frame(call.dst, call.handle, ReplyTo::Handle(handle), call.body);
         if let Err(NoWay { code, text }) = self.send_own(Queued::charged(frame, Window::Calls), out) {
             if let Some(Entry::Call(call)) = self.handles.remove(handle) {
@@ -146,12 +146,12 @@ impl<R: Routes> Machine<R> {
 
     /// [`Action::Watched`] comes when `dst` goes.
     pub fn watch(&mut self, dst: ContextId) -> Handle {
-        self.handles.insert(Entry::Watch(dst))
+        self.handles.insert_watch(dst)
     }
 
     /// Nobody asks any more whether that context goes.
     pub fn unwatch(&mut self, handle: Handle) {
-        if matches!(self.handles.get(handle), Some(Entry::Watch(_))) {
+        if self.handles.watched(handle).is_some() {
             self.handles.remove(handle);
         }
     }

@@ -10,6 +10,7 @@ use super::{
     slots::Slots,
     streams::Stream,
 };
+use crate::ever::Ever;
 
 /// A call of ours that awaits its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +45,11 @@ impl Entry {
     }
 }
 
+static ENTRIES: Ever = Ever::new();
+static CALLS: Ever = Ever::new();
+static STREAMS: Ever = Ever::new();
+static WATCHES: Ever = Ever::new();
+
 /// The allocated handles of a context.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Handles {
@@ -69,22 +75,42 @@ struct Row {
 }
 
 impl Handles {
-    pub(super) fn insert(&mut self, entry: Entry) -> Handle {
+    pub(super) fn insert_call(&mut self, call: Waiting) -> Handle {
+        CALLS.begin();
+        self.insert(Entry::Call(call))
+    }
+
+    pub(super) fn insert_stream(&mut self, stream: Stream) -> Handle {
+        STREAMS.begin();
+        self.insert(Entry::Stream(stream))
+    }
+
+    pub(super) fn insert_watch(&mut self, of: ContextId) -> Handle {
+        WATCHES.begin();
+        self.insert(Entry::Watch(of))
+    }
+
+    fn insert(&mut self, entry: Entry) -> Handle {
+        ENTRIES.begin();
         let slot = self.entries.insert(Seat { entry, before: None, behind: None });
         self.sit_down(slot);
         handle(slot)
     }
 
     pub(super) fn get(&self, handle: Handle) -> Option<&Entry> {
+        if ENTRIES.began() { self.entry(handle) } else { None }
+    }
+
+    fn entry(&self, handle: Handle) -> Option<&Entry> {
         self.entries.get(slot(handle)?).map(|seat| &seat.entry)
     }
 
-    fn get_mut(&mut self, handle: Handle) -> Option<&mut Entry> {
+    fn entry_mut(&mut self, handle: Handle) -> Option<&mut Entry> {
         self.entries.get_mut(slot(handle)?).map(|seat| &mut seat.entry)
     }
 
     pub(super) fn remove(&mut self, handle: Handle) -> Option<Entry> {
-        let slot = slot(handle)?;
+        let slot = slot(handle).filter(|_| ENTRIES.began())?;
         self.stand_up(slot);
         self.entries.try_remove(slot).map(|seat| seat.entry)
     }
@@ -134,36 +160,40 @@ impl Handles {
     }
 
     pub(super) fn call(&self, handle: Handle) -> Option<&Waiting> {
-        match self.get(handle)? {
+        match self.entry(handle).filter(|_| CALLS.began())? {
             Entry::Call(call) => Some(call),
             Entry::Stream(_) | Entry::Watch(_) => None,
         }
     }
 
     pub(super) fn call_mut(&mut self, handle: Handle) -> Option<&mut Waiting> {
-        match self.get_mut(handle)? {
+        match self.entry_mut(handle).filter(|_| CALLS.began())? {
             Entry::Call(call) => Some(call),
             Entry::Stream(_) | Entry::Watch(_) => None,
         }
     }
 
     pub(super) fn stream(&self, handle: Handle) -> Option<&Stream> {
-        match self.get(handle)? {
+        match self.entry(handle).filter(|_| STREAMS.began())? {
             Entry::Stream(stream) => Some(stream),
             Entry::Call(_) | Entry::Watch(_) => None,
         }
     }
 
     pub(super) fn stream_mut(&mut self, handle: Handle) -> Option<&mut Stream> {
-        match self.get_mut(handle)? {
+        match self.entry_mut(handle).filter(|_| STREAMS.began())? {
             Entry::Stream(stream) => Some(stream),
             Entry::Call(_) | Entry::Watch(_) => None,
         }
     }
 
+    fn row(&self, of: ContextId) -> Option<&Row> {
+        self.rows.get(&of).filter(|_| ENTRIES.began())
+    }
+
     /// Calls in flight to a context, those given up included.
     pub(super) fn in_flight(&self, respondent: ContextId) -> u32 {
-        self.rows.get(&respondent).map_or(0, |row| row.calls)
+        self.row(respondent).map_or(0, |row| row.calls)
     }
 
     /// A byte of the call behind this handle has left.
@@ -182,8 +212,24 @@ impl Handles {
         }
     }
 
+    /// Whether this program can have ends of streams to give.
+    pub(super) fn has_ends() -> bool {
+        STREAMS.began()
+    }
+
+    /// Who is watched by this handle.
+    pub(super) fn watched(&self, handle: Handle) -> Option<ContextId> {
+        match self.entry(handle).filter(|_| WATCHES.began())? {
+            Entry::Watch(of) => Some(*of),
+            Entry::Call(_) | Entry::Stream(_) => None,
+        }
+    }
+
     /// All handles, in their order.
     pub(super) fn all(&self) -> Vec<Handle> {
+        if !ENTRIES.began() {
+            return Vec::new();
+        }
         self.entries.iter().map(|(slot, _)| handle(slot)).collect()
     }
 
@@ -191,7 +237,7 @@ impl Handles {
     pub(super) fn about(&self, contexts: impl Iterator<Item = ContextId>) -> Vec<Handle> {
         let mut found = Set::new();
         for context in contexts {
-            let mut next = self.rows.get(&context).and_then(|row| row.first);
+            let mut next = self.row(context).and_then(|row| row.first);
             while let Some(slot) = next {
                 found.insert(handle(slot));
                 next = self.entries.get(slot).and_then(|seat| seat.behind);

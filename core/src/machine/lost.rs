@@ -2,10 +2,7 @@
 
 use offshoot_wire::{ContextId, DelRoute, Handle};
 
-use super::{
-    Action, Actions, Ended, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes, handles::Entry,
-    map::Set,
-};
+use super::{Action, Actions, Ended, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes, map::Set};
 
 impl<R: Routes> Machine<R> {
     /// A link has ended.
@@ -19,7 +16,8 @@ impl<R: Routes> Machine<R> {
             self.unsaid.remove(&link);
         }
         let up = self.up == Some(link);
-        let unsent = self.take_unsent(link);
+        // A leaf has nobody to tell.
+        let unsent = if R::HAS_CHILDREN { self.take_unsent(link) } else { Vec::new() };
         let name =
             self.routes.name(link.peer).map_or_else(|| format!("context {}", link.peer), str::to_owned);
         let why = format!("{name} is gone: {reason}");
@@ -151,7 +149,7 @@ impl<R: Routes> Machine<R> {
     /// Those among `handles` who watch somebody are told that he is gone.
     pub(super) fn end_watches(&mut self, handles: &[Handle], reason: &str, out: &mut Actions) {
         for handle in handles {
-            if matches!(self.handles.get(*handle), Some(Entry::Watch(_))) {
+            if self.handles.watched(*handle).is_some() {
                 self.handles.remove(*handle);
                 out.push(Action::Watched { handle: *handle, reason: reason.to_owned() });
             }

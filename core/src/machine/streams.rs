@@ -9,7 +9,10 @@ use offshoot_wire::{
 
 use super::{
     Action, Actions, BadEnd, DropKind, Ended, LinkKey, Machine, NoWay, Owner, Queued, Routes, StreamUnsent,
-    Tick, deliver::Whole, handles::Entry, parts::CONTROL_BUDGET,
+    Tick,
+    deliver::Whole,
+    handles::{Entry, Handles},
+    parts::CONTROL_BUDGET,
 };
 
 /// One end of a stream here. It stays until its user has let go *and* the other side has closed or is gone.
@@ -65,7 +68,7 @@ impl Stream {
 impl<R: Routes> Machine<R> {
     /// Makes the home end of a stream whose other end goes to `to`; `ours` is what the end that stays does.
     pub fn export(&mut self, to: ContextId, ours: Direction) -> Handle {
-        self.handles.insert(Entry::Stream(Stream::new(to, None, true, ours)))
+        self.handles.insert_stream(Stream::new(to, None, true, ours))
     }
 
     /// The message that should have carried the other end was not sent.
@@ -83,7 +86,7 @@ impl<R: Routes> Machine<R> {
         if !self.may_give(from, &end) {
             return Err(BadEnd::Foreign);
         }
-        Ok(self.handles.insert(Entry::Stream(Stream::new(end.home, Some(end.handle), false, end.direction))))
+        Ok(self.handles.insert_stream(Stream::new(end.home, Some(end.handle), false, end.direction)))
     }
 
     /// Whether `from` may give an end: as its home, or as an ancestor of the home that hands on what it was given. What
@@ -430,6 +433,9 @@ impl<R: Routes> Machine<R> {
 
     /// Ends of streams made elsewhere that were handed on by a message which did not arrive: their homes learn it.
     pub(super) fn take_back(&mut self, ends: &[End], out: &mut Actions) {
+        if !Handles::has_ends() {
+            return;
+        }
         let me = self.config.me;
         let came_home = ends.iter().filter(|end| end.home == me);
         let came_home = came_home.filter(|end| self.handles.stream(end.handle).is_some_and(|s| s.came_home));

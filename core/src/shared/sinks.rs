@@ -5,6 +5,7 @@ use std::sync::Arc;
 use offshoot_wire::{ContextId, Handle};
 
 use crate::{
+    ever::Ever,
     machine::CallKey,
     node::{CallSink, Held, StreamSink},
     wake::Run,
@@ -18,6 +19,10 @@ pub(crate) enum Sink {
     Stream(Arc<dyn StreamSink>),
 }
 
+static SINKS: Ever = Ever::new();
+static STREAMS: Ever = Ever::new();
+static CANCELS: Ever = Ever::new();
+
 /// All of them.
 #[derive(Default)]
 pub(crate) struct Sinks(Vec<Option<Sink>>);
@@ -25,6 +30,10 @@ pub(crate) struct Sinks(Vec<Option<Sink>>);
 impl Sinks {
     /// The handle is new, so nobody stands there.
     pub(crate) fn insert(&mut self, handle: Handle, sink: Sink) {
+        SINKS.begin();
+        if matches!(sink, Sink::Stream(_)) {
+            STREAMS.begin();
+        }
         let Some(slot) = slot(handle) else { return };
         if self.0.len() <= slot {
             self.0.resize_with(slot.saturating_add(1), || None);
@@ -37,7 +46,7 @@ impl Sinks {
     /// What is returned may own values of the user: drop it after the lock is released.
     #[must_use]
     pub(crate) fn remove(&mut self, handle: Handle) -> Option<Sink> {
-        self.0.get_mut(slot(handle)?)?.take()
+        self.0.get_mut(slot(handle)?).filter(|_| SINKS.began())?.take()
     }
 
     /// Whether the handle is still that of who got it.
@@ -50,7 +59,7 @@ impl Sinks {
     }
 
     pub(crate) fn stream(&self, handle: Handle) -> Option<&Arc<dyn StreamSink>> {
-        match self.0.get(slot(handle)?)?.as_ref()? {
+        match self.0.get(slot(handle)?)?.as_ref().filter(|_| STREAMS.began())? {
             Sink::Stream(sink) => Some(sink),
             Sink::Call(_) | Sink::Watch(..) => None,
         }
@@ -65,6 +74,7 @@ impl Cancels {
     /// What is returned stood there before: drop it after the lock is released.
     #[must_use]
     pub(crate) fn insert(&mut self, key: CallKey, work: Arc<dyn Run>) -> Option<(CallKey, Arc<dyn Run>)> {
+        CANCELS.begin();
         if self.0.len() <= key.slot {
             self.0.resize_with(key.slot.saturating_add(1), || None);
         }
@@ -73,8 +83,8 @@ impl Cancels {
 
     #[must_use]
     pub(crate) fn remove(&mut self, key: CallKey) -> Option<Arc<dyn Run>> {
-        let (_, work) = self.0.get_mut(key.slot)?.take_if(|(held, _)| *held == key)?;
-        Some(work)
+        let place = self.0.get_mut(key.slot).filter(|_| CANCELS.began())?;
+        place.take_if(|(held, _)| *held == key).map(|(_, work)| work)
     }
 }
 
