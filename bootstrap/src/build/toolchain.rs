@@ -14,6 +14,10 @@ const OLDEST: (u32, u32) = (1, 92);
 /// Where Debian's `rustc-web` puts a compiler beside that of rustup; `rust-web-src` is the source of its std.
 const SYSTEM_RUSTC: &str = "/usr/bin/rustc";
 
+/// Leaves out of a program what nothing reads in one that is static and does not unwind: its name for debuggers, where
+/// tables would begin, what a loader would protect, and the room that keeps text and constants on pages of their own.
+const BARE: &str = "-Wl,--build-id=none -Wl,--no-eh-frame-hdr -Wl,-z,norelro -Wl,-z,noseparate-code";
+
 /// A compiler for one profile and machine.
 pub(super) struct Toolchain {
     profile: Profile,
@@ -66,6 +70,7 @@ impl Toolchain {
             flags.extend(
                 ["-Zunstable-options", "-Zlocation-detail=none", "-Zfmt-debug=none"].map(str::to_owned),
             );
+            flags.push(codegen(&format!("link-args={BARE}")));
         }
         Ok(flags)
     }

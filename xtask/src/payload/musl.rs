@@ -13,6 +13,9 @@ use crate::{
     run,
 };
 
+/// How it is compiled: for programs that lie where they are linked to, and in which nothing of C unwinds.
+const FLAGS: &str = "-Os -fno-pie -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables";
+
 /// Musl for a machine.
 pub(super) struct Musl {
     /// The machine as its C compiler calls it.
@@ -30,7 +33,7 @@ impl Musl {
             return Ok(());
         }
         match (self.build(sysroot), self.package) {
-            (Ok(()), _) => Ok(fs::write(self.mark(sysroot), "")?),
+            (Ok(()), _) => Ok(fs::write(self.mark(sysroot), FLAGS)?),
             (Err(_), Some(architecture)) => {
                 apt::unpack("musl-dev", architecture, &sysroot.join(format!("apt-{architecture}")), sysroot)
             }
@@ -38,9 +41,9 @@ impl Musl {
         }
     }
 
-    /// Whether it was built from source, which makes a payload 3 KB smaller than that of the package.
+    /// Whether it was built from source, and so, which makes a payload 3 KB smaller than that of the package.
     pub(super) fn is_built(&self, sysroot: &Path) -> bool {
-        self.mark(sysroot).is_file()
+        fs::read(self.mark(sysroot)).is_ok_and(|flags| flags == FLAGS.as_bytes())
     }
 
     fn mark(&self, sysroot: &Path) -> PathBuf {
@@ -50,6 +53,10 @@ impl Musl {
     fn build(&self, sysroot: &Path) -> Result<()> {
         let configure = source(&sysroot.join("apt-source"))?.join("configure");
         let folder = sysroot.join(format!("build-{}", self.folder));
+        // What was compiled otherwise is not to stay there.
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
         fs::create_dir_all(&folder)?;
         let lib = sysroot.join("usr/lib").join(self.folder);
         let mut configure = Command::new(configure);
@@ -57,7 +64,7 @@ impl Musl {
         configure.arg(format!("--prefix={}", folder.join("installed").display()));
         configure.arg(format!("--libdir={}", lib.display()));
         configure.env("CROSS_COMPILE", format!("{}-", self.triple));
-        configure.env("CFLAGS", "-Os -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables");
+        configure.env("CFLAGS", FLAGS);
         run::quietly(configure.current_dir(&folder))?;
         run::quietly(Command::new("make").args(["-j2", "install"]).current_dir(&folder))
     }
