@@ -81,7 +81,13 @@ pub fn prompt<'a>(
     slices: impl Iterator<Item = &'a [u8]>,
 ) -> Result<Vec<Secret<Vec<u8>>>, ConnectErrorKind> {
     let mut prompt = Prompt::new(crate::Question::new(words, Some(answer.into())));
-    slices.filter_map(|slice| prompt.hear(slice).then(|| prompt.agreed())).collect()
+    let mut answers = Vec::new();
+    for slice in slices {
+        if prompt.hear(slice) {
+            answers.push(prompt.agreed()?);
+        }
+    }
+    Ok(answers)
 }
 
 /// Whose password an ssh client asks for, if it does.

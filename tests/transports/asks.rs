@@ -57,7 +57,8 @@ impl Drop for Service {
 impl Coded {
     fn new(name: &str) -> Result<Self, Missing> {
         as_root()?;
-        (payload("leaf")?, program("sudo")?);
+        payload("leaf")?;
+        program("sudo")?;
         module("pam_google_authenticator.so")?;
         let user = User::new(name, &program("bash")?)?;
         user.password(PASSWORD);
