@@ -18,7 +18,7 @@ impl Ever {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether there can be any. Whoever can have one has what was done before it was made.
+    /// Whether there can be any. Relaxed: what is made is handed on by a lock, and the flag with it.
     pub(crate) fn began(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
