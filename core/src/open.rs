@@ -385,7 +385,7 @@ impl Drop for Open {
         if !slot.has_ended() {
             let _progress = self.to.node().cancel(Held::by(&**slot, *handle));
         }
-        // An answer that nobody reads may bring ends of channels: those are closed.
+        // An answer that nobody reads may bring ends of channels: those are refused.
         drop(self.look());
     }
 }

@@ -73,7 +73,7 @@ impl Stalled {
             if sleeper.is_rung() || !deadline.is_none_or(is_ahead) {
                 return false;
             }
-            // Woken by room, by the end of the link, by the sleeper, and in the end by the clock.
+            // Woken by room, by the end of the link (of pipes that were cut, by that of what it waits for), by the sleeper, and in the end by the clock.
             let room = sleeper.fd().map(|fd| place.await_room(Some(fd), deadline));
             can_sleep = matches!(room, Some(Ok(_)));
             room == Some(Ok(true))

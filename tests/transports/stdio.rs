@@ -3,16 +3,18 @@
 use std::{
     fs,
     io::{ErrorKind, Read as _, Write as _},
+    process,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
 use offshoot_bootstrap::{Spawned, launch};
 use offshoot_parent::prelude::*;
-use offshoot_tests::real::{PATIENCE, Signal, descendants, eventually, is_gone, kill};
+use offshoot_tests::real::{PATIENCE, Signal, descendants, eventually, is_gone, kill, ticks_of};
 
 use crate::far::{Missing, payload, program};
 
@@ -109,6 +111,12 @@ fn who_still_holds_the_stdout_of_a_child_that_has_gone_does_not_hide_its_loss() 
         } else {
             kill(pid, Signal::KILL);
             eventually("it is gone", LIMIT, || is_gone(pid).then_some(()));
+            // Nobody reads what this one would write: that is no news each time it is looked for.
+            let before = ticks_of(process::id());
+            #[expect(clippy::disallowed_methods, reason = "what it does in such a time is looked at")]
+            thread::sleep(Duration::from_secs(1));
+            let ticks = ticks_of(process::id()) - before;
+            assert!(ticks < 50, "it was busy for {ticks} hundredths of a second");
             let lost = child.call_async(ECHO, "lost".into()).wait_timeout(LIMIT).unwrap_err();
             assert!(lost.is_lost(), "{lost}");
         }

@@ -133,7 +133,12 @@ impl Watch for Watched {
             None => ask(input, Ask::new(Channel::Main.key(self.slot), read, write)),
             Some(output) => {
                 ask(input, Ask::new(Channel::Main.key(self.slot), read, false))?;
-                ask(output, Ask::new(Channel::Output.key(self.slot), false, write))
+                if write {
+                    return ask(output, Ask::new(Channel::Output.key(self.slot), false, true));
+                }
+                // A poller that knows it would tell again and again that nobody reads it any more, asked or not.
+                output.forget();
+                Ok(())
             }
         }
     }

@@ -34,12 +34,12 @@ fn functions() -> Functions {
         })
 }
 
-/// What comes until the end.
 /// What is lost where nobody takes the other end.
 fn untaken() -> RecvError {
     RecvError::Lost { reason: "nobody took this end of the channel".into() }
 }
 
+/// What comes until the end.
 fn all<T: crate::Message>(receiver: Receiver<T>) -> Result<Vec<T>, RecvError> {
     receiver.into_iter().collect()
 }

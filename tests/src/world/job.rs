@@ -6,10 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// The memory that decoding any body of the small world may take, in bytes.
 const BUDGET: usize = 1 << 20;
-/// Why a child cannot be made that finds no id.
 /// What a function says that was told to fail.
 pub(super) const FAILED: &str = "it was told to";
-
+/// Why a child cannot be made that finds no id.
 pub(super) const NO_ID: &str = "there are no more ids";
 
 /// What a handler does.
