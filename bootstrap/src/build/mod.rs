@@ -9,6 +9,7 @@ use std::{
     env, fmt, fs, io,
     path::{Path, PathBuf},
     str::FromStr,
+    sync::{Mutex, PoisonError},
 };
 
 use serde::{Deserialize, Serialize};
@@ -199,10 +200,13 @@ impl Recipe {
     ///
     /// A compiler, linker or library for one of the machines is not there, or cargo failed.
     pub fn build(&self, folder: impl AsRef<Path>) -> Result<PayloadSet, BuildError> {
+        static SET: Mutex<()> = Mutex::new(());
+
         let folder = folder.as_ref();
         let entries = self.wanted()?.into_iter().map(|machine| self.entry(machine));
         let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
-        // Not before all is built: somebody else may add machines to it meanwhile.
+        // Not before all is built: other threads may add machines to it meanwhile, one at a time.
+        let _alone = SET.lock().unwrap_or_else(PoisonError::into_inner);
         let mut set = PayloadSet::load(folder).unwrap_or_else(|_| PayloadSet::new(self.name.as_str()));
         set.advise(self.hint());
         entries.into_iter().for_each(|entry| set.add(entry));

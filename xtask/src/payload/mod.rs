@@ -36,7 +36,7 @@ pub(crate) struct Flags {
     /// A machine to build for, as `uname -m` calls it; this one unless given, and may be given several times
     #[arg(long)]
     target: Vec<Machine>,
-    /// The programs to build, of `smallest`, `leaf`, `conforming`, `hop`, `demo_leaf` and `demo_hop`; the first three unless given
+    /// The programs to build, of `smallest`, `leaf`, `hop`, `conforming`, `demo_leaf` and `demo_hop`; the first three unless given
     programs: Vec<String>,
     /// Show which crates the bytes come from (needs `nm`)
     #[arg(long)]
@@ -218,13 +218,14 @@ pub(crate) fn tiny(workspace: &Workspace, name: &str) -> Result<Result<PathBuf, 
 }
 
 /// Builds the leaf that is tried on other machines, for each of them where that can be done here.
-pub(crate) fn conforming(workspace: &Workspace) -> Result<()> {
+/// The reasons where it cannot.
+pub(crate) fn conforming(workspace: &Workspace) -> Result<Vec<String>> {
     let mut haul = Haul::default();
     let others = Machine::ALL.into_iter().filter(|machine| Machine::here() != Some(*machine));
     for machine in others {
         haul.take(workspace, Profile::Tiny, machine, &[CONFORMING], Progress::Silent)?;
     }
-    Ok(())
+    Ok(haul.skipped)
 }
 
 /// The programs with their sizes, one line each, for people and for `column`.
