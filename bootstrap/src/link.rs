@@ -86,12 +86,11 @@ impl Link {
     /// # Errors
     /// No descriptor is left; `BrokenPipe` if it was closed or taken before.
     pub fn take_writer(&mut self) -> io::Result<LinkWriter> {
-        let writer = match std::mem::replace(&mut self.output, Output::Closed) {
-            Output::Input => self.input.try_clone()?,
-            Output::Pipe(output) => output,
-            Output::Closed => return Err(io::ErrorKind::BrokenPipe.into()),
-        };
-        Ok(LinkWriter(writer))
+        let clone = matches!(self.output, Output::Input).then(|| self.input.try_clone()).transpose()?;
+        match (std::mem::replace(&mut self.output, Output::Closed), clone) {
+            (Output::Pipe(writer), _) | (Output::Input, Some(writer)) => Ok(LinkWriter(writer)),
+            _ => Err(io::ErrorKind::BrokenPipe.into()),
+        }
     }
 
     /// Where it is read, and where it is written if that is another descriptor: no other process has either.

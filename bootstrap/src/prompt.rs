@@ -20,6 +20,8 @@ pub(crate) struct Prompt {
     is_answered: bool,
     /// One has, and was asked for again.
     is_doubtful: bool,
+    /// Something else was answered behind it, which may be what was wrong.
+    is_followed: bool,
     attempts: Attempts,
 }
 
@@ -42,6 +44,9 @@ pub(crate) struct Outcome {
     pub(crate) is_late: bool,
 }
 
+/// How sudo-rs, which puts the words that it is told in front of whatever PAM asks, goes on where that is the password.
+const FRAMED: &[u8] = b"] Password: ";
+
 /// The longest open line that is looked at, in bytes.
 const MAX_LINE: usize = 1024;
 /// How much of what was said before it is shown beside it, in bytes.
@@ -55,6 +60,7 @@ impl Prompt {
             before: Vec::new(),
             is_answered: false,
             is_doubtful: false,
+            is_followed: false,
             attempts: Attempts::default(),
         }
     }
@@ -72,26 +78,40 @@ impl Prompt {
     /// Takes what has come; whether the question that was agreed on is asked, which is to be answered then.
     pub(crate) fn hear(&mut self, bytes: &[u8]) -> bool {
         self.said.extend_from_slice(bytes);
-        let words = self.question.words.as_bytes();
-        let is_asked = |window: &[u8]| !words.is_empty() && window == words;
-        let at = self.said.windows(words.len().max(1)).position(is_asked);
-        if let Some(at) = at {
-            let behind = self.said.split_off(at.saturating_add(words.len()));
+        let end = self.end_of_agreed();
+        if let Some(end) = end {
+            let behind = self.said.split_off(end);
             self.before = std::mem::replace(&mut self.said, behind);
         }
         // In the end of it the question may have begun.
-        let kept = MAX_ABOVE.saturating_add(MAX_LINE).max(words.len());
+        let kept = MAX_ABOVE.saturating_add(MAX_LINE).max(self.question.words.len());
         self.said.drain(..self.said.len().saturating_sub(kept));
-        at.is_some()
+        end.is_some()
+    }
+
+    /// Where the question that was agreed on ends in what was said, if it is all there.
+    fn end_of_agreed(&self) -> Option<usize> {
+        let words = self.question.words.as_bytes();
+        let is_asked = |window: &[u8]| !words.is_empty() && window == words;
+        let start = self.said.windows(words.len().max(1)).position(is_asked)?;
+        let end = start.saturating_add(words.len());
+        let (before, behind) = (self.said.get(..start)?, self.said.get(end..)?);
+        let frame = before.get(open_at(before)..)?;
+        if !(frame.starts_with(b"[") && frame.ends_with(b": ")) {
+            return Some(end);
+        }
+        behind.starts_with(FRAMED).then_some(end.saturating_add(FRAMED.len()))
     }
 
     /// The answer to the question that was agreed on: the password that was given for it, once.
     ///
     /// # Errors
-    /// There is none, or it is asked again: the answer was wrong, and accounts get locked.
+    /// There is none, or it is asked again: the answer was wrong, if nothing else was answered behind it, and accounts get
+    /// locked.
     pub(crate) fn agreed(&mut self) -> Result<Secret<Vec<u8>>, ConnectErrorKind> {
         self.is_doubtful |= self.is_answered;
         match &self.question.answer {
+            _ if self.is_followed => Err(ConnectErrorKind::Unanswered { question: self.agreed_text() }),
             _ if self.is_answered => Err(ConnectErrorKind::PasswordWrong),
             None => Err(ConnectErrorKind::PasswordNeeded),
             Some(answer) => {
@@ -101,21 +121,25 @@ impl Prompt {
         }
     }
 
+    fn agreed_text(&self) -> Text {
+        Text::from(self.question.words.trim())
+    }
+
     /// Answers what is asked: by what was given for it, else by whoever sits here. `echoes`: he may see what he types.
     pub(crate) fn answer(&mut self, launch: &Launch<'_>, asked: Asked, echoes: bool) -> Outcome {
         let said = std::mem::take(if asked == Asked::Password { &mut self.before } else { &mut self.said });
         let (above, open) = said.split_at(open_at(&said));
         let above = Text::last_words(above);
         let question = match asked {
-            Asked::Password => Text::from(self.question.words.trim()),
+            Asked::Password => self.agreed_text(),
             Asked::Other => Text::from(String::from_utf8_lossy(open).trim()),
         };
         let agreed = match asked {
             Asked::Password => self.agreed(),
             Asked::Other => Err(ConnectErrorKind::Unanswered { question: question.clone() }),
         };
-        let is_late = agreed.is_err();
         let prompter = launch.prompter.filter(|_| !self.attempts.are_over());
+        let is_late = agreed.is_err() && prompter.is_some();
         let attempt = self.attempts.count(&question);
         let answer = agreed.or_else(|kind| {
             let query = Query {
@@ -132,7 +156,10 @@ impl Prompt {
             let answer = prompter.and_then(|prompter| prompter.answer(&query));
             // What ends a line would be more than one answer, and a terminal takes other signs of control for itself.
             let answer = answer.filter(|answer| !answer.expose().contains(char::is_control)).ok_or(kind)?;
-            self.is_answered |= asked == Asked::Password;
+            match asked {
+                Asked::Password => self.is_answered = true,
+                Asked::Other => self.is_followed |= self.is_answered,
+            }
             Ok(line(&answer))
         });
         Outcome { question, answer, is_late }
@@ -143,7 +170,9 @@ impl Prompt {
         let line = self.said.get(open_at(&self.said)..).unwrap_or_default().trim_ascii_end();
         // What ends questions in writings of the east too.
         let ends = [":", "?", "\u{ff1a}", "\u{ff1f}"];
-        ends.iter().any(|end| line.ends_with(end.as_bytes()))
+        // What follows the words that were agreed on may be no more than their end.
+        let has_words = String::from_utf8_lossy(line).contains(char::is_alphanumeric);
+        has_words && ends.iter().any(|end| line.ends_with(end.as_bytes()))
     }
 }
 
@@ -189,6 +218,7 @@ mod tests {
             ("", None),
             // It has its answer.
             ("Password: ", None),
+            ("Password: : ", None),
             ("Password: \nOnce more: ", Some("Once more:")),
         ] {
             for cut in 1..=said.len().max(1) {
@@ -202,6 +232,33 @@ mod tests {
                 assert!(open.is_none_or(|open| &*outcome.question == open), "{}", outcome.question);
             }
         }
+    }
+
+    #[test]
+    fn words_in_front_of_another_question_are_not_the_one_that_was_agreed_on() {
+        for (asked, is_agreed) in
+            [("Password: ", true), ("Verification code: ", false), ("Password (again): ", false)]
+        {
+            let said = format!("Be kind.\n[sudo: [offshoot] password: ] {asked}");
+            for cut in 1..=said.len() {
+                let mut prompt = Prompt::new(Question::new("[offshoot] password: ", Some("secret".into())));
+                let heard = said.as_bytes().chunks(cut).filter(|piece| prompt.hear(piece)).count();
+                assert_eq!((heard, prompt.is_open()), (usize::from(is_agreed), !is_agreed), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_answered_behind_a_password_may_be_what_was_wrong() {
+        let mut prompt = Prompt::new(Question::new("Password: ", Some("secret".into())));
+        assert!(prompt.hear(b"Password: ") && prompt.agreed().is_ok() && !prompt.hear(b"\nCode: "));
+        let (plan, typed) = (crate::Sudo::new().plan(), |_: &Query| Some("1".into()));
+        let launch = Launch::new(&plan).asking(&typed);
+        assert!(prompt.answer(&launch, Asked::Other, false).answer.is_ok());
+        assert!(prompt.hear(b"Sorry, try again.\nPassword: "));
+        let question = "Password:".into();
+        assert_eq!(prompt.agreed(), Err(ConnectErrorKind::Unanswered { question }));
+        assert!(!prompt.is_proved());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{
 
 /// What sudo is told to ask for the password with, so that nothing else is taken for that question.
 const SUDO_ASKS: &str = "[offshoot] password: ";
-/// The variable by which it is told: by its `-p` it would ask for all that PAM wants to know, such as a code, in these words.
+/// The variable by which it is told: by its `-p` it would ask for all that PAM wants to know, such as a code, in these words alone.
 const SUDO_PROMPT: &str = "SUDO_PROMPT";
 
 /// Another user of the same machine.
@@ -106,7 +106,7 @@ impl Sudo {
     }
 
     /// Has sudo and doas ask for the password that was not given: whoever makes the connect must have a
-    /// [`Prompter`](crate::Prompter), and else it is an error. su asks in any case, as PAM may have all of them ask for
+    /// [`Prompter`](crate::Prompter), as the root of a tree may and a hop never has, and else it is an error. su asks in any case, as PAM may have all of them ask for
     /// other things, such as a code, where a password was given: what has no answer is asked of the prompter. Its answer
     /// goes out once, to that question, and not if anything was said meanwhile.
     pub fn ask(mut self) -> Self {
@@ -114,7 +114,8 @@ impl Sudo {
         self
     }
 
-    /// The words by which su or doas asks, where they are not `Password: ` and `password: `.
+    /// The words by which the password is asked for, where they are not `Password: ` of su, `password: ` of doas, or those that
+    /// sudo is told: where PAM asks in words of its own, such as `First Factor: `, it asks in these.
     pub fn asks(mut self, words: impl Into<String>) -> Self {
         self.asks = Some(words.into());
         self
@@ -153,14 +154,14 @@ impl Sudo {
         };
         let asks = |usual: &str| self.asks.clone().unwrap_or_else(|| usual.to_owned());
         let asks = match self.tool {
-            Tool::Sudo => SUDO_ASKS.to_owned(),
+            Tool::Sudo => asks(SUDO_ASKS),
             Tool::Su => asks("Password: "),
             Tool::Doas => asks("password: "),
         };
         // Its words are to be the ones that we know.
         let mut env = vec![("LC_MESSAGES".to_owned(), "C".to_owned())];
         if matches!(self.tool, Tool::Sudo) && may_ask {
-            env.push((SUDO_PROMPT.to_owned(), SUDO_ASKS.to_owned()));
+            env.push((SUDO_PROMPT.to_owned(), asks.replace('%', "%%")));
         }
         Transport {
             near: true,

@@ -170,7 +170,7 @@ pub(crate) fn quietly<T>(write: impl FnOnce() -> Result<T, Errno>) -> Result<T, 
         unsafe { libc::sigpending(pending.as_mut_ptr()) };
         // SAFETY: the set was initialised just now.
         if unsafe { libc::sigismember(pending.as_ptr(), libc::SIGPIPE) } == 1 {
-            // SAFETY: the set was initialised above. It does not wait: one is there, and no other thread can take it.
+            // SAFETY: the set was initialised above. It does not wait: one is there, sent to this thread.
             unsafe { libc::sigwait(pipe.as_ptr(), &mut 0) };
         }
     }

@@ -55,13 +55,14 @@ pub struct Transport {
     pub stdio: Stdio,
 }
 
-/// A question that the way to a place may ask, and the one answer to it.
+/// The question that the way to a place is known to ask, and the one answer to it. What else is asked where it may be is for the
+/// [`Prompter`](crate::Prompter).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Question {
-    /// The words by which it is known, wherever they stand in what comes on stderr.
+    /// The words by which it is known, wherever they stand in what comes on stderr or a terminal of its own.
     pub words: String,
-    /// The answer: given once, on stdin, and never unasked. `None`: whoever asks is refused.
+    /// The answer: given once, where it was asked for, and never unasked. `None`: the prompter is asked.
     pub answer: Option<Secret>,
 }
 

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::{
     accounts::{DoasRule, PASSWORD, SudoRule},
     far::{ADD, Missing, User, as_root, payload, program, run},
+    sudo_rs::SudoRs,
 };
 
 crate::tests![
@@ -24,6 +25,9 @@ crate::tests![
     who_asks_at_a_terminal_says_whether_the_answer_may_be_seen,
     a_menu_is_shown_with_its_question,
     what_is_typed_once_the_shell_has_spoken_is_not_run,
+    what_is_typed_and_nobody_has_waited_for_is_not_run,
+    a_password_goes_to_no_question_for_a_code_by_sudo_rs,
+    a_sudo_whose_pam_asks_in_other_words_is_told_which,
     what_is_typed_is_one_line_and_nothing_else,
 ];
 
@@ -86,11 +90,16 @@ impl Coded {
 
     /// The way to root by a tool that he starts, and that has its service of PAM from us.
     fn way(&self, method: Sudo, tool: &str) -> Sudo {
-        let file = self.folder.path().join(tool).display().to_string();
+        self.way_by(method, tool, tool)
+    }
+
+    /// The same by another program of that service.
+    fn way_by(&self, method: Sudo, service: &str, tool: &str) -> Sudo {
+        let file = self.folder.path().join(service).display().to_string();
         let (pam, name) = (self.folder.path().join("pam").display().to_string(), &self.user.name);
         let script = format!(
-            "#!/bin/sh\nexec unshare --mount sh -c 'mount --bind {pam} /etc/pam.d/{tool} && \
-             exec setpriv --reuid={name} --regid={name} --init-groups {tool} \"$@\"' {tool} \"$@\"\n"
+            "#!/bin/sh\nexec unshare --mount sh -c 'mount --bind {pam} /etc/pam.d/{service} && \
+             exec setpriv --reuid={name} --regid={name} --init-groups {tool} \"$@\"' {service} \"$@\"\n"
         );
         fs::write(&file, script).unwrap();
         run(&["chmod", "755", &file]);
@@ -241,6 +250,47 @@ fn what_is_typed_once_the_shell_has_spoken_is_not_run() -> Result<(), Missing> {
     };
     adds(&Router::builder().prompter(prompter).build().unwrap().connect(method).unwrap());
     assert!(!at("run").exists());
+    Ok(())
+}
+
+fn what_is_typed_and_nobody_has_waited_for_is_not_run() -> Result<(), Missing> {
+    let folder = tempfile::tempdir().unwrap();
+    program("bash")?;
+    // It goes on once the answer is there, which it does not read.
+    let method = stand_in(&folder, "printf 'Loading: ' >&2; bash -c 'until read -t 0; do sleep 0.01; done'")?;
+    let (router, seen) = answering(["touch run"]);
+    adds(&router.connect(method).unwrap());
+    assert_eq!(*seen.lock().unwrap(), [asked("su", "Loading:", false, 1)]);
+    assert!(!folder.path().join("run").exists());
+    Ok(())
+}
+
+/// It shows its own words in front of all that PAM asks and nobody may see.
+fn a_password_goes_to_no_question_for_a_code_by_sudo_rs() -> Result<(), Missing> {
+    let coded = Coded::new("codedrs")?;
+    let tool = SudoRs::new(&coded.user.name)?;
+    let hidden = coded.folder.path().join("pam");
+    let pam = fs::read_to_string(&hidden).unwrap().replace("echo_verification_code", "");
+    fs::write(hidden, pam).unwrap();
+    let method = coded.way_by(Sudo::new(), "sudo", &tool.file()).password(PASSWORD);
+    let error = Router::new().unwrap().connect(method.clone()).unwrap_err();
+    assert_eq!(error.code(), "unanswered", "{error}");
+    let (router, seen) = answering([CODES[0]]);
+    adds(&router.connect(method).unwrap());
+    let seen = seen.lock().unwrap();
+    assert!(seen.len() == 1 && seen[0].2.ends_with("Verification code:"), "{seen:?}");
+    Ok(())
+}
+
+fn a_sudo_whose_pam_asks_in_other_words_is_told_which() -> Result<(), Missing> {
+    let coded = Coded::new("worded")?;
+    let service = Path::new("/etc/pam.d").join(&coded.user.name);
+    let pam = fs::read_to_string(&service).unwrap().replace("auth required pam_unix.so\n", "");
+    fs::write(service, pam).unwrap();
+    let method = coded.way(Sudo::new(), "sudo").password(CODES[0]);
+    let router = Router::new().unwrap();
+    assert_eq!(router.connect(method.clone()).unwrap_err().code(), "unanswered");
+    adds(&router.connect(method.asks("Verification code: ")).unwrap());
     Ok(())
 }
 

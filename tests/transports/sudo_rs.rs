@@ -43,7 +43,7 @@ impl SudoRs {
         Sudo::new().program(self.file())
     }
 
-    fn file(&self) -> String {
+    pub(crate) fn file(&self) -> String {
         self.folder.path().join("sudo").display().to_string()
     }
 }

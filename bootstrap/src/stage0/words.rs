@@ -5,10 +5,11 @@ use offshoot_wire::clean_name;
 use crate::{loan::Loan, machine::Machine, quote::quoted};
 
 /// The command. Between single quotes it passes every login shell: there is no `!` in it (tcsh), no backslash (fish),
-/// no quote and no line end. `sudo -i` leaves each dollar to the login shell if a letter follows, so none does.
+/// no quote and no line end. `sudo -i` leaves each dollar to the login shell if a letter follows, so none does. It obeys lines as an
+/// [`Errand`] says them: an answer to a question that nobody waits for any more is none.
 const COMMAND: &str = "o() { echo \"offsh\"\"oot0 $*\"; }; u=$(uname -sm) w=; \
      for t in gzip gunzip tee sha256sum perl python3; do command -v ${t} >/dev/null && w=\"${w} ${t}\"; done; \
-     o hello ${u} ${w}; while IFS= read -r l; do eval \"${l}\"; done";
+     o hello ${u} ${w}; while IFS= read -r l; do case ${l} in n=*) eval \"${l}\";; esac; done";
 
 const LENT: &str = include_str!("lent.sh");
 const CACHE: &str = include_str!("cache.sh");
