@@ -44,8 +44,8 @@ pub(crate) struct Outcome {
     pub(crate) is_late: bool,
 }
 
-/// How sudo-rs, which puts the words that it is told in front of whatever PAM asks, goes on where that is the password.
-const FRAMED: &[u8] = b"] Password: ";
+/// What sudo-rs puts around the words that it is told, in front of whatever PAM asks, where that is the password.
+const FRAME: [&[u8]; 2] = [b"[sudo: ", b"] Password: "];
 
 /// The longest open line that is looked at, in bytes.
 const MAX_LINE: usize = 1024;
@@ -92,15 +92,17 @@ impl Prompt {
     /// Where the question that was agreed on ends in what was said, if it is all there.
     fn end_of_agreed(&self) -> Option<usize> {
         let words = self.question.words.as_bytes();
-        let is_asked = |window: &[u8]| !words.is_empty() && window == words;
-        let start = self.said.windows(words.len().max(1)).position(is_asked)?;
-        let end = start.saturating_add(words.len());
-        let (before, behind) = (self.said.get(..start)?, self.said.get(end..)?);
-        let frame = before.get(open_at(before)..)?;
-        if !(frame.starts_with(b"[") && frame.ends_with(b": ")) {
-            return Some(end);
-        }
-        behind.starts_with(FRAMED).then_some(end.saturating_add(FRAMED.len()))
+        let windows = self.said.windows(words.len().max(1)).enumerate();
+        let mut starts = windows.filter(|(_, window)| !words.is_empty() && *window == words);
+        starts.find_map(|(start, _)| {
+            let end = start.saturating_add(words.len());
+            let (before, behind) = (self.said.get(..start)?, self.said.get(end..)?);
+            let [opens, closes] = FRAME;
+            if before.get(open_at(before)..)? != opens {
+                return Some(end);
+            }
+            behind.starts_with(closes).then_some(end.saturating_add(closes.len()))
+        })
     }
 
     /// The answer to the question that was agreed on: the password that was given for it, once.
@@ -244,6 +246,7 @@ mod tests {
                 let mut prompt = Prompt::new(Question::new("[offshoot] password: ", Some("secret".into())));
                 let heard = said.as_bytes().chunks(cut).filter(|piece| prompt.hear(piece)).count();
                 assert_eq!((heard, prompt.is_open()), (usize::from(is_agreed), !is_agreed), "{said}");
+                assert!(prompt.hear(b"\n[offshoot] password: "), "{said}");
             }
         }
     }

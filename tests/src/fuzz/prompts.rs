@@ -8,6 +8,8 @@ use super::{
 };
 
 const QUESTION: &str = "[offshoot] password";
+/// What sudo-rs puts around it where it is the password that PAM asks for, and only before it where it is not.
+const FRAME: [&str; 2] = ["[sudo: ", "] Password: "];
 
 pub(super) fn run(input: &[u8], _: Peak) {
     let sliced = Sliced::of(input);
@@ -22,7 +24,15 @@ pub(super) fn run(input: &[u8], _: Peak) {
 
 /// However it is cut: once asked it is answered, asked again it is refused.
 fn on_stderr(sliced: Sliced<'_>) {
-    let asked = |said: &[u8]| said.windows(QUESTION.len()).any(|window| window == QUESTION.as_bytes());
+    let asked = |said: &[u8]| {
+        let [opens, closes] = FRAME.map(str::as_bytes);
+        let mut windows = said.windows(QUESTION.len()).enumerate();
+        windows.any(|(at, window)| {
+            let line = said[..at].rsplit(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+            window == QUESTION.as_bytes()
+                && (line != opens || said[at + QUESTION.len()..].starts_with(closes))
+        })
+    };
     match prompt(QUESTION, "secret", sliced.slices()) {
         Ok(answers) => {
             assert_eq!(answers.len(), usize::from(asked(sliced.stream)));
@@ -36,6 +46,8 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     let said = [
         "Lecture: be kind.\n[offshoot] password for root: ",
         "[offshoot] password\nSorry, try again.\n[offshoot] password",
+        "[sudo: [offshoot] password] Password: ",
+        "[sudo: [offshoot] password] Verification code: \n[offshoot] password",
         "me@web's password: ",
         "(me@web) Password: ",
         "(me@jump) hm) root@web's password: ",
