@@ -136,7 +136,7 @@ impl Watch for Watched {
                 if write {
                     return ask(output, Ask::new(Channel::Output.key(self.slot), false, true));
                 }
-                // A poller that knows it would tell again and again that nobody reads it any more, asked or not.
+                // Where nothing waits to be written the turns of those who read need no word about it.
                 output.forget();
                 Ok(())
             }
