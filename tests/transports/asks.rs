@@ -212,7 +212,7 @@ fn a_menu_is_shown_with_its_question() -> Result<(), Missing> {
     let folder = tempfile::tempdir().unwrap();
     let long = "x".repeat(100_000);
     let script = format!(
-        "printf '{long}\\n 1. Push\\033[2J to XXX\\n 2. Call\\n\\nPasscode or option (1-2): ' >&2; read word; echo $word >word"
+        "printf '{long}\\n 1. Push\\033[2J to **34\\n 2. Call\\n\\nPasscode or option (1-2): ' >&2; read word; echo $word >word"
     );
     let method = stand_in(&folder, &script)?;
     let seen = Arc::<Mutex<Option<Query>>>::default();
@@ -224,7 +224,7 @@ fn a_menu_is_shown_with_its_question() -> Result<(), Missing> {
     adds(&Router::builder().prompter(prompter).build().unwrap().connect(method).unwrap());
     let query = seen.lock().unwrap().take().unwrap();
     assert_eq!(&*query.text, "Passcode or option (1-2):");
-    assert!(query.above.ends_with("x\n 1. Push\\u{1b}[2J to XXX\n 2. Call"), "{}", query.above);
+    assert!(query.above.ends_with("x\n 1. Push\\u{1b}[2J to **34\n 2. Call"), "{}", query.above);
     assert!(query.above.len() <= 4096, "{}", query.above.len());
     assert_eq!(fs::read_to_string(folder.path().join("word")).unwrap(), "1\n");
     Ok(())
