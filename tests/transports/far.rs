@@ -43,7 +43,7 @@ fn payload_file(name: &str) -> PathBuf {
 }
 
 /// A plan as a method.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Planned(pub(crate) Plan);
 
 impl fmt::Display for Planned {

@@ -7,10 +7,11 @@ use std::{
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use offshoot_parent::Connecting;
-use offshoot_tests::real::descendants;
+use offshoot_tests::real::{descendants, eventually};
 
 use crate::far::Missing;
 
@@ -135,6 +136,10 @@ fn a_hunt_finds_a_word_in_arguments_environments_and_files() -> Result<(), Missi
     let ways = [("cmdline", by_words), ("environ", by_environment), ("fd/0", by_descriptor)];
     for (place, mut command) in ways {
         let mut process = command.spawn().unwrap();
+        // It has begun before it shows what it was given.
+        let shown = format!("/proc/{}/cmdline", process.id());
+        let shows = || fs::read(&shown).is_ok_and(|words| !words.is_empty());
+        eventually("it shows its words", Duration::from_secs(10), || shows().then_some(()));
         let found = hunt.find();
         drop(process.kill());
         drop(process.wait());
