@@ -25,7 +25,7 @@ use rustix::{
 };
 
 use crate::{
-    ConnectErrorKind, Launch, Notice, Step, Text,
+    ConnectErrorKind, Launch, Notice, Passwords, Step, Text,
     prompter::{Attempts, MAX_QUESTIONS, Query},
     questions::{Login, Question},
     sys,
@@ -59,7 +59,7 @@ pub(crate) struct Askpass {
     attempts: Attempts,
     has_answered: bool,
     /// A password that was given beforehand has gone out, and its account was asked for again.
-    is_doubtful: bool,
+    is_refused: bool,
 }
 
 /// A notice, and what becomes readable when its helper ends.
@@ -143,7 +143,7 @@ impl Askpass {
             logins,
             attempts: Attempts::default(),
             has_answered: false,
-            is_doubtful: false,
+            is_refused: false,
         };
         helper.invite()?;
         Ok(helper)
@@ -198,9 +198,13 @@ impl Askpass {
         self.has_answered
     }
 
-    /// Whether each password that it was given has gone out, and was enough.
-    pub(crate) fn is_proved(&self) -> bool {
-        !self.is_doubtful && self.logins.iter().all(|(_, is_used)| *is_used)
+    /// What has become of the passwords that it was given, once the way has led there.
+    pub(crate) fn passwords(&self) -> Passwords {
+        match () {
+            () if self.is_refused => Passwords::Refused,
+            () if self.logins.iter().all(|(_, is_used)| *is_used) => Passwords::Proved,
+            () => Passwords::Untold,
+        }
     }
 
     /// Takes what has come of questions.
@@ -270,8 +274,11 @@ impl Askpass {
             is_consent: question == Question::Consent,
             attempt: self.attempts.count(&Text::from(text)),
         };
+        // Consent is what it waits for even where it may ask for nothing else.
+        let may_ask = !is_of_place || query.is_consent || launch.lets_it_ask();
+        let prompter = launch.prompter.filter(|_| may_ask);
         let secret = self.known(question, is_of_place);
-        let secret = secret.or_else(|| launch.prompter.and_then(|prompter| prompter.answer(&query)));
+        let secret = secret.or_else(|| prompter.and_then(|prompter| prompter.answer(&query)));
         // To the client an empty line is a yes, too.
         let is_refused =
             |secret: &Secret| query.is_consent && !secret.expose().trim().eq_ignore_ascii_case("yes");
@@ -281,6 +288,10 @@ impl Askpass {
                 self.give(helper, verdict, &secret).map(|()| true)
             }
             (None, Question::Passphrase | Question::HostKey | Question::Consent) => {
+                self.decide(verdict, 1);
+                Ok(false)
+            }
+            (None, _) if !may_ask => {
                 self.decide(verdict, 1);
                 Ok(false)
             }
@@ -317,7 +328,7 @@ impl Askpass {
         let (login, is_used) =
             self.logins.iter_mut().find(|(login, _)| login.is_for(account, is_of_place))?;
         let is_first = !std::mem::replace(is_used, true);
-        self.is_doubtful |= !is_first;
+        self.is_refused |= !is_first;
         is_first.then(|| login.password.clone())
     }
 
@@ -342,6 +353,13 @@ impl Askpass {
             drop(writeln!(verdict, "{status}"));
         }
     }
+}
+
+/// What a client must have in its environment that has no helper of ours, so that it does not ask on a screen.
+pub(crate) fn nobody() -> Vec<(String, String)> {
+    [("SSH_ASKPASS", "false"), ("SSH_ASKPASS_REQUIRE", "never")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
 }
 
 fn tell(launch: &Launch<'_>, notice: &Notice) {

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     CHILD_ARG, ConnectError, ConnectErrorKind, Observer, Phase, Plan, Prompter, Spawned, Step, Transport,
-    askpass::Askpass,
+    askpass::{self, Askpass},
     spawn,
     stage0::{Dialogue, Errand},
     sys,
@@ -135,9 +135,11 @@ impl<'a> Launch<'a> {
         let plan = self.plan;
         plan.check()?;
         let fail = |kind| ConnectError::new(plan, Phase::Spawn, kind);
-        let askpass = plan.transport.as_ref().map(|transport| askpass(transport, self.prompter)).transpose();
+        let askpass = plan.transport.as_ref().map(|transport| helper(transport, self.prompter)).transpose();
         let askpass = askpass.map_err(|error| fail(ConnectErrorKind::from_system(&error)))?.flatten();
-        let env = askpass.as_ref().map(Askpass::env).unwrap_or_default();
+        let is_ssh = plan.transport.as_ref().is_some_and(|transport| transport.logins.is_some());
+        let env = askpass.as_ref().map(Askpass::env).or_else(|| is_ssh.then(askpass::nobody));
+        let env = env.unwrap_or_default();
         let spawned = spawn::start(plan, &env, self.is_tied).map_err(fail)?;
         self.saw(Step::Started { pid: spawned.process.pid() });
         Ok(Started { spawned, askpass })
@@ -176,6 +178,11 @@ impl<'a> Launch<'a> {
         is_late.then_some(ConnectErrorKind::NoAnswer { limit: self.limit })
     }
 
+    /// Whether the client that is started may ask what there is no password for.
+    pub(crate) fn lets_it_ask(&self) -> bool {
+        self.plan.transport.as_ref().is_some_and(|transport| transport.asks)
+    }
+
     pub(crate) fn saw(&self, step: Step) {
         if let Some(observer) = self.observer {
             observer.saw(self.plan, &step);
@@ -184,7 +191,7 @@ impl<'a> Launch<'a> {
 }
 
 /// The helper of an ssh client, without which nothing can be asked of us. If nothing is to be asked it may be missing.
-fn askpass(transport: &Transport, prompter: Option<&dyn Prompter>) -> io::Result<Option<Askpass>> {
+fn helper(transport: &Transport, prompter: Option<&dyn Prompter>) -> io::Result<Option<Askpass>> {
     let Some(logins) = &transport.logins else { return Ok(None) };
     match Askpass::new(logins) {
         Err(_) if logins.is_empty() && prompter.is_none() => Ok(None),

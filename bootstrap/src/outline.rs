@@ -91,7 +91,7 @@ fn questions(transport: &Transport) -> String {
             }
         });
     }
-    match (&transport.logins, transport.leader.iter().any(|word| word == client::ASKS)) {
+    match (&transport.logins, transport.asks) {
         (Some(_), true) => all.push(format!("anything else by a helper, {UNKNOWN}")),
         // It tells its own clients nothing of what it may not do.
         (Some(_), false) => {

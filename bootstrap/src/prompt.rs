@@ -4,7 +4,7 @@
 use offshoot_wire::Secret;
 
 use crate::{
-    ConnectErrorKind, Launch, Question, Text,
+    ConnectErrorKind, Launch, Passwords, Question, Text,
     prompter::{Attempts, Query},
 };
 
@@ -20,6 +20,8 @@ pub(crate) struct Prompt {
     is_answered: bool,
     /// One has, and was asked for again.
     is_doubtful: bool,
+    /// The same, with nothing else answered between that may have been wrong.
+    is_refused: bool,
     /// Something else was answered behind it, which may be what was wrong.
     is_followed: bool,
     attempts: Attempts,
@@ -60,14 +62,20 @@ impl Prompt {
             before: Vec::new(),
             is_answered: false,
             is_doubtful: false,
+            is_refused: false,
             is_followed: false,
             attempts: Attempts::default(),
         }
     }
 
-    /// Whether the password that it was given, if it was given one, has gone out and was enough.
-    pub(crate) const fn is_proved(&self) -> bool {
-        !self.is_doubtful && (self.is_answered || self.question.answer.is_none())
+    /// What has become of the password that it was given, once the way has led there.
+    pub(crate) const fn passwords(&self) -> Passwords {
+        match self.question.answer {
+            None => Passwords::Proved,
+            Some(_) if self.is_refused => Passwords::Refused,
+            Some(_) if self.is_answered && !self.is_doubtful => Passwords::Proved,
+            Some(_) => Passwords::Untold,
+        }
     }
 
     /// Whether a password has gone out.
@@ -112,6 +120,7 @@ impl Prompt {
     /// locked.
     pub(crate) fn agreed(&mut self) -> Result<Secret<Vec<u8>>, ConnectErrorKind> {
         self.is_doubtful |= self.is_answered;
+        self.is_refused |= self.is_answered && !self.is_followed;
         match &self.question.answer {
             _ if self.is_followed => Err(ConnectErrorKind::Unanswered { question: self.agreed_text() }),
             _ if self.is_answered => Err(ConnectErrorKind::PasswordWrong),
@@ -200,12 +209,13 @@ mod tests {
         let said = b"Lecture: be kind.\n[offshoot] password for root: ";
         for cut in 1..said.len() {
             let mut prompt = Prompt::new(Question::new("[offshoot] password", Some("secret".into())));
-            assert!(!prompt.is_proved());
+            assert_eq!(prompt.passwords(), Passwords::Untold);
             let asked = said.chunks(cut).filter(|piece| prompt.hear(piece)).count();
             assert_eq!((asked, prompt.agreed().unwrap().expose().as_slice()), (1, b"secret\n".as_slice()));
-            assert!(prompt.is_proved() && prompt.hear(said));
+            assert_eq!(prompt.passwords(), Passwords::Proved);
+            assert!(prompt.hear(said));
             assert_eq!(prompt.agreed(), Err(ConnectErrorKind::PasswordWrong));
-            assert!(!prompt.is_proved());
+            assert_eq!(prompt.passwords(), Passwords::Refused);
         }
     }
 
@@ -261,7 +271,7 @@ mod tests {
         assert!(prompt.hear(b"Sorry, try again.\nPassword: "));
         let question = "Password:".into();
         assert_eq!(prompt.agreed(), Err(ConnectErrorKind::Unanswered { question }));
-        assert!(!prompt.is_proved());
+        assert_eq!(prompt.passwords(), Passwords::Untold);
     }
 
     #[test]

@@ -23,6 +23,18 @@ pub enum Account {
     Jump(String),
 }
 
+/// What has become of the passwords of a plan that has led there: the worst of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Passwords {
+    /// One has gone out and was asked for again: another, that somebody typed, has led there.
+    Refused,
+    /// One was not asked for, or what was answered behind it may have been wrong: nothing is known of it.
+    Untold,
+    /// Each was asked for, has gone out and was enough. It says nothing where there is none.
+    Proved,
+}
+
 impl Login {
     /// The password of the place, or of a jump host on the way to it.
     #[must_use]

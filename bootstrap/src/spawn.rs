@@ -10,8 +10,8 @@ use std::{
 };
 
 use crate::{
-    ConnectError, ConnectErrorKind, Dialect, Link, Machine, Phase, Plan, Process, Stdio, Transport, client,
-    payload::Source, place, sys, sys::Session, terminal::Terminal,
+    ConnectError, ConnectErrorKind, Dialect, Link, Machine, Passwords, Phase, Plan, Process, Stdio,
+    Transport, client, payload::Source, place, sys, sys::Session, terminal::Terminal,
 };
 
 /// The first argument of a program that was started by [`Payload::this_program`](crate::Payload::this_program): it
@@ -33,9 +33,8 @@ pub struct Spawned {
     pub said: Vec<u8>,
     /// What has come on stderr already, the last 64 KiB of it: of the program, or of the way to it.
     pub stderr_said: Vec<u8>,
-    /// Whether every password of the plan was asked for and has gone out, so that none of them can be wrong. It says nothing
-    /// where there is none.
-    pub is_proved: bool,
+    /// What has become of the passwords of the plan.
+    pub passwords: Passwords,
 }
 
 /// Starts the process of a plan, the one that only leads to the far side if it has a transport (see
@@ -117,7 +116,7 @@ pub(crate) fn start(
         process,
         said: Vec::new(),
         stderr_said: Vec::new(),
-        is_proved: false,
+        passwords: Passwords::Untold,
     })
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use offshoot_wire::Secret;
 
 use crate::{
-    Account, Dialect, Login, Method, Plan, Text, Transport, client,
+    Account, Dialect, Login, Method, Plan, Text, Transport,
     options::{Options, check_word, common_options, program_option, user_option},
 };
 
@@ -19,9 +19,10 @@ const ALWAYS: [&str; 5] =
 const UNLESS_ASKED: [&str; 5] =
     ["ForwardAgent=no", "ForwardX11=no", "ClearAllForwardings=yes", "Tunnel=no", "Compression=no"];
 
-/// What is asked of it where nobody can answer its questions, and where somebody can: once, and nothing afterwards.
-const SILENT: [&str; 1] = ["BatchMode=yes"];
-const ASKING: [&str; 3] = [client::ASKS, "NumberOfPasswordPrompts=1", "UpdateHostKeys=no"];
+/// What it may ask where nobody can answer its questions, and where somebody can: once, and nothing afterwards. In its batch
+/// mode it would ask nothing, but not say either which key an unknown host has.
+const SILENT: [&str; 2] = ["BatchMode=no", "NumberOfPasswordPrompts=0"];
+const ASKING: [&str; 3] = ["BatchMode=no", "NumberOfPasswordPrompts=1", "UpdateHostKeys=no"];
 
 /// How many times the server may leave a question of [`Ssh::keepalive`] unanswered.
 const UNANSWERED: u32 = 3;
@@ -189,10 +190,13 @@ impl Ssh {
 
     common_options!();
 
+    const fn may_ask(&self) -> bool {
+        self.asks || self.password.is_some() || !self.jumps.is_empty()
+    }
+
     fn leader(&self) -> Vec<String> {
         let mut argv = vec![self.program.clone(), "-T".to_owned()];
-        let asks = self.asks || self.password.is_some() || !self.jumps.is_empty();
-        let asking: &[&str] = if asks { &ASKING } else { &SILENT };
+        let asking: &[&str] = if self.may_ask() { &ASKING } else { &SILENT };
         argv.extend(options(ALWAYS.iter().chain(asking)));
         let seconds = self.options.timeout.as_secs().clamp(1, 3600);
         argv.extend(["-o".to_owned(), format!("ConnectTimeout={seconds}")]);
@@ -229,7 +233,9 @@ impl Method for Ssh {
         let own = self.password.iter().map(|password| Login::new(account.clone(), password.clone()));
         // A jump host may ask though this client does not.
         let logins = Some(own.chain(self.jumps.iter().cloned()).collect());
-        let transport = Transport { dialect: Dialect::Ssh, logins, flaw, ..Transport::line(self.leader()) };
+        let asks = self.may_ask();
+        let transport =
+            Transport { dialect: Dialect::Ssh, logins, flaw, asks, ..Transport::line(self.leader()) };
         self.options.plan("ssh", &self.host, transport)
     }
 }

@@ -12,7 +12,8 @@ use rustix::{
 };
 
 use crate::{
-    ConnectError, ConnectErrorKind, Dialect, Launch, Link, Phase, Plan, Process, Spawned, Step, Transport,
+    ConnectError, ConnectErrorKind, Dialect, Launch, Link, Passwords, Phase, Plan, Process, Spawned, Step,
+    Transport,
     askpass::{Answered, Askpass},
     explain,
     outgoing::{Outgoing, Piece},
@@ -376,15 +377,16 @@ impl Talk {
             Some(stderr) => stderr,
             None => closed().map_err(|error| ConnectErrorKind::from_system(&error))?,
         };
-        let is_proved = self.askpass.as_ref().is_none_or(Askpass::is_proved)
-            && self.prompt.as_ref().is_none_or(Prompt::is_proved);
+        let told =
+            [self.askpass.as_ref().map(Askpass::passwords), self.prompt.as_ref().map(Prompt::passwords)];
+        let passwords = told.into_iter().flatten().fold(Passwords::Proved, Passwords::min);
         Ok(Spawned {
             link: self.link,
             stderr,
             process: self.process,
             said,
             stderr_said: self.words,
-            is_proved,
+            passwords,
         })
     }
 

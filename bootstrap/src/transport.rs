@@ -53,6 +53,9 @@ pub struct Transport {
     pub flaw: Option<ConnectErrorKind>,
     /// What it gets as its stdin and stdout. What it leads to has the same, unless a server gives it others.
     pub stdio: Stdio,
+    /// Whether what an ssh client asks is for the [`Prompter`](crate::Prompter) where there is no password for it; else it is
+    /// refused. The clients of jump hosts read the configuration alone, and may always ask.
+    pub asks: bool,
 }
 
 /// The question that the way to a place is known to ask, and the one answer to it. What else is asked where it may be is for the
@@ -110,6 +113,7 @@ impl Transport {
             env: Vec::new(),
             flaw: None,
             stdio: Stdio::Socket,
+            asks: false,
         }
     }
 

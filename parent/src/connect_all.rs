@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Payload, Phase, Plan};
+use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Passwords, Payload, Phase, Plan};
 use offshoot_core::{
     Context,
     internal::{self, Shared, later},
@@ -367,7 +367,8 @@ impl Arrivals {
         let failure = outcome.as_ref().err().map(ConnectError::kind);
         passage.ended(failure, job.refused);
         let told = match failure {
-            None if connecting.is_proved() => Told::Right,
+            None if connecting.passwords() == Passwords::Proved => Told::Right,
+            None if connecting.passwords() == Passwords::Refused => Told::Wrong,
             Some(ConnectErrorKind::PasswordWrong) => Told::Wrong,
             Some(_) if outcome.as_ref().is_err_and(ConnectError::gave_password) => Told::Unclear,
             _ => Told::Nothing,

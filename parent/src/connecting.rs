@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Payload, Phase, Plan};
+use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Passwords, Payload, Phase, Plan};
 use offshoot_core::{
     CallError, Context, Pending, Progress,
     internal::{self, Shared, later},
@@ -47,7 +47,7 @@ pub struct Connecting {
     wish: Wish,
     state: State,
     /// Whether the passwords of a child that has come up were asked for and taken.
-    is_proved: bool,
+    passwords: Passwords,
 }
 
 /// What is wanted, and of whom.
@@ -70,7 +70,7 @@ impl Connecting {
         static TICKETS: AtomicU64 = AtomicU64::new(0);
         let wish = Wish { maker: maker.clone(), plan, ticket: TICKETS.fetch_add(1, Ordering::Relaxed) };
         let state = wish.ask().map_or_else(State::Failed, |pending| State::Asked(Box::new(pending)));
-        Self { wish, state, is_proved: false }
+        Self { wish, state, passwords: Passwords::Untold }
     }
 
     /// Waits until the child is up or the connect has failed, at the latest when its own time-out has passed.
@@ -116,9 +116,9 @@ impl Connecting {
         }
     }
 
-    /// Whether the child has come up by a poll, and its passwords were asked for and taken.
-    pub(crate) const fn is_proved(&self) -> bool {
-        self.is_proved
+    /// What has become of its passwords, once it has come up by a poll.
+    pub(crate) const fn passwords(&self) -> Passwords {
+        self.passwords
     }
 }
 
@@ -257,7 +257,9 @@ impl Future for Connecting {
         match &mut self.state {
             State::Asked(pending) => match Pin::new(&mut **pending).poll(task) {
                 Poll::Ready(answer) => {
-                    self.is_proved = matches!(&answer, Ok(Ok(created)) if created.is_proved);
+                    if let Ok(Ok(created)) = &answer {
+                        self.passwords = created.passwords;
+                    }
                     self.state = State::Over;
                     Poll::Ready(self.wish.judge(answer))
                 }

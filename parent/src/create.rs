@@ -1,6 +1,8 @@
 //! CREATE_CHILD: what is asked of a context that shall have a child, and what it answers.
 
-use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Escalation, ExitReport, Payload, Phase, Plan};
+use offshoot_bootstrap::{
+    ConnectError, ConnectErrorKind, Escalation, ExitReport, Passwords, Payload, Phase, Plan,
+};
 use offshoot_core::{
     internal::LinkFailure,
     wire::{ContextId, Role},
@@ -54,8 +56,8 @@ pub(crate) enum Lack {
 pub(crate) struct Created {
     pub(crate) id: ContextId,
     pub(crate) about: About,
-    /// Whether the passwords for it have been asked for and taken.
-    pub(crate) is_proved: bool,
+    /// What has become of the passwords for it.
+    pub(crate) passwords: Passwords,
 }
 
 /// What a context said of itself in its HELLO.

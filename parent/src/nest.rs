@@ -12,7 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Exit, Phase, Plan, Process, Reaper, spawn};
+use offshoot_bootstrap::{
+    ConnectError, ConnectErrorKind, Exit, Passwords, Phase, Plan, Process, Reaper, spawn,
+};
 use offshoot_core::{
     internal::{Ends, Heard, LinkFailure, LinkParts, Shared, later},
     machine::{CallKey, LinkKey, NewChild, NoId},
@@ -96,7 +98,7 @@ struct Nestling {
     /// Gone when the reaper has it.
     process: Option<Process>,
     /// Whether the passwords for it have been asked for and taken.
-    is_proved: bool,
+    passwords: Passwords,
     ending: Option<Ending>,
     exit: Option<Exit>,
 }
@@ -360,9 +362,9 @@ impl Nest {
         });
         match linked {
             Ok(link) => {
-                let (process, is_proved) = (Some(spawned.process), spawned.is_proved);
+                let (process, passwords) = (Some(spawned.process), spawned.passwords);
                 let asker = Some(request);
-                let child = Nestling { link, asker, process, is_proved, ending: None, exit: None };
+                let child = Nestling { link, asker, process, passwords, ending: None, exit: None };
                 self.children.insert(id, child);
                 self.larder.add(id);
                 // If this context began to end in the meantime, it has told its children, but not this one.
@@ -395,7 +397,7 @@ impl Nest {
                 if let Some(nursery) = shared.hooks_as::<Nursery>() {
                     nursery.greeted(shared, id, about);
                 }
-                let created = Created { id, about, is_proved: child.is_proved };
+                let created = Created { id, about, passwords: child.passwords };
                 return answer(shared, request.asked.call, &Ok(created));
             }
             News::Failed(failure) => {

@@ -72,7 +72,7 @@ fn each_tool_is_run_by_the_words_that_it_knows_and_has_what_it_may_hand_on() -> 
     let always = "-T -o RequestTTY=no -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o EscapeChar=none";
     let unless_asked =
         "-o ForwardAgent=no -o ForwardX11=no -o ClearAllForwardings=yes -o Tunnel=no -o Compression=no";
-    let silent = format!("{always} -o BatchMode=yes -o ConnectTimeout=30");
+    let silent = format!("{always} -o BatchMode=no -o NumberOfPasswordPrompts=0 -o ConnectTimeout=30");
     let asking = format!(
         "{always} -o BatchMode=no -o NumberOfPasswordPrompts=1 -o UpdateHostKeys=no -o ConnectTimeout=30 {unless_asked} -- web"
     );

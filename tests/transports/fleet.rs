@@ -27,6 +27,7 @@ crate::tests![
     a_helper_makes_what_waits_behind_a_host_that_says_nothing,
     a_helper_that_is_lost_costs_no_host,
     a_password_is_proved_on_one_host_and_a_refused_one_is_given_to_no_other,
+    a_password_that_one_host_has_refused_is_given_to_no_other_though_somebody_typed_the_right_one,
     a_password_that_no_host_has_asked_for_is_not_proved,
     a_password_that_two_hosts_leave_open_is_given_to_no_third,
     all_hosts_come_up_behind_an_sshd_that_takes_few_at_once,
@@ -351,6 +352,29 @@ fn a_password_is_proved_on_one_host_and_a_refused_one_is_given_to_no_other() -> 
     let (outcomes, steps) = tried("right");
     assert_eq!(outcomes, vec![Ok(()); 6]);
     assert!(steps.starts_with("+\n-\n+\n") && steps.lines().count() == 12, "{steps}");
+    Ok(())
+}
+
+fn a_password_that_one_host_has_refused_is_given_to_no_other_though_somebody_typed_the_right_one()
+-> Result<(), Missing> {
+    payload("leaf")?;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    // An su that asks a second time, and writes down what it is told.
+    let script = "#!/bin/sh\ncd \"${0%/*}\"; for n in 1 2; do printf 'Password: ' >&2; read word; echo $word >>told\n\
+        [ \"$word\" = right ] && exec sh -c \"$4\"; done\necho 'su: Authentication failure' >&2; exit 1\n";
+    fs::write(at("su"), script).unwrap();
+    crate::far::run(&["chmod", "700", &at("su")]);
+    let host = |n| {
+        let su = Sudo::by_su().program(at("su")).password("wrong");
+        su.payload(payload("leaf").unwrap()).name(format!("h{n}"))
+    };
+    let router = Router::builder().prompter(|_: &Query| Some("right".into())).build().unwrap();
+    let all = router.connect_all((0..4).map(host)).into_iter();
+    let outcomes: Vec<_> = all.map(|(_, outcome)| outcome.map(drop).map_err(|error| error.code())).collect();
+    let wrong = Err("password_wrong");
+    assert_eq!(outcomes, [Ok(()), wrong, wrong, wrong]);
+    assert_eq!(fs::read_to_string(at("told")).unwrap(), "wrong\nright\n");
     Ok(())
 }
 

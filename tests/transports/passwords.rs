@@ -12,13 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::Launch;
+use offshoot_bootstrap::{Launch, Passwords};
 use offshoot_parent::{Phase, Plan, Step, prelude::*};
 use offshoot_tests::real::{descendants, eventually, logs};
 
 use crate::{
     beside::attacked,
-    far::{ADD, Listening, Missing, Sshd, Twice, User, payload, program},
+    far::{ADD, Listening, Missing, Sshd, Twice, User, payload, program, run},
     hunt::Hunt,
 };
 
@@ -31,6 +31,7 @@ crate::tests![
     attack_57_the_password_of_a_host_is_not_for_whoever_asks_on_the_way,
     what_is_asked_a_second_time_or_is_something_else_ends_the_connect,
     attack_64_a_host_key_that_is_unknown_or_has_changed_is_shown_and_not_accepted,
+    a_client_that_may_not_ask_is_refused_and_nobody_hears_of_it,
     a_prompter_sees_who_asks_and_what,
     a_prompter_that_panics_gives_no_answer,
     nobody_is_asked_for_a_connect_that_is_over,
@@ -90,10 +91,10 @@ fn a_wrong_password_is_not_proved_by_another_that_was_typed() -> Result<(), Miss
     payload("leaf")?;
     let (sshd, user) = (Sshd::new("")?, user("retyped")?);
     let typed = |_: &Query| Some(PASSWORD.into());
-    for (given, is_proved) in [(OTHER, false), (PASSWORD, true)] {
+    for (given, passwords) in [(OTHER, Passwords::Refused), (PASSWORD, Passwords::Proved)] {
         let plan = by_password(&sshd, &user).password(given).plan();
         let there = Launch::new(&plan).asking(&typed).run().unwrap();
-        assert_eq!(there.is_proved, is_proved, "{given}");
+        assert_eq!(there.passwords, passwords, "{given}");
     }
     Ok(())
 }
@@ -334,14 +335,49 @@ fn attack_64_a_host_key_that_is_unknown_or_has_changed_is_shown_and_not_accepted
         for (known, client) in [("", &own), ("", &asks), (&*changed, &own), (&*changed, &asks)] {
             fs::write(sshd.file("known"), known).unwrap();
             fs::write(sshd.file("client"), client).unwrap();
-            let error = root.fails(by_password(&sshd, &user).password(PASSWORD));
-            assert_eq!(error.code(), "host_key", "{error}");
-            assert!(error.last_words().contains("SHA256:"), "{error}");
-            let has_changed = error.last_words().contains("HOST IDENTIFICATION HAS CHANGED");
-            assert_eq!(has_changed, !known.is_empty(), "{error}");
-            assert_eq!(fs::read_to_string(sshd.file("known")).unwrap(), known);
+            for method in [by_password(&sshd, &user), by_password(&sshd, &user).password(PASSWORD)] {
+                let error = root.fails(method);
+                assert_eq!(error.code(), "host_key", "{error}");
+                assert!(error.last_words().contains("SHA256:"), "{error}");
+                let has_changed = error.last_words().contains("HOST IDENTIFICATION HAS CHANGED");
+                assert_eq!(has_changed, !known.is_empty(), "{error}");
+                assert_eq!(fs::read_to_string(sshd.file("known")).unwrap(), known);
+            }
         }
     });
+    Ok(())
+}
+
+fn a_client_that_may_not_ask_is_refused_and_nobody_hears_of_it() -> Result<(), Missing> {
+    payload("leaf")?;
+    let client = Client::new(
+        "ask 'Enter PIN for ED25519-SK key: ' || ask \"Enter passphrase for key 'k': \" || ask \"me@web's password: \" || exit 7",
+    );
+    let [heard, asked] = [(); 2].map(|()| Arc::new(Mutex::new(Vec::new())));
+    let (theirs, seen) = (Arc::clone(&heard), Arc::clone(&asked));
+    let prompter = move |query: &Query| {
+        theirs.lock().unwrap().push(query.text.to_string());
+        None
+    };
+    let observer = move |_: &Plan, step: &Step| {
+        if let Step::Asked { question, .. } = step {
+            seen.lock().unwrap().push(question.to_string());
+        }
+    };
+    let router = Router::builder().prompter(prompter).observer(observer).build().unwrap();
+    let error = router.connect(client.ssh()).unwrap_err();
+    assert_eq!((error.code(), client.answers().as_str()), ("exited", ""), "{error}");
+    assert!(error.to_string().contains("exit status 7"), "{error}");
+    assert_eq!(asked.lock().unwrap().len(), 3);
+    // A real one does not ask for what opens a key, or for a password.
+    let (sshd, user) = (Sshd::new("")?, user("silent")?);
+    let locked = sshd.file("locked");
+    fs::copy(sshd.file("stranger.pub"), sshd.file("authorized")).unwrap();
+    run(&["ssh-keygen", "-q", "-t", "ed25519", "-N", "a word", "-f", &locked]);
+    let method = sshd.ssh().user(&user.name).identity(locked).payload(payload("leaf")?);
+    let error = router.connect(method).unwrap_err();
+    assert_eq!(error.code(), "authentication", "{error}");
+    assert_eq!((asked.lock().unwrap().len(), heard.lock().unwrap().len()), (3, 0));
     Ok(())
 }
 

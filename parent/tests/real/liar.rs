@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _, stdin, stdout};
 
+use offshoot_bootstrap::Passwords;
 use offshoot_core::wire::{
     ContextId, Decoded, Decoder, Frame, Handle, Hello, Nonce, OPENING_LEN, ReplyHead, ReplyTo, Role, Setup,
     VERSION, codec, marker,
@@ -54,8 +55,9 @@ pub(crate) fn lie(ids: impl Iterator<Item = u32>) {
         if frame.handle != Handle::CREATE_CHILD {
             continue;
         }
-        // As `Created` is written: the id, what the child said of itself, and that no password has let it in.
-        let created: Result<_, ConnectError> = Ok((ids.next().unwrap(), (1_u32, Role::Leaf), false));
+        // As `Created` is written: the id, what the child said of itself, and that nothing is known of passwords.
+        let created: Result<_, ConnectError> =
+            Ok((ids.next().unwrap(), (1_u32, Role::Leaf), Passwords::Untold));
         let mut body = codec::encode(&ReplyHead::Value(Vec::new())).unwrap();
         codec::encode_into(&created, &mut body).unwrap();
         say(frame.reply_to.handle().unwrap(), ReplyTo::Nobody, body.into());
