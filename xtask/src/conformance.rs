@@ -17,8 +17,8 @@ pub(crate) struct Flags {
 }
 
 pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
-    let mut command = run::cargo(workspace.root());
-    command.args(["run", "--quiet", "--package", "offshoot-tests", "--bin", "conformance", "--"]);
-    let passed = command.args(&flags.command).status()?.success();
+    run::quietly(&mut run::programs(workspace.root(), &["conformance"]))?;
+    let mut command = run::program(workspace.target_dir(), "conformance");
+    let passed = command.current_dir(workspace.root()).args(&flags.command).status()?.success();
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

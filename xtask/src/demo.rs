@@ -111,7 +111,7 @@ pub(crate) fn prepare(workspace: &Workspace, progress: Progress) -> Result<Comma
         bail!("there is no demo yet: {PACKAGE} has no program `{PROGRAM}`");
     }
     let built = payload::build(workspace, &payload::DEMO, progress)?;
-    let mut demo = Command::new(workspace.target_dir().join("debug").join(PROGRAM));
+    let mut demo = run::program(workspace.target_dir(), PROGRAM);
     demo.current_dir(workspace.root());
     for (flag, name) in ["--leaf", "--hop"].into_iter().zip(payload::DEMO) {
         if built.iter().all(|program| program.name != name) {
@@ -119,8 +119,6 @@ pub(crate) fn prepare(workspace: &Workspace, progress: Progress) -> Result<Comma
         }
         demo.arg(flag).arg(payload::path(workspace, name));
     }
-    progress
-        .run(run::cargo(workspace.root()).args(["build", "--package", PACKAGE, "--bin", PROGRAM]))
-        .context("cannot build the demo")?;
+    progress.run(&mut run::programs(workspace.root(), &[PROGRAM])).context("cannot build the demo")?;
     Ok(demo)
 }

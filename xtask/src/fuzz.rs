@@ -117,9 +117,8 @@ pub(crate) fn build(workspace: &Workspace) -> Result<Result<Fuzzers, String>> {
     build.args(["build", "--release", "--target", host, "--target-dir"]).arg(&target);
     build.env("RUSTFLAGS", COUNTED).env_remove("CARGO_ENCODED_RUSTFLAGS");
     run::quietly(&mut build)?;
-    let mut seeds = run::cargo(root);
-    seeds.args(["run", "--quiet", "--package", "offshoot-tests", "--bin", "seeds", "--"]);
-    run::quietly(seeds.arg(target.join("seeds")))?;
+    run::quietly(&mut run::programs(root, &["seeds"]))?;
+    run::quietly(run::program(workspace.target_dir(), "seeds").arg(target.join("seeds")))?;
     let programs = target.join(host).join("release");
     Ok(Ok(Fuzzers { programs, target, corpus: root.join(FOLDER).join("corpus") }))
 }

@@ -16,6 +16,20 @@ pub(crate) fn cargo(root: &Path) -> Command {
     command
 }
 
+/// A cargo that builds programs of the workspace out of what the tests are built of, so that nothing is built twice: the
+/// features of dependencies are the same only where there is some test to build beside.
+pub(crate) fn programs(root: &Path, names: &[&str]) -> Command {
+    let mut command = cargo(root);
+    command.args(["build", "--quiet", "--workspace", "--test", "machine"]);
+    command.args(names.iter().flat_map(|name| ["--bin", name]));
+    command
+}
+
+/// Where a program is that was built by [`programs`].
+pub(crate) fn program(target_dir: &Path, name: &str) -> Command {
+    Command::new(target_dir.join("debug").join(name))
+}
+
 /// Whether a run decides if a change lands: nobody reads there what was left out.
 pub(crate) fn is_ci() -> bool {
     env::var_os("CI").is_some()

@@ -9,6 +9,9 @@ use anyhow::{Result, ensure};
 
 use crate::{run, workspace::Workspace};
 
+/// The program, and those of its trees.
+const PROGRAMS: [&str; 2] = [SOAK, "leaf"];
+const SOAK: &str = "soak";
 /// How long the suite takes.
 const SHORT: Duration = Duration::from_secs(20);
 
@@ -28,27 +31,22 @@ pub(crate) struct Flags {
 pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
     let time = Duration::try_from_secs_f64(flags.minutes * 60.0)?;
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
-    ensure!(build(workspace, &["--release"]).status()?.success(), "it does not build");
-    let passed = command(workspace, &["--release"], time, flags.seed.unwrap_or_else(now)).status()?.success();
+    let mut build = run::cargo(workspace.root());
+    build.args(["build", "--quiet", "--release", "--package", "offshoot-tests"]);
+    build.args(PROGRAMS.iter().flat_map(|name| ["--bin", name]));
+    ensure!(build.status()?.success(), "it does not build");
+    let mut soak = Command::new(workspace.target_dir().join("release").join(SOAK));
+    let passed = soak.args(words(time, flags.seed.unwrap_or_else(now))).status()?.success();
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What the suite runs, one after the other.
 pub(crate) fn short(workspace: &Workspace) -> [Command; 2] {
-    [build(workspace, &[]), command(workspace, &[], SHORT, 1)]
+    let mut soak = run::program(workspace.target_dir(), SOAK);
+    soak.args(words(SHORT, 1));
+    [run::programs(workspace.root(), &PROGRAMS), soak]
 }
 
-/// The programs of its trees, all of them.
-fn build(workspace: &Workspace, profile: &[&str]) -> Command {
-    let mut command = run::cargo(workspace.root());
-    command.args(["build", "--quiet", "--package", "offshoot-tests", "--bin", "soak", "--bin", "leaf"]);
-    command.args(profile);
-    command
-}
-
-fn command(workspace: &Workspace, profile: &[&str], time: Duration, seed: u64) -> Command {
-    let mut command = run::cargo(workspace.root());
-    command.args(["run", "--quiet", "--package", "offshoot-tests", "--bin", "soak"]).args(profile);
-    command.args(["--", "--seconds", &time.as_secs_f64().to_string(), "--seed", &seed.to_string()]);
-    command
+fn words(time: Duration, seed: u64) -> [String; 4] {
+    ["--seconds".to_owned(), time.as_secs_f64().to_string(), "--seed".to_owned(), seed.to_string()]
 }

@@ -214,8 +214,7 @@ fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
                 far_sides::install(workspace)?;
                 payload::build(workspace, &payload::REFERENCE, Progress::Silent)?;
                 // Cargo does not build an example for a test that is named.
-                let example =
-                    cargo(workspace.root(), "build --package offshoot-bootstrap --example anywhere");
+                let example = cargo(workspace.root(), "build --workspace --example anywhere");
                 let built = programs([example])?;
                 if built.tally.failed > 0 {
                     return Ok(built);
