@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("offshoot-bootstrap", &["offshoot-wire"]),
     ("offshoot-parent", &["offshoot-core", "offshoot-bootstrap"]),
     ("xtask", &["offshoot-bootstrap"]),
+    ("offshoot-hops", &["offshoot-core", "offshoot-parent"]),
 ];
 const ABOVE_ALL: &str = "offshoot-tests";
 const LEAF: &str = "offshoot-core";

@@ -23,7 +23,7 @@ const TESTS: &str = "offshoot-tests";
 /// The test target that goes to other places, for which they must be there.
 const TRANSPORTS: &str = "transports";
 /// What mostly waits, for processes and deadlines: it runs beside what computes.
-const WAITING: [&str; 5] = ["real", TRANSPORTS, FAULTS, "soak", "demo"];
+const WAITING: [&str; 6] = [ATTACKS, "real", TRANSPORTS, FAULTS, "soak", "demo"];
 /// The test target in which leaves are tried, one of them in another language.
 const CONFORMANCE: &str = "conformance";
 /// The test target in which leaves for other processors are tried, for which they must be built.

@@ -46,19 +46,21 @@ pub(crate) struct Flags {
     record: bool,
 }
 
-/// A payload program, known by the example that it is.
+/// A payload program, known by what it is of which package.
 struct Program {
     name: &'static str,
     package: &'static str,
+    /// What cargo calls it.
+    kind: &'static str,
 }
 
 const PROGRAMS: [Program; 6] = [
-    Program { name: "smallest", package: "offshoot-core" },
-    Program { name: "leaf", package: "offshoot-core" },
-    Program { name: CONFORMING, package: "offshoot-core" },
-    Program { name: "hop", package: "offshoot-parent" },
-    Program { name: "demo_leaf", package: "offshoot-core" },
-    Program { name: "demo_hop", package: "offshoot-parent" },
+    Program::leaf("smallest"),
+    Program::leaf("leaf"),
+    Program::leaf(CONFORMING),
+    Program::hop("hop"),
+    Program::leaf("demo_leaf"),
+    Program::hop("demo_hop"),
 ];
 
 /// The programs that tests send.
@@ -127,7 +129,8 @@ pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
     }
     if flags.bloat {
         for Built { name, profile, entry, .. } in &haul.built {
-            let recipe = recipe(workspace, name, *profile).symbols().verbose();
+            let Some(program) = PROGRAMS.iter().find(|program| program.name == *name) else { continue };
+            let recipe = program.recipe(workspace, *profile).symbols().verbose();
             let file =
                 recipe.work(workspace.target_dir().join("payload-symbols")).compile(entry.machine())?;
             println!("\n{}", bloat::report(&format!("{name}, {profile}"), &file)?);
@@ -160,7 +163,7 @@ impl Haul {
             tools::install(workspace, machine)?;
         }
         for program in PROGRAMS.iter().filter(|program| names.contains(&program.name)) {
-            let recipe = recipe(workspace, program.name, profile);
+            let recipe = program.recipe(workspace, profile);
             let recipe = recipe.work(work(workspace, machine)).machines([machine]);
             let recipe = if progress == Progress::Shown { recipe.verbose() } else { recipe };
             let set = match recipe.build(folder(workspace, profile, program.name)) {
@@ -249,8 +252,28 @@ pub(crate) fn table(built: &[Built]) -> String {
 }
 
 impl Program {
+    const fn leaf(name: &'static str) -> Self {
+        Self { name, package: "offshoot-core", kind: "example" }
+    }
+
+    const fn hop(name: &'static str) -> Self {
+        Self { name, package: "offshoot-hops", kind: "bin" }
+    }
+
     fn is_in(&self, workspace: &Workspace) -> bool {
-        workspace.member(self.package).is_some_and(|package| package.target("example", self.name).is_some())
+        workspace.member(self.package).is_some_and(|package| package.target(self.kind, self.name).is_some())
+    }
+
+    /// How it is built.
+    fn recipe(&self, workspace: &Workspace, profile: Profile) -> Recipe {
+        let (root, name) = (workspace.root(), self.name);
+        let recipe =
+            if self.kind == "bin" { Recipe::binary(root, name) } else { Recipe::example(root, name) };
+        recipe
+            .package(self.package)
+            .profile(profile)
+            .sysroot(tools::sysroot(workspace))
+            .command(format!("cargo xtask payload {name} --profile {profile} --target"))
     }
 }
 
@@ -263,16 +286,6 @@ fn folder(workspace: &Workspace, profile: Profile, name: &str) -> PathBuf {
 fn work(workspace: &Workspace, machine: Machine) -> PathBuf {
     let is_here = Machine::here() == Some(machine);
     workspace.target_dir().join(if is_here { "payload-build" } else { "payload-build-elsewhere" })
-}
-
-/// How the program of this name is built.
-fn recipe(workspace: &Workspace, name: &str, profile: Profile) -> Recipe {
-    let package = PROGRAMS.iter().find(|program| program.name == name).map_or("", |program| program.package);
-    Recipe::example(workspace.root(), name)
-        .package(package)
-        .profile(profile)
-        .sysroot(tools::sysroot(workspace))
-        .command(format!("cargo xtask payload {name} --profile {profile} --target"))
 }
 
 /// Programs of a package outside the workspace that become children.
@@ -308,7 +321,7 @@ pub(crate) fn embedded(workspace: &Workspace) -> Result<Captured> {
         .arg("--")
         .args(&sets);
     // They are for the program; the payload is not to change by them.
-    command.env("RUSTFLAGS", "-C opt-level=1 -C target-cpu=native").env("RUSTC_WORKSPACE_WRAPPER", "");
+    command.env("RUSTFLAGS", "-C target-cpu=native").env("RUSTC_WORKSPACE_WRAPPER", "");
     let mut captured = run::capture(&mut command)?;
     let answers =
         captured.text.lines().filter(|line| line.starts_with("smallest for ") && line.ends_with(": 5"));

@@ -1,6 +1,8 @@
 //! The parent payload of `cargo xtask demo`: as its leaf, and it can have children.
 
-#[path = "../../core/examples/demo/functions.rs"]
+#![forbid(unsafe_code)]
+
+#[path = "../../../../core/examples/demo/functions.rs"]
 mod functions;
 
 fn main() -> ! {
