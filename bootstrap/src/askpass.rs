@@ -58,7 +58,11 @@ pub(crate) struct Askpass {
     logins: Vec<(Login, bool)>,
     attempts: Attempts,
     has_answered: bool,
+    /// Something else was answered behind a password, which may be what was wrong.
+    is_followed: bool,
     /// A password that was given beforehand has gone out, and its account was asked for again.
+    is_doubtful: bool,
+    /// The same, with nothing else answered between.
     is_refused: bool,
 }
 
@@ -143,6 +147,8 @@ impl Askpass {
             logins,
             attempts: Attempts::default(),
             has_answered: false,
+            is_followed: false,
+            is_doubtful: false,
             is_refused: false,
         };
         helper.invite()?;
@@ -202,7 +208,7 @@ impl Askpass {
     pub(crate) fn passwords(&self) -> Passwords {
         match () {
             () if self.is_refused => Passwords::Refused,
-            () if self.logins.iter().all(|(_, is_used)| *is_used) => Passwords::Proved,
+            () if !self.is_doubtful && self.logins.iter().all(|(_, is_used)| *is_used) => Passwords::Proved,
             () => Passwords::Untold,
         }
     }
@@ -215,18 +221,20 @@ impl Askpass {
     }
 
     /// Answers the next of what was asked, unless it `is_late`; `leader` is the process that was started. `None`: nobody
-    /// asks who may. A client without an answer must not go on where that would be a failed login.
+    /// asks who may. A client without an answer must not go on where that may be a failed login.
     pub(crate) fn answer(&mut self, launch: &Launch<'_>, leader: Pid, is_late: bool) -> Option<Answered> {
         loop {
             let Asked { helper, kind, text } = self.next()?;
             // A client of another connect has another leader; whoever asks after the shell has spoken is not ssh.
-            let may_ask = !is_late && getpgid(Some(helper)) == Ok(leader);
+            let is_of_connect = !is_late && getpgid(Some(helper)) == Ok(leader);
             match kind {
-                Kind::Notice if may_ask && self.notices.len() < MAX_NOTICES => {
+                Kind::Notice if is_of_connect && self.notices.len() < MAX_NOTICES => {
                     return Some(self.show(launch, helper, leader, &text));
                 }
                 Kind::Notice => {}
-                Kind::Text { verdict } | Kind::Consent { verdict } if !may_ask => self.decide(verdict, 1),
+                Kind::Text { verdict } | Kind::Consent { verdict } if !is_of_connect => {
+                    self.decide(verdict, 1);
+                }
                 Kind::Text { verdict } => {
                     return Some(self.ask(launch, (helper, leader), verdict, Question::of(&text), &text));
                 }
@@ -262,7 +270,8 @@ impl Askpass {
         question: Question<'_>,
         text: &str,
     ) -> Answered {
-        let is_of_place = parent_of(helper) == Some(leader);
+        let asker = parent_of(helper);
+        let is_of_place = asker == Some(leader);
         let query = Query {
             place: launch.plan.place.clone(),
             method: launch.plan.method.clone(),
@@ -274,8 +283,9 @@ impl Askpass {
             is_consent: question == Question::Consent,
             attempt: self.attempts.count(&Text::from(text)),
         };
-        // Consent is what it waits for even where it may ask for nothing else.
-        let may_ask = !is_of_place || query.is_consent || launch.lets_it_ask();
+        // The clients of jump hosts may ask; consent is what any of them waits for.
+        let is_of_jump = asker.is_some() && !is_of_place;
+        let may_ask = is_of_jump || query.is_consent || launch.lets_it_ask();
         let prompter = launch.prompter.filter(|_| may_ask);
         let secret = self.known(question, is_of_place);
         let secret = secret.or_else(|| prompter.and_then(|prompter| prompter.answer(&query)));
@@ -284,6 +294,7 @@ impl Askpass {
             |secret: &Secret| query.is_consent && !secret.expose().trim().eq_ignore_ascii_case("yes");
         let outcome = match (secret.filter(|secret| !is_refused(secret)), question) {
             (Some(secret), _) => {
+                self.is_followed |= self.has_answered && matches!(question, Question::Other { .. });
                 self.has_answered |= matches!(question, Question::Password { .. });
                 self.give(helper, verdict, &secret).map(|()| true)
             }
@@ -291,7 +302,8 @@ impl Askpass {
                 self.decide(verdict, 1);
                 Ok(false)
             }
-            (None, _) if !may_ask => {
+            // Such as the number of a key: without it the client goes on with other keys.
+            (None, Question::Other { account: None }) if !may_ask => {
                 self.decide(verdict, 1);
                 Ok(false)
             }
@@ -328,7 +340,8 @@ impl Askpass {
         let (login, is_used) =
             self.logins.iter_mut().find(|(login, _)| login.is_for(account, is_of_place))?;
         let is_first = !std::mem::replace(is_used, true);
-        self.is_refused |= !is_first;
+        self.is_refused |= !is_first && !self.is_followed;
+        self.is_doubtful |= !is_first;
         is_first.then(|| login.password.clone())
     }
 
@@ -353,13 +366,6 @@ impl Askpass {
             drop(writeln!(verdict, "{status}"));
         }
     }
-}
-
-/// What a client must have in its environment that has no helper of ours, so that it does not ask on a screen.
-pub(crate) fn nobody() -> Vec<(String, String)> {
-    [("SSH_ASKPASS", "false"), ("SSH_ASKPASS_REQUIRE", "never")]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
 }
 
 fn tell(launch: &Launch<'_>, notice: &Notice) {

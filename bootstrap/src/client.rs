@@ -14,6 +14,9 @@ use crate::{Process, sys};
 /// What the configuration can do to our stream from OpenSSH 8.7 on, and what is said against it.
 pub(crate) const SINCE_8_7: [&str; 3] = ["StdinNull=no", "SessionType=default", "ForkAfterAuthentication=no"];
 
+/// What is said to a client that can ask nobody.
+pub(crate) const SILENT: &str = "BatchMode=yes";
+
 /// How long a client may take to say what it is: it looks at nothing for that.
 const LIMIT: Duration = Duration::from_secs(2);
 /// The most that is read of it, in bytes: one line.

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     CHILD_ARG, ConnectError, ConnectErrorKind, Observer, Phase, Plan, Prompter, Spawned, Step, Transport,
-    askpass::{self, Askpass},
+    askpass::Askpass,
     spawn,
     stage0::{Dialogue, Errand},
     sys,
@@ -137,9 +137,7 @@ impl<'a> Launch<'a> {
         let fail = |kind| ConnectError::new(plan, Phase::Spawn, kind);
         let askpass = plan.transport.as_ref().map(|transport| helper(transport, self.prompter)).transpose();
         let askpass = askpass.map_err(|error| fail(ConnectErrorKind::from_system(&error)))?.flatten();
-        let is_ssh = plan.transport.as_ref().is_some_and(|transport| transport.logins.is_some());
-        let env = askpass.as_ref().map(Askpass::env).or_else(|| is_ssh.then(askpass::nobody));
-        let env = env.unwrap_or_default();
+        let env = askpass.as_ref().map(Askpass::env).unwrap_or_default();
         let spawned = spawn::start(plan, &env, self.is_tied).map_err(fail)?;
         self.saw(Step::Started { pid: spawned.process.pid() });
         Ok(Started { spawned, askpass })

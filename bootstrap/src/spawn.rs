@@ -77,7 +77,7 @@ pub(crate) fn start(
 
     let child = match (&plan.transport, &plan.payload.0) {
         (Some(transport), _) => {
-            let argv = understood(transport);
+            let argv = understood(transport, !env.is_empty());
             let (program, args) = argv.split_first().ok_or(ConnectErrorKind::NoShell)?;
             let program = Path::new(program);
             let theirs_of_it = terminal.as_ref().map(Terminal::theirs).transpose().map_err(no_descriptor)?;
@@ -120,10 +120,14 @@ pub(crate) fn start(
     })
 }
 
-/// The words of a transport, and those that not every client of the user's knows.
-fn understood(transport: &Transport) -> Vec<String> {
+/// The words of a transport, and those that not every client of the user's knows. One that may not ask and has no helper by
+/// which it is refused is to ask nobody: it would find a screen.
+fn understood(transport: &Transport, has_helper: bool) -> Vec<String> {
     let mut argv = transport.argv();
     let is_ssh = transport.dialect == Dialect::Ssh;
+    if is_ssh && !has_helper && !transport.asks {
+        argv.splice(1..1, ["-o", client::SILENT].map(str::to_owned));
+    }
     if is_ssh && argv.first().is_some_and(|program| client::is_since_8_7(program)) {
         let more = client::SINCE_8_7.into_iter().flat_map(|option| ["-o", option]);
         argv.splice(1..1, more.map(str::to_owned));

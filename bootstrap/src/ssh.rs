@@ -6,7 +6,7 @@ use offshoot_wire::Secret;
 
 use crate::{
     Account, Dialect, Login, Method, Plan, Text, Transport,
-    options::{Options, check_word, common_options, program_option, user_option},
+    options::{Options, check_word, common_options, user_option},
 };
 
 /// What is said to the client whatever the user's configuration and the program say, since all else would break the
@@ -112,7 +112,12 @@ impl Ssh {
         self
     }
 
-    program_option!();
+    /// The client to run, where it is not in the PATH by its usual name. A script before it must `exec` it: whose question it
+    /// is gets told by the process that was started.
+    pub fn program(mut self, program: impl Into<String>) -> Self {
+        self.program = program.into();
+        self
+    }
 
     /// The password of the account there, for where no key lets one in. It is given once, to the client that is started
     /// for this host and to no other, and only for the [`user`](Self::user) if one is said. OpenSSH 8.4 or later and
@@ -152,7 +157,7 @@ impl Ssh {
     /// Has the client ask the server so often whether it is still there, and end if it has not answered three times:
     /// rounded up to seconds, from one to a day. As the configuration says where it is not said. Links between
     /// contexts find it out by themselves: this is for a line that something on the way cuts when it is silent, and for
-    /// other programs. A client that shares a connection leaves it to the one that has made that.
+    /// other programs, which nothing else tells. A client that shares a connection leaves it to the one that has made that.
     pub const fn keepalive(mut self, interval: Duration) -> Self {
         self.keepalive = Some(interval);
         self

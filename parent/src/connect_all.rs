@@ -47,7 +47,8 @@ const ARITY: usize = 8;
 /// same context. One that is refused a third time waits by itself, and costs the others nothing. Dropping the iterator gives up what has not ended.
 ///
 /// A password that several of them have is given to one host at first, and to the others once one has asked for it and let us
-/// in: as long as none has asked they are begun one after another. If it is refused it is given to none of them.
+/// in: as long as none has asked they are begun one after another. If it is refused it is given to none of them, though somebody
+/// typed another then that was right; a host that asks for it a second time has refused it.
 ///
 /// If the root has not the descriptors for all of them, none is begun, and each ends with an error that says how many it
 /// takes ([`ConnectErrorKind::DescriptorsNeeded`]).

@@ -46,7 +46,7 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 pub struct Connecting {
     wish: Wish,
     state: State,
-    /// Whether the passwords of a child that has come up were asked for and taken.
+    /// What has become of the passwords of a child that has come up.
     passwords: Passwords,
 }
 

@@ -21,8 +21,7 @@
 //! }
 //! ```
 //!
-//! `cargo run -p offshoot-parent --example hello` runs it; the example `hop` is a payload that can have children, and
-//! `show_record` prints what [`RouterBuilder::record`] has written.
+//! `cargo run -p offshoot-parent --example hello` runs it, and `show_record` prints what [`RouterBuilder::record`] has written.
 //!
 //! It stands on `offshoot-core`, which runs in every context, and `offshoot-bootstrap`, which starts programs in
 //! places; what a program needs of both is here too. What it adds is the routing [`table`](table::Table) of a context

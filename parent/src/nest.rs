@@ -97,7 +97,7 @@ struct Nestling {
     asker: Option<Request>,
     /// Gone when the reaper has it.
     process: Option<Process>,
-    /// Whether the passwords for it have been asked for and taken.
+    /// What has become of the passwords for it.
     passwords: Passwords,
     ending: Option<Ending>,
     exit: Option<Exit>,

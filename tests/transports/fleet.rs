@@ -113,6 +113,7 @@ fn lists_that_go_the_same_way_share_what_that_takes() -> Result<(), Missing> {
         let two = [hosts("ssh", &ssh, 8), hosts("third", "exec \"$@\"", 1)].concat();
         let mut two = router.connect_all(two).parallel(9).into_iter();
         assert!(matches!(two.next(), Some((8, Ok(_)))));
+        assert_eq!(lines("came"), 8);
         fs::write(folder.path().join("open"), "").unwrap();
         assert!(two.all(|(_, outcome)| outcome.is_ok()));
         assert_eq!(one.join().unwrap(), [true; 15]);

@@ -137,9 +137,10 @@ fn a_hunt_finds_a_word_in_arguments_environments_and_files() -> Result<(), Missi
     for (place, mut command) in ways {
         let mut process = command.spawn().unwrap();
         // It has begun before it shows what it was given.
-        let shown = format!("/proc/{}/cmdline", process.id());
-        let shows = || fs::read(&shown).is_ok_and(|words| !words.is_empty());
-        eventually("it shows its words", Duration::from_secs(10), || shows().then_some(()));
+        let shows =
+            |what| fs::read(format!("/proc/{}/{what}", process.id())).is_ok_and(|words| !words.is_empty());
+        let shows_all = || ["cmdline", "environ"].into_iter().all(shows);
+        eventually("it shows its words", Duration::from_secs(10), || shows_all().then_some(()));
         let found = hunt.find();
         drop(process.kill());
         drop(process.wait());

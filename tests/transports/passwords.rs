@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::{Launch, Passwords};
+use offshoot_bootstrap::{Launch, Passwords, Spawned, spawn};
 use offshoot_parent::{Phase, Plan, Step, prelude::*};
 use offshoot_tests::real::{descendants, eventually, logs};
 
@@ -32,6 +32,8 @@ crate::tests![
     what_is_asked_a_second_time_or_is_something_else_ends_the_connect,
     attack_64_a_host_key_that_is_unknown_or_has_changed_is_shown_and_not_accepted,
     a_client_that_may_not_ask_is_refused_and_nobody_hears_of_it,
+    a_client_without_a_helper_is_told_to_ask_nobody,
+    a_password_is_not_refused_where_a_code_behind_it_may_have_been,
     a_prompter_sees_who_asks_and_what,
     a_prompter_that_panics_gives_no_answer,
     nobody_is_asked_for_a_connect_that_is_over,
@@ -95,6 +97,21 @@ fn a_wrong_password_is_not_proved_by_another_that_was_typed() -> Result<(), Miss
         let plan = by_password(&sshd, &user).password(given).plan();
         let there = Launch::new(&plan).asking(&typed).run().unwrap();
         assert_eq!(there.passwords, passwords, "{given}");
+    }
+    Ok(())
+}
+
+fn a_password_is_not_refused_where_a_code_behind_it_may_have_been() -> Result<(), Missing> {
+    payload("leaf")?;
+    let again = "ask '(me@web) Password: '";
+    for (between, passwords) in
+        [("", Passwords::Refused), ("ask '(me@web) Verification code: '; ", Passwords::Untold)]
+    {
+        let client =
+            Client::new(&format!("{again}; {between}{again}\nfor line do :; done; exec sh -c \"$line\""));
+        let typed = |_: &Query| Some(OTHER.into());
+        let plan = client.ssh().password(PASSWORD).plan();
+        assert_eq!(Launch::new(&plan).asking(&typed).run().unwrap().passwords, passwords, "{between}");
     }
     Ok(())
 }
@@ -351,24 +368,23 @@ fn attack_64_a_host_key_that_is_unknown_or_has_changed_is_shown_and_not_accepted
 fn a_client_that_may_not_ask_is_refused_and_nobody_hears_of_it() -> Result<(), Missing> {
     payload("leaf")?;
     let client = Client::new(
-        "ask 'Enter PIN for ED25519-SK key: ' || ask \"Enter passphrase for key 'k': \" || ask \"me@web's password: \" || exit 7",
+        "ask 'Enter PIN for ED25519-SK key: ' || ask \"Enter passphrase for key 'k': \" || \
+         ask 'Are you sure you want to continue connecting (yes/no/[fingerprint])? ' || exit 7",
     );
-    let [heard, asked] = [(); 2].map(|()| Arc::new(Mutex::new(Vec::new())));
+    let (heard, asked) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(0)));
     let (theirs, seen) = (Arc::clone(&heard), Arc::clone(&asked));
     let prompter = move |query: &Query| {
-        theirs.lock().unwrap().push(query.text.to_string());
-        None
+        theirs.lock().unwrap().push((query.is_of_place, query.text.to_string()));
+        Some("yes".into())
     };
     let observer = move |_: &Plan, step: &Step| {
-        if let Step::Asked { question, .. } = step {
-            seen.lock().unwrap().push(question.to_string());
-        }
+        *seen.lock().unwrap() += u32::from(matches!(step, Step::Asked { .. }));
     };
     let router = Router::builder().prompter(prompter).observer(observer).build().unwrap();
     let error = router.connect(client.ssh()).unwrap_err();
     assert_eq!((error.code(), client.answers().as_str()), ("exited", ""), "{error}");
     assert!(error.to_string().contains("exit status 7"), "{error}");
-    assert_eq!(asked.lock().unwrap().len(), 3);
+    assert_eq!(*asked.lock().unwrap(), 3);
     // A real one does not ask for what opens a key, or for a password.
     let (sshd, user) = (Sshd::new("")?, user("silent")?);
     let locked = sshd.file("locked");
@@ -377,7 +393,33 @@ fn a_client_that_may_not_ask_is_refused_and_nobody_hears_of_it() -> Result<(), M
     let method = sshd.ssh().user(&user.name).identity(locked).payload(payload("leaf")?);
     let error = router.connect(method).unwrap_err();
     assert_eq!(error.code(), "authentication", "{error}");
-    assert_eq!((asked.lock().unwrap().len(), heard.lock().unwrap().len()), (3, 0));
+    assert_eq!((*asked.lock().unwrap(), &*heard.lock().unwrap()), (3, &Vec::new()));
+    // To go on without a password would be a failed login.
+    let client = Client::new("ask \"me@web's password: \"; exit 7");
+    assert_eq!(router.connect(client.ssh()).unwrap_err().code(), "password_needed");
+    assert_eq!(*heard.lock().unwrap(), []);
+    // The client of a jump host reads the configuration alone, and may ask.
+    let client = Client::new("(ask \"me@jump's password: \"; :) && exit 7");
+    assert_eq!(router.connect(client.ssh()).unwrap_err().code(), "exited");
+    assert_eq!(*heard.lock().unwrap(), [(false, "me@jump's password:".to_owned())]);
+    Ok(())
+}
+
+fn a_client_without_a_helper_is_told_to_ask_nobody() -> Result<(), Missing> {
+    let client = Client::new("echo \"$*\" >$0.words");
+    let words = |spawned: Spawned| {
+        let words = eventually("it runs", Duration::from_secs(5), || {
+            fs::read_to_string(client.file("ssh.words")).ok().filter(|words| words.ends_with('\n'))
+        });
+        drop(spawned);
+        fs::remove_file(client.file("ssh.words")).unwrap();
+        words
+    };
+    let silent = words(spawn(&client.ssh().plan()).unwrap());
+    let asking = words(spawn(&client.ssh().ask().plan()).unwrap());
+    let first =
+        |words: &str| words.split(' ').find_map(|word| word.strip_prefix("BatchMode=")).map(str::to_owned);
+    assert_eq!((first(&silent).as_deref(), first(&asking).as_deref()), (Some("yes"), Some("no")));
     Ok(())
 }
 

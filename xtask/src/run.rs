@@ -20,7 +20,7 @@ pub(crate) fn cargo(root: &Path) -> Command {
 /// features of dependencies are the same only where there is some test to build beside.
 pub(crate) fn programs(root: &Path, names: &[&str]) -> Command {
     let mut command = cargo(root);
-    command.args(["build", "--quiet", "--workspace", "--test", "machine"]);
+    command.args(["build", "--workspace", "--test", "machine"]);
     command.args(names.iter().flat_map(|name| ["--bin", name]));
     command
 }

@@ -110,7 +110,10 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Stage<'_>> {
             command.env("RUSTDOCFLAGS", "-D warnings");
             programs([command])
         }),
-        suite("unit", "the tests beside the code", move || tests([workspace_test(root, "--lib --bins")])),
+        suite("unit", "the tests beside the code", move || {
+            // Of all programs xtask alone has any.
+            tests([workspace_test(root, "--lib --bin xtask")])
+        }),
         suite("doc", "the examples in the documentation", move || tests([workspace_test(root, "--doc")])),
     ];
     suites.extend(integration(workspace));

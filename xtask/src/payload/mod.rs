@@ -50,8 +50,14 @@ pub(crate) struct Flags {
 struct Program {
     name: &'static str,
     package: &'static str,
-    /// What cargo calls it.
-    kind: &'static str,
+    kind: Kind,
+}
+
+/// What cargo builds it as.
+#[derive(Clone, Copy)]
+enum Kind {
+    Example,
+    Binary,
 }
 
 const PROGRAMS: [Program; 6] = [
@@ -253,22 +259,28 @@ pub(crate) fn table(built: &[Built]) -> String {
 
 impl Program {
     const fn leaf(name: &'static str) -> Self {
-        Self { name, package: "offshoot-core", kind: "example" }
+        Self { name, package: "offshoot-core", kind: Kind::Example }
     }
 
     const fn hop(name: &'static str) -> Self {
-        Self { name, package: "offshoot-hops", kind: "bin" }
+        Self { name, package: "offshoot-hops", kind: Kind::Binary }
     }
 
     fn is_in(&self, workspace: &Workspace) -> bool {
-        workspace.member(self.package).is_some_and(|package| package.target(self.kind, self.name).is_some())
+        let kind = match self.kind {
+            Kind::Example => "example",
+            Kind::Binary => "bin",
+        };
+        workspace.member(self.package).is_some_and(|package| package.target(kind, self.name).is_some())
     }
 
     /// How it is built.
     fn recipe(&self, workspace: &Workspace, profile: Profile) -> Recipe {
         let (root, name) = (workspace.root(), self.name);
-        let recipe =
-            if self.kind == "bin" { Recipe::binary(root, name) } else { Recipe::example(root, name) };
+        let recipe = match self.kind {
+            Kind::Example => Recipe::example(root, name),
+            Kind::Binary => Recipe::binary(root, name),
+        };
         recipe
             .package(self.package)
             .profile(profile)

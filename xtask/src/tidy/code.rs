@@ -37,6 +37,10 @@ fn check_one(source: &Source) -> Vec<String> {
             long.line, long.name, long.lines
         ));
     }
+    let is_of_program = source.path.components().any(|part| part.as_os_str() == "bin");
+    if is_of_program && source.text.lines().any(|line| line.trim() == "#[test]") {
+        problems.push(format!("{path}: tests of programs are run by no suite, but those of libraries"));
+    }
     for line in &source.bare_ignores {
         problems.push(format!("{path}:{line}: an ignored test needs a reason: #[ignore = \"...\"]"));
     }
