@@ -75,7 +75,7 @@ fn sudo_rs(workspace: &Workspace) -> Result<()> {
         return Ok(());
     }
     let mut command = run::cargo(workspace.root());
-    command.args(["install", "--locked", "--quiet", "--root"]).arg(&folder).args(SUDO_RS);
+    command.args(["install", "--debug", "--locked", "--quiet", "--root"]).arg(&folder).args(SUDO_RS);
     if !run::is_ci() {
         // Without a network nobody is to wait for it.
         command.env("CARGO_NET_RETRY", "0");

@@ -23,7 +23,9 @@ const TESTS: &str = "offshoot-tests";
 /// The test target that goes to other places, for which they must be there.
 const TRANSPORTS: &str = "transports";
 /// What mostly waits, for processes and deadlines: it runs beside what computes.
-const WAITING: [&str; 6] = [ATTACKS, "real", TRANSPORTS, FAULTS, "soak", "demo"];
+const WAITING: [&str; 4] = ["real", ATTACKS, TRANSPORTS, FAULTS];
+/// What waits as well, and goes behind what computes: both lanes take about as long.
+const SHORT: [&str; 2] = ["soak", "demo"];
 /// The test target in which leaves are tried, one of them in another language.
 const CONFORMANCE: &str = "conformance";
 /// The test target in which leaves for other processors are tried, for which they must be built.
@@ -131,9 +133,13 @@ pub(crate) fn all(workspace: &Workspace) -> Vec<Stage<'_>> {
             Ok(Outcome::of_problems(&demo::check(workspace)?))
         }));
     }
-    let (waiting, alone): (Lane<'_>, Lane<'_>) =
+    let (waiting, rest): (Lane<'_>, Lane<'_>) =
         suites.into_iter().partition(|suite| WAITING.contains(&&*suite.name));
-    alone.into_iter().map(|suite| vec![vec![suite]]).chain([vec![waiting, computing(workspace)]]).collect()
+    let (short, alone): (Lane<'_>, Lane<'_>) =
+        rest.into_iter().partition(|suite| SHORT.contains(&&*suite.name));
+    let mut computing = computing(workspace);
+    computing.extend(short);
+    alone.into_iter().map(|suite| vec![vec![suite]]).chain([vec![waiting, computing]]).collect()
 }
 
 fn suite<'a>(name: &str, about: &str, run: impl Fn() -> Result<Outcome> + Sync + 'a) -> Suite<'a> {
