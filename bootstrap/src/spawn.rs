@@ -125,7 +125,7 @@ pub(crate) fn start(
 fn understood(transport: &Transport, has_helper: bool) -> Vec<String> {
     let mut argv = transport.argv();
     let is_ssh = transport.dialect == Dialect::Ssh;
-    if is_ssh && !has_helper && !transport.asks {
+    if transport.logins.is_some() && !has_helper && !transport.asks {
         argv.splice(1..1, ["-o", client::SILENT].map(str::to_owned));
     }
     if is_ssh && argv.first().is_some_and(|program| client::is_since_8_7(program)) {

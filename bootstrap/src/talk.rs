@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read as _},
     os::fd::{AsFd, OwnedFd},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -32,6 +33,8 @@ const GOING: Duration = Duration::from_millis(500);
 /// The same for one that may have begun to put a file somewhere, where nobody waits for an answer: it takes the file away
 /// first, and may be slow.
 const TIDYING: Duration = Duration::from_secs(2);
+/// The same beyond that, when the connect has ended.
+const LONG_TIDYING: Duration = Duration::from_secs(5);
 
 /// How long a far side that takes nothing any more is listened to: it may say why.
 const LAST_WORDS: Duration = Duration::from_millis(250);
@@ -403,15 +406,20 @@ impl Talk {
         drop(self.link);
         let is_tidying = matches!((&kind, phase), (ConnectErrorKind::Cancelled, Phase::Place | Phase::Send));
         let report = self.process.wait(if is_tidying { TIDYING } else { GOING });
-        if report.is_none() {
-            self.process.kill();
-            self.process.wait(GOING);
-        }
-        while self.stderr.as_ref().is_some_and(|stderr| sys::is_ready(stderr.as_fd())) {
-            read_stderr(&mut self.stderr, &mut self.words);
-        }
         let other = self.dialogue.into_other();
         let has_answered = self.askpass.as_ref().is_some_and(Askpass::has_answered);
+        let gave_password = has_answered || self.prompt.as_ref().is_some_and(Prompt::has_answered);
+        match (&report, phase) {
+            (Some(_), _) => {}
+            (None, Phase::Place | Phase::Send) => leave_to_tidy(self.process),
+            (None, _) => drop(self.process),
+        }
+        // What still has it may go on and on.
+        for _ in 0..KEPT / PIECE {
+            if self.stderr.as_ref().is_some_and(|stderr| sys::is_ready(stderr.as_fd())) {
+                read_stderr(&mut self.stderr, &mut self.words);
+            }
+        }
         let kind = match (kind, &plan.transport) {
             (ConnectErrorKind::Closed, Some(transport)) if phase == Phase::Shell => {
                 match explain::unspoken(transport, &self.words, &other, report.clone()) {
@@ -428,7 +436,6 @@ impl Talk {
             ) => explain::asked(transport, &self.words).unwrap_or(kind),
             (kind, _) => kind,
         };
-        let gave_password = has_answered || self.prompt.as_ref().is_some_and(Prompt::has_answered);
         ConnectError::new(plan, phase, kind)
             .with_outputs(&other, &self.words)
             .giving_password(gave_password && phase == Phase::Shell)
@@ -455,6 +462,14 @@ impl Talk {
         }
         self.dialogue.phase() != Phase::Shell
     }
+}
+
+/// Sees a process to its end of which nobody waits any more: it may still have a file to take away, and be on a machine that
+/// has no time. It is killed when it has had its own.
+fn leave_to_tidy(mut process: Process) {
+    let tidied = thread::Builder::new().name("offshoot-tidy".to_owned());
+    // Where no thread can be had, the process goes with what was to be run by it.
+    drop(tidied.spawn(move || process.wait(LONG_TIDYING).is_some()));
 }
 
 /// Reads what is there on stderr, to the words; how much that was.

@@ -33,6 +33,7 @@ crate::tests![
     attack_59_what_was_checked_is_what_runs_though_another_was_put_in_its_place,
     attack_58_a_folder_that_somebody_else_has_made_is_not_entered,
     nothing_is_left_wherever_the_stream_is_cut,
+    a_slow_far_side_takes_its_file_away_though_nobody_waits_for_that,
     nothing_is_left_where_the_stream_is_cut_about_the_end_of_the_program,
     nothing_is_left_where_the_stream_is_cut_that_only_names_the_program,
     nothing_but_whole_programs_is_in_the_cache_wherever_the_stream_is_cut,
@@ -474,6 +475,23 @@ fn nothing_is_left_wherever_the_stream_is_cut() -> Result<(), Missing> {
         }
     }
     // That no file and no process is left is seen by whoever runs this test.
+    Ok(())
+}
+
+fn a_slow_far_side_takes_its_file_away_though_nobody_waits_for_that() -> Result<(), Missing> {
+    let (leaf, place, tools) = (payload("leaf")?, tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // To take the program lasts for as long as the stream, and to take a file away for two seconds.
+    for (name, script) in [("dd", "exec cat >/dev/null"), ("rm", "sleep 2; exec /bin/rm \"$@\"")] {
+        let tool = tools.path().join(name);
+        fs::write(&tool, format!("#!/bin/sh\n{script}\n")).unwrap();
+        crate::far::run(&["chmod", "755", tool.to_str().unwrap()]);
+    }
+    let path = format!("PATH={}:/usr/bin:/bin", tools.path().display());
+    let method = by(&["env", &path], &leaf).folder(place.path().to_str().unwrap()).keep_file();
+    let left = || fs::read_dir(place.path()).unwrap().count();
+    let error = fails(method.timeout(Duration::from_secs(1)));
+    assert_eq!((error.code(), left()), ("no_answer", 1), "{error}");
+    eventually("it is taken away", Duration::from_secs(10), || (left() == 0).then_some(()));
     Ok(())
 }
 

@@ -265,7 +265,8 @@ fn is_half_closed(way: &str, method: &dyn Method) {
         let read = Bounded(&mut link).read_to_end(&mut heard);
         assert!(read.is_ok(), "{way}: after {} bytes {read:?}", heard.len());
     });
-    assert!(heard == [&bytes, &b"the end"[..]].concat(), "{way}: {} bytes", heard.len());
+    let is_ended = heard.ends_with(b"the end");
+    assert!(heard == [&bytes, &b"the end"[..]].concat(), "{way}: {} bytes, ended: {is_ended}", heard.len());
     let mut process = there.process;
     let status = eventually(&format!("{way} ends"), LIMIT, || process.try_wait().unwrap());
     assert!(status.success(), "{way}: {status}");
