@@ -88,13 +88,13 @@ impl Engine {
         }
     }
 
-    /// What its tool gets as stdin and stdout: pipes if it hands them on into the container, where no server gives others.
+    /// What its tool gets as stdin and stdout: pipes if it hands them on into the container, where no server gives others. So
+    /// does buildah: it makes its stdin non-blocking, which a socket would be as its stdout too, and what is not taken at once
+    /// when the program there has ended is lost.
     const fn stdio(self) -> Stdio {
         match self {
-            Self::Docker | Self::Podman | Self::Buildah | Self::Kubectl | Self::Lxd | Self::Incus => {
-                Stdio::Socket
-            }
-            Self::Lxc | Self::Jail | Self::Nsenter | Self::Machine => Stdio::Pipes,
+            Self::Docker | Self::Podman | Self::Kubectl | Self::Lxd | Self::Incus => Stdio::Socket,
+            Self::Buildah | Self::Lxc | Self::Jail | Self::Nsenter | Self::Machine => Stdio::Pipes,
         }
     }
 

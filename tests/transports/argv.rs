@@ -56,10 +56,9 @@ impl Tool {
 /// security domain, and if nobody knows.
 fn stdio_by(way: &str) -> &'static str {
     match way {
-        "ssh" | "docker" | "podman" | "buildah" | "kubectl" | "lxd" | "incus" | "srun" => "socket",
-        "sudo" | "su" | "doas" | "chroot" | "nspawn" | "nsenter" | "lxc" | "jail" | "machine" | "command" => {
-            "pipe"
-        }
+        "ssh" | "docker" | "podman" | "kubectl" | "lxd" | "incus" | "srun" => "socket",
+        "sudo" | "su" | "doas" | "chroot" | "nspawn" | "nsenter" | "lxc" | "jail" | "machine" | "buildah"
+        | "command" => "pipe",
         way => panic!("nobody has said of {way}"),
     }
 }

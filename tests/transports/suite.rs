@@ -89,7 +89,7 @@ fn session_of(pid: u32) -> u32 {
 
 /// The ways at whose end a server starts the program, and gives it pipes of its own. Elsewhere it has what we gave to the
 /// process that leads there.
-const IS_SERVED: [&str; 6] = ["ssh", "docker", "podman", "buildah", "lxd", "srun"];
+const IS_SERVED: [&str; 5] = ["ssh", "docker", "podman", "lxd", "srun"];
 
 /// What the process that leads there has as its stdin, and what a program that is none of ours has as its stdin and stdout at
 /// the end of the way, by the kind of it.
