@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeSet,
-    fmt, io,
-    path::PathBuf,
+    fmt, fs, io,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -237,7 +237,7 @@ impl Soak {
         {
             Some(format!("in the machine of the root: {sizes:?}"))
         } else if !files.is_empty() {
-            Some(format!("files {files:?}"))
+            Some(files.iter().fold("files".to_owned(), |text, file| text + &described(file)))
         } else {
             grown.map(|(at, (now, base))| {
                 let who = if at == 0 { "the root" } else { "the elder" };
@@ -275,4 +275,14 @@ impl Soak {
         ));
         drop(out.flush());
     }
+}
+
+/// A file that is left, and what is in it if it is a folder, with sizes: it tells how far somebody has come.
+fn described(file: &Path) -> String {
+    let inside = fs::read_dir(file).into_iter().flatten().flatten();
+    let inside = inside.map(|entry| {
+        let size = entry.metadata().map_or(0, |found| found.len());
+        format!(" {} {size}", entry.file_name().to_string_lossy())
+    });
+    format!(" {} [{} ]", file.display(), inside.collect::<String>())
 }
