@@ -47,8 +47,8 @@ pub struct Spawned {
 /// say anything; blocks until the kernel has taken the program.
 ///
 /// Some things cannot be done to a child from here without unsafe code, and are left to its start-up (`offshoot-core`
-/// does them): it inherits which signals are blocked and which are ignored (SIGPIPE excepted), and any descriptor
-/// that was left open on exec, by whoever started this program.
+/// does them): it inherits which signals are blocked and which are ignored (SIGPIPE excepted, and those that end a session
+/// where it leads one of its own), and any descriptor that was left open on exec, by whoever started this program.
 ///
 /// # Errors
 ///

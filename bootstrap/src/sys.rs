@@ -115,6 +115,17 @@ pub(crate) enum Session {
     Own(Option<OwnedFd>),
 }
 
+/// Has this process end by the signals by which a session is ended. Whoever has started us may have us ignore them, as nohup
+/// does and a shell without job control; what leads a session of its own would hand that on to proxies, which are ended so,
+/// and to shells, which then cannot trap them.
+#[allow(unsafe_code)]
+fn heed() {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+        // SAFETY: the default action is no code of ours, and to set it is a system call. It cannot fail for these signals.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 /// Has the program of a command lead a process group of its own, in that session. If it `is_tied` it is killed when the
 /// thread that starts it ends, which only some systems can do.
 #[allow(unsafe_code)]
@@ -128,6 +139,7 @@ pub(crate) fn set_apart(command: &mut Command, session: Session, is_tied: bool) 
     }
     let begin = move || {
         if let Session::Own(terminal) = &session {
+            heed();
             // Who leads a session leads a group.
             setsid()?;
             terminal.as_ref().map_or(Ok(()), ioctl_tiocsctty)?;

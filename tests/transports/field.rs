@@ -15,6 +15,7 @@ use offshoot_tests::{
 
 use crate::{
     accounts::{Desk, PASSWORD, SudoRule},
+    anywhere::example,
     beside::attacked,
     far::{ADD, Missing, Planned, Sshd, User, payload, program, run},
 };
@@ -30,6 +31,7 @@ crate::tests![
     a_master_that_never_answers_is_given_up_at_the_deadline_and_can_be_gone_past,
     a_path_that_is_too_long_for_a_control_socket_is_named,
     a_proxy_that_stays_behind_its_client_is_ended,
+    a_proxy_is_ended_though_whoever_connects_ignores_what_ends_it,
     a_locale_that_is_not_there_is_no_obstacle,
     an_account_that_nobody_may_enter_now_ends_the_connect_at_once,
     attack_53_a_banner_of_a_megabyte_that_asks_for_a_password_is_no_question,
@@ -468,6 +470,19 @@ fn what_is_no_question_or_was_answered_is_waited_for() -> Result<(), Missing> {
     ] {
         adds(&router.connect(method(says)).unwrap_or_else(|error| panic!("{says}: {error}")));
     }
+    Ok(())
+}
+
+fn a_proxy_is_ended_though_whoever_connects_ignores_what_ends_it() -> Result<(), Missing> {
+    let (sshd, busybox, example) = (Sshd::new("")?, program("busybox")?, example()?);
+    reach_by(&sshd, "sh", &format!("{}; exec sleep 1000", serve(&sshd)?));
+    // As nohup does.
+    let mut command = Command::new("env");
+    command.arg("--ignore-signal=HUP").arg(example).args(["--config", &sshd.file("client"), "--keep", "far"]);
+    let output = command.arg(busybox).args(["echo", "there"]).stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success() && output.stdout == b"there\n", "{output:?}");
+    let is_clean = || descendants().into_iter().all(is_gone).then_some(());
+    eventually("nothing of it is left", Duration::from_secs(2), is_clean);
     Ok(())
 }
 
