@@ -55,15 +55,24 @@ pub(crate) struct Askpass {
     notices: Vec<Shown>,
     /// Of a question that has not come whole.
     heard: Vec<u8>,
-    logins: Vec<(Login, bool)>,
+    logins: Vec<(Login, Fate)>,
     attempts: Attempts,
     has_answered: bool,
-    /// Something else was answered behind a password, which may be what was wrong.
-    is_followed: bool,
-    /// A password that was given beforehand has gone out, and its account was asked for again.
-    is_doubtful: bool,
-    /// The same, with nothing else answered between.
-    is_refused: bool,
+}
+
+/// What has become of a password that was given beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// Nobody has asked for it.
+    Kept,
+    /// It has gone out.
+    Out,
+    /// The same, and something else was answered behind it for the same account.
+    Followed,
+    /// It was asked for again then: what was answered behind it may have been wrong.
+    Doubtful,
+    /// It was asked for again, with nothing answered between.
+    Refused,
 }
 
 /// A notice, and what becomes readable when its helper ends.
@@ -133,7 +142,7 @@ impl Askpass {
             asking = path(asking.as_fd()),
         );
         let (script, _) = sys::memory_image("askpass", script.as_bytes())?;
-        let logins = logins.iter().map(|login| (login.clone(), false)).collect();
+        let logins = logins.iter().map(|login| (login.clone(), Fate::Kept)).collect();
         let mut helper = Self {
             script,
             questions,
@@ -147,9 +156,6 @@ impl Askpass {
             logins,
             attempts: Attempts::default(),
             has_answered: false,
-            is_followed: false,
-            is_doubtful: false,
-            is_refused: false,
         };
         helper.invite()?;
         Ok(helper)
@@ -206,11 +212,12 @@ impl Askpass {
 
     /// What has become of the passwords that it was given, once the way has led there.
     pub(crate) fn passwords(&self) -> Passwords {
-        match () {
-            () if self.is_refused => Passwords::Refused,
-            () if !self.is_doubtful && self.logins.iter().all(|(_, is_used)| *is_used) => Passwords::Proved,
-            () => Passwords::Untold,
-        }
+        let told = self.logins.iter().map(|(_, fate)| match fate {
+            Fate::Kept | Fate::Doubtful => Passwords::Untold,
+            Fate::Out | Fate::Followed => Passwords::Proved,
+            Fate::Refused => Passwords::Refused,
+        });
+        told.fold(Passwords::Proved, Passwords::min)
     }
 
     /// Takes what has come of questions.
@@ -284,7 +291,7 @@ impl Askpass {
             attempt: self.attempts.count(&Text::from(text)),
         };
         // The clients of jump hosts may ask; consent is what any of them waits for.
-        let is_of_jump = asker.is_some() && !is_of_place;
+        let is_of_jump = asker.is_some_and(|asker| asker != leader && getpgid(Some(asker)) == Ok(leader));
         let may_ask = is_of_jump || query.is_consent || launch.lets_it_ask();
         let prompter = launch.prompter.filter(|_| may_ask);
         let secret = self.known(question, is_of_place);
@@ -294,7 +301,7 @@ impl Askpass {
             |secret: &Secret| query.is_consent && !secret.expose().trim().eq_ignore_ascii_case("yes");
         let outcome = match (secret.filter(|secret| !is_refused(secret)), question) {
             (Some(secret), _) => {
-                self.is_followed |= self.has_answered && matches!(question, Question::Other { .. });
+                self.follow(question, is_of_place);
                 self.has_answered |= matches!(question, Question::Password { .. });
                 self.give(helper, verdict, &secret).map(|()| true)
             }
@@ -337,16 +344,28 @@ impl Askpass {
     /// The password that was given for it, unless it has gone out already.
     fn known(&mut self, question: Question<'_>, is_of_place: bool) -> Option<Secret> {
         let Question::Password { account } = question else { return None };
-        let (login, is_used) =
-            self.logins.iter_mut().find(|(login, _)| login.is_for(account, is_of_place))?;
-        let is_first = !std::mem::replace(is_used, true);
-        self.is_refused |= !is_first && !self.is_followed;
-        self.is_doubtful |= !is_first;
-        is_first.then(|| login.password.clone())
+        let (login, fate) = self.logins.iter_mut().find(|(login, _)| login.is_for(account, is_of_place))?;
+        let before = *fate;
+        *fate = match before {
+            Fate::Kept => Fate::Out,
+            Fate::Out | Fate::Refused => Fate::Refused,
+            Fate::Followed | Fate::Doubtful => Fate::Doubtful,
+        };
+        (before == Fate::Kept).then(|| login.password.clone())
+    }
+
+    /// Something else is answered for an account.
+    fn follow(&mut self, question: Question<'_>, is_of_place: bool) {
+        let Question::Other { account: Some(account) } = question else { return };
+        for (login, fate) in &mut self.logins {
+            if *fate == Fate::Out && login.is_for(account, is_of_place) {
+                *fate = Fate::Followed;
+            }
+        }
     }
 
     fn is_used(&self, account: &str, is_of_place: bool) -> bool {
-        self.logins.iter().any(|(login, is_used)| *is_used && login.is_for(account, is_of_place))
+        self.logins.iter().any(|(login, fate)| *fate != Fate::Kept && login.is_for(account, is_of_place))
     }
 
     /// Writes the answer to the client that asks, by the pipe that its helper has from it.

@@ -49,7 +49,7 @@ fn introduction(program: &str) -> io::Result<String> {
     let (said, stderr) = io::pipe()?;
     let mut command = Command::new(program);
     command.arg("-V").stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).process_group(0);
-    let mut process = Process::new(command.spawn()?, None);
+    let mut process = Process::new(command.spawn()?, None, false);
     process.wait(LIMIT);
     drop(process);
     Ok(first(said))

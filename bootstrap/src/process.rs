@@ -25,11 +25,17 @@ pub struct Process {
     gone: bool,
     /// That of its session, which hangs up with it.
     terminal: Option<Terminal>,
+    is_tied: bool,
 }
 
 impl Process {
-    pub(crate) const fn new(child: Child, terminal: Option<Terminal>) -> Self {
-        Self { child, gone: false, terminal }
+    pub(crate) const fn new(child: Child, terminal: Option<Terminal>, is_tied: bool) -> Self {
+        Self { child, gone: false, terminal, is_tied }
+    }
+
+    /// Whether the kernel ends it when this program does.
+    pub(crate) const fn goes_with_us(&self) -> bool {
+        self.is_tied && sys::TIES
     }
 
     /// The terminal of its session, if it has one from us.

@@ -47,8 +47,8 @@ pub struct Spawned {
 /// say anything; blocks until the kernel has taken the program.
 ///
 /// Some things cannot be done to a child from here without unsafe code, and are left to its start-up (`offshoot-core`
-/// does them): it inherits which signals are blocked and which are ignored (SIGPIPE excepted, and those that end a session
-/// where it leads one of its own), and any descriptor that was left open on exec, by whoever started this program.
+/// does them): it inherits which signals are blocked; which are ignored, but for SIGPIPE and, where it leads a session of its
+/// own, those by which one ends; and any descriptor that was left open on exec, by whoever started this program.
 ///
 /// # Errors
 ///
@@ -109,7 +109,7 @@ pub(crate) fn start(
             place::run(program, |path| theirs.run(path, |command| command.arg0(&shown)))?
         }
     };
-    let process = Process::new(child, terminal);
+    let process = Process::new(child, terminal, is_tied);
     Ok(Spawned {
         link,
         stderr: stderr.into(),
@@ -120,12 +120,12 @@ pub(crate) fn start(
     })
 }
 
-/// The words of a transport, and those that not every client of the user's knows. One that may not ask and has no helper by
-/// which it is refused is to ask nobody: it would find a screen.
+/// The words of a transport, and those that not every client of the user's knows. One without a helper is to ask nobody: it
+/// would find a screen.
 fn understood(transport: &Transport, has_helper: bool) -> Vec<String> {
     let mut argv = transport.argv();
     let is_ssh = transport.dialect == Dialect::Ssh;
-    if transport.logins.is_some() && !has_helper && !transport.asks {
+    if transport.logins.is_some() && !has_helper {
         argv.splice(1..1, ["-o", client::SILENT].map(str::to_owned));
     }
     if is_ssh && argv.first().is_some_and(|program| client::is_since_8_7(program)) {

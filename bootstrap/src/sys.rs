@@ -139,9 +139,9 @@ pub(crate) fn set_apart(command: &mut Command, session: Session, is_tied: bool) 
     }
     let begin = move || {
         if let Session::Own(terminal) = &session {
-            heed();
             // Who leads a session leads a group.
             setsid()?;
+            heed();
             terminal.as_ref().map_or(Ok(()), ioctl_tiocsctty)?;
         }
         if is_tied { tie_to(starter) } else { Ok(()) }
@@ -149,6 +149,9 @@ pub(crate) fn set_apart(command: &mut Command, session: Session, is_tied: bool) 
     // SAFETY: what runs between fork and exec makes system calls, and no more: it allocates nothing and takes no lock.
     unsafe { command.pre_exec(begin) };
 }
+
+/// Whether a process can be tied to the thread that starts it.
+pub(crate) const TIES: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn tie_to(starter: Pid) -> io::Result<()> {

@@ -393,7 +393,7 @@ impl Talk {
         })
     }
 
-    /// Ends the process, and makes of what it has said and how it went the best reason that there is.
+    /// Ends the process, or leaves it to its end, and makes of what it has said and how it went the best reason that there is.
     fn fail(mut self, plan: &Plan, kind: ConnectErrorKind) -> ConnectError {
         let phase = self.dialogue.phase();
         let kind = match kind {
@@ -411,7 +411,7 @@ impl Talk {
         let gave_password = has_answered || self.prompt.as_ref().is_some_and(Prompt::has_answered);
         match (&report, phase) {
             (Some(_), _) => {}
-            (None, Phase::Place | Phase::Send) => leave_to_tidy(self.process),
+            (None, Phase::Place | Phase::Send) if self.process.goes_with_us() => leave_to_tidy(self.process),
             (None, _) => drop(self.process),
         }
         // What still has it may go on and on.
@@ -465,7 +465,7 @@ impl Talk {
 }
 
 /// Sees a process to its end of which nobody waits any more: it may still have a file to take away, and be on a machine that
-/// has no time. It is killed when it has had its own.
+/// has no time. It is killed when it has had its own, and by the kernel if this program ends before.
 fn leave_to_tidy(mut process: Process) {
     let tidied = thread::Builder::new().name("offshoot-tidy".to_owned());
     // Where no thread can be had, the process goes with what was to be run by it.

@@ -22,7 +22,8 @@ pub trait ContextExt: Sealed {
     /// Blocks for at most the time-out of the method, 30 s unless it was set.
     ///
     /// # Errors
-    /// [`ConnectError`] says where, by which method, in which phase and why; no process is left then.
+    /// [`ConnectError`] says where, by which method, in which phase and why. No process is left then, but for one that may be
+    /// taking its file away, for some seconds.
     fn connect(&self, method: impl Method) -> Result<Context, ConnectError>;
 
     /// As [`connect`](Self::connect) without waiting: many can be made at once.

@@ -79,7 +79,8 @@ impl Router {
     /// Blocks for at most the time-out of the method, 30 s unless it was set.
     ///
     /// # Errors
-    /// [`ConnectError`] says where, by which method, in which phase and why; no process is left then.
+    /// [`ConnectError`] says where, by which method, in which phase and why. No process is left then, but for one that may be
+    /// taking its file away, for some seconds.
     pub fn connect(&self, method: impl Method) -> Result<Context, ConnectError> {
         self.here.connect(method)
     }

@@ -477,8 +477,9 @@ fn a_proxy_is_ended_though_whoever_connects_ignores_what_ends_it() -> Result<(),
     let (sshd, busybox, example) = (Sshd::new("")?, program("busybox")?, example()?);
     reach_by(&sshd, "sh", &format!("{}; exec sleep 1000", serve(&sshd)?));
     // As nohup does.
-    let mut command = Command::new("env");
-    command.arg("--ignore-signal=HUP").arg(example).args(["--config", &sshd.file("client"), "--keep", "far"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(example);
+    command.args(["--config", &sshd.file("client"), "--keep", "far"]);
     let output = command.arg(busybox).args(["echo", "there"]).stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success() && output.stdout == b"there\n", "{output:?}");
     let is_clean = || descendants().into_iter().all(is_gone).then_some(());

@@ -1,6 +1,7 @@
 //! Passwords for ssh: a real client and a real sshd, a jump host on the way, and clients that ask what they should not.
 
 use std::{
+    any::Any,
     fs,
     os::unix::fs::PermissionsExt as _,
     panic::panic_any,
@@ -12,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::{Launch, Passwords, Spawned, spawn};
+use offshoot_bootstrap::{Launch, Passwords, spawn};
 use offshoot_parent::{Phase, Plan, Step, prelude::*};
 use offshoot_tests::real::{descendants, eventually, logs};
 
@@ -113,6 +114,13 @@ fn a_password_is_not_refused_where_a_code_behind_it_may_have_been() -> Result<()
         let plan = client.ssh().password(PASSWORD).plan();
         assert_eq!(Launch::new(&plan).asking(&typed).run().unwrap().passwords, passwords, "{between}");
     }
+    // A code for another account is none of its.
+    let on_the_way = "(ask '(me@jump) Password: '; ask '(me@jump) Verification code: ')";
+    let client =
+        Client::new(&format!("{on_the_way}; {again}; {again}\nfor line do :; done; exec sh -c \"$line\""));
+    let typed = |_: &Query| Some(OTHER.into());
+    let plan = client.ssh().password(PASSWORD).jump_password("me@jump", OTHER).plan();
+    assert_eq!(Launch::new(&plan).asking(&typed).run().unwrap().passwords, Passwords::Refused);
     Ok(())
 }
 
@@ -406,20 +414,21 @@ fn a_client_that_may_not_ask_is_refused_and_nobody_hears_of_it() -> Result<(), M
 }
 
 fn a_client_without_a_helper_is_told_to_ask_nobody() -> Result<(), Missing> {
+    payload("leaf")?;
     let client = Client::new("echo \"$*\" >$0.words");
-    let words = |spawned: Spawned| {
+    let words = |started: Box<dyn Any>| {
         let words = eventually("it runs", Duration::from_secs(5), || {
             fs::read_to_string(client.file("ssh.words")).ok().filter(|words| words.ends_with('\n'))
         });
-        drop(spawned);
+        drop(started);
         fs::remove_file(client.file("ssh.words")).unwrap();
         words
     };
-    let silent = words(spawn(&client.ssh().plan()).unwrap());
-    let asking = words(spawn(&client.ssh().ask().plan()).unwrap());
+    let given = words(Box::new(spawn(&client.ssh().ask().plan()).unwrap()));
+    let helped = words(Box::new(Launch::new(&client.ssh().plan()).start().unwrap()));
     let first =
         |words: &str| words.split(' ').find_map(|word| word.strip_prefix("BatchMode=")).map(str::to_owned);
-    assert_eq!((first(&silent).as_deref(), first(&asking).as_deref()), (Some("yes"), Some("no")));
+    assert_eq!((first(&given).as_deref(), first(&helped).as_deref()), (Some("yes"), Some("no")));
     Ok(())
 }
 

@@ -480,8 +480,8 @@ fn nothing_is_left_wherever_the_stream_is_cut() -> Result<(), Missing> {
 
 fn a_slow_far_side_takes_its_file_away_though_nobody_waits_for_that() -> Result<(), Missing> {
     let (leaf, place, tools) = (payload("leaf")?, tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    // To take the program lasts for as long as the stream, and to take a file away for two seconds.
-    for (name, script) in [("dd", "exec cat >/dev/null"), ("rm", "sleep 2; exec /bin/rm \"$@\"")] {
+    // To take the program lasts for as long as the stream, and to take a file away for three seconds.
+    for (name, script) in [("dd", "exec cat >/dev/null"), ("rm", "sleep 3; exec /bin/rm \"$@\"")] {
         let tool = tools.path().join(name);
         fs::write(&tool, format!("#!/bin/sh\n{script}\n")).unwrap();
         crate::far::run(&["chmod", "755", tool.to_str().unwrap()]);
@@ -489,7 +489,9 @@ fn a_slow_far_side_takes_its_file_away_though_nobody_waits_for_that() -> Result<
     let path = format!("PATH={}:/usr/bin:/bin", tools.path().display());
     let method = by(&["env", &path], &leaf).folder(place.path().to_str().unwrap()).keep_file();
     let left = || fs::read_dir(place.path()).unwrap().count();
-    let error = fails(method.timeout(Duration::from_secs(1)));
+    // As long as whoever connects is there.
+    let router = Router::new().unwrap();
+    let error = router.connect(method.timeout(Duration::from_secs(1))).unwrap_err();
     assert_eq!((error.code(), left()), ("no_answer", 1), "{error}");
     eventually("it is taken away", Duration::from_secs(10), || (left() == 0).then_some(()));
     Ok(())
