@@ -170,7 +170,10 @@ macro_rules! common_options {
 /// The builder's method for the tool of a method; the field is `program`.
 macro_rules! program_option {
     () => {
-        /// The program to run, where it is not in the PATH by its usual name.
+        program_option!("The program to run, where it is not in the PATH by its usual name.");
+    };
+    ($doc:literal) => {
+        #[doc = $doc]
         pub fn program(mut self, program: impl Into<String>) -> Self {
             self.program = program.into();
             self

@@ -6,7 +6,7 @@ use offshoot_wire::Secret;
 
 use crate::{
     Account, Dialect, Login, Method, Plan, Text, Transport,
-    options::{Options, check_word, common_options, user_option},
+    options::{Options, check_word, common_options, program_option, user_option},
 };
 
 /// What is said to the client whatever the user's configuration and the program say, since all else would break the
@@ -112,12 +112,9 @@ impl Ssh {
         self
     }
 
-    /// The client to run, where it is not in the PATH by its usual name. A script before it must `exec` it: whose question it
-    /// is gets told by the process that was started.
-    pub fn program(mut self, program: impl Into<String>) -> Self {
-        self.program = program.into();
-        self
-    }
+    program_option!(
+        "The client to run, where it is not in the PATH by its usual name. A script before it must `exec` it: whose question it is gets told by the process that was started."
+    );
 
     /// The password of the account there, for where no key lets one in. It is given once, to the client that is started
     /// for this host and to no other, and only for the [`user`](Self::user) if one is said. OpenSSH 8.4 or later and

@@ -465,7 +465,8 @@ impl Talk {
 }
 
 /// Sees a process to its end of which nobody waits any more: it may still have a file to take away, and be on a machine that
-/// has no time. It is killed when it has had its own, and by the kernel if this program ends before.
+/// has no time. It is killed when it has had its own, and by the kernel if this program ends before (a tool with
+/// the rights of another user, such as sudo, is not: it sees the end of its stream).
 fn leave_to_tidy(mut process: Process) {
     let tidied = thread::Builder::new().name("offshoot-tidy".to_owned());
     // Where no thread can be had, the process goes with what was to be run by it.
