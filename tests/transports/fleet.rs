@@ -20,6 +20,7 @@ crate::tests![
     hosts_that_refuse_for_good_leave_the_others_their_room,
     a_way_that_is_full_holds_up_no_other,
     what_has_no_room_on_its_way_is_made_by_a_helper,
+    who_waits_for_his_way_counts_on_none_that_goes_another,
     a_list_for_which_there_are_no_descriptors_is_not_begun,
     helpers_make_what_the_one_that_was_asked_has_no_room_for,
     a_list_that_grows_makes_a_tree_and_brings_all_up,
@@ -202,6 +203,36 @@ fn what_has_no_room_on_its_way_is_made_by_a_helper() -> Result<(), Missing> {
         all.helped_by(helpers.clone()).into_iter().map(|(_, outcome)| outcome.unwrap()).collect();
     let parents = parents(&router, &up);
     assert!(helpers.iter().all(|helper| parents[&helper.id()] == 1), "{parents:?}");
+    Ok(())
+}
+
+/// Three wait for room on a way where two are awaited soon, so that one is a helper's at once: four that are awaited as soon
+/// on another way leave no room on this one.
+fn who_waits_for_his_way_counts_on_none_that_goes_another() -> Result<(), Missing> {
+    let program = payload("hop")?;
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display().to_string();
+    let router = Router::new().unwrap();
+    narrow(&router, &at);
+    let host = |way, script: &str| {
+        let mut host = on_way(way, script, &at);
+        host.0.payload = program.clone();
+        host
+    };
+    // The first to come up is the helper, and tells how long one takes: what was begun with it can be counted upon for as long
+    // again.
+    let first = host("wide", "sleep 2; exec \"$@\"");
+    let wide = host("wide", "until [ -e $0/go ]; do sleep 0.02; done; exec \"$@\"");
+    let meet = "touch $0/at$$; until [ $(ls $0 | grep -c ^at) -ge 3 ]; do sleep 0.02; done; exec \"$@\"";
+    let hosts = [vec![first], vec![wide; 4], vec![host("narrow", meet); 5]].concat();
+    let begun = Instant::now();
+    let mut all = router.connect_all(hosts).parallel(8).growing().within(PATIENCE).into_iter();
+    assert!(matches!(all.next(), Some((0, Ok(_)))));
+    let usual = begun.elapsed();
+    assert!(matches!(all.next(), Some((5.., Ok(_)))));
+    assert!(begun.elapsed() < usual * 3 / 2, "{:?} of {usual:?}", begun.elapsed());
+    fs::write(folder.path().join("go"), "").unwrap();
+    assert!(all.all(|(_, outcome)| outcome.is_ok()));
     Ok(())
 }
 
