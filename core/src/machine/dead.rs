@@ -120,13 +120,16 @@ impl<R: Routes> Machine<R> {
             }
             None => self.drop_frame(link, DropKind::Dead, frame, out),
             Some(peer) if peer != frame.src => self.drop_frame(link, DropKind::Respondent, frame, out),
-            // The one it was given to has not taken our other end.
+            // The one it was given to has not taken our other end; who has opened it cannot say so any more.
             Some(peer)
                 if self.handles.stream(frame.handle).is_some()
                     && frame.auth == peer
                     && dead.code == DeadCode::Gone =>
             {
-                self.on_end_refused(frame.handle, dead.text, out);
+                match self.handles.stream(frame.handle).and_then(|stream| stream.peer_handle) {
+                    None => self.on_end_refused(frame.handle, dead.text, out),
+                    Some(_) => self.drop_frame(link, DropKind::Late, frame, out),
+                }
             }
             Some(peer) if self.handles.stream(frame.handle).is_some() => {
                 self.break_stream(frame.handle, &dead.text, out);

@@ -92,8 +92,20 @@ impl<R: Routes> Machine<R> {
     /// Whether `from` may give an end: as its home, or as an ancestor of the home that hands on what it was given. What
     /// is a stream's handle is known at home alone, which refuses a holder that it was not told of.
     fn may_give(&self, from: ContextId, end: &End) -> bool {
-        let known = from == end.home || self.may_pass_on(from, end.home);
+        let known = from == end.home || (self.may_pass_on(from, end.home) && !self.holds(end));
         known && end.handle.is_allocated() && (end.home != self.config.me || self.came_back(end))
+    }
+
+    /// Whether an end is held here already, and so is nobody's to give. Once we have closed, its handle can be that of the
+    /// next stream of its home.
+    fn holds(&self, end: &End) -> bool {
+        let is_it = |s: &Stream| s.peer_handle == Some(end.handle) && !s.close_sent && !s.peer_closed;
+        Handles::has_ends()
+            && self
+                .handles
+                .about([end.home].into_iter())
+                .iter()
+                .any(|at| self.handles.stream(*at).is_some_and(is_it))
     }
 
     /// An end of a stream made here has come back: its home was told, and nobody has opened it.
@@ -102,9 +114,11 @@ impl<R: Routes> Machine<R> {
         self.handles.stream(end.handle).is_some_and(|s| s.home && s.peer == me && s.peer_handle.is_none())
     }
 
-    /// Whether `giver` can be an ancestor of `home` as far as this context can tell.
+    /// Whether `giver` can be an ancestor of `home` as far as this context can tell. Whose home is an ancestor of ours has
+    /// no ancestors but ours.
     fn may_pass_on(&self, giver: ContextId, home: ContextId) -> bool {
-        self.is_ancestor(giver) || self.routes.owner(giver) == self.routes.owner(home)
+        self.is_ancestor(giver)
+            || (!self.is_ancestor(home) && self.routes.owner(giver) == self.routes.owner(home))
     }
 
     /// Gives an unopened end to `to` in a further message; its home is told first.

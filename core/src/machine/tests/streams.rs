@@ -1,6 +1,8 @@
 //! Chapter 7 of the protocol: streams.
 
-use offshoot_wire::{CallHead, Dead, DeadCode, Direction, Handle, Rebind, ReplyTo, Role, StreamHead, codec};
+use offshoot_wire::{
+    CallHead, ContextId, Dead, DeadCode, Direction, End, Handle, Rebind, ReplyTo, Role, StreamHead, codec,
+};
 
 use super::{
     super::{Action, BadEnd, DropKind, Ended, Event, Limits, Outgoing, StreamUnsent},
@@ -62,6 +64,42 @@ fn an_end_that_nobody_takes_is_refused_to_its_home() {
         dead(&said).map(|(told, code)| (told.handle, code)),
         Some((Handle::new(4001), DeadCode::Policy))
     );
+}
+
+/// Somebody beside us lists ends that are not his, for us to refuse them in our name. attack 24
+#[test]
+fn nobody_has_an_end_refused_that_is_held_here_or_whose_home_is_above() {
+    const OTHER: ContextId = ContextId::new(11);
+    let mut leaf = Bed::leaf();
+    let held = end_of(OTHER, 4001, Direction::Receives);
+    leaf.machine.import(OTHER, held).unwrap();
+    let lists = |ends: &[End]| {
+        let body = with_head(&CallHead { ends: ends.to_vec(), ..head("f") }, &0);
+        call_from(COUSIN, 0, body)
+    };
+    leaf.gets(lists(&[held, end_of(ROOT, 4000, Direction::Sends), end_of(OTHER, 4002, Direction::Sends)]));
+    assert_eq!(leaf.works(), None, "its policy does not let a cousin call it");
+    let said = leaf.says();
+    let (told, code) = dead(&said).unwrap();
+    let unheld = Handle::new(4002);
+    assert_eq!(
+        (told.dst, told.handle, code),
+        (OTHER, unheld, DeadCode::Gone),
+        "as far as we can tell it is his"
+    );
+}
+
+/// What its holder opened he cannot say he has not taken: with that items would be lost that nobody misses.
+#[test]
+fn an_end_that_was_opened_is_not_refused_any_more() {
+    let mut leaf = Bed::leaf();
+    let home = leaf.machine.export(COUSIN, Direction::Sends);
+    leaf.gets(frame(COUSIN, ME, home, THEIRS.number(), encode(&StreamHead::Open)));
+    leaf.with(|machine, now, out| machine.stream_send(now, home, item(&7).into(), out)).unwrap();
+    let gone = Dead { code: DeadCode::Gone, text: "nobody took this end of the channel".to_owned() };
+    leaf.gets(frame(COUSIN, ME, home, 999, encode(&gone)));
+    assert_eq!(leaf.dropped(DropKind::Late), 1);
+    assert_eq!(leaf.says(), [frame(ME, COUSIN, THEIRS, home.number(), item(&7))]);
 }
 
 // protocol 7.1
