@@ -88,6 +88,12 @@ impl Assembler {
         self.bytes.len()
     }
 
+    /// What has come.
+    #[must_use]
+    pub fn begun(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The memory that is held, in bytes.
     #[must_use]
     pub const fn capacity(&self) -> usize {

@@ -60,6 +60,9 @@ impl<R: Routes> Machine<R> {
         if let Some(at) = call.deadline {
             self.timers.clear(at, Timer::CallerGone(key));
         }
+        if let Some(link) = call.from.and_then(|from| self.link_mut(from)) {
+            link.calls -= 1;
+        }
         Some(call)
     }
 

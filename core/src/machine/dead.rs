@@ -4,7 +4,7 @@ use offshoot_wire::{ContextId, Dead, DeadCode, Frame, Handle, ReplyTo, codec};
 
 use super::{
     Action, Actions, DropKind, Ended, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes,
-    handles::Entry, parts::CONTROL_BUDGET,
+    deliver::ends_of_reply, handles::Entry, parts::CONTROL_BUDGET,
 };
 use crate::plain::{front, plain};
 
@@ -180,7 +180,9 @@ impl<R: Routes> Machine<R> {
         self.stop_sending(&call, handle, out);
         match &outcome {
             // Nobody will read what it brings.
-            Outcome::Reply(body) if call.given_up => self.refuse_ends_in(call.respondent, body, out),
+            Outcome::Reply(body) if call.given_up => {
+                self.refuse_ends(call.respondent, &ends_of_reply(body), out);
+            }
             _ if is_untaken(&outcome) => self.close_untaken(&call.ends, out),
             _ => {}
         }

@@ -1,6 +1,8 @@
 //! A frame has reached its destination: which mailbox takes it, on which account, whole or in pieces.
 
-use offshoot_wire::{DeadCode, Frame, Handle, ReplyHead, ReplyTo, StreamHead, Window, codec};
+use offshoot_wire::{
+    Body, ContextId, DeadCode, End, Frame, Handle, ReplyHead, ReplyTo, StreamHead, Window, codec,
+};
 
 use super::{
     Actions, DropKind, Ended, LinkKey, Machine, Outcome, Owner, Progress, Routes, Standing,
@@ -59,8 +61,7 @@ impl<R: Routes> Machine<R> {
         self.refuse(from, frame, kind, code, text, out);
         let Some(window) = window_of(frame).filter(|_| from.is_some()) else { return };
         if self.charge(frame, window) {
-            let cost = u32::try_from(frame.cost()).unwrap_or(u32::MAX);
-            let back = self.credits.taken(frame.src, window, 0, cost);
+            let back = self.credits.taken(frame.src, window, 0, cost_of(frame));
             self.give_credit(frame.src, window, back, out);
         }
     }
@@ -103,14 +104,14 @@ impl<R: Routes> Machine<R> {
             self.break_window(from, &frame, window, out);
             return None;
         }
-        let last = u32::try_from(cost).unwrap_or(u32::MAX);
+        let last = cost_of(&frame);
         if frame.part.is_none() {
             self.credits.hold(src, window, frame.body.len());
             return Some(Whole { frame, cost: last });
         }
         let limits = &self.config.limits;
         let share = Share { body: limits.body, bodies: limits.partial_bodies, bytes: limits.partial_bytes };
-        let head = Frame { body: offshoot_wire::Body::default(), ..frame.clone() };
+        let head = Frame { body: Body::default(), ..frame.clone() };
         match self.parts.add(link, frame, asked_for, share) {
             Assembled::Whole(frame) => {
                 self.credits.hold(src, window, frame.body.len());
@@ -141,6 +142,39 @@ impl<R: Routes> Machine<R> {
         None
     }
 
+    /// Books a piece of a body that nobody will read, and refuses the ends in it: it is not kept. `false` if there was no
+    /// credit for it.
+    pub(super) fn skim(
+        &mut self,
+        from: Option<LinkKey>,
+        frame: &Frame,
+        window: Window,
+        ends_in: fn(&[u8]) -> Vec<End>,
+        out: &mut Actions,
+    ) -> bool {
+        if !self.charge(frame, window) {
+            self.break_window(from, frame, window, out);
+            return false;
+        }
+        if frame.part.is_some_and(|part| part.offset == 0) {
+            self.refuse_ends(frame.src, &ends_in(&frame.body), out);
+        }
+        true
+    }
+
+    /// Nobody will read what has come of a body: it goes, and the ends in it are refused.
+    pub(super) fn drop_begun(
+        &mut self,
+        src: ContextId,
+        handle: Handle,
+        ends_in: fn(&[u8]) -> Vec<End>,
+        out: &mut Actions,
+    ) {
+        let Some(ends) = self.parts.begun(src, handle).map(ends_in) else { return };
+        self.parts.forget(src, handle);
+        self.refuse_ends(src, &ends, out);
+    }
+
     /// A source sent beyond its credit: what it broke ends, at both ends.
     fn break_window(&mut self, from: Option<LinkKey>, frame: &Frame, window: Window, out: &mut Actions) {
         let text = "it was sent without credit".to_owned();
@@ -159,8 +193,21 @@ impl<R: Routes> Machine<R> {
 
     /// An answer to a call of ours, whole or in pieces, from its respondent alone (rule 4).
     fn deliver_reply(&mut self, from: Option<LinkKey>, frame: Frame, out: &mut Actions) {
-        if self.handles.call(frame.handle).is_none_or(|call| call.respondent != frame.src) {
+        let Some(call) = self.handles.call(frame.handle).filter(|call| call.respondent == frame.src) else {
             return self.drop_frame(from, DropKind::Respondent, &frame, out);
+        };
+        if let Some(part) = frame.part
+            && call.given_up
+        {
+            let is_last = u64::from(part.offset) + frame.body.len() as u64 >= u64::from(part.total);
+            if self.skim(from, &frame, Window::Replies, ends_of_reply, out) {
+                let back = self.credits.taken(frame.src, Window::Replies, 0, cost_of(&frame));
+                self.give_credit(frame.src, Window::Replies, back, out);
+                if is_last {
+                    self.end_call(frame.handle, Outcome::Reply(Body::default()), out);
+                }
+            }
+            return;
         }
         let src = frame.src;
         let Some(Whole { frame, cost }) = self.receive(from, frame, Window::Replies, true, out) else {
@@ -219,6 +266,19 @@ impl<R: Routes> Machine<R> {
             Some(StreamHead::Fail(text)) => self.on_stream_closed(frame.handle, Ended::Failed(text), out),
             Some(StreamHead::Item(_)) | None => self.on_item(from, frame, out),
         }
+    }
+}
+
+/// What a frame costs in credit.
+fn cost_of(frame: &Frame) -> u32 {
+    u32::try_from(frame.cost()).unwrap_or(u32::MAX)
+}
+
+/// The ends that an answer hands over.
+pub(super) fn ends_of_reply(body: &[u8]) -> Vec<End> {
+    match codec::decode_prefix(body, CONTROL_BUDGET) {
+        Ok((ReplyHead::Value(ends), _)) => ends,
+        _ => Vec::new(),
     }
 }
 

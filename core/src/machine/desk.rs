@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use offshoot_wire::{Body, CallHead, CallId, ContextId, Handle};
 
 use super::{
-    CallKey, Tick,
+    CallKey, LinkKey, Tick,
     map::{Key, Map, Set, pair, part},
     queue::retain,
     slots::Slots,
@@ -62,6 +62,8 @@ pub(super) struct Call {
     pub(super) serial: u32,
     pub(super) src: ContextId,
     pub(super) auth: ContextId,
+    /// The link by which it came, unless an ancestor called.
+    pub(super) from: Option<LinkKey>,
     /// Who waits for the answer; `None` if nobody does, or nobody any more.
     pub(super) reply_to: Option<Handle>,
     pub(super) head: CallHead,
@@ -78,6 +80,13 @@ pub(super) struct Call {
 }
 
 impl Call {
+    /// The memory that it holds while it waits for a worker.
+    pub(super) fn weight(&self) -> u64 {
+        /// Of the call itself, and its places in queue and maps.
+        const PLACE: u64 = 512;
+        self.body.capacity() as u64 + PLACE
+    }
+
     pub(super) fn id(&self) -> Option<CallId> {
         self.reply_to.map(|handle| CallId { context: self.src, handle })
     }

@@ -21,7 +21,10 @@ impl<R: Routes> Machine<R> {
     /// A frame to a mailbox that is called: a function, or what the context itself offers.
     pub(super) fn deliver_call(&mut self, from: Option<LinkKey>, frame: Frame, out: &mut Actions) {
         let first = frame.part.is_none_or(|part| part.offset == 0);
-        if first && let Some((kind, code, text)) = self.unwelcome(&frame) {
+        if first
+            && let Some((kind, code, text)) =
+                self.unwelcome(&frame).or_else(|| self.one_too_many(from, &frame))
+        {
             return self.refuse_arrived(from, &frame, kind, code, text, out);
         }
         let Some(whole) = self.receive(from, frame, Window::Calls, false, out) else { return };
@@ -65,6 +68,24 @@ impl<R: Routes> Machine<R> {
             Handle::CALL_FUNCTION | Handle::CREATE_CHILD if self.closing => Some(self.too_late()),
             _ => None,
         }
+    }
+
+    /// Why no more is taken from whoever is behind a link: that can be very many, each with credit of its own. Ancestors
+    /// keep to bounds of their own.
+    fn one_too_many(&self, from: Option<LinkKey>, frame: &Frame) -> Option<(DropKind, DeadCode, String)> {
+        let is_of_interest = frame.handle != Handle::FORWARD_LOG && !self.is_ancestor(frame.src);
+        let link = self.link(from.filter(|_| is_of_interest)?)?;
+        let (limits, me) = (&self.config.limits, self.config.me);
+        let (code, what) = if link.calls >= limits.calls_in_flight {
+            (DeadCode::Busy, "calls are not answered")
+        } else if link.lined_up > limits.calls_waiting {
+            (DeadCode::Congested, "calls wait for a worker")
+        } else if link.outbox.answer_bytes() > limits.downlink {
+            (DeadCode::Congested, "answers wait to leave")
+        } else {
+            return None;
+        };
+        Some((DropKind::Congested, code, format!("too many {what} at context {me} for callers by that link")))
     }
 
     /// Why a call that is whole is not kept.
@@ -117,6 +138,7 @@ impl<R: Routes> Machine<R> {
             serial: 0,
             src: frame.src,
             auth: frame.auth,
+            from: from.filter(|_| !self.is_ancestor(frame.src)),
             reply_to: frame.reply_to.handle(),
             head,
             body: whole.frame.body.clone(),
@@ -127,6 +149,7 @@ impl<R: Routes> Machine<R> {
             overdue: false,
             cancelled: false,
         });
+        self.count_in(key, service);
         if has_asker {
             self.timers.line_up(now.after(u64::from(self.config.limits.started_ms)), key);
         }
@@ -194,9 +217,25 @@ impl<R: Routes> Machine<R> {
         }
     }
 
+    /// A call counts for the link of its caller until it is answered, and its body until a worker has it.
+    fn count_in(&mut self, key: CallKey, is_taken: bool) {
+        let Some((Some(from), weight)) = self.desk.get(key).map(|call| (call.from, call.weight())) else {
+            return;
+        };
+        if let Some(link) = self.link_mut(from) {
+            link.calls += 1;
+            link.lined_up += if is_taken { 0 } else { weight };
+        }
+    }
+
+    /// A call waits for a worker no more.
     pub(super) fn pay_for_call(&mut self, key: CallKey, out: &mut Actions) {
         let Some(call) = self.desk.get(key) else { return };
         let (src, bytes, cost) = (call.src, call.body.len(), call.cost);
+        let (from, weight) = (call.from, call.weight());
+        if let Some(link) = from.and_then(|from| self.link_mut(from)) {
+            link.lined_up -= weight;
+        }
         let back = self.credits.taken(src, Window::Calls, bytes, cost);
         self.give_credit(src, Window::Calls, back, out);
     }
@@ -291,7 +330,8 @@ impl<R: Routes> Machine<R> {
             auth: call.auth,
             function,
             name: call.head.function.clone().into_owned(),
-            body: call.body.clone(),
+            // Whoever runs it holds it no longer than he must, though the answer may come much later.
+            body: std::mem::take(&mut call.body),
             args_at: call.args_at,
             ends: call.head.ends.clone(),
             deadline: call.deadline,

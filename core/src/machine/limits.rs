@@ -29,8 +29,12 @@ pub struct Limits {
     pub partial_bodies: u32,
     /// Bytes of bodies in the making by one link, or one larger body.
     pub partial_bytes: u64,
-    /// Calls of ours in flight to one context; over it a call is refused as busy.
+    /// Calls of ours in flight to one context; over it a call is refused as busy. So are those of others than ancestors
+    /// once so many that came by one link are not answered.
     pub calls_in_flight: u32,
+    /// Bytes of calls of others than ancestors that came by one link and wait for a worker, 512 counted for each beside its
+    /// body; over it the next is refused.
+    pub calls_waiting: u64,
     /// Failed chains remembered for one caller.
     pub failed_chains: u32,
     /// Grants remembered.
@@ -95,6 +99,7 @@ impl Default for Limits {
             partial_bodies: 64,
             partial_bytes: 8 << 20,
             calls_in_flight: 65_536,
+            calls_waiting: 8 << 20,
             failed_chains: 1024,
             grants: 4096,
             records: 1000,

@@ -17,6 +17,10 @@ pub(super) struct Link {
     pub(super) booked: u64,
     /// It is not read because of them.
     pub(super) paused: bool,
+    /// Calls of others than ancestors that came by this link and are not answered.
+    pub(super) calls: u32,
+    /// Bytes of those that wait for a worker.
+    pub(super) lined_up: u64,
     /// When a byte last came.
     pub(super) heard: Tick,
     /// PINGs sent since.
@@ -51,6 +55,8 @@ impl Link {
             drops: Vec::new(),
             booked: 0,
             paused: false,
+            calls: 0,
+            lined_up: 0,
             heard: now,
             pings: 0,
             cut: false,

@@ -23,6 +23,9 @@ use super::{
 /// without a body that has a flow of its own takes mostly that.
 const FLOW: u64 = 512;
 
+/// So many flows of those that wait for the same credit look whether it suffices when some comes.
+const FED_AT_ONCE: usize = 64;
+
 /// What left by a pull.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pulled {
@@ -80,6 +83,8 @@ pub(super) struct Outbox {
     starved: Map<(ContextId, Window), VecDeque<FlowKey>>,
     /// What the flows and their frames take.
     load: Load,
+    /// What of that are answers of our own, in bytes.
+    answers: u64,
     company: Company,
 }
 
@@ -87,6 +92,11 @@ impl Outbox {
     /// Bytes of data that wait.
     pub(super) fn bytes(&self) -> u64 {
         self.load.bytes() + self.alone.as_ref().map_or(0, Queued::weight)
+    }
+
+    /// Bytes of answers of our own that wait.
+    pub(super) const fn answer_bytes(&self) -> u64 {
+        self.answers
     }
 
     /// Bytes of control frames that wait, news of contexts left out.
@@ -148,6 +158,7 @@ impl Outbox {
 
     fn enqueue(&mut self, queued: Queued) {
         self.load.add(queued.frame.dst, queued.weight());
+        self.answers += answer_weight(&queued);
         let flow = self.open(FlowKey::of(&queued.frame));
         flow.cost += queued.frame.cost();
         flow.queue.push_back(queued);
@@ -282,6 +293,9 @@ impl Outbox {
             };
             if let Some(pulled) = pulled {
                 self.company.note(&pulled.frame);
+                if let Some(window) = pulled.window {
+                    self.feed_some(pulled.frame.dst, window, 1);
+                }
                 return Some(pulled);
             }
         }
@@ -367,6 +381,7 @@ impl Outbox {
             self.turn.push_back(key);
         }
         self.load.remove(queued.frame.dst, queued.weight());
+        self.answers -= answer_weight(&queued);
         self.control.come_nearer(key, 1);
         Some(queued)
     }
@@ -397,14 +412,24 @@ impl Outbox {
         }
     }
 
-    /// Credit has come: the flows that waited for it have their turn again. Tells whether there were any.
+    /// Credit has come: flows that waited for it have their turn again. Tells whether there were any. Where there are very
+    /// many, some have it now, and one more for each that uses it: who is owed many answers and gives little credit would
+    /// have us go through all of them each time. One that finds too little waits behind the others.
     pub(super) fn feed(&mut self, dst: ContextId, window: Window) -> bool {
-        let Some(keys) = self.starved.remove(&(dst, window)) else { return false };
-        for key in keys {
+        self.feed_some(dst, window, FED_AT_ONCE)
+    }
+
+    fn feed_some(&mut self, dst: ContextId, window: Window, most: usize) -> bool {
+        let Some(keys) = self.starved.get_mut(&(dst, window)) else { return false };
+        let fed = keys.len().min(most);
+        for key in keys.drain(..fed) {
             if let Some(flow) = self.flows.get_mut(&key) {
                 flow.starved = None;
                 self.turn.push_back(key);
             }
+        }
+        if keys.is_empty() {
+            self.starved.remove(&(dst, window));
         }
         true
     }
@@ -485,6 +510,7 @@ impl Outbox {
         }
         for queued in &out {
             self.load.remove(queued.frame.dst, queued.weight());
+            self.answers -= answer_weight(queued);
         }
         out
     }
@@ -513,4 +539,9 @@ impl Outbox {
     fn data(&self) -> impl Iterator<Item = &Queued> {
         self.flows.values().flat_map(|flow| &flow.queue).chain(&self.alone)
     }
+}
+
+/// What a frame takes here if it is an answer of our own: most of them have a flow to themselves.
+fn answer_weight(queued: &Queued) -> u64 {
+    if queued.window == Some(Window::Replies) { queued.weight() + FLOW } else { 0 }
 }

@@ -126,6 +126,11 @@ impl Parts {
         self.map.get(&(src, handle)).map(|part| part.reply_to)
     }
 
+    /// What has come of the body that `src` has in the making for `handle`.
+    pub(super) fn begun(&self, src: ContextId, handle: Handle) -> Option<&[u8]> {
+        self.map.get(&(src, handle)).map(|part| part.body.begun())
+    }
+
     /// Whose bodies are in the making.
     pub(super) fn sources(&self) -> impl Iterator<Item = ContextId> + '_ {
         self.map.keys().map(|(src, _)| src)

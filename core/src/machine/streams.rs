@@ -65,6 +65,13 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Nobody here will read what still comes.
+    const fn is_unread(&self) -> bool {
+        self.told || self.let_go.is_some()
+    }
+}
+
 impl<R: Routes> Machine<R> {
     /// Makes the home end of a stream whose other end goes to `to`; `ours` is what the end that stays does.
     pub fn export(&mut self, to: ContextId, ours: Direction) -> Handle {
@@ -227,10 +234,14 @@ impl<R: Routes> Machine<R> {
         let Some(stream) = self.handles.stream_mut(handle).filter(|s| s.let_go.is_none()) else { return };
         stream.let_go = Some(fail);
         stream.untaken.clear();
+        let peer = stream.peer;
         if stream.peer_closed {
             self.end_stream(handle);
         } else {
             self.send_close(handle, out);
+        }
+        if let Some(peer) = peer {
+            self.drop_begun(peer, handle, ends_of_item, out);
         }
     }
 
@@ -310,11 +321,15 @@ impl<R: Routes> Machine<R> {
             self.drop_frame(from, DropKind::Malformed, &frame, out);
             return self.break_stream(handle, "an item came to the end that sends", out);
         }
+        if frame.part.is_some() && self.handles.stream(handle).is_some_and(Stream::is_unread) {
+            self.skim(from, &frame, Window::Stream(handle), ends_of_item, out);
+            return;
+        }
         let Some(Whole { frame, cost }) = self.receive(from, frame, Window::Stream(handle), true, out) else {
             return;
         };
         let Some(stream) = self.handles.stream_mut(handle) else { return };
-        if stream.told || stream.let_go.is_some() {
+        if stream.is_unread() {
             let ends = ends_of_item(&frame.body);
             return self.refuse_ends(frame.src, &ends, out);
         }
@@ -369,8 +384,12 @@ impl<R: Routes> Machine<R> {
     fn tell_ended(&mut self, handle: Handle, how: Ended, out: &mut Actions) {
         let Some(stream) = self.handles.stream_mut(handle).filter(|s| !s.told) else { return };
         stream.told = true;
-        if stream.let_go.is_none() {
+        let (peer, let_go) = (stream.peer, stream.let_go.is_some());
+        if !let_go {
             out.push(Action::Ended { handle, how });
+        }
+        if let Some(peer) = peer {
+            self.drop_begun(peer, handle, ends_of_item, out);
         }
     }
 
@@ -379,11 +398,7 @@ impl<R: Routes> Machine<R> {
         self.tell_ended(handle, how, out);
         let Some(stream) = self.handles.stream_mut(handle).filter(|s| !s.peer_closed) else { return };
         stream.peer_closed = true;
-        let (peer, let_go) = (stream.peer, stream.let_go.is_some());
-        if let Some(peer) = peer {
-            self.parts.forget(peer, handle);
-        }
-        if let_go {
+        if stream.let_go.is_some() {
             self.end_stream(handle);
         }
     }
@@ -460,13 +475,6 @@ impl<R: Routes> Machine<R> {
             self.send_far_control(link, end.home, Handle::REBIND, &rebind, out);
             let text = "the message that carried this end of the channel was not delivered".to_owned();
             self.send_dead(end.home, me, end.handle, DeadCode::Gone, text, out);
-        }
-    }
-
-    /// Refuses the ends that a reply brings to a caller who has given up.
-    pub(super) fn refuse_ends_in(&mut self, from: ContextId, reply: &Body, out: &mut Actions) {
-        if let Ok((ReplyHead::Value(ends), _)) = codec::decode_prefix(reply, CONTROL_BUDGET) {
-            self.refuse_ends(from, &ends, out);
         }
     }
 
