@@ -1,11 +1,12 @@
 //! Credit (rule 9): what we may still send to others, and what they may still send to us.
 //!
 //! A window is an account between a source and a destination: one for calls, one for replies, one for each stream. It
-//! starts small and is raised by the destination while it is used, out of one budget.
+//! starts small and is raised by the destination while it is used, out of one budget, of which no link that others than
+//! ancestors use gets more than is left for all others.
 
 use offshoot_wire::{ContextId, Handle, Window};
 
-use super::{Received, limits::Limits, map::Map};
+use super::{LinkKey, Received, limits::Limits, map::Map};
 
 /// Both sides of every account of this context.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +19,15 @@ pub(super) struct Credits {
     smallest_chunk: usize,
     /// By how much all windows together may still grow.
     budget: u64,
+    /// By how much those of each party have grown.
+    grown: Vec<u64>,
+}
+
+/// Whose windows share what they may grow by: all who come by one link, but for ancestors, who have no bound of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Party {
+    Ancestors,
+    By(LinkKey),
 }
 
 /// What we may send to one window elsewhere.
@@ -34,6 +44,7 @@ struct Sending {
 /// What one source may send to one window here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Receiving {
+    party: Party,
     size: u32,
     /// Bytes that came and were not given back.
     used: u32,
@@ -54,6 +65,7 @@ impl Credits {
             max: limits.window_max.max(limits.window_start),
             smallest_chunk: (limits.window_start as usize / 16).max(1),
             budget: limits.receive_budget,
+            grown: Vec::new(),
         }
     }
 
@@ -101,9 +113,9 @@ impl Credits {
     }
 
     /// Bytes have come; `false` if their source had no credit for them.
-    pub(super) fn charge(&mut self, src: ContextId, window: Window, cost: usize) -> bool {
+    pub(super) fn charge(&mut self, party: Party, src: ContextId, window: Window, cost: usize) -> bool {
         let start = self.start;
-        let account = self.receiving.or_insert_with((src, window), || Receiving::new(start));
+        let account = self.receiving.or_insert_with((src, window), || Receiving::new(party, start));
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
         match account.used.checked_add(cost).filter(|used| *used <= account.size) {
             Some(used) => {
@@ -153,8 +165,15 @@ impl Credits {
             return None;
         }
         let growth = account.size.min(self.max.saturating_sub(account.size));
-        let growth = growth.min(u32::try_from(self.budget).unwrap_or(u32::MAX));
+        let free = match party_of(&mut self.grown, account.party) {
+            None => self.budget,
+            Some(grown) => self.budget.saturating_sub(*grown) / 2,
+        };
+        let growth = growth.min(u32::try_from(free).unwrap_or(u32::MAX));
         self.budget -= u64::from(growth);
+        if let Some(grown) = party_of(&mut self.grown, account.party) {
+            *grown += u64::from(growth);
+        }
         account.size += growth;
         let back = std::mem::take(&mut account.owed);
         account.used -= back;
@@ -173,7 +192,11 @@ impl Credits {
     /// A window here goes, and what it had grown by is free for others.
     fn close(&mut self, key: &(ContextId, Window)) {
         if let Some(account) = self.receiving.remove(key) {
-            self.budget += u64::from(account.size.saturating_sub(self.start));
+            let growth = u64::from(account.size.saturating_sub(self.start));
+            self.budget += growth;
+            if let Some(grown) = party_of(&mut self.grown, account.party) {
+                *grown -= growth;
+            }
         }
     }
 
@@ -232,6 +255,15 @@ impl Credits {
     }
 }
 
+/// By how much the windows of a party have grown, if it has a bound.
+fn party_of(grown: &mut Vec<u64>, party: Party) -> Option<&mut u64> {
+    let Party::By(link) = party else { return None };
+    if grown.len() <= link.slot {
+        grown.resize(link.slot + 1, 0);
+    }
+    grown.get_mut(link.slot)
+}
+
 /// What became of credit that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Earned {
@@ -252,7 +284,7 @@ fn windows_of<A>(
 }
 
 impl Receiving {
-    const fn new(size: u32) -> Self {
-        Self { size, used: 0, owed: 0, held: 0, deferred: 0 }
+    const fn new(party: Party, size: u32) -> Self {
+        Self { party, size, used: 0, owed: 0, held: 0, deferred: 0 }
     }
 }

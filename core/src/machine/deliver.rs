@@ -6,6 +6,7 @@ use offshoot_wire::{
 
 use super::{
     Actions, DropKind, Ended, LinkKey, Machine, Outcome, Owner, Progress, Routes, Standing,
+    credit::Party,
     handles::Entry,
     parts::{Assembled, CONTROL_BUDGET, Share},
 };
@@ -60,7 +61,7 @@ impl<R: Routes> Machine<R> {
     ) {
         self.refuse(from, frame, kind, code, text, out);
         let Some(window) = window_of(frame).filter(|_| from.is_some()) else { return };
-        if self.charge(frame, window) {
+        if self.charge(from, frame, window) {
             let back = self.credits.taken(frame.src, window, 0, cost_of(frame));
             self.give_credit(frame.src, window, back, out);
         }
@@ -68,11 +69,15 @@ impl<R: Routes> Machine<R> {
 
     /// Books a data frame on the window of its source; `false` if that had no credit for it. The lost have no windows:
     /// dead messages and credit still come in their name, data only from who forges it, and what it left would stay.
-    fn charge(&mut self, frame: &Frame, window: Window) -> bool {
+    fn charge(&mut self, from: Option<LinkKey>, frame: &Frame, window: Window) -> bool {
         let is_lost = R::HAS_CHILDREN
             && matches!(self.routes.owner(frame.src), Owner::Child(_) | Owner::Nobody)
             && self.routes.standing(frame.src) == Standing::Gone;
-        !is_lost && self.credits.charge(frame.src, window, frame.cost())
+        let party = match from {
+            Some(link) if !self.is_ancestor(frame.src) => Party::By(link),
+            _ => Party::Ancestors,
+        };
+        !is_lost && self.credits.charge(party, frame.src, window, frame.cost())
     }
 
     /// A frame was too long to be read at all.
@@ -100,7 +105,7 @@ impl<R: Routes> Machine<R> {
     ) -> Option<Whole> {
         let Some(link) = from else { return Some(Whole { frame, cost: 0 }) };
         let (src, cost) = (frame.src, frame.cost());
-        if !self.charge(&frame, window) {
+        if !self.charge(from, &frame, window) {
             self.break_window(from, &frame, window, out);
             return None;
         }
@@ -152,7 +157,7 @@ impl<R: Routes> Machine<R> {
         ends_in: fn(&[u8]) -> Vec<End>,
         out: &mut Actions,
     ) -> bool {
-        if !self.charge(frame, window) {
+        if !self.charge(from, frame, window) {
             self.break_window(from, frame, window, out);
             return false;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use offshoot_wire::{ContextId, Window};
 
-use super::{DropKind, LinkKey, Machine, Routes};
+use super::{DropKind, LinkKey, Machine, Routes, link::Link};
 
 /// How much a machine holds; all zero for one that is at rest and has forgotten everybody.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -53,6 +53,10 @@ impl<R: Routes> Machine<R> {
     #[must_use]
     pub fn sizes(&self) -> Sizes {
         let (calls, chains) = self.desk.sizes();
+        debug_assert!(
+            self.links.iter().all(|(slot, link)| self.has_counted(slot, link)),
+            "a link's books are right"
+        );
         Sizes {
             links: self.links.len(),
             handles: self.handles.len(),
@@ -67,6 +71,17 @@ impl<R: Routes> Machine<R> {
             data_bytes: self.links.iter().map(|(_, l)| l.outbox.bytes()).max().unwrap_or(0),
             control_bytes: self.links.iter().map(|(_, l)| l.outbox.control_bytes()).max().unwrap_or(0),
         }
+    }
+
+    /// Whether what is counted of a link is what there is.
+    fn has_counted(&self, slot: usize, link: &Link) -> bool {
+        let key = Some(LinkKey { slot, peer: link.peer });
+        let (mut calls, mut lined_up) = (0, 0);
+        for (_, call) in self.desk.calls.iter().filter(|(_, call)| call.from == key) {
+            calls += 1;
+            lined_up += if call.taken { 0 } else { call.weight() };
+        }
+        (calls, lined_up) == (link.calls, link.lined_up) && link.outbox.has_counted_answers()
     }
 
     /// What this context may still send in each window that it has used, in bytes.
@@ -96,7 +111,7 @@ impl<R: Routes> Machine<R> {
     /// Whether frames that come by a link get the authority of this context (rule 2).
     #[must_use]
     pub fn is_stamped(&self, link: LinkKey) -> bool {
-        self.link(link).is_some_and(super::Link::is_stamped)
+        self.link(link).is_some_and(Link::is_stamped)
     }
 
     /// How many frames were dropped for this reason, on all links that are up.

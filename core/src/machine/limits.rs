@@ -15,7 +15,8 @@ pub struct Limits {
     pub window_start: u32,
     /// The largest window of one correspondent, in bytes.
     pub window_max: u32,
-    /// What all windows together may grow by, in bytes.
+    /// What all windows together may grow by, in bytes; those of all who come by one link, ancestors left out, by no more than
+    /// is left for all others.
     pub receive_budget: u64,
     /// Frames of one child that may wait for the uplink, in bytes; over it the child is not read.
     pub uplink_child: u64,

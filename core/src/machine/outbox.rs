@@ -536,6 +536,11 @@ impl Outbox {
         self.data().filter(|queued| queued.frame.is_dead()).count()
     }
 
+    /// Whether the bytes of answers are those of the answers that wait: for invariants.
+    pub(super) fn has_counted_answers(&self) -> bool {
+        self.flows.values().flat_map(|flow| &flow.queue).map(answer_weight).sum::<u64>() == self.answers
+    }
+
     fn data(&self) -> impl Iterator<Item = &Queued> {
         self.flows.values().flat_map(|flow| &flow.queue).chain(&self.alone)
     }

@@ -63,7 +63,7 @@ fn all_windows_together_grow_by_the_budget() {
 // protocol 8.3
 #[test]
 fn what_the_window_of_somebody_had_grown_by_is_free_for_others_once_he_is_said_to_be_nobody() {
-    let mut leaf = Bed::leaf_with(Limits { receive_budget: 16 << 10, ..Limits::default() });
+    let mut leaf = Bed::leaf_with(Limits { receive_budget: 32 << 10, ..Limits::default() });
     let mut grown = |src| {
         for _ in 0..4 {
             leaf.gets(call_from(src, 4000, call("open", &"x".repeat(10_000))));
