@@ -75,17 +75,15 @@ impl<R: Routes> Machine<R> {
     fn one_too_many(&self, from: Option<LinkKey>, frame: &Frame) -> Option<(DropKind, DeadCode, String)> {
         let is_of_interest = frame.handle != Handle::FORWARD_LOG && !self.is_ancestor(frame.src);
         let link = self.link(from.filter(|_| is_of_interest)?)?;
-        let (limits, me) = (&self.config.limits, self.config.me);
-        let (code, what) = if link.calls >= limits.calls_in_flight {
-            (DeadCode::Busy, "calls are not answered")
-        } else if link.lined_up > limits.calls_waiting {
-            (DeadCode::Congested, "calls wait for a worker")
-        } else if link.outbox.answer_bytes() > limits.downlink {
-            (DeadCode::Congested, "answers wait to leave")
+        let limits = &self.config.limits;
+        let code = if link.calls >= limits.calls_in_flight {
+            DeadCode::Busy
+        } else if link.lined_up > limits.calls_waiting || link.outbox.answer_bytes() > limits.downlink {
+            DeadCode::Congested
         } else {
             return None;
         };
-        Some((DropKind::Congested, code, format!("too many {what} at context {me} for callers by that link")))
+        Some((DropKind::Congested, code, "too many calls and answers wait there by the same link".into()))
     }
 
     /// Why a call that is whole is not kept.

@@ -421,8 +421,8 @@ impl Outbox {
 
     fn feed_some(&mut self, dst: ContextId, window: Window, most: usize) -> bool {
         let Some(keys) = self.starved.get_mut(&(dst, window)) else { return false };
-        let fed = keys.len().min(most);
-        for key in keys.drain(..fed) {
+        for _ in 0..most {
+            let Some(key) = keys.pop_front() else { break };
             if let Some(flow) = self.flows.get_mut(&key) {
                 flow.starved = None;
                 self.turn.push_back(key);

@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 
 use offshoot_wire::{
-    Body, ContextId, DeadCode, Direction, End, Frame, Handle, Rebind, ReplyHead, ReplyTo, StreamHead, Window,
-    codec,
+    Body, ContextId, DeadCode, Direction, End, Frame, Handle, Rebind, ReplyTo, StreamHead, Window, codec,
 };
 
 use super::{

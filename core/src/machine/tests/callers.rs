@@ -26,7 +26,7 @@ fn refusals(leaf: &mut Bed<impl Routes>) -> Vec<DeadCode> {
     leaf.says()
         .iter()
         .filter(|frame| frame.is_dead())
-        .filter_map(|frame| Some(dead(&[frame.clone()])?.1))
+        .filter_map(|frame| Some(dead(std::slice::from_ref(frame))?.1))
         .collect()
 }
 
