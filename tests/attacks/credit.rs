@@ -14,6 +14,7 @@ use crate::stage::{Stage, most_at_once};
 crate::tests![
     attack_44_a_stream_that_is_overdrawn_is_broken_at_both_ends,
     attack_45_who_gives_no_credit_keeps_nobody_else_on_its_link_waiting,
+    attack_45_who_asks_and_gives_no_credit_for_answers_is_refused_at_last,
     attack_46_who_never_reads_fills_its_own_queue_alone,
     attack_47_calls_that_are_given_up_at_once_take_no_more_room,
     attack_48_nobody_gives_up_the_call_of_another,
@@ -62,6 +63,21 @@ fn attack_45_who_gives_no_credit_keeps_nobody_else_on_its_link_waiting() {
             assert!(matches!(end, Err(CallError::TimedOut { .. })), "{end:?}");
         }
     });
+    stage.end();
+}
+
+fn attack_45_who_asks_and_gives_no_credit_for_answers_is_refused_at_last() {
+    let mut limits = Limits::default();
+    limits.downlink = 4 << 20;
+    let stage = Stage::with(|root| root.limits(limits));
+    let seven = stage.seven("leaf");
+    let told = stage.under_attack(|| seven.act("ask-in-vain 12000"));
+    assert_eq!(told, ["dead congested by 0: too many calls and answers wait there by the same link"]);
+    let waits = stage.router().sizes().0.data_bytes;
+    assert!(waits < (4 << 20) + (64 << 10), "{waits} bytes wait for it");
+    assert!(stage.dropped(seven.context(), DropKind::Congested) > 1000);
+    seven.begin("die");
+    eventually("they go with it", PATIENCE, || (stage.router().sizes().0.data_bytes == 0).then_some(()));
     stage.end();
 }
 

@@ -2,9 +2,9 @@
 
 use super::{Words, replies::end_in};
 use crate::{
-    actor::{Actor, ROOT, told},
+    actor::{Actor, ROOT, Window, told},
     cbor::{Cbor, Read as Values},
-    frame::{CANCEL, CREDIT, Frame},
+    frame::{CANCEL, CREDIT, DEAD, Frame, PING},
 };
 
 /// Takes a call that brings the end of a stream, and writes an item there that is longer than the window. Tells what
@@ -77,6 +77,20 @@ pub(super) fn call_and_cancel(actor: &mut Actor, words: Words<'_>) {
     for (kind, count) in tally {
         actor.tell(&format!("{count} {kind}"));
     }
+}
+
+/// Asks the root so often for a sign of life, within its own credit, and gives none for the answers: COUNT. Tells the first
+/// refusal.
+pub(super) fn ask_in_vain(actor: &mut Actor, words: Words<'_>) {
+    actor.set_stingy();
+    let first = actor.handle();
+    for handle in first..first + words.number(0) {
+        let question = actor.frame(ROOT, PING).reply_to(handle).body(Cbor::call("").null());
+        actor.spend(ROOT, Window::Calls, question.cost());
+        actor.send(&question);
+    }
+    let refusal = actor.wait("a refusal", |frame| frame.handle >= first && frame.reply_to == DEAD);
+    actor.tell_answer(&refusal);
 }
 
 /// The first words of what an answer says.

@@ -81,6 +81,7 @@ pub(crate) fn play(actor: &mut Actor, act: &str, words: Words<'_>) {
         "overdraw" => credit::overdraw(actor),
         "overgive" => credit::overgive(actor),
         "stingy" => actor.set_stingy(),
+        "ask-in-vain" => credit::ask_in_vain(actor, words),
         "echo" => credit::echo(actor),
         "deaf" => actor.set_deaf(true),
         "listen" => actor.set_deaf(false),
