@@ -6,7 +6,7 @@
 
 use offshoot_wire::{ContextId, Handle, Window};
 
-use super::{LinkKey, Received, limits::Limits, map::Map};
+use super::{Received, limits::Limits, load::Load, map::Map};
 
 /// Both sides of every account of this context.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,15 +20,12 @@ pub(super) struct Credits {
     /// By how much all windows together may still grow.
     budget: u64,
     /// By how much those of each party have grown.
-    grown: Vec<u64>,
+    grown: Load,
 }
 
-/// Whose windows share what they may grow by: all who come by one link, but for ancestors, who have no bound of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Party {
-    Ancestors,
-    By(LinkKey),
-}
+/// Whose windows share what they may grow by, all who come by one link: who is there at its other end. Ancestors have no
+/// bound of their own.
+pub(super) type Party = Option<ContextId>;
 
 /// What we may send to one window elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -65,7 +62,7 @@ impl Credits {
             max: limits.window_max.max(limits.window_start),
             smallest_chunk: (limits.window_start as usize / 16).max(1),
             budget: limits.receive_budget,
-            grown: Vec::new(),
+            grown: Load::default(),
         }
     }
 
@@ -165,14 +162,14 @@ impl Credits {
             return None;
         }
         let growth = account.size.min(self.max.saturating_sub(account.size));
-        let free = match party_of(&mut self.grown, account.party) {
+        let free = match account.party {
             None => self.budget,
-            Some(grown) => self.budget.saturating_sub(*grown) / 2,
+            Some(peer) => self.budget.saturating_sub(self.grown.of(peer)) / 2,
         };
         let growth = growth.min(u32::try_from(free).unwrap_or(u32::MAX));
         self.budget -= u64::from(growth);
-        if let Some(grown) = party_of(&mut self.grown, account.party) {
-            *grown += u64::from(growth);
+        if let Some(peer) = account.party.filter(|_| growth > 0) {
+            self.grown.add(peer, growth.into());
         }
         account.size += growth;
         let back = std::mem::take(&mut account.owed);
@@ -194,8 +191,8 @@ impl Credits {
         if let Some(account) = self.receiving.remove(key) {
             let growth = u64::from(account.size.saturating_sub(self.start));
             self.budget += growth;
-            if let Some(grown) = party_of(&mut self.grown, account.party) {
-                *grown -= growth;
+            if let Some(peer) = account.party {
+                self.grown.remove(peer, growth);
             }
         }
     }
@@ -253,15 +250,6 @@ impl Credits {
     pub(super) fn accounts(&self) -> usize {
         self.sending.len() + self.receiving.len()
     }
-}
-
-/// By how much the windows of a party have grown, if it has a bound.
-fn party_of(grown: &mut Vec<u64>, party: Party) -> Option<&mut u64> {
-    let Party::By(link) = party else { return None };
-    if grown.len() <= link.slot {
-        grown.resize(link.slot + 1, 0);
-    }
-    grown.get_mut(link.slot)
 }
 
 /// What became of credit that came.

@@ -6,7 +6,6 @@ use offshoot_wire::{
 
 use super::{
     Actions, DropKind, Ended, LinkKey, Machine, Outcome, Owner, Progress, Routes, Standing,
-    credit::Party,
     handles::Entry,
     parts::{Assembled, CONTROL_BUDGET, Share},
 };
@@ -73,10 +72,7 @@ impl<R: Routes> Machine<R> {
         let is_lost = R::HAS_CHILDREN
             && matches!(self.routes.owner(frame.src), Owner::Child(_) | Owner::Nobody)
             && self.routes.standing(frame.src) == Standing::Gone;
-        let party = match from {
-            Some(link) if !self.is_ancestor(frame.src) => Party::By(link),
-            _ => Party::Ancestors,
-        };
+        let party = from.filter(|_| !self.is_ancestor(frame.src)).map(|link| link.peer);
         !is_lost && self.credits.charge(party, frame.src, window, frame.cost())
     }
 

@@ -1,14 +1,15 @@
-//! What waits to leave by one link, in bytes, and to whom it goes.
+//! Bytes that some contexts have of what is bounded for all: what waits to leave by one link, by whom it goes to; what
+//! windows have grown by, by who is at the other end of the link.
 
 use offshoot_wire::ContextId;
 
 use super::map::Map;
 
-/// What the queues of one link hold.
+/// Bytes, in all and by context.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Load {
     bytes: u64,
-    by_destination: Map<ContextId, u64>,
+    by_context: Map<ContextId, u64>,
 }
 
 impl Load {
@@ -16,25 +17,30 @@ impl Load {
         self.bytes
     }
 
-    pub(super) fn add(&mut self, dst: ContextId, bytes: u64) {
+    pub(super) fn add(&mut self, context: ContextId, bytes: u64) {
         self.bytes += bytes;
-        *self.by_destination.or_default(dst) += bytes;
+        *self.by_context.or_default(context) += bytes;
     }
 
-    pub(super) fn remove(&mut self, dst: ContextId, bytes: u64) {
+    pub(super) fn remove(&mut self, context: ContextId, bytes: u64) {
         self.bytes = self.bytes.saturating_sub(bytes);
-        if let Some(held) = self.by_destination.get_mut(&dst) {
+        if let Some(held) = self.by_context.get_mut(&context) {
             *held = held.saturating_sub(bytes);
             if *held == 0 {
-                self.by_destination.remove(&dst);
+                self.by_context.remove(&context);
             }
         }
     }
 
-    /// Whether `dst` holds the most.
-    pub(super) fn is_heaviest(&self, dst: ContextId) -> bool {
-        let held = self.by_destination.get(&dst).copied().unwrap_or(0);
+    /// What a context has.
+    pub(super) fn of(&self, context: ContextId) -> u64 {
+        self.by_context.get(&context).copied().unwrap_or(0)
+    }
+
+    /// Whether a context has the most.
+    pub(super) fn is_heaviest(&self, context: ContextId) -> bool {
+        let held = self.of(context);
         // A link may have very many behind it, and each frame for a crowded one asks this.
-        !self.by_destination.unordered().iter().any(|other| *other > held)
+        !self.by_context.unordered().iter().any(|other| *other > held)
     }
 }
