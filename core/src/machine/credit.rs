@@ -110,9 +110,15 @@ impl Credits {
     }
 
     /// Bytes have come; `false` if their source had no credit for them.
-    pub(super) fn charge(&mut self, party: Party, src: ContextId, window: Window, cost: usize) -> bool {
+    pub(super) fn charge(
+        &mut self,
+        party: impl Fn() -> Party,
+        src: ContextId,
+        window: Window,
+        cost: usize,
+    ) -> bool {
         let start = self.start;
-        let account = self.receiving.or_insert_with((src, window), || Receiving::new(party, start));
+        let account = self.receiving.or_insert_with((src, window), || Receiving::new(party(), start));
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
         match account.used.checked_add(cost).filter(|used| *used <= account.size) {
             Some(used) => {

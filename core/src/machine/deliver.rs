@@ -72,7 +72,8 @@ impl<R: Routes> Machine<R> {
         let is_lost = R::HAS_CHILDREN
             && matches!(self.routes.owner(frame.src), Owner::Child(_) | Owner::Nobody)
             && self.routes.standing(frame.src) == Standing::Gone;
-        let party = from.filter(|_| !self.is_ancestor(frame.src)).map(|link| link.peer);
+        let config = &self.config;
+        let party = || from.filter(|_| !config.is_ancestor(frame.src)).map(|link| link.peer);
         !is_lost && self.credits.charge(party, frame.src, window, frame.cost())
     }
 

@@ -132,7 +132,7 @@ impl<R: Routes> Machine<R> {
         let has_asker = frame.reply_to.handle().is_some();
         let service = R::HAS_CHILDREN && frame.handle == Handle::CREATE_CHILD;
         let deadline = head.left_ms.map(|left| now.after(u64::from(left)));
-        let key = self.desk.insert(Call {
+        let call = Call {
             serial: 0,
             src: frame.src,
             auth: frame.auth,
@@ -146,8 +146,13 @@ impl<R: Routes> Machine<R> {
             taken: service,
             overdue: false,
             cancelled: false,
-        });
-        self.count_in(key, service);
+        };
+        // It counts for the link of its caller until it is answered, and its body until a worker has it.
+        if let Some(link) = call.from.and_then(|from| self.link_mut(from)) {
+            link.calls += 1;
+            link.lined_up += if service { 0 } else { call.weight() };
+        }
+        let key = self.desk.insert(call);
         if has_asker {
             self.timers.line_up(now.after(u64::from(self.config.limits.started_ms)), key);
         }
@@ -215,23 +220,14 @@ impl<R: Routes> Machine<R> {
         }
     }
 
-    /// A call counts for the link of its caller until it is answered, and its body until a worker has it.
-    fn count_in(&mut self, key: CallKey, is_taken: bool) {
-        let Some((Some(from), weight)) = self.desk.get(key).map(|call| (call.from, call.weight())) else {
-            return;
-        };
-        if let Some(link) = self.link_mut(from) {
-            link.calls += 1;
-            link.lined_up += if is_taken { 0 } else { weight };
-        }
-    }
-
     /// A call waits for a worker no more.
     pub(super) fn pay_for_call(&mut self, key: CallKey, out: &mut Actions) {
         let Some(call) = self.desk.get(key) else { return };
         let (src, bytes, cost) = (call.src, call.body.len(), call.cost);
-        let (from, weight) = (call.from, call.weight());
-        if let Some(link) = from.and_then(|from| self.link_mut(from)) {
+        let counted = call.from.map(|from| (from, call.weight()));
+        if let Some((from, weight)) = counted
+            && let Some(link) = self.link_mut(from)
+        {
             link.lined_up -= weight;
         }
         let back = self.credits.taken(src, Window::Calls, bytes, cost);

@@ -284,8 +284,12 @@ impl Outbox {
                 None => {
                     let key = self.next_turn()?;
                     let cut = self.cut(key, credits);
-                    if cut.is_none() {
-                        self.starve(key);
+                    match &cut {
+                        None => self.starve(key),
+                        Some(Pulled { frame, window: Some(window), .. }) => {
+                            self.feed_some(frame.dst, *window, 1);
+                        }
+                        Some(_) => {}
                     }
                     cut
                 }
@@ -293,9 +297,6 @@ impl Outbox {
             };
             if let Some(pulled) = pulled {
                 self.company.note(&pulled.frame);
-                if let Some(window) = pulled.window {
-                    self.feed_some(pulled.frame.dst, window, 1);
-                }
                 return Some(pulled);
             }
         }

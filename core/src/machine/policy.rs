@@ -147,7 +147,7 @@ impl<R: Routes> Machine<R> {
 
     /// Whether `auth` is this context or one of its ancestors.
     pub(super) fn is_ancestor(&self, auth: ContextId) -> bool {
-        auth == self.config.me || self.config.ancestors.contains(&auth)
+        self.config.is_ancestor(auth)
     }
 
     /// Whether the frame that brought a call may run the function.

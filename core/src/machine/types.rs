@@ -49,6 +49,13 @@ pub struct Config {
     pub limits: Limits,
 }
 
+impl Config {
+    /// Whether `auth` is this context or one of its ancestors.
+    pub(super) fn is_ancestor(&self, auth: ContextId) -> bool {
+        auth == self.me || self.ancestors.contains(&auth)
+    }
+}
+
 /// A child about to be linked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NewChild {
