@@ -55,7 +55,7 @@ pub struct Router {
 }
 
 impl Router {
-    /// A root that serves no functions itself.
+    /// A root that serves no functions itself: who calls one there is told that there is none.
     ///
     /// # Errors
     /// The system has no descriptor or thread left.
@@ -308,9 +308,8 @@ impl RouterBuilder {
         let broker = Some(spawn_broker(&shared)?);
         // From here on dropping it cleans up.
         let router = Router { here, shared, nursery, broker, grace };
-        if !self.functions.is_empty() {
-            spawn_workers(&router.shared, &self.functions, 0, self.workers.unwrap_or(1).max(1))?;
-        }
+        // Also where nothing is served: who calls is told so by a worker.
+        spawn_workers(&router.shared, &self.functions, 0, self.workers.unwrap_or(1).max(1))?;
         Ok(router)
     }
 }

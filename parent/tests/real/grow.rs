@@ -4,7 +4,11 @@ use std::thread;
 
 use offshoot_parent::prelude::*;
 
-use crate::{ADD, ADD_THERE, GROW, harness::Folder, this_program};
+use crate::{
+    ADD, ADD_THERE, GROW,
+    harness::{Folder, PATIENCE},
+    this_program,
+};
 
 crate::tests![
     a_child_is_made_and_called,
@@ -15,6 +19,7 @@ crate::tests![
     a_child_of_a_child_calls_its_cousin_where_it_was_granted,
     the_tree_prints_names_ids_and_processes,
     several_trees_in_one_process_keep_apart,
+    a_root_that_serves_nothing_says_so_to_whoever_calls_it,
     every_frame_of_the_roots_links_is_recorded,
     a_connect_can_be_awaited
 ];
@@ -140,4 +145,16 @@ fn a_connect_can_be_awaited() {
     let mut names: Vec<String> = std::iter::from_fn(|| select.wait()).collect();
     names.sort();
     assert_eq!(names, ["a", "b"]);
+}
+
+fn a_root_that_serves_nothing_says_so_to_whoever_calls_it() {
+    let router = Router::new().unwrap();
+    let root = router.here();
+    let own = root.call_async(ADD, (1, 2)).wait_timeout(PATIENCE).unwrap_err();
+    assert!(matches!(own, CallError::NoSuchFunction { .. }), "{own}");
+    assert!(own.to_string().contains("add"), "{own}");
+    let child = router.connect(this_program("child")).unwrap();
+    let below = child.call_async(ADD_THERE, (root, 4)).wait_timeout(PATIENCE).unwrap_err();
+    assert!(below.to_string().contains("add"), "{below}");
+    assert!(!matches!(below, CallError::TimedOut { .. }), "{below}");
 }
