@@ -112,7 +112,7 @@ impl<R: Here> Rounds<R> {
             Channel::Stderr if !R::HAS_CHILDREN => {}
             Channel::Stderr => {
                 if let Some(link) = self.shared.link_at(index) {
-                    lock(&link.reader).read_stderr(index, &self.shared.sink);
+                    self.shared.overhear(&link);
                 }
             }
             Channel::Main | Channel::Output => {
@@ -231,6 +231,10 @@ impl<R: Here> Shared<R> {
         let end = verdict.as_ref().unwrap_or(end);
         link.turn.close();
         link.input().shut();
+        if R::HAS_CHILDREN {
+            // As long as the link is there, its rate is.
+            self.overhear_last(link);
+        }
         let name = self.with(|state, now| {
             let name = state.links.remove(link.key).map(|_| self.name_in(state, link.key.peer));
             if name.is_some() {
@@ -241,7 +245,7 @@ impl<R: Here> Shared<R> {
         });
         if let Some(name) = name {
             if let Some(watcher) = link.watcher.as_ref().filter(|_| R::HAS_CHILDREN) {
-                let failure = lock(&link.reader).fail(end, &self.sink);
+                let failure = lock(&link.reader).fail(end);
                 match failure {
                     Some(failure) => watcher.failed(failure),
                     None => {

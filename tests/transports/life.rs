@@ -14,6 +14,7 @@ use crate::far::{ADD, Missing, payload, program, static_program};
 
 crate::tests![
     what_a_transport_says_while_its_child_is_up_is_read_and_logged,
+    attack_50_what_a_transport_says_counts_among_the_records_of_its_link,
     what_a_program_says_before_it_is_spoken_to_is_in_the_error,
     a_connect_that_is_given_up_ends_at_once,
     a_connect_that_waits_for_its_turn_can_be_given_up,
@@ -36,6 +37,34 @@ fn what_a_transport_says_while_its_child_is_up_is_read_and_logged() -> Result<()
     let child = router.connect(by(&["sh", "-c", script, &sign], &leaf)).unwrap();
     fs::write(&sign, "").unwrap();
     log.until(&["transport", "there: all of it was read"]);
+    assert_eq!(child.call(ADD, (2, 3)).unwrap(), 5);
+    Ok(())
+}
+
+fn attack_50_what_a_transport_says_counts_among_the_records_of_its_link() -> Result<(), Missing> {
+    const MANY: u64 = 30_000;
+    let leaf = payload("leaf")?;
+    // A line in a later second tells what was dropped in the one before.
+    let script = "exec 3<&0; \"$@\" <&3 3<&- & until [ -e $0 ]; do sleep 0.01; done; \
+         yes flood | head -n 30000 >&2; while kill -0 $! && sleep 0.1; do echo more; done >&2 2>/dev/null";
+    let folder = tempfile::tempdir().unwrap();
+    let sign = folder.path().join("up").display().to_string();
+    let (router, log) = (Router::new().unwrap(), logs::mark());
+    let child = router.connect(by(&["sh", "-c", script, &sign], &leaf)).unwrap();
+    let since = Instant::now();
+    fs::write(&sign, "").unwrap();
+    let words = " records from there or from below it were dropped: too many in a second";
+    let dropped =
+        |line: &String| line.strip_prefix("WARN offshoot: root: ")?.strip_suffix(words)?.parse::<u64>().ok();
+    let (came, dropped) = eventually("all of it came or was dropped", Duration::from_secs(60), || {
+        let lines = log.lines();
+        let came = lines.iter().filter(|line| line.ends_with("there: flood")).count() as u64;
+        let dropped = lines.iter().filter_map(dropped).sum::<u64>();
+        (came + dropped >= MANY).then_some((came, dropped))
+    });
+    let seconds = since.elapsed().as_secs() + 2;
+    assert!(came <= 1000 * seconds, "{came} came in {seconds} s, and {dropped} did not");
+    assert!(dropped > 0);
     assert_eq!(child.call(ADD, (2, 3)).unwrap(), 5);
     Ok(())
 }

@@ -1,15 +1,16 @@
 //! The incoming direction: bytes taken off a link without blocking, and the frames they make.
 
-use std::sync::Arc;
-
 use offshoot_wire::{Body, Decoded, Decoder, Frame, Header};
 use rustix::io::{self, Errno};
 
-use super::{LinkEnd, LinkFailure, Source, overheard::Overheard, prelude::Prelude};
+use super::{
+    LinkEnd, LinkFailure, Source,
+    overheard::{Hearing, Overheard},
+    prelude::Prelude,
+};
 use crate::{
     fault::Fault,
     machine::{Event, LinkKey},
-    sink::Sink,
 };
 
 /// Reads one direction of a link.
@@ -79,12 +80,20 @@ impl Reader {
         turn
     }
 
-    /// Reads what is there on the stderr of a child, and asks for the next event of it.
-    pub(crate) fn read_stderr(&mut self, slot: usize, sink: &Arc<Sink>) {
+    /// Reads what is there on the stderr of a child, and asks for the next event of it. Once the child is up its lines go
+    /// to `out`.
+    pub(crate) fn read_stderr(&mut self, slot: usize, out: &mut Hearing<'_>) {
         if let Some(prelude) = &mut self.prelude {
             prelude.read_stderr(slot);
-        } else if self.overheard.as_mut().is_some_and(|overheard| !overheard.turn(slot, sink)) {
+        } else if self.overheard.as_mut().is_some_and(|overheard| !overheard.turn(slot, out)) {
             self.overheard = None;
+        }
+    }
+
+    /// The same for the last time.
+    pub(crate) fn finish_stderr(&mut self, out: &mut Hearing<'_>) {
+        if let Some(overheard) = self.overheard.take() {
+            overheard.finish(out);
         }
     }
 
@@ -94,10 +103,7 @@ impl Reader {
     }
 
     /// The link has ended; `None` if it had been up.
-    pub(crate) fn fail(&mut self, end: &LinkEnd, sink: &Arc<Sink>) -> Option<LinkFailure> {
-        if let Some(overheard) = self.overheard.take() {
-            overheard.finish(sink);
-        }
+    pub(crate) fn fail(&mut self, end: &LinkEnd) -> Option<LinkFailure> {
         self.prelude.take().map(|prelude| prelude.fail(end.clone()))
     }
 

@@ -255,21 +255,38 @@ impl<R: Here> Shared<R> {
         body: Body,
         effects: &mut Effects,
     ) {
-        let limit = state.machine.config().limits.records;
-        let verdict = from.map_or(Verdict::Taken, |link| state.links.count_record(link, limit, self.now()));
-        if matches!(verdict, Verdict::Skipped) {
-            return;
-        }
+        let verdict = from.map_or(Verdict::Taken, |link| self.count_record(state, link));
         if let Verdict::TakenAfter(skipped) = verdict {
-            effects.push(Effect::Tell(Record::new(
-                log::Level::Warn,
-                "offshoot",
-                format_args!(
-                    "{skipped} records from {src} or from below it were dropped: too many in a second"
-                ),
-            )));
+            effects.push(Effect::Tell(too_many(skipped, &src)));
         }
-        effects.push(Effect::Record { src, body, from });
+        if !matches!(verdict, Verdict::Skipped) {
+            effects.push(Effect::Record { src, body, from });
+        }
+    }
+
+    fn count_record(&self, state: &mut State<R>, link: LinkKey) -> Verdict {
+        let limit = state.machine.config().limits.records;
+        state.links.count_record(link, limit, self.now())
+    }
+
+    /// Reads what comes on the stderr of a child. What is said there once it is up counts among the records of its link.
+    pub(crate) fn overhear(&self, link: &Link) {
+        lock(&link.reader).read_stderr(link.key.slot, &mut |name, line| self.take_line(link.key, name, line));
+    }
+
+    /// The same for the last time: the link has ended.
+    pub(crate) fn overhear_last(&self, link: &Link) {
+        lock(&link.reader).finish_stderr(&mut |name, line| self.take_line(link.key, name, line));
+    }
+
+    fn take_line(&self, link: LinkKey, name: &str, line: Record) {
+        let verdict = self.count_record(&mut lock(&self.state), link);
+        if let Verdict::TakenAfter(skipped) = verdict {
+            self.sink.record(too_many(skipped, name));
+        }
+        if !matches!(verdict, Verdict::Skipped) {
+            self.sink.record(Record { text: format!("{name}: {}", line.text), ..line });
+        }
     }
 
     /// Without the lock: a record can be long, and any child sends many.
@@ -331,6 +348,14 @@ fn about_link<R: Routes>(state: &mut State<R>, action: Action, effects: &mut Eff
     if let Some(effect) = effect {
         effects.push(effect);
     }
+}
+
+fn too_many(skipped: u32, from: &str) -> Record {
+    Record::new(
+        log::Level::Warn,
+        "offshoot",
+        format_args!("{skipped} records from {from} or from below it were dropped: too many in a second"),
+    )
 }
 
 fn told(note: &Note) -> Record {

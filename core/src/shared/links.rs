@@ -217,7 +217,7 @@ impl<R: Here> Shared<R> {
             state.links.insert(Arc::clone(&link));
             link
         });
-        lock(&link.reader).read_stderr(link.key.slot, &self.sink);
+        self.overhear(&link);
         self.watch_link(&link, link.turn.pause(false));
         Ok(link.key)
     }
