@@ -3,7 +3,7 @@
 // A child may print: its outputs are not the link.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::{process::Command, time::Duration};
+use std::{env, process::Command, sync::Barrier, thread, time::Duration};
 
 use offshoot_core::{Child, Function, Outcome};
 
@@ -11,11 +11,14 @@ use offshoot_core::{Child, Function, Outcome};
 const SAY: Function<String, ()> = Function::new("say");
 /// Starts a process that outlives the call and holds our stdout; gives its number.
 const LINGER: Function<(), u32> = Function::new("linger");
+/// Two calls meet: that of the main thread returns, the other never does.
+const MEET: Function<(), ()> = Function::new("meet");
 /// Never returns.
 const SPIN: Function<(), ()> = Function::new("spin");
 
 fn main() -> ! {
-    let farewell = std::env::var_os("FAREWELL");
+    let farewell = env::var_os("FAREWELL");
+    let (main, both) = (thread::current().id(), Barrier::new(2));
     Child::new()
         .serve(SAY, |_call, text| -> Outcome<_> {
             println!("printed {text}");
@@ -25,11 +28,14 @@ fn main() -> ! {
             Ok(())
         })
         .serve(LINGER, |_call, ()| Command::new("sleep").arg("60").spawn().map(|child| child.id()))
-        .serve(SPIN, |_call, ()| -> () {
-            loop {
-                std::hint::spin_loop();
+        .serve(MEET, move |_call, ()| {
+            both.wait();
+            if thread::current().id() != main {
+                spin();
             }
         })
+        .serve(SPIN, |_call, ()| -> () { spin() })
+        .workers(if env::var_os("WORKERS").is_some() { 2 } else { 1 })
         .on_parent_lost(Duration::from_secs(5), move || {
             if let Some(path) = farewell {
                 // There is nobody left to tell if it cannot be written.
@@ -37,4 +43,10 @@ fn main() -> ! {
             }
         })
         .run()
+}
+
+fn spin() -> ! {
+    loop {
+        std::hint::spin_loop();
+    }
 }

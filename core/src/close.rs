@@ -44,6 +44,8 @@ enum Phase {
 #[derive(Clone, Copy, Debug)]
 struct Ending {
     why: Why,
+    /// When the main thread goes, whatever is left to do.
+    leave_at: Instant,
     /// When everything must be done; SIGTERM follows.
     deadline: Instant,
     /// When SIGKILL follows.
@@ -92,13 +94,17 @@ impl Life {
         let hook = match &mut *phase {
             Phase::Running(hook) => hook.take().filter(|_| why == Why::Orphaned),
             Phase::Ending(ending) => {
-                let (deadline, kill_at) = (ending.deadline.min(deadline), ending.kill_at.min(kill_at));
-                *ending = Ending { deadline, kill_at, ..*ending };
+                ending.kill_at = ending.kill_at.min(kill_at);
+                if deadline < ending.deadline {
+                    (ending.deadline, ending.leave_at) = (deadline, before(deadline));
+                    self.changed.notify_all();
+                }
                 return;
             }
         };
         let hook_runs = hook.is_some();
-        *phase = Phase::Ending(Ending { why, deadline, kill_at, was_terminated: false, hook_runs });
+        let leave_at = before(deadline);
+        *phase = Phase::Ending(Ending { why, leave_at, deadline, kill_at, was_terminated: false, hook_runs });
         drop(phase);
         self.changed.notify_all();
         if let Some(hook) = hook {
@@ -153,12 +159,16 @@ impl Life {
         let _ = kill_process(getpid(), signal);
     }
 
-    /// Waits until it is known how this process ends; `None` if its broker has stopped without a word.
-    fn wait_for_ending(&self, is_stopped: impl Fn() -> bool) -> Option<Ending> {
+    /// Waits until it is known why this process ends; `None` if its broker has stopped without a word.
+    fn wait_for_ending(&self, is_stopped: impl Fn() -> bool) -> Option<Why> {
         let mut phase = lock(&self.phase);
         loop {
-            match &*phase {
-                Phase::Ending(ending) => return Some(*ending),
+            match &mut *phase {
+                Phase::Ending(ending) => {
+                    // Of what its last call has left to it.
+                    ending.leave_at = before(ending.deadline);
+                    return Some(ending.why);
+                }
                 Phase::Running(_) if is_stopped() => return None,
                 // Notified when the end begins, which the machine knows a moment earlier, and when the broker stops.
                 Phase::Running(_) => phase = rest(&self.changed, phase, None),
@@ -173,36 +183,49 @@ impl Life {
         self.changed.notify_all();
     }
 
-    /// Waits for what user code does about a lost parent.
-    fn wait_for_hook(&self, deadline: Instant) {
-        let mut phase = lock(&self.phase);
-        // Notified when the hook has returned.
-        while matches!(&*phase, Phase::Ending(ending) if ending.hook_runs) && Instant::now() < deadline {
-            phase = rest(&self.changed, phase, Some(deadline));
+    /// When the main thread goes.
+    fn leave_at(&self) -> Instant {
+        match &*lock(&self.phase) {
+            Phase::Ending(ending) => ending.leave_at,
+            Phase::Running(_) => Instant::now(),
         }
     }
+
+    /// Waits for what user code does about a lost parent.
+    fn wait_for_hook(&self) {
+        let mut phase = lock(&self.phase);
+        while let Phase::Ending(Ending { hook_runs: true, leave_at, .. }) = *phase
+            && Instant::now() < leave_at
+        {
+            // Notified when the hook has returned, and when there is less time.
+            phase = rest(&self.changed, phase, Some(leave_at));
+        }
+    }
+}
+
+/// Some time before a deadline: the exit must come before the broker's SIGTERM.
+fn before(deadline: Instant) -> Instant {
+    let margin = deadline.saturating_duration_since(Instant::now()) / 16;
+    deadline.checked_sub(margin).unwrap_or(deadline)
 }
 
 /// On the main thread, after its last call: hands on what is held, and ends the process.
 pub(crate) fn finish<R: Here>(shared: &Shared<R>, life: &Life) -> ! {
     // A broker that has panicked leaves nothing to wait for.
-    let Some(ending) = life.wait_for_ending(|| shared.is_stopped()) else { exit(Code::Broken) };
-    // The exit must come before the broker's SIGTERM.
-    let margin = ending.deadline.saturating_duration_since(Instant::now()) / 16;
-    let deadline = ending.deadline.checked_sub(margin).unwrap_or(ending.deadline);
-    life.wait_for_hook(deadline);
-    shared.wait_for_workers(deadline);
+    let Some(why) = life.wait_for_ending(|| shared.is_stopped()) else { exit(Code::Broken) };
+    life.wait_for_hook();
+    shared.wait_for_workers(|| life.leave_at());
     if let Some(hooks) = shared.hooks() {
-        hooks.finish(deadline);
+        hooks.finish(life.leave_at());
     }
     // Whoever reads our stdout may be gone; what matters is that it is not lost in our own buffer.
     drop(std::io::stdout().flush());
     shared.drain_stdio();
-    if ending.why == Why::Told {
-        shared.sink.flush(deadline);
-        shared.wait_until_quiet(deadline);
+    if why == Why::Told {
+        shared.sink.flush(life.leave_at());
+        shared.wait_until_quiet(life.leave_at());
     }
-    exit(match ending.why {
+    exit(match why {
         Why::Told => Code::Ended,
         Why::Orphaned => Code::Orphaned,
     })

@@ -416,6 +416,25 @@ fn a_leaf_whose_main_thread_does_not_return_is_ended_by_sigterm() {
     assert_eq!(parent.ended().signal(), Some(15));
 }
 
+// protocol 5.10
+#[test]
+fn a_leaf_that_waits_for_its_workers_is_hurried_by_a_shorter_order() {
+    let mut parent = Parent::of(Command::new(example("chatty")).env("WORKERS", ""));
+    let meeting = [parent.call("meet", &()), parent.call("meet", &())];
+    let met = ReplyHead::Value(Vec::new());
+    let is_met = |frame: &Frame| {
+        let head = codec::decode_prefix(&frame.body, 65_536);
+        meeting.contains(&frame.handle) && head.is_ok_and(|(head, _): (ReplyHead, _)| head == met)
+    };
+    while !is_met(&parent.frame()) {}
+    parent.shut_down(600_000);
+    let late = parent.call("say", &"late");
+    assert!(parent.frame_to(late).is_dead(), "its end has begun");
+    parent.shut_down(4000);
+    let status = parent.ended();
+    assert_eq!((status.code(), status.signal()), (Some(0), None));
+}
+
 #[test]
 fn on_parent_lost_runs_before_the_end() {
     let path = std::env::temp_dir().join(format!("offshoot-farewell-{}", std::process::id()));

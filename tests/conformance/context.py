@@ -6,6 +6,7 @@ the order in which they came. Streams that go out have a thread each.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -41,7 +42,7 @@ class Leaf(Asks):
     """The state of this context, and the threads that move it."""
 
     def __init__(self, functions: dict[str, tuple[Function, bool]]) -> None:
-        self.functions, self.closing = functions, False
+        self.functions, self.closing, self.end_by = functions, False, math.inf
         self.calls: deque[Call] = deque()
         self.running: Call | None = None
         self.chains: dict[tuple[int, int], str] = {}
@@ -135,18 +136,22 @@ class Leaf(Asks):
             elif frame.auth in self.ancestors:
                 left = body.u32() / 1000
                 body.end()
-                if not self.closing:
-                    self.closing = True
-                    threading.Thread(target=self.finish, args=[left], daemon=True).start()
+                self.begin_to_end(left)
         except Malformed:
             pass
 
-    def finish(self, left: float) -> None:
+    def begin_to_end(self, left: float) -> None:
+        """The end is ordered, and perhaps not for the first time: the shortest order counts (5.10)."""
+        self.end_by = min(self.end_by, time.monotonic() + left * 15 / 16)
+        if not self.closing:
+            self.closing = True
+            threading.Thread(target=self.finish, daemon=True).start()
+
+    def finish(self) -> None:
         """The end that was ordered (5.10): calls that came before it are answered, what is held goes out."""
         with self.lock:
-            until = time.monotonic() + left * 15 / 16
             busy = lambda: self.calls or self.running or self.first or self.rest or self.writing
-            while busy() and (rest := until - time.monotonic()) > 0:
+            while busy() and (rest := self.end_by - time.monotonic()) > 0:
                 self.lock.wait(rest)
             os._exit(0)
 

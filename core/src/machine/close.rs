@@ -81,17 +81,19 @@ impl<R: Routes> Machine<R> {
         }
     }
 
-    /// This context begins to end, with so much time: its children are told first, at once.
+    /// This context begins to end, with so much time: its children are told first, at once. Of several orders the
+    /// shortest counts.
     pub fn shutdown(&mut self, now: Tick, left_ms: u32, out: &mut Actions) {
         self.timers.advance(now);
         self.begin_to_end(left_ms, out);
     }
 
     pub(super) fn begin_to_end(&mut self, left_ms: u32, out: &mut Actions) {
-        if self.closing {
+        let end_by = self.timers.now().after(left_ms.into());
+        if end_by >= self.end_by {
             return;
         }
-        self.closing = true;
+        (self.closing, self.end_by) = (true, end_by);
         let theirs = left_ms - left_ms / MARGIN;
         let links = if R::HAS_CHILDREN { self.link_keys() } else { Vec::new() };
         for link in links {
@@ -117,7 +119,7 @@ impl<R: Routes> Machine<R> {
 
     /// The broker ends: every call and stream ends now, and handlers that run see that nobody waits for them.
     pub fn stop(&mut self, out: &mut Actions) {
-        self.closing = true;
+        (self.closing, self.end_by) = (true, Tick::default());
         for caller in self.desk.callers().iter() {
             self.lose_caller(caller, out);
         }

@@ -134,7 +134,7 @@ pub enum Action {
     },
     /// Ids have come, or will not come: whoever waits for one should try again.
     Ids,
-    /// The context has been told to end; this much time is left, in milliseconds.
+    /// The context has been told to end, or sooner than it was told before; this much time is left, in milliseconds.
     Shutdown(u32),
     /// The link to the parent is gone.
     ParentLost(String),

@@ -75,6 +75,8 @@ pub struct Machine<R> {
     grants: Grants,
     timers: Timers,
     closing: bool,
+    /// When this context must have ended; later than any moment until it is told to.
+    end_by: Tick,
     next_chain: u32,
     /// Destinations that somebody waits to send to without an answer.
     waiting_room: Set<ContextId>,
@@ -100,6 +102,7 @@ impl<R: Routes> Machine<R> {
             grants: Grants::default(),
             timers: Timers::default(),
             closing: false,
+            end_by: Tick(u64::MAX),
             next_chain: 0,
             waiting_room: Set::new(),
             granting: Set::new(),

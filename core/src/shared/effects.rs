@@ -215,14 +215,18 @@ impl<R: Here> Shared<R> {
         }
     }
 
-    /// This context has begun to end.
+    /// This context has begun to end, or must sooner than it was told before.
     fn ending(&self, left: Duration) {
         if let Some(life) = &self.life {
             life.begin(Why::Told, left);
         }
         self.changed.notify_all();
         self.wake_broker();
-        self.tell_ending(left);
+        if let Some(hooks) = self.hooks()
+            && let Some(this) = self.this.upgrade()
+        {
+            hooks.ending(&this, left);
+        }
     }
 
     /// The parent is lost, and so this context ends.
@@ -230,20 +234,8 @@ impl<R: Here> Shared<R> {
         let Some(life) = &self.life else { return };
         let left = life.orphan_grace();
         life.begin(Why::Orphaned, left);
-        let was_ending = self.is_closing();
         self.begin_shutdown(left);
         self.wake_broker();
-        if was_ending {
-            self.tell_ending(left);
-        }
-    }
-
-    fn tell_ending(&self, left: Duration) {
-        if let Some(hooks) = self.hooks()
-            && let Some(this) = self.this.upgrade()
-        {
-            hooks.ending(&this, left);
-        }
     }
 
     /// Records of a link are taken up to a rate; what is over it is counted and told.

@@ -455,14 +455,11 @@ impl<R: Routes> crew::Calls for Calls<'_, R> {
 
 /// The end.
 impl<R: Here> Shared<R> {
-    /// This context begins to end: its children are told at once, calls are no longer taken. Returns without waiting.
+    /// This context begins to end: its children are told at once, calls are no longer taken. Returns without waiting. Of
+    /// several orders the shortest counts.
     pub fn begin_shutdown(&self, left: Duration) {
         let left = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
-        self.with(|state, now| {
-            if !state.machine.is_closing() {
-                state.machine.shutdown(now, left, &mut state.out);
-            }
-        });
+        self.with(|state, now| state.machine.shutdown(now, left, &mut state.out));
     }
 
     /// Whether this context has begun to end.
@@ -470,15 +467,22 @@ impl<R: Here> Shared<R> {
         self.look(|state| state.is_stopped || state.machine.is_closing())
     }
 
-    /// Waits until no worker is in a call, at most until `deadline`.
-    pub(crate) fn wait_for_workers(&self, deadline: Instant) {
-        // Woken by the last worker that goes, and by `stop`.
-        wait(Some(deadline), |listener| {
-            self.with(|state, now| {
-                let (crew, calls) = state.calls(now);
-                crew.is_done(listener, &calls).then_some(())
-            })
-        });
+    /// Waits until no worker is in a call, at most until what `until` says, which may come nearer meanwhile.
+    pub(crate) fn wait_for_workers(&self, until: impl Fn() -> Instant) {
+        loop {
+            let deadline = until();
+            // Woken by the last worker that goes, by a shorter order to end, and by `stop`.
+            let is_done = wait(Some(deadline), |listener| {
+                let is_done = self.with(|state, now| {
+                    let (crew, calls) = state.calls(now);
+                    crew.is_done(listener, &calls)
+                });
+                (is_done || until() < deadline).then_some(is_done)
+            });
+            if is_done != Some(false) {
+                return;
+            }
+        }
     }
 
     /// Waits until everything that this context has to say has been written.

@@ -15,6 +15,7 @@ pub(super) const CLAIMS: &[Claim] = &[
     Claim::up("a_neighbours_frame_of_another_is_dropped", &["5.1"], not_neighbour),
     Claim::silent("silence_is_asked_about_and_then_ends_the_leaf", &["5.7", "9.6"], silence),
     Claim::up("shutdown_ends_the_leaf_behind_its_calls", &["5.10"], shutdown),
+    Claim::up("of_several_orders_to_end_the_shortest_counts", &["5.10"], shortest_counts),
     Claim::up("a_leaf_that_ends_takes_no_calls", &["5.10", "6.4"], no_calls),
     Claim::up("a_stranger_cannot_end_it", &["5.10"], no_shutdown),
     Claim::up("the_end_of_the_link_ends_it", &["9.6"], |peer| {
@@ -82,6 +83,15 @@ fn shutdown(peer: &mut Peer) -> Result<(), Fault> {
     peer.value::<()>(call)?;
     let status = peer.ends()?;
     if status.success() { Ok(()) } else { Err(format!("it ended with {status}")) }
+}
+
+fn shortest_counts(peer: &mut Peer) -> Result<(), Fault> {
+    peer.call("work", &600_000_u64)?;
+    peer.sync()?;
+    for left_ms in [600_000, 200, 600_000] {
+        peer.control(Handle::SHUTDOWN, &Shutdown { left_ms })?;
+    }
+    peer.ends().map(drop)
 }
 
 fn no_calls(peer: &mut Peer) -> Result<(), Fault> {

@@ -191,6 +191,26 @@ fn an_ancestor_ends_a_context_which_tells_its_children_at_once() {
 
 // protocol 5.10
 #[test]
+fn of_several_orders_to_end_the_shortest_counts_and_is_passed_on() {
+    let mut hop = Bed::hop();
+    let child = hop.child(Role::Leaf);
+    let mut told = |after: u64, left_ms| {
+        hop.now = hop.now.after(after);
+        let order = frame(ROOT, ME, Handle::SHUTDOWN, 0, encode(&Shutdown { left_ms }));
+        let actions = hop.gets(order);
+        let below: Vec<_> = hop.says_to(child).iter().map(|said| decode::<Shutdown>(said).left_ms).collect();
+        (actions, below)
+    };
+    let passed_on = |left_ms| (vec![Action::Shutdown(left_ms)], vec![left_ms - left_ms / 4]);
+    assert_eq!(told(0, 60_000), passed_on(60_000));
+    assert_eq!(told(1000, 60_000), (vec![], vec![]));
+    assert_eq!(told(0, 59_000), (vec![], vec![]));
+    assert_eq!(told(0, 1000), passed_on(1000));
+    assert_eq!(told(0, 60_000), (vec![], vec![]));
+}
+
+// protocol 5.10
+#[test]
 fn a_call_that_is_whole_only_after_the_order_to_end_is_refused() {
     let mut leaf = Bed::leaf();
     let call = call_from(ROOT, THEIRS.number(), call("f", &vec![1_u8; 5000]));
