@@ -447,8 +447,13 @@ impl Talk {
         let end = Instant::now() + LAST_WORDS;
         let mut piece = [0; PIECE];
         while self.dialogue.phase() == Phase::Shell {
-            let left = Timespec::try_from(end.saturating_duration_since(Instant::now())).ok();
-            match poll(&mut [PollFd::new(&self.link, PollFlags::IN)], left.as_ref()) {
+            let left = end.saturating_duration_since(Instant::now());
+            // Of one that never stops there is always something to read.
+            if left.is_zero() {
+                break;
+            }
+            match poll(&mut [PollFd::new(&self.link, PollFlags::IN)], Timespec::try_from(left).ok().as_ref())
+            {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {}
             }

@@ -16,9 +16,12 @@ use std::{
 };
 
 use offshoot_bootstrap::{ConnectError, Local, Method as _, Payload, Spawned, spawn};
-use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getrlimit, kill_process, set_child_subreaper,
-    setrlimit, waitpid,
+use rustix::{
+    io::Errno,
+    process::{
+        Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getrlimit, kill_process, set_child_subreaper,
+        setrlimit, waitpid,
+    },
 };
 
 /// Nothing that a test waits for takes so long.
@@ -49,7 +52,7 @@ impl Drop for Quiet {
         assert_eq!(files(), self.files, "files in the temporary folders");
         assert!(threads_of_ours().is_empty(), "threads: {:?}", threads_of_ours());
         let left = rustix::process::wait(WaitOptions::NOHANG);
-        assert_eq!(left.unwrap_err(), rustix::io::Errno::CHILD, "a child was left");
+        assert_eq!(left.unwrap_err(), Errno::CHILD, "a child was left");
     }
 }
 
@@ -171,6 +174,12 @@ pub(crate) fn stop(spawned: &Spawned) {
 /// Whether a process of that number is there, a zombie included.
 pub(crate) fn exists(pid: Pid) -> bool {
     rustix::process::test_kill_process(pid).is_ok()
+}
+
+/// Waits for what a child has left behind, which is ours now.
+pub(crate) fn all_have_gone() {
+    let has_none = || rustix::process::wait(WaitOptions::NOHANG).is_err_and(|error| error == Errno::CHILD);
+    until("all have gone", has_none);
 }
 
 /// Looks again and again until it holds: for what nobody announces.

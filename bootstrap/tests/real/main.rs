@@ -7,3 +7,4 @@ mod link;
 mod reap;
 mod refuse;
 mod start;
+mod ways;
