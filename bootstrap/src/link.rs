@@ -10,6 +10,7 @@ use std::{
 
 use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    io::Errno,
     net::{Shutdown, shutdown},
 };
 use serde::{Deserialize, Serialize};
@@ -130,7 +131,11 @@ impl AsFd for Link {
 
 impl Read for Link {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        Ok(rustix::io::read(&self.input, buf)?)
+        match rustix::io::read(&self.input, buf) {
+            // Whoever goes without having read all says so by its socket, once and in place of the end.
+            Err(Errno::CONNRESET) => Ok(0),
+            read => Ok(read?),
+        }
     }
 }
 
@@ -162,5 +167,9 @@ impl Drop for LinkWriter {
 }
 
 fn write(to: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
-    Ok(quietly(|| rustix::io::write(to, bytes))?)
+    match quietly(|| rustix::io::write(to, bytes)) {
+        // As above: nobody reads any more.
+        Err(Errno::CONNRESET) => Err(io::ErrorKind::BrokenPipe.into()),
+        written => Ok(written?),
+    }
 }

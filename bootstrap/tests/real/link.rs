@@ -61,6 +61,25 @@ fn the_end_of_the_stdin_is_told_by_closing_it_or_by_dropping_its_writer() {
 }
 
 #[test]
+fn a_process_that_goes_without_having_read_all_ends_its_stream_as_any_other() {
+    let _quiet = quiet();
+    for stdio in [Stdio::Socket, Stdio::Pipes] {
+        for is_read_first in [true, false] {
+            let Spawned { mut link, process, .. } = started("read -r line; echo bye", stdio);
+            let process = RefCell::new(process);
+            link.write_all(b"this\nnot this\n").unwrap();
+            until("it has ended", || process.borrow_mut().try_wait().unwrap().is_some());
+            if is_read_first {
+                let mut said = String::new();
+                link.read_to_string(&mut said).unwrap();
+                assert_eq!(said, "bye\n");
+            }
+            assert_eq!(link.write(b"?").unwrap_err().kind(), ErrorKind::BrokenPipe, "{stdio:?}");
+        }
+    }
+}
+
+#[test]
 fn what_nobody_reads_any_more_is_an_error_to_write() {
     let _quiet = quiet();
     for stdio in [Stdio::Socket, Stdio::Pipes] {
