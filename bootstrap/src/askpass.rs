@@ -12,7 +12,7 @@
 //! that is over. Such a helper takes no turn, which would be lost with it: it says so and waits for its end.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs,
     io::{self, PipeReader, PipeWriter, Read as _, Write as _},
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
     process,
@@ -20,12 +20,13 @@ use std::{
 
 use offshoot_wire::Secret;
 use rustix::{
-    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl},
+    io::Errno,
     process::{Pid, getpgid},
 };
 
 use crate::{
-    ConnectErrorKind, Launch, Notice, Passwords, Step, Text,
+    ConnectErrorKind, Launch, Notice, Passwords, Prompter, Step, Text,
     prompter::{Attempts, MAX_QUESTIONS, Query},
     questions::{Login, Question},
     sys,
@@ -294,31 +295,35 @@ impl Askpass {
         let is_of_jump = asker.is_some_and(|asker| asker != leader && getpgid(Some(asker)) == Ok(leader));
         let may_ask = is_of_jump || query.is_consent || launch.lets_it_ask();
         let prompter = launch.prompter.filter(|_| may_ask);
-        let secret = self.known(question, is_of_place);
-        let secret = secret.or_else(|| prompter.and_then(|prompter| prompter.answer(&query)));
+        let known = self.known(question, is_of_place);
+        let typed =
+            || prompter.map_or(Ok(None), |prompter| typed(launch, prompter, &query, (helper, leader)));
+        let secret = known.map_or_else(typed, |known| Ok(Some(known)));
         // To the client an empty line is a yes, too.
         let is_refused =
             |secret: &Secret| query.is_consent && !secret.expose().trim().eq_ignore_ascii_case("yes");
-        let outcome = match (secret.filter(|secret| !is_refused(secret)), question) {
-            (Some(secret), _) => {
+        let secret = secret.map(|secret| secret.filter(|secret| !is_refused(secret)));
+        let outcome = match (secret, question) {
+            (Err(kind), _) => Err(kind),
+            (Ok(Some(secret)), _) => {
                 self.follow(question, is_of_place);
                 self.has_answered |= matches!(question, Question::Password { .. });
                 self.give(helper, verdict, &secret).map(|()| true)
             }
-            (None, Question::Passphrase | Question::HostKey | Question::Consent) => {
+            (Ok(None), Question::Passphrase | Question::HostKey | Question::Consent) => {
                 self.decide(verdict, 1);
                 Ok(false)
             }
             // Such as the number of a key: without it the client goes on with other keys.
-            (None, Question::Other { account: None }) if !may_ask => {
+            (Ok(None), Question::Other { account: None }) if !may_ask => {
                 self.decide(verdict, 1);
                 Ok(false)
             }
-            (None, Question::Password { account }) => {
+            (Ok(None), Question::Password { account }) => {
                 let is_again = query.attempt > 1 || self.is_used(account, is_of_place);
                 Err(if is_again { ConnectErrorKind::PasswordWrong } else { ConnectErrorKind::PasswordNeeded })
             }
-            (None, Question::Other { .. }) => {
+            (Ok(None), Question::Other { .. }) => {
                 Err(ConnectErrorKind::Unanswered { question: query.text.clone() })
             }
         };
@@ -330,11 +335,14 @@ impl Askpass {
     fn next(&mut self) -> Option<Asked> {
         while let Some(end) = self.heard.iter().position(|byte| *byte == 0) {
             let said: Vec<u8> = self.heard.drain(..=end).collect();
-            // Without a pipe for it the next helper waits, and the connect ends at its deadline.
-            drop(self.invite());
             let said = String::from_utf8_lossy(said.strip_suffix(&[0]).unwrap_or_default());
-            if let Some(asked) = Asked::parse(&said) {
-                return Some(asked);
+            let asked = Asked::parse(&said);
+            if !matches!(asked, Some(Asked { kind: Kind::Notice, .. })) {
+                // It has taken the turn. Without a pipe for it the next helper waits, and the connect ends at its deadline.
+                drop(self.invite());
+            }
+            if asked.is_some() {
+                return asked;
             }
         }
         self.heard.truncate(MAX_QUESTION);
@@ -371,11 +379,13 @@ impl Askpass {
     /// Writes the answer to the client that asks, by the pipe that its helper has from it.
     fn give(&mut self, helper: Pid, verdict: usize, secret: &Secret) -> Result<(), ConnectErrorKind> {
         let line = Secret::new([secret.expose().as_bytes(), b"\n"].concat());
-        let to = format!("/proc/{}/fd/3", helper.as_raw_pid());
-        let written =
-            OpenOptions::new().write(true).open(to).and_then(|mut to: File| to.write_all(line.expose()));
+        let written = write_to(helper, line.expose());
         self.decide(verdict, u8::from(written.is_err()));
-        written.map_err(|error| ConnectErrorKind::from_system(&error))
+        written.map_err(|error| match error {
+            // The client has gone, or the helper: how it ended tells why.
+            Errno::PIPE | Errno::NOENT | Errno::SRCH => ConnectErrorKind::Closed,
+            error => ConnectErrorKind::from_system(&error.into()),
+        })
     }
 
     /// Tells a helper how to end.
@@ -385,6 +395,36 @@ impl Askpass {
             drop(writeln!(verdict, "{status}"));
         }
     }
+}
+
+/// What whoever sits here answers. He takes his time: the connect may be over then, or the client gone, and the number of its
+/// helper be that of somebody else.
+fn typed(
+    launch: &Launch<'_>,
+    prompter: &dyn Prompter,
+    query: &Query,
+    (helper, leader): (Pid, Pid),
+) -> Result<Option<Secret>, ConnectErrorKind> {
+    let answer = prompter.answer(query);
+    match launch.over() {
+        Some(kind) => Err(kind),
+        None if getpgid(Some(helper)) != Ok(leader) => Err(ConnectErrorKind::Closed),
+        None => Ok(answer),
+    }
+}
+
+/// Writes to the pipe that a helper has from its client.
+fn write_to(helper: Pid, mut line: &[u8]) -> Result<(), Errno> {
+    let pipe = format!("/proc/{}/fd/3", helper.as_raw_pid());
+    let pipe = rustix::fs::open(pipe, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    while !line.is_empty() {
+        match sys::quietly(|| rustix::io::write(&pipe, line)) {
+            Ok(written) => line = line.get(written..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn tell(launch: &Launch<'_>, notice: &Notice) {

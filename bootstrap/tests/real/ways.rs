@@ -7,7 +7,7 @@ use offshoot_bootstrap::{ConnectError, Launch, Method as _, Payload, Phase, Plan
 use crate::harness::{PATIENCE, all_have_gone, quiet};
 
 /// What would be sent, if there were a shell that takes it.
-fn payload() -> Payload {
+pub(crate) fn payload() -> Payload {
     Payload::bytes("never", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0".to_vec()).unwrap()
 }
 

@@ -1,0 +1,136 @@
+//! What an ssh client asks by its helper: a client of our own, which is a script.
+
+use std::{fs, io, os::fd::AsFd as _, sync::Mutex};
+
+use offshoot_bootstrap::{ConnectError, Launch, Method as _, Notice, Prompter, Query, Secret, Ssh, Sudo};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{
+    harness::{Folder, PATIENCE, all_have_gone, descriptors, quiet, until},
+    ways::payload,
+};
+
+/// A client that asks by the helper, and puts the answers into a file; `$0` is its own.
+struct Client(Folder);
+
+impl Client {
+    fn new(script: &str) -> Self {
+        let folder = Folder::new();
+        let ask = "ask() { \"$SSH_ASKPASS\" \"$1\" >>$0.answers; }";
+        folder.program(
+            "ssh",
+            format!("#!/bin/sh\n[ \"$1\" = -V ] && exit\n{ask}\n{script}\nexec sleep 1000\n"),
+        );
+        Self(folder)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+
+    fn ssh(&self) -> Ssh {
+        Ssh::new("web").user("me").payload(payload()).program(self.file("ssh")).timeout(PATIENCE)
+    }
+
+    fn answers(&self) -> String {
+        fs::read_to_string(self.file("ssh.answers")).unwrap_or_default()
+    }
+}
+
+fn fails(ssh: &Ssh, prompter: &dyn Prompter) -> ConnectError {
+    Launch::new(&ssh.plan()).asking(prompter).run().unwrap_err()
+}
+
+/// What a client has written down of a process.
+fn number(file: &str) -> i32 {
+    let text = || fs::read_to_string(file).unwrap_or_default();
+    until("its number is known", || text().ends_with('\n'));
+    text().trim().parse().unwrap()
+}
+
+fn has_gone(pid: i32) -> bool {
+    let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    state.is_empty() || state.contains(") Z ")
+}
+
+#[test]
+fn a_client_that_has_gone_while_somebody_typed_is_no_broken_pipe() {
+    let _quiet = quiet();
+    for asks in [
+        // Who would have read the answer goes.
+        "\"$SSH_ASKPASS\" 'Enter PIN: ' | sh -c 'echo $$ >$0.victim; exec sleep 1000' $0 &",
+        // And here the helper.
+        "\"$SSH_ASKPASS\" 'Enter PIN: ' & echo $! >$0.victim",
+    ] {
+        let ends = "echo $$ >$0.leader; until [ -e $0.gone ]; do sleep 0.01; done; exit 7";
+        let client = Client::new(&format!("{asks}\n{ends}"));
+        let prompter = |_: &Query| {
+            let victim = number(&client.file("ssh.victim"));
+            kill_process(Pid::from_raw(victim).unwrap(), Signal::KILL).unwrap();
+            until("it has gone", || has_gone(victim));
+            fs::write(client.file("ssh.gone"), "").unwrap();
+            let leader = number(&client.file("ssh.leader"));
+            until("the client has ended", || has_gone(leader));
+            Some("1234".into())
+        };
+        let error = fails(&client.ssh().ask(), &prompter);
+        assert_eq!(error.code(), "exited", "{asks}: {error}");
+        assert!(error.to_string().contains("exit status 7"), "{asks}: {error}");
+        all_have_gone();
+    }
+}
+
+#[test]
+fn what_was_typed_for_a_connect_that_is_over_goes_to_nobody() {
+    let _quiet = quiet();
+    let client = Client::new("ask 'Enter PIN: '; exit 7");
+    let (cancel, gate) = io::pipe().unwrap();
+    let gate = Mutex::new(Some(gate));
+    let prompter = |_: &Query| {
+        drop(gate.lock().unwrap().take());
+        Some("1234".into())
+    };
+    let plan = client.ssh().ask().plan();
+    let error = Launch::new(&plan).asking(&prompter).unless(cancel.as_fd()).run().unwrap_err();
+    assert_eq!((error.code(), &*client.answers()), ("cancelled", ""), "{error}");
+    all_have_gone();
+}
+
+/// Writes down what it is told, and how many pipes there are when it is asked.
+struct Counting {
+    told: String,
+    pipes: Mutex<Option<usize>>,
+}
+
+impl Prompter for Counting {
+    fn answer(&self, _query: &Query) -> Option<Secret> {
+        let pipes = descriptors("self").into_values().filter(|name| name.starts_with("pipe:")).count();
+        *self.pipes.lock().unwrap() = Some(pipes);
+        None
+    }
+
+    fn notice(&self, notice: &Notice) {
+        if !notice.is_over {
+            fs::write(&self.told, format!("{}\n", notice.text)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_notice_takes_the_turn_of_no_question() {
+    let _quiet = quiet();
+    let notice = |n| {
+        format!(
+            "SSH_ASKPASS_PROMPT=none \"$SSH_ASKPASS\" {n} & until grep -q {n} $0.told; do sleep 0.01; done; kill $!\n"
+        )
+    };
+    let pipes = [String::new(), (1..4).map(notice).collect()].map(|notices| {
+        let client = Client::new(&format!("touch $0.told\n{notices}ask 'Enter PIN: '; exit 7"));
+        let counting = Counting { told: client.file("ssh.told"), pipes: Mutex::default() };
+        let error = fails(&client.ssh().ask(), &counting);
+        assert_eq!(error.code(), "unanswered", "{error}");
+        all_have_gone();
+        counting.pipes.into_inner().unwrap().unwrap()
+    });
+    assert_eq!(pipes[0], pipes[1]);
+}
