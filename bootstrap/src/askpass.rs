@@ -26,9 +26,11 @@ use rustix::{
 };
 
 use crate::{
-    ConnectErrorKind, Launch, Notice, Passwords, Prompter, Step, Text,
+    Account, ConnectErrorKind, Launch, Notice, Passwords, Prompter, Step, Text,
+    fate::Fate,
     prompter::{Attempts, MAX_QUESTIONS, Query},
     questions::{Login, Question},
+    stop::Stop,
     sys,
 };
 
@@ -58,22 +60,10 @@ pub(crate) struct Askpass {
     heard: Vec<u8>,
     logins: Vec<(Login, Fate)>,
     attempts: Attempts,
-    has_answered: bool,
-}
-
-/// What has become of a password that was given beforehand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    /// Nobody has asked for it.
-    Kept,
-    /// It has gone out.
-    Out,
-    /// The same, and something else was answered behind it for the same account.
-    Followed,
-    /// It was asked for again then: what was answered behind it may have been wrong.
-    Doubtful,
-    /// It was asked for again, with nothing answered between.
-    Refused,
+    /// The accounts whose passwords have gone out, and whether the client that was started has asked for them.
+    answered: Vec<(String, bool)>,
+    /// The client that was started talks with a server: the jump hosts have let it through.
+    has_reached: bool,
 }
 
 /// A notice, and what becomes readable when its helper ends.
@@ -156,7 +146,8 @@ impl Askpass {
             heard: Vec::new(),
             logins,
             attempts: Attempts::default(),
-            has_answered: false,
+            answered: Vec::new(),
+            has_reached: false,
         };
         helper.invite()?;
         Ok(helper)
@@ -206,17 +197,38 @@ impl Askpass {
         self.questions.as_fd()
     }
 
-    /// Whether a password has gone out.
+    /// Whether a password has gone out, given or typed.
     pub(crate) const fn has_answered(&self) -> bool {
-        self.has_answered
+        !self.answered.is_empty()
+    }
+
+    /// Whether one has gone out to where the way has ended.
+    pub(crate) fn has_answered_at(&self, stop: Stop<'_>) -> bool {
+        self.answered.iter().any(|(account, is_of_place)| match stop {
+            Stop::AtPlace => *is_of_place,
+            Stop::AtJump(refused) => !is_of_place && account == refused,
+            Stop::BehindJump | Stop::Unknown => false,
+        })
     }
 
     /// What has become of the passwords that it was given, once the way has led there.
-    pub(crate) fn passwords(&self) -> Passwords {
-        let told = self.logins.iter().map(|(_, fate)| match fate {
-            Fate::Kept | Fate::Doubtful => Passwords::Untold,
-            Fate::Out | Fate::Followed => Passwords::Proved,
-            Fate::Refused => Passwords::Refused,
+    pub(crate) fn led_on(&self) -> Passwords {
+        self.logins.iter().map(|(_, fate)| fate.led_on()).fold(Passwords::Proved, Passwords::min)
+    }
+
+    /// The same once it has led nowhere, and has ended there.
+    pub(crate) fn left_open(&self, stop: Stop<'_>) -> Passwords {
+        let told = self.logins.iter().map(|(login, fate)| match (&login.account, stop) {
+            (Account::Place(_), Stop::AtPlace) => fate.turned_away().left_open(),
+            (Account::Place(_), _) => fate.left_open(),
+            (Account::Jump(_), _) if self.has_reached => fate.led_on(),
+            (Account::Jump(_), Stop::AtPlace | Stop::BehindJump) => fate.led_on(),
+            (Account::Jump(account), Stop::AtJump(refused)) if account == refused => {
+                fate.turned_away().left_open()
+            }
+            // Which of two hosts on the way comes first is told by this alone.
+            (Account::Jump(_), Stop::AtJump(_)) if self.has_answered_at(stop) => fate.led_on(),
+            (Account::Jump(_), Stop::AtJump(_) | Stop::Unknown) => fate.left_open(),
         });
         told.fold(Passwords::Proved, Passwords::min)
     }
@@ -280,6 +292,7 @@ impl Askpass {
     ) -> Answered {
         let asker = parent_of(helper);
         let is_of_place = asker == Some(leader);
+        self.has_reached |= is_of_place && (question.account().is_some() || question == Question::HostKey);
         let query = Query {
             place: launch.plan.place.clone(),
             method: launch.plan.method.clone(),
@@ -306,9 +319,8 @@ impl Askpass {
         let outcome = match (secret, question) {
             (Err(kind), _) => Err(kind),
             (Ok(Some(secret)), _) => {
-                self.follow(question, is_of_place);
-                self.has_answered |= matches!(question, Question::Password { .. });
-                self.give(helper, verdict, &secret).map(|()| true)
+                let given = self.give(helper, verdict, &secret);
+                given.map(|()| self.gone_out(question, is_of_place)).map(|()| true)
             }
             (Ok(None), Question::Passphrase | Question::HostKey | Question::Consent) => {
                 self.decide(verdict, 1);
@@ -320,7 +332,7 @@ impl Askpass {
                 Ok(false)
             }
             (Ok(None), Question::Password { account }) => {
-                let is_again = query.attempt > 1 || self.is_used(account, is_of_place);
+                let is_again = self.answered.contains(&(account.to_owned(), is_of_place));
                 Err(if is_again { ConnectErrorKind::PasswordWrong } else { ConnectErrorKind::PasswordNeeded })
             }
             (Ok(None), Question::Other { .. }) => {
@@ -353,27 +365,21 @@ impl Askpass {
     fn known(&mut self, question: Question<'_>, is_of_place: bool) -> Option<Secret> {
         let Question::Password { account } = question else { return None };
         let (login, fate) = self.logins.iter_mut().find(|(login, _)| login.is_for(account, is_of_place))?;
-        let before = *fate;
-        *fate = match before {
-            Fate::Kept => Fate::Out,
-            Fate::Out | Fate::Refused => Fate::Refused,
-            Fate::Followed | Fate::Doubtful => Fate::Doubtful,
-        };
-        (before == Fate::Kept).then(|| login.password.clone())
+        fate.asked();
+        (*fate == Fate::Kept).then(|| login.password.clone())
     }
 
-    /// Something else is answered for an account.
-    fn follow(&mut self, question: Question<'_>, is_of_place: bool) {
-        let Question::Other { account: Some(account) } = question else { return };
-        for (login, fate) in &mut self.logins {
-            if *fate == Fate::Out && login.is_for(account, is_of_place) {
-                *fate = Fate::Followed;
-            }
+    /// The answer has gone out.
+    fn gone_out(&mut self, question: Question<'_>, is_of_place: bool) {
+        let Some(account) = question.account() else { return };
+        let mut logins = self.logins.iter_mut().filter(|(login, _)| login.is_for(account, is_of_place));
+        let fate = logins.next().map(|(_, fate)| fate);
+        if let Question::Password { .. } = question {
+            self.answered.push((account.to_owned(), is_of_place));
+            fate.into_iter().for_each(Fate::gone_out);
+        } else {
+            fate.into_iter().for_each(Fate::followed);
         }
-    }
-
-    fn is_used(&self, account: &str, is_of_place: bool) -> bool {
-        self.logins.iter().any(|(login, fate)| *fate != Fate::Kept && login.is_for(account, is_of_place))
     }
 
     /// Writes the answer to the client that asks, by the pipe that its helper has from it.

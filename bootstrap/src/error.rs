@@ -4,7 +4,7 @@ use std::{error::Error, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectErrorKind, Plan, Text};
+use crate::{ConnectErrorKind, Passwords, Plan, Text};
 
 /// Why a connect failed. Its text names the place, the method and the phase, and ends with the last lines that the
 /// far side wrote to its stderr.
@@ -34,7 +34,7 @@ struct Inner {
     kind: ConnectErrorKind,
     #[serde(deserialize_with = "last_words")]
     last_words: Text,
-    gave_password: bool,
+    passwords: Passwords,
 }
 
 impl ConnectError {
@@ -48,7 +48,7 @@ impl ConnectError {
             phase,
             kind,
             last_words: Text::default(),
-            gave_password: false,
+            passwords: Passwords::Untold,
         }))
     }
 
@@ -67,18 +67,18 @@ impl ConnectError {
         self.with_last_words(&[stdout, end, stderr].concat())
     }
 
-    /// With whether a password had gone out, and no shell has spoken since.
+    /// With what has become of the passwords of the plan.
     #[must_use]
-    pub fn giving_password(mut self, gave_password: bool) -> Self {
-        self.0.gave_password = gave_password;
+    pub fn with_passwords(mut self, passwords: Passwords) -> Self {
+        self.0.passwords = passwords;
         self
     }
 
-    /// Whether a password had gone out, and no shell has spoken since: it may have been refused, whatever the reason is
-    /// said to be.
+    /// What has become of the passwords of the plan, whatever the reason is said to be: one may have been refused, or have
+    /// been enough where something else has failed. What somebody has typed is none of them.
     #[must_use]
-    pub fn gave_password(&self) -> bool {
-        self.0.gave_password
+    pub fn passwords(&self) -> Passwords {
+        self.0.passwords
     }
 
     /// The reason.
@@ -125,7 +125,7 @@ fn last_words<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Text,
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { place, method, phase, kind, last_words, gave_password: _ } = &*self.0;
+        let Inner { place, method, phase, kind, last_words, passwords: _ } = &*self.0;
         write!(f, "{place}: {method}, {phase}: {kind}")?;
         if !last_words.is_empty() {
             f.write_str("; its last words:")?;

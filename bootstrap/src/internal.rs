@@ -3,7 +3,7 @@
 use crate::{
     ConnectErrorKind, PayloadError, Secret,
     payload::{Offer, Program},
-    prompt::Prompt,
+    prompt::{Asked, Prompt},
     questions::Question,
     stage0::{Dialogue, Errand, Reply},
 };
@@ -85,6 +85,7 @@ pub fn prompt<'a>(
     for slice in slices {
         if prompt.hear(slice) {
             answers.push(prompt.agreed()?);
+            prompt.gone_out(Asked::Password);
         }
     }
     Ok(answers)

@@ -51,6 +51,7 @@ mod container;
 mod error;
 mod exit;
 mod explain;
+mod fate;
 mod image;
 #[doc(hidden)]
 pub mod internal;
@@ -81,12 +82,14 @@ mod srun;
 mod ssh;
 mod stage0;
 mod step;
+mod stop;
 mod sudo;
 mod sys;
 mod talk;
 mod terminal;
 mod text;
 mod transport;
+mod veil;
 mod wrapped;
 
 pub use build::{BuildError, Profile, Recipe, UnknownProfile};

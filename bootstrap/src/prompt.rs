@@ -5,6 +5,7 @@ use offshoot_wire::Secret;
 
 use crate::{
     ConnectErrorKind, Launch, Passwords, Question, Text,
+    fate::Fate,
     prompter::{Attempts, Query},
 };
 
@@ -16,14 +17,8 @@ pub(crate) struct Prompt {
     said: Vec<u8>,
     /// The same before that, if it was the one that was agreed on, with its words.
     before: Vec<u8>,
-    /// A password has gone out.
-    is_answered: bool,
-    /// One has, and was asked for again.
-    is_doubtful: bool,
-    /// The same, with nothing else answered between that may have been wrong.
-    is_refused: bool,
-    /// Something else was answered behind it, which may be what was wrong.
-    is_followed: bool,
+    /// What has become of the password, given or typed.
+    fate: Fate,
     attempts: Attempts,
 }
 
@@ -42,8 +37,8 @@ pub(crate) struct Outcome {
     pub(crate) question: Text,
     /// What is to be answered, with its line end, or why nothing is.
     pub(crate) answer: Result<Secret<Vec<u8>>, ConnectErrorKind>,
-    /// Whether somebody was asked, and took his time: it may be asked no more.
-    pub(crate) is_late: bool,
+    /// Whether the prompter was asked, who takes his time: what is answered may be asked no more.
+    pub(crate) is_prompted: bool,
 }
 
 /// What sudo-rs puts around the words that it is told, in front of whatever PAM asks, where that is the password.
@@ -60,27 +55,21 @@ impl Prompt {
             question,
             said: Vec::new(),
             before: Vec::new(),
-            is_answered: false,
-            is_doubtful: false,
-            is_refused: false,
-            is_followed: false,
+            fate: Fate::default(),
             attempts: Attempts::default(),
         }
     }
 
     /// What has become of the password that it was given, once the way has led there.
-    pub(crate) const fn passwords(&self) -> Passwords {
-        match self.question.answer {
-            None => Passwords::Proved,
-            Some(_) if self.is_refused => Passwords::Refused,
-            Some(_) if self.is_answered && !self.is_doubtful => Passwords::Proved,
-            Some(_) => Passwords::Untold,
-        }
+    pub(crate) fn led_on(&self) -> Passwords {
+        self.question.answer.as_ref().map_or(Passwords::Proved, |_| self.fate.led_on())
     }
 
-    /// Whether a password has gone out.
-    pub(crate) const fn has_answered(&self) -> bool {
-        self.is_answered
+    /// The same once it has led nowhere, for that reason.
+    pub(crate) fn left_open(&self, kind: &ConnectErrorKind) -> Passwords {
+        let is_wrong = *kind == ConnectErrorKind::PasswordWrong;
+        let fate = if is_wrong { self.fate.turned_away() } else { self.fate };
+        self.question.answer.as_ref().map_or(Passwords::Proved, |_| fate.left_open())
     }
 
     /// Takes what has come; whether the question that was agreed on is asked, which is to be answered then.
@@ -119,16 +108,26 @@ impl Prompt {
     /// There is none, or it is asked again: the answer was wrong, if nothing else was answered behind it, and accounts get
     /// locked.
     pub(crate) fn agreed(&mut self) -> Result<Secret<Vec<u8>>, ConnectErrorKind> {
-        self.is_doubtful |= self.is_answered;
-        self.is_refused |= self.is_answered && !self.is_followed;
-        match &self.question.answer {
-            _ if self.is_followed => Err(ConnectErrorKind::Unanswered { question: self.agreed_text() }),
-            _ if self.is_answered => Err(ConnectErrorKind::PasswordWrong),
-            None => Err(ConnectErrorKind::PasswordNeeded),
-            Some(answer) => {
-                self.is_answered = true;
-                Ok(line(answer))
+        self.fate.asked();
+        match (self.fate, &self.question.answer) {
+            (Fate::Kept, Some(answer)) => Ok(line(answer)),
+            (Fate::Kept, None) => Err(ConnectErrorKind::PasswordNeeded),
+            (Fate::Out | Fate::Refused, _) => Err(ConnectErrorKind::PasswordWrong),
+            (Fate::Followed | Fate::Doubtful, _) => {
+                Err(ConnectErrorKind::Unanswered { question: self.agreed_text() })
             }
+        }
+    }
+
+    /// The answer has gone out.
+    pub(crate) fn gone_out(&mut self, asked: Asked) {
+        match asked {
+            Asked::Password => self.fate.gone_out(),
+            Asked::Other => self.fate.followed(),
+        }
+        // The words that were agreed on may be no more than the front of the question: nobody asks again before he has read.
+        if !self.said.iter().any(|byte| is_line_end(*byte)) {
+            self.said.clear();
         }
     }
 
@@ -150,7 +149,7 @@ impl Prompt {
             Asked::Other => Err(ConnectErrorKind::Unanswered { question: question.clone() }),
         };
         let prompter = launch.prompter.filter(|_| !self.attempts.are_over());
-        let is_late = agreed.is_err() && prompter.is_some();
+        let is_prompted = agreed.is_err() && prompter.is_some();
         let attempt = self.attempts.count(&question);
         let answer = agreed.or_else(|kind| {
             let query = Query {
@@ -167,13 +166,9 @@ impl Prompt {
             let answer = prompter.and_then(|prompter| prompter.answer(&query));
             // What ends a line would be more than one answer, and a terminal takes other signs of control for itself.
             let answer = answer.filter(|answer| !answer.expose().contains(char::is_control)).ok_or(kind)?;
-            match asked {
-                Asked::Password => self.is_answered = true,
-                Asked::Other => self.is_followed |= self.is_answered,
-            }
             Ok(line(&answer))
         });
-        Outcome { question, answer, is_late }
+        Outcome { question, answer, is_prompted }
     }
 
     /// Whether the open line is a question: nobody waits for an answer to anything else.
@@ -189,9 +184,13 @@ impl Prompt {
 
 /// Where the line begins that has no end.
 fn open_at(said: &[u8]) -> usize {
-    let end = said.iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
+    let end = said.iter().rposition(|byte| is_line_end(*byte));
     let start = end.map_or(0, |end| end.saturating_add(1));
     start.max(said.len().saturating_sub(MAX_LINE))
+}
+
+const fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
 }
 
 /// An answer as it is written.
@@ -209,13 +208,14 @@ mod tests {
         let said = b"Lecture: be kind.\n[offshoot] password for root: ";
         for cut in 1..said.len() {
             let mut prompt = Prompt::new(Question::new("[offshoot] password", Some("secret".into())));
-            assert_eq!(prompt.passwords(), Passwords::Untold);
+            assert_eq!(prompt.led_on(), Passwords::Untold);
             let asked = said.chunks(cut).filter(|piece| prompt.hear(piece)).count();
             assert_eq!((asked, prompt.agreed().unwrap().expose().as_slice()), (1, b"secret\n".as_slice()));
-            assert_eq!(prompt.passwords(), Passwords::Proved);
+            prompt.gone_out(Asked::Password);
+            assert_eq!(prompt.led_on(), Passwords::Proved);
             assert!(prompt.hear(said));
             assert_eq!(prompt.agreed(), Err(ConnectErrorKind::PasswordWrong));
-            assert_eq!(prompt.passwords(), Passwords::Refused);
+            assert_eq!(prompt.led_on(), Passwords::Refused);
         }
     }
 
@@ -264,14 +264,37 @@ mod tests {
     #[test]
     fn what_was_answered_behind_a_password_may_be_what_was_wrong() {
         let mut prompt = Prompt::new(Question::new("Password: ", Some("secret".into())));
-        assert!(prompt.hear(b"Password: ") && prompt.agreed().is_ok() && !prompt.hear(b"\nCode: "));
+        assert!(prompt.hear(b"Password: ") && prompt.agreed().is_ok());
+        prompt.gone_out(Asked::Password);
+        assert!(!prompt.hear(b"\nCode: "));
         let (plan, typed) = (crate::Sudo::new().plan(), |_: &Query| Some("1".into()));
         let launch = Launch::new(&plan).asking(&typed);
         assert!(prompt.answer(&launch, Asked::Other, false).answer.is_ok());
+        prompt.gone_out(Asked::Other);
         assert!(prompt.hear(b"Sorry, try again.\nPassword: "));
         let question = "Password:".into();
         assert_eq!(prompt.agreed(), Err(ConnectErrorKind::Unanswered { question }));
-        assert_eq!(prompt.passwords(), Passwords::Untold);
+        assert_eq!(prompt.led_on(), Passwords::Untold);
+    }
+
+    #[test]
+    fn the_rest_of_a_question_of_which_only_the_front_was_agreed_on_is_none() {
+        for (rest, is_open) in [(" alice@REALM: ", false), (" alice@REALM: \nCode: ", true)] {
+            let mut prompt = Prompt::new(Question::new("Password for", Some("secret".into())));
+            assert!(prompt.hear(format!("Password for{rest}").as_bytes()) && prompt.agreed().is_ok());
+            prompt.gone_out(Asked::Password);
+            assert_eq!(prompt.is_open(), is_open, "{rest}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_has_not_gone_out_is_not_the_one_that_was_wrong() {
+        let mut prompt = Prompt::new(Question::new("Password: ", None));
+        let (plan, typed) = (crate::Sudo::new().plan(), |_: &Query| Some("1234".into()));
+        let launch = Launch::new(&plan).asking(&typed);
+        assert!(prompt.hear(b"Password: "));
+        assert!(prompt.answer(&launch, Asked::Password, false).answer.is_ok());
+        assert_eq!(prompt.agreed(), Err(ConnectErrorKind::PasswordNeeded));
     }
 
     #[test]

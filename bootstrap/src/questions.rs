@@ -23,12 +23,14 @@ pub enum Account {
     Jump(String),
 }
 
-/// What has become of the passwords of a plan that has led there: the worst of them.
+/// What has become of the passwords of a plan: the worst of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Passwords {
-    /// One has gone out and was asked for again: another, that somebody typed, has led there.
+    /// One has gone out and was asked for again, or whoever it was for has not let us in.
     Refused,
+    /// One has gone out, and the way has led nowhere before it was known whether it was enough.
+    Unclear,
     /// One was not asked for, or what was answered behind it may have been wrong: nothing is known of it.
     Untold,
     /// Each was asked for, has gone out and was enough. It says nothing where there is none.

@@ -20,8 +20,10 @@ use crate::{
     outgoing::{Outgoing, Piece},
     prompt::{Asked, Outcome, Prompt},
     stage0::{Dialogue, Reply, known},
+    stop::Stop,
     sys,
     terminal::Terminal,
+    veil::Veil,
 };
 
 /// Bytes read in one call.
@@ -117,6 +119,8 @@ impl Talk {
 
     /// Talks until the program runs.
     pub(crate) fn hold(mut self, launch: &Launch<'_>) -> Result<Spawned, ConnectError> {
+        let veil = Veil::new(launch);
+        let launch = &veil.over(launch);
         let outcome = self.talk(launch);
         if let Some(askpass) = &mut self.askpass {
             askpass.end_notices(launch, true);
@@ -126,7 +130,7 @@ impl Talk {
             Ok(Some(said)) => match self.link.set_nonblocking(false) {
                 Ok(()) => {
                     return self
-                        .spawned(said)
+                        .spawned(said, &veil)
                         .map_err(|kind| ConnectError::new(launch.plan, Phase::Send, kind));
                 }
                 Err(error) => ConnectErrorKind::from_system(&error),
@@ -134,7 +138,7 @@ impl Talk {
             Ok(None) => ConnectErrorKind::Closed,
             Err(kind) => kind,
         };
-        Err(self.fail(launch.plan, kind))
+        Err(self.fail(launch.plan, kind, &veil))
     }
 
     /// Remembers what the far side is, unless something went wrong with it.
@@ -344,12 +348,12 @@ impl Talk {
     fn answer(&mut self, launch: &Launch<'_>, asked: Asked) -> Result<(), ConnectErrorKind> {
         let Some(prompt) = &mut self.prompt else { return Ok(()) };
         let terminal = self.process.terminal().filter(|_| self.asks == Asks::OnTerminal);
-        let Outcome { question, answer, is_late } =
+        let Outcome { question, answer, is_prompted } =
             prompt.answer(launch, asked, terminal.is_some_and(Terminal::echoes));
-        // Whoever was asked has taken his time: a shell may have come meanwhile, which would run what it is told.
-        let is_over = is_late && self.is_anything_said();
+        // A shell may have come meanwhile, which would run what it is told.
+        let is_over = is_prompted && self.is_anything_said();
         launch.saw(Step::Asked { question, is_answered: answer.is_ok() && !is_over });
-        if let Some(kind) = launch.over().filter(|_| is_late) {
+        if let Some(kind) = launch.over().filter(|_| is_prompted) {
             return Err(kind);
         }
         if is_over {
@@ -357,14 +361,15 @@ impl Talk {
         }
         match (terminal, answer?) {
             (Some(terminal), answer) => {
-                terminal.answer(&answer).map_err(|error| ConnectErrorKind::from_system(&error))
+                terminal.answer(&answer).map_err(|error| ConnectErrorKind::from_system(&error))?;
             }
             (None, answer) => {
                 self.outgoing.push(Piece::Secret(answer));
                 self.write(launch);
-                Ok(())
             }
         }
+        self.prompt.iter_mut().for_each(|prompt| prompt.gone_out(asked));
+        Ok(())
     }
 
     /// Whether something has come that was not read.
@@ -373,28 +378,26 @@ impl Talk {
         others.into_iter().flatten().chain([self.link.as_fd()]).any(sys::is_ready)
     }
 
-    fn spawned(self, said: Vec<u8>) -> Result<Spawned, ConnectErrorKind> {
+    fn spawned(self, said: Vec<u8>, veil: &Veil<'_>) -> Result<Spawned, ConnectErrorKind> {
         // Whoever reads it reads the end at once.
         let closed = || io::pipe().map(|(read, _)| read.into());
         let stderr = match self.stderr {
             Some(stderr) => stderr,
             None => closed().map_err(|error| ConnectErrorKind::from_system(&error))?,
         };
-        let told =
-            [self.askpass.as_ref().map(Askpass::passwords), self.prompt.as_ref().map(Prompt::passwords)];
-        let passwords = told.into_iter().flatten().fold(Passwords::Proved, Passwords::min);
+        let passwords = led_on(self.askpass.as_ref(), self.prompt.as_ref());
         Ok(Spawned {
             link: self.link,
             stderr,
             process: self.process,
             said,
-            stderr_said: self.words,
+            stderr_said: veil.hide(&self.words),
             passwords,
         })
     }
 
     /// Ends the process, or leaves it to its end, and makes of what it has said and how it went the best reason that there is.
-    fn fail(mut self, plan: &Plan, kind: ConnectErrorKind) -> ConnectError {
+    fn fail(mut self, plan: &Plan, kind: ConnectErrorKind, veil: &Veil<'_>) -> ConnectError {
         let phase = self.dialogue.phase();
         let kind = match kind {
             ConnectErrorKind::NoAnswer { .. } if phase == Phase::Shell && self.speaks_at_the_end() => {
@@ -407,8 +410,6 @@ impl Talk {
         let is_tidying = matches!((&kind, phase), (ConnectErrorKind::Cancelled, Phase::Place | Phase::Send));
         let report = self.process.wait(if is_tidying { TIDYING } else { GOING });
         let other = self.dialogue.into_other();
-        let has_answered = self.askpass.as_ref().is_some_and(Askpass::has_answered);
-        let gave_password = has_answered || self.prompt.as_ref().is_some_and(Prompt::has_answered);
         match (&report, phase) {
             (Some(_), _) => {}
             (None, Phase::Place | Phase::Send) if self.process.goes_with_us() => leave_to_tidy(self.process),
@@ -420,12 +421,20 @@ impl Talk {
                 read_stderr(&mut self.stderr, &mut self.words);
             }
         }
+        let words = String::from_utf8_lossy(&self.words);
+        let (stop, askpass, prompt) = (Stop::of(&words), self.askpass.as_ref(), self.prompt.as_ref());
         let kind = match (kind, &plan.transport) {
             (ConnectErrorKind::Closed, Some(transport)) if phase == Phase::Shell => {
                 match explain::unspoken(transport, &self.words, &other, report.clone()) {
-                    ConnectErrorKind::Authentication if has_answered => ConnectErrorKind::PasswordWrong,
+                    ConnectErrorKind::Authentication
+                        if askpass.is_some_and(|askpass| askpass.has_answered_at(stop)) =>
+                    {
+                        ConnectErrorKind::PasswordWrong
+                    }
                     // Whoever is busy is asked again, and a password goes out once.
-                    ConnectErrorKind::Busy if has_answered => explain::ended(report),
+                    ConnectErrorKind::Busy if askpass.is_some_and(Askpass::has_answered) => {
+                        explain::ended(report)
+                    }
                     kind => kind,
                 }
             }
@@ -436,9 +445,16 @@ impl Talk {
             ) => explain::asked(transport, &self.words).unwrap_or(kind),
             (kind, _) => kind,
         };
-        ConnectError::new(plan, phase, kind)
-            .with_outputs(&other, &self.words)
-            .giving_password(gave_password && phase == Phase::Shell)
+        let passwords = match phase {
+            Phase::Shell => worst(
+                askpass.map(|askpass| askpass.left_open(stop)),
+                prompt.map(|prompt| prompt.left_open(&kind)),
+            ),
+            _ => led_on(askpass, prompt),
+        };
+        ConnectError::new(plan, phase, veil.hide_in(kind))
+            .with_outputs(&veil.hide(&other), &veil.hide(&self.words))
+            .with_passwords(passwords)
     }
 
     /// Whether it speaks once it is at the end of its input: then somebody before it has waited for that.
@@ -467,6 +483,16 @@ impl Talk {
         }
         self.dialogue.phase() != Phase::Shell
     }
+}
+
+/// What is known of the passwords where the way has led on.
+fn led_on(askpass: Option<&Askpass>, prompt: Option<&Prompt>) -> Passwords {
+    worst(askpass.map(Askpass::led_on), prompt.map(Prompt::led_on))
+}
+
+/// Of what two may know of passwords.
+fn worst(one: Option<Passwords>, other: Option<Passwords>) -> Passwords {
+    one.into_iter().chain(other).fold(Passwords::Proved, Passwords::min)
 }
 
 /// Sees a process to its end of which nobody waits any more: it may still have a file to take away, and be on a machine that

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Passwords, Payload, Phase, Plan};
+use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Payload, Phase, Plan};
 use offshoot_core::{
     Context,
     internal::{self, Shared, later},
@@ -26,7 +26,7 @@ use crate::{
     gateway::{Door, Knock, Passage},
     helpers::{MakerKey, Makers, WayKey},
     nursery::Nursery,
-    proof::{Leave, ProofKey, Proofs, Told},
+    proof::{Leave, ProofKey, Proofs},
     table::Table,
 };
 
@@ -367,14 +367,8 @@ impl Arrivals {
         let Running { mut job, by, since, passage, connecting } = self.running.remove(&index)?;
         let failure = outcome.as_ref().err().map(ConnectError::kind);
         passage.ended(failure, job.refused);
-        let told = match failure {
-            None if connecting.passwords() == Passwords::Proved => Told::Right,
-            None if connecting.passwords() == Passwords::Refused => Told::Wrong,
-            Some(ConnectErrorKind::PasswordWrong) => Told::Wrong,
-            Some(_) if outcome.as_ref().is_err_and(ConnectError::gave_password) => Told::Unclear,
-            _ => Told::Nothing,
-        };
-        self.proofs.ended(&job.proof, told);
+        let passwords = outcome.as_ref().map_or_else(ConnectError::passwords, |_| connecting.passwords());
+        self.proofs.ended(&job.proof, passwords);
         self.makers.ended(by);
         if outcome.is_ok() {
             self.makers.took(by, since.elapsed());

@@ -129,8 +129,7 @@ impl Wish {
             // Where and how are this side's words; of the rest nobody else can know.
             Ok(Err(error)) => {
                 let words = error.last_words().as_bytes();
-                let error =
-                    self.error(error.phase(), error.kind().clone()).giving_password(error.gave_password());
+                let error = self.error(error.phase(), error.kind().clone()).with_passwords(error.passwords());
                 Err(error.with_last_words(words))
             }
             Err(error) => Err(self.not_answered(&error)),

@@ -1,7 +1,7 @@
 //! A password is proved on one host before it is given to others, and one that is refused is given to none: accounts get
 //! locked. A host that has not asked for it proves nothing.
 
-use offshoot_bootstrap::{Plan, Secret};
+use offshoot_bootstrap::{Passwords, Plan, Secret};
 
 /// How many connects may fail behind a password without a word on it, before it counts as refused: an account gets locked
 /// by that as well.
@@ -41,18 +41,6 @@ pub(crate) enum Leave {
     Never,
 }
 
-/// What a connect that has ended tells of its passwords.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// They were asked for, and have let us in.
-    Right,
-    Wrong,
-    /// One has gone out, and the connect failed for another reason before it was known to be good.
-    Unclear,
-    /// Not all of them were asked for, or something else has gone wrong.
-    Nothing,
-}
-
 impl Proofs {
     /// Where the passwords of a plan are, among those of others.
     pub(crate) fn key(&mut self, plan: &Plan) -> ProofKey {
@@ -82,20 +70,21 @@ impl Proofs {
 
     /// One has ended. Whether a host that could not be reached, or that a key has let us in to, would have taken the password
     /// is not known; the next is asked.
-    pub(crate) fn ended(&mut self, key: &ProofKey, told: Told) {
+    pub(crate) fn ended(&mut self, key: &ProofKey, told: Passwords) {
         match told {
-            Told::Right => self.change(key, State::Proving, State::Proved),
-            Told::Wrong if self.of(key).any(|proof| proof.state == State::Proving) => {
+            Passwords::Proved => self.change(key, State::Proving, State::Proved),
+            Passwords::Refused if self.of(key).any(|proof| proof.state == State::Proving) => {
                 self.change(key, State::Proving, State::Refused);
             }
-            Told::Wrong => self.change(key, State::Proved, State::Refused),
-            Told::Unclear => {
+            Passwords::Refused => self.change(key, State::Proved, State::Refused),
+            Passwords::Unclear => {
                 for proof in self.of_mut(key).filter(|proof| proof.state == State::Proving) {
                     proof.unclear = proof.unclear.saturating_add(1);
                     proof.state = if proof.unclear < UNCLEAR { State::Unproved } else { State::Refused };
                 }
             }
-            Told::Nothing => self.change(key, State::Proving, State::Unproved),
+            // And what a later release may tell.
+            _ => self.change(key, State::Proving, State::Unproved),
         }
     }
 
@@ -138,18 +127,18 @@ mod tests {
             (Leave::Later, Leave::Given, Leave::Given)
         );
         // It was not asked for the password, whether or not it is up.
-        proofs.ended(&one, Told::Nothing);
+        proofs.ended(&one, Passwords::Untold);
         assert_eq!(proofs.leave(&one), Leave::Given);
         proofs.begun(&one);
         assert_eq!(proofs.leave(&one), Leave::Later);
-        proofs.ended(&one, Told::Right);
+        proofs.ended(&one, Passwords::Proved);
         proofs.begun(&one);
         assert_eq!(proofs.leave(&one), Leave::Given);
-        for told in [Told::Nothing, Told::Unclear, Told::Unclear] {
+        for told in [Passwords::Untold, Passwords::Unclear, Passwords::Unclear] {
             proofs.ended(&one, told);
             assert_eq!(proofs.leave(&one), Leave::Given);
         }
-        proofs.ended(&one, Told::Wrong);
+        proofs.ended(&one, Passwords::Refused);
         assert_eq!((proofs.leave(&one), proofs.leave(&other)), (Leave::Never, Leave::Given));
     }
 
@@ -160,10 +149,10 @@ mod tests {
         let both = proofs.key(&Ssh::new("web").password("one").jump_password("me@hop", "two").plan());
         proofs.begun(&one);
         assert_eq!(proofs.leave(&both), Leave::Later);
-        proofs.ended(&one, Told::Right);
+        proofs.ended(&one, Passwords::Proved);
         proofs.begun(&both);
         // It can only be the other that was wrong.
-        proofs.ended(&both, Told::Wrong);
+        proofs.ended(&both, Passwords::Refused);
         assert_eq!((proofs.leave(&one), proofs.leave(&both)), (Leave::Given, Leave::Never));
     }
 
@@ -173,7 +162,7 @@ mod tests {
         let one = key(&mut proofs, "one");
         for expected in [Leave::Given, Leave::Never] {
             proofs.begun(&one);
-            proofs.ended(&one, Told::Unclear);
+            proofs.ended(&one, Passwords::Unclear);
             assert_eq!(proofs.leave(&one), expected);
         }
     }

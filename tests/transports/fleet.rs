@@ -31,6 +31,7 @@ crate::tests![
     a_password_that_one_host_has_refused_is_given_to_no_other_though_somebody_typed_the_right_one,
     a_password_that_no_host_has_asked_for_is_not_proved,
     a_password_that_two_hosts_leave_open_is_given_to_no_third,
+    a_password_of_a_jump_host_is_good_though_hosts_behind_it_are_down_or_refuse_a_key,
     all_hosts_come_up_behind_an_sshd_that_takes_few_at_once,
 ];
 
@@ -460,6 +461,32 @@ fn a_password_that_two_hosts_leave_open_is_given_to_no_third() -> Result<(), Mis
     let asked = fs::read_to_string(user.home.path().join("asked")).unwrap();
     assert_eq!(asked, "+\n+\n", "{codes:?}");
     assert_eq!(codes, ["exited", "exited", "password_wrong", "password_wrong", "password_wrong"]);
+    Ok(())
+}
+
+fn a_password_of_a_jump_host_is_good_though_hosts_behind_it_are_down_or_refuse_a_key() -> Result<(), Missing>
+{
+    payload("leaf")?;
+    let folder = tempfile::tempdir().unwrap();
+    let client = folder.path().join("ssh").display().to_string();
+    // A client that is asked by that of its jump host, and then told by the place what its name says.
+    let script = "#!/bin/sh\n[ \"$1\" = -V ] && exit\n(\"$SSH_ASKPASS\" \"me@jump's password: \" | cat >>$0.told)\n\
+        closed='kex_exchange_identification: Connection closed by remote host'\n\
+        for line do case $line in down) echo 'stdio forwarding failed' >&2; echo \"$closed\" >&2; exit 255;;\n\
+        locked) echo 'me@locked: Permission denied (publickey).' >&2; exit 255;; esac; done; exec sh -c \"$line\"\n";
+    fs::write(&client, script).unwrap();
+    crate::far::run(&["chmod", "700", &client]);
+    let hosts = ["down", "down", "locked", "up", "locked", "up", "down", "up"].map(|name| {
+        let ssh = Ssh::new(name).program(&client).jump_password("me@jump", "let me in");
+        ssh.payload(payload("leaf").unwrap())
+    });
+    let router = Router::new().unwrap();
+    let all = router.connect_all(hosts).into_iter();
+    let outcomes = all.map(|(n, outcome)| (n, outcome.map(drop).map_err(|error| error.code())));
+    let outcomes: Vec<_> = outcomes.collect::<BTreeMap<_, _>>().into_values().collect();
+    let (up, down, locked) = (Ok(()), Err("unreachable"), Err("authentication"));
+    assert_eq!(outcomes, [down, down, locked, up, locked, up, down, up]);
+    assert_eq!(fs::read_to_string(client + ".told").unwrap(), "let me in\n".repeat(8));
     Ok(())
 }
 

@@ -2,7 +2,9 @@
 
 use std::{fs, io, os::fd::AsFd as _, sync::Mutex};
 
-use offshoot_bootstrap::{ConnectError, Launch, Method as _, Notice, Prompter, Query, Secret, Ssh, Sudo};
+use offshoot_bootstrap::{
+    ConnectError, Launch, Method as _, Notice, Passwords, Prompter, Query, Secret, Ssh, Sudo,
+};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
@@ -133,4 +135,116 @@ fn a_notice_takes_the_turn_of_no_question() {
         counting.pipes.into_inner().unwrap().unwrap()
     });
     assert_eq!(pipes[0], pipes[1]);
+}
+
+/// What the started client says when the way to the place is closed.
+const NO_GREETING: &str =
+    "echo 'kex_exchange_identification: Connection closed by remote host' >&2; exit 255";
+
+#[test]
+fn a_password_is_wrong_where_it_was_refused_and_nowhere_else() {
+    let _quiet = quiet();
+    // Whoever asks below the started client is that of a jump host.
+    let jump = "(ask \"me@jump's password: \"; :)";
+    let place = "ask \"me@web's password: \"";
+    let refused = |account: &str| format!("echo '{account}: Permission denied (publickey).' >&2");
+    let with_jump = |ssh: Ssh| ssh.jump_password("me@jump", "lasst mich");
+    let with_both = |ssh: Ssh| with_jump(ssh).password("ein");
+    for (name, script, given, code, passwords) in [
+        (
+            "a key is refused behind a jump host",
+            format!("{jump}; {}; exit 255", refused("me@web")),
+            &with_jump as &dyn Fn(Ssh) -> Ssh,
+            "authentication",
+            Passwords::Proved,
+        ),
+        (
+            "the jump host refuses",
+            format!("{jump}; {}; {NO_GREETING}", refused("me@jump")),
+            &with_jump,
+            "password_wrong",
+            Passwords::Refused,
+        ),
+        (
+            "another jump host refuses",
+            format!("{jump}; {}; {NO_GREETING}", refused("me@inner")),
+            &with_jump,
+            "authentication",
+            Passwords::Unclear,
+        ),
+        (
+            "the place is down",
+            format!("{jump}; echo 'stdio forwarding failed' >&2; {NO_GREETING}"),
+            &with_jump,
+            "unreachable",
+            Passwords::Proved,
+        ),
+        (
+            "the place wants a password",
+            format!("{jump}; {place}"),
+            &with_jump,
+            "password_needed",
+            Passwords::Proved,
+        ),
+        (
+            "the place refuses",
+            format!("{jump}; {place}; {}; exit 255", refused("me@web")),
+            &with_both,
+            "password_wrong",
+            Passwords::Refused,
+        ),
+        ("nobody says", format!("{jump}; exit 3"), &with_jump, "exited", Passwords::Unclear),
+        (
+            "somebody else's was mistyped",
+            format!("{jump}; {jump}"),
+            &|ssh| ssh.password("ein"),
+            "password_wrong",
+            Passwords::Untold,
+        ),
+    ] {
+        let client = Client::new(&script);
+        let prompter = |query: &Query| {
+            (query.account.as_deref() == Some("me@jump") && query.attempt == 1).then(|| "tipp".into())
+        };
+        let error = fails(&given(client.ssh()), &prompter);
+        assert_eq!((error.code(), error.passwords()), (code, passwords), "{name}: {error}");
+        all_have_gone();
+    }
+}
+
+#[test]
+fn what_was_typed_and_is_asked_no_more_was_not_wrong() {
+    let _quiet = quiet();
+    let folder = Folder::new();
+    let script = "printf 'Password: ' >&2; until [ -e $0.go ]; do sleep 0.01; done\n\
+                  printf '\\nPassword: ' >&2; touch $0.said; exec sleep 1000";
+    let tool = folder.program("su", format!("#!/bin/sh\n{script}\n"));
+    let prompter = |query: &Query| {
+        fs::write(tool.with_extension("go"), "").unwrap();
+        until("it asks once more", || tool.with_extension("said").exists());
+        (query.attempt == 1).then(|| "1234".into())
+    };
+    let su = Sudo::by_su().program(tool.display().to_string()).payload(payload());
+    let error = Launch::new(&su.plan()).asking(&prompter).run().unwrap_err();
+    assert_eq!(error.code(), "password_needed", "{error}");
+    all_have_gone();
+}
+
+#[test]
+fn an_error_holds_no_password_though_a_far_side_echoes_it() {
+    let _quiet = quiet();
+    let folder = Folder::new();
+    let script = "printf 'Password: ' >&2; read -r word; echo \"you said $word\"; echo \"and: $word: $word.\" >&2; exit 1";
+    let tool = folder.program("su", format!("#!/bin/sh\n{script}\n"));
+    let su = Sudo::by_su().program(tool.display().to_string()).payload(payload());
+    let typed = |_: &Query| Some("lasst mich ein".into());
+    for su in [su.clone().password("lasst mich ein"), su] {
+        let error = Launch::new(&su.plan()).asking(&typed).run().unwrap_err();
+        assert!(
+            error.last_words().contains("you said (secret)\nPassword: and: (secret): (secret)."),
+            "{error}"
+        );
+        assert!(!format!("{error}{error:?}").contains("lasst"), "{error}");
+    }
+    all_have_gone();
 }

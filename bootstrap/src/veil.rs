@@ -1,0 +1,76 @@
+//! Keeps what opens doors out of what is told: a far side may echo what it was answered.
+
+use std::sync::{Mutex, PoisonError};
+
+use offshoot_wire::Secret;
+
+use crate::{ConnectErrorKind, Launch, Notice, Plan, Prompter, Query, Text};
+
+/// What stands in the place of a secret.
+const HIDDEN: &[u8] = b"(secret)";
+/// The shortest typed answer that is one, in bytes: what is shorter chooses from a menu or consents, and stands everywhere.
+const SHORTEST: usize = 4;
+
+/// The secrets of a connect: the passwords of its plan, and what its prompter has answered.
+#[derive(Debug)]
+pub(crate) struct Veil<'a> {
+    plan: &'a Plan,
+    prompter: Option<&'a dyn Prompter>,
+    typed: Mutex<Vec<Secret>>,
+}
+
+impl<'a> Veil<'a> {
+    pub(crate) fn new(launch: &Launch<'a>) -> Self {
+        Self { plan: launch.plan, prompter: launch.prompter, typed: Mutex::default() }
+    }
+
+    /// The same connect, whose prompter is overheard.
+    pub(crate) fn over<'b>(&'b self, launch: &Launch<'b>) -> Launch<'b> {
+        if self.prompter.is_some() { launch.asking(self) } else { *launch }
+    }
+
+    /// What was said, without the secrets in it.
+    pub(crate) fn hide(&self, said: &[u8]) -> Vec<u8> {
+        let typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut secrets: Vec<_> = self.plan.secrets().chain(&*typed).map(Secret::expose).collect();
+        secrets.retain(|secret| !secret.is_empty());
+        // A part of another must not hide the rest of it.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.iter().fold(said.to_vec(), |said, secret| without(said, secret.as_bytes()))
+    }
+
+    /// The reason, of which a question may be a part.
+    pub(crate) fn hide_in(&self, kind: ConnectErrorKind) -> ConnectErrorKind {
+        let ConnectErrorKind::Unanswered { question } = &kind else { return kind };
+        let question = self.hide(question.as_bytes());
+        ConnectErrorKind::Unanswered { question: Text::from(&*String::from_utf8_lossy(&question)) }
+    }
+}
+
+impl Prompter for Veil<'_> {
+    fn answer(&self, query: &Query) -> Option<Secret> {
+        let answer = self.prompter?.answer(query)?;
+        if answer.expose().len() >= SHORTEST {
+            self.typed.lock().unwrap_or_else(PoisonError::into_inner).push(answer.clone());
+        }
+        Some(answer)
+    }
+
+    fn notice(&self, notice: &Notice) {
+        if let Some(prompter) = self.prompter {
+            prompter.notice(notice);
+        }
+    }
+}
+
+fn without(said: Vec<u8>, secret: &[u8]) -> Vec<u8> {
+    let mut rest = &*said;
+    let mut kept = Vec::new();
+    while let Some(at) = rest.windows(secret.len()).position(|window| window == secret) {
+        let (before, from) = rest.split_at(at);
+        kept.extend_from_slice(before);
+        kept.extend_from_slice(HIDDEN);
+        rest = from.get(secret.len()..).unwrap_or_default();
+    }
+    if kept.is_empty() { said } else { [&kept, rest].concat() }
+}
