@@ -12,7 +12,6 @@ use std::{
 use offshoot_wire::Secret;
 use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
-    io::{FdFlags, fcntl_setfd},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr},
 };
@@ -28,8 +27,7 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// One on which nobody has typed.
     pub(crate) fn new() -> io::Result<Self> {
-        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
-        fcntl_setfd(&ours, FdFlags::CLOEXEC)?;
+        let ours = open()?;
         fcntl_setfl(&ours, fcntl_getfl(&ours)? | OFlags::NONBLOCK)?;
         grantpt(&ours)?;
         unlockpt(&ours)?;
@@ -63,6 +61,21 @@ impl Terminal {
         tcsetattr(&self.theirs, OptionalActions::Now, &modes)?;
         (&self.ours).write_all(line.expose())
     }
+}
+
+/// Our end, which no process gets that another thread starts meanwhile, where the system can do that.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
+fn open() -> io::Result<OwnedFd> {
+    Ok(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd")))]
+fn open() -> io::Result<OwnedFd> {
+    use rustix::io::{FdFlags, fcntl_setfd};
+
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+    fcntl_setfd(&ours, FdFlags::CLOEXEC)?;
+    Ok(ours)
 }
 
 impl AsFd for Terminal {
