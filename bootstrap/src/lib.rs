@@ -35,7 +35,7 @@
 //! - A [`Process`] is never left running by accident: dropping it kills it; a [`Reaper`] ends many at once, gently at
 //!   first.
 //! - Whatever fails, the [`ConnectError`] names the place, the method, the phase, the reason and what to do, is safe to
-//!   print and can be sent on, and no process and no file is left.
+//!   print and can be sent on, and no process and no file is left; a [`tied`](Launch::tied) one may have five seconds more.
 //!
 //! It does not supervise or restart, and does not read or write the streams: what they carry is the caller's
 //! affair. Linux is tested; other Unix systems take the substitutes of `src/sys.rs`, where all unsafe code is.
@@ -100,7 +100,7 @@ pub use exit::{Escalation, Exit, ExitReport};
 pub use image::Image;
 pub use kind::ConnectErrorKind;
 pub use launch::{Launch, Started, launch};
-pub use link::{Link, LinkWriter, Stdio};
+pub use link::{Link, LinkOutput, LinkWriter, Stdio};
 pub use local::Local;
 pub use machine::{Machine, UnknownMachine};
 pub use method::{DEFAULT_TIMEOUT, Method, Plan};

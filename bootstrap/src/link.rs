@@ -33,20 +33,22 @@ pub enum Stdio {
 /// [`Stdio`] it has, the stream is used in the same way.
 ///
 /// It blocks. The end is read once no process has that stdout any more. Writing to what nobody reads any more is
-/// [`BrokenPipe`](io::ErrorKind::BrokenPipe), and never a signal, even where SIGPIPE is at its default. Dropping it closes both.
+/// [`BrokenPipe`](io::ErrorKind::BrokenPipe), and never a signal, even where SIGPIPE is at its default. Dropping it closes
+/// both; a socket of which a [`LinkWriter`] was taken is closed once that is dropped too.
 #[derive(Debug)]
 pub struct Link {
     input: OwnedFd,
-    output: Output,
+    output: LinkOutput,
 }
 
-/// Where a link is written.
+/// Where a link is written, if it is; see [`Link::into_parts`].
 #[derive(Debug)]
-enum Output {
+pub enum LinkOutput {
     /// Where it is read: a socket does both.
     Input,
+    /// A descriptor of its own.
     Pipe(OwnedFd),
-    /// Nowhere any more.
+    /// Nowhere any more: it was closed, or its writer was taken.
     Closed,
 }
 
@@ -61,11 +63,11 @@ impl Link {
             Stdio::Socket => {
                 let (ours, theirs) = UnixStream::pair()?;
                 let theirs = OwnedFd::from(theirs);
-                Ok((Self { input: ours.into(), output: Output::Input }, [theirs.try_clone()?, theirs]))
+                Ok((Self { input: ours.into(), output: LinkOutput::Input }, [theirs.try_clone()?, theirs]))
             }
             Stdio::Pipes => {
                 let ((stdin, output), (input, stdout)) = (io::pipe()?, io::pipe()?);
-                let ours = Self { input: input.into(), output: Output::Pipe(output.into()) };
+                let ours = Self { input: input.into(), output: LinkOutput::Pipe(output.into()) };
                 Ok((ours, [stdin.into(), stdout.into()]))
             }
         }
@@ -76,9 +78,9 @@ impl Link {
     /// # Errors
     /// The process has closed the socket.
     pub fn close_stdin(&mut self) -> io::Result<()> {
-        match std::mem::replace(&mut self.output, Output::Closed) {
-            Output::Input => Ok(shutdown(&self.input, Shutdown::Write)?),
-            Output::Pipe(_) | Output::Closed => Ok(()),
+        match std::mem::replace(&mut self.output, LinkOutput::Closed) {
+            LinkOutput::Input => Ok(shutdown(&self.input, Shutdown::Write)?),
+            LinkOutput::Pipe(_) | LinkOutput::Closed => Ok(()),
         }
     }
 
@@ -87,28 +89,25 @@ impl Link {
     /// # Errors
     /// No descriptor is left; `BrokenPipe` if it was closed or taken before.
     pub fn take_writer(&mut self) -> io::Result<LinkWriter> {
-        let clone = matches!(self.output, Output::Input).then(|| self.input.try_clone()).transpose()?;
-        match (std::mem::replace(&mut self.output, Output::Closed), clone) {
-            (Output::Pipe(writer), _) | (Output::Input, Some(writer)) => Ok(LinkWriter(writer)),
+        let clone = matches!(self.output, LinkOutput::Input).then(|| self.input.try_clone()).transpose()?;
+        match (std::mem::replace(&mut self.output, LinkOutput::Closed), clone) {
+            (LinkOutput::Pipe(writer), _) | (LinkOutput::Input, Some(writer)) => Ok(LinkWriter(writer)),
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 
-    /// Where it is read, and where it is written if that is another descriptor: no other process has either.
+    /// Where it is read, and where it is written: no other process has either.
     #[must_use]
-    pub fn into_parts(self) -> (OwnedFd, Option<OwnedFd>) {
-        match self.output {
-            Output::Pipe(output) => (self.input, Some(output)),
-            Output::Input | Output::Closed => (self.input, None),
-        }
+    pub fn into_parts(self) -> (OwnedFd, LinkOutput) {
+        (self.input, self.output)
     }
 
     /// Where it is written, if it still is.
     pub(crate) fn output(&self) -> Option<BorrowedFd<'_>> {
         match &self.output {
-            Output::Input => Some(self.input.as_fd()),
-            Output::Pipe(output) => Some(output.as_fd()),
-            Output::Closed => None,
+            LinkOutput::Input => Some(self.input.as_fd()),
+            LinkOutput::Pipe(output) => Some(output.as_fd()),
+            LinkOutput::Closed => None,
         }
     }
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use offshoot_bootstrap::{
-    ConnectError, ConnectErrorKind, Exit, Passwords, Phase, Plan, Process, Reaper, spawn,
+    ConnectError, ConnectErrorKind, Exit, LinkOutput, Passwords, Phase, Plan, Process, Reaper, spawn,
 };
 use offshoot_core::{
     internal::{Ends, Heard, LinkFailure, LinkParts, Shared, later},
@@ -343,6 +343,8 @@ impl Nest {
             let watcher = Arc::new(Watcher { id, jobs: self.jobs.clone() });
             let plan = &request.plan;
             let (input, output) = spawned.link.into_parts();
+            // It was neither closed nor taken: it is a socket that is read and written.
+            let output = if let LinkOutput::Pipe(output) = output { Some(output) } else { None };
             let parts = LinkParts {
                 ends: Ends { input, output },
                 nonce,

@@ -5,7 +5,7 @@ use std::{
     io::{ErrorKind, Read as _, Write as _},
 };
 
-use offshoot_bootstrap::{Method as _, Spawned, Stdio, Wrapped, spawn};
+use offshoot_bootstrap::{LinkOutput, Method as _, Spawned, Stdio, Wrapped, spawn};
 
 use crate::harness::{descriptors, quiet, until};
 
@@ -26,7 +26,7 @@ fn a_process_has_two_pipes_or_one_socket_and_its_stream_is_used_in_the_same_way(
         assert!(theirs[&0].starts_with(kind) && theirs[&1].starts_with(kind), "{theirs:?}");
         assert_eq!(theirs[&0] == theirs[&1], stdio == Stdio::Socket);
         let (input, output) = link.into_parts();
-        assert_eq!(output.is_some(), stdio == Stdio::Pipes);
+        assert_eq!(matches!(output, LinkOutput::Pipe(_)), stdio == Stdio::Pipes, "{output:?}");
         drop((input, output, process));
     }
 }
