@@ -9,13 +9,16 @@ use std::{
     time::Duration,
 };
 
-use crate::{Process, sys};
+use crate::{ConnectErrorKind, Process, sys};
 
 /// What the configuration can do to our stream from OpenSSH 8.7 on, and what is said against it.
 pub(crate) const SINCE_8_7: [&str; 3] = ["StdinNull=no", "SessionType=default", "ForkAfterAuthentication=no"];
 
 /// What is said to a client that can ask nobody.
 pub(crate) const SILENT: &str = "BatchMode=yes";
+
+/// Major and minor.
+type Version = (u32, u32);
 
 /// How long a client may take to say what it is: it looks at nothing for that.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -24,24 +27,43 @@ const LINE: usize = 256;
 /// How many clients are remembered.
 const AT_MOST: usize = 16;
 
-/// Whether that client understands [`SINCE_8_7`]. It is asked once; one that does not say is taken for an old one.
+/// Whether that client understands [`SINCE_8_7`]; one that does not say what it is is taken for an old one.
 pub(crate) fn is_since_8_7(program: &str) -> bool {
-    static KNOWN: Mutex<VecDeque<(String, bool)>> = Mutex::new(VecDeque::new());
+    version_of(program).is_some_and(|version| version >= (8, 7))
+}
+
+/// Whether that client can be given passwords: from 8.4 on it asks by a helper where there is no screen, and from 8.5 on it
+/// says for whom it asks what a server has it ask. One that does not say what it is is believed to.
+///
+/// # Errors
+/// It says that it is an older one.
+pub(crate) fn takes_passwords(program: &str) -> Result<(), ConnectErrorKind> {
+    let Some((major, minor)) = version_of(program).filter(|version| *version < (8, 5)) else { return Ok(()) };
+    let why = format!(
+        "is OpenSSH {major}.{minor}, and passwords take 8.5 or later, which says for whom it asks; \
+         log in by a key, or give a newer one by `.program(..)`"
+    );
+    Err(ConnectErrorKind::NotExecutable { path: program.into(), why: why.into() })
+}
+
+/// The version that a client says it has. It is asked once.
+fn version_of(program: &str) -> Option<Version> {
+    static KNOWN: Mutex<VecDeque<(String, Option<Version>)>> = Mutex::new(VecDeque::new());
 
     // What a panic leaves here is whole.
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, is_new)) = known().iter().find(|(known, _)| known == program) {
-        return *is_new;
+    if let Some((_, version)) = known().iter().find(|(known, _)| known == program) {
+        return *version;
     }
     // Whoever cannot be started now may be the next time.
-    let Ok(said) = introduction(program) else { return false };
-    let is_new = version(&said).is_some_and(|version| version >= (8, 7));
+    let said = introduction(program).ok()?;
+    let version = version(&said);
     let mut known = known();
-    known.push_back((program.to_owned(), is_new));
+    known.push_back((program.to_owned(), version));
     if known.len() > AT_MOST {
         known.pop_front();
     }
-    is_new
+    version
 }
 
 /// What it says of itself.
@@ -63,7 +85,7 @@ fn first(mut said: PipeReader) -> String {
 }
 
 /// Some vendors put words of theirs before or behind it.
-fn version(said: &str) -> Option<(u32, u32)> {
+fn version(said: &str) -> Option<Version> {
     let (_, rest) = said.split_once("OpenSSH_")?;
     let (major, minor) = rest.split_once('.')?;
     let minor = minor.split(|c: char| !c.is_ascii_digit()).next()?;

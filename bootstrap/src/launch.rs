@@ -9,7 +9,7 @@ use std::{
 use crate::{
     CHILD_ARG, ConnectError, ConnectErrorKind, Observer, Phase, Plan, Prompter, Spawned, Step, Transport,
     askpass::Askpass,
-    spawn,
+    client, spawn,
     stage0::{Dialogue, Errand},
     sys,
     talk::Talk,
@@ -44,7 +44,9 @@ const FOREVER: Duration = Duration::from_secs(86_400 * 365);
 /// # Errors
 ///
 /// Those of [`spawn`](crate::spawn()), and whatever the way there or the far side has to say: no place for the program, another
-/// machine, the deadline. No process is left here; none and no file there, as soon as the far side learns of it.
+/// machine, the deadline. No process is left here; none and no file there, as soon as the far side learns of it. That of a
+/// [`tied`](Launch::tied) launch is left to a thread of its own where it may still have a file to take away there: it has
+/// gone, or is killed, 5 seconds later.
 pub fn launch(
     plan: &Plan,
     deadline: Instant,
@@ -113,7 +115,9 @@ impl<'a> Launch<'a> {
     }
 
     /// What leads to the place is killed when the thread that starts it ends, where the system can do that: for a thread
-    /// that lives as long as the child may, so that not even a client that looks at nothing outlives this program.
+    /// that lives as long as the child may, so that not even a client that looks at nothing outlives this program. If the
+    /// launch fails while a file may be there, it is given 5 seconds more to take that away, seen to by a thread named
+    /// `offshoot-tidy`, and killed then: nobody waits for that.
     pub const fn tied(self) -> Self {
         Self { is_tied: true, ..self }
     }
@@ -135,10 +139,8 @@ impl<'a> Launch<'a> {
         let plan = self.plan;
         plan.check()?;
         let fail = |kind| ConnectError::new(plan, Phase::Spawn, kind);
-        let askpass = plan.transport.as_ref().map(|transport| helper(transport, self.prompter)).transpose();
-        let askpass = askpass.map_err(|error| fail(ConnectErrorKind::from_system(&error)))?.flatten();
-        let env = askpass.as_ref().map(Askpass::env).unwrap_or_default();
-        let spawned = spawn::start(plan, &env, self.is_tied).map_err(fail)?;
+        let askpass = plan.transport.as_ref().map(helper).transpose().map_err(fail)?.flatten();
+        let spawned = spawn::start(plan, askpass.as_ref(), self.is_tied).map_err(fail)?;
         self.saw(Step::Started { pid: spawned.process.pid() });
         Ok(Started { spawned, askpass })
     }
@@ -188,13 +190,27 @@ impl<'a> Launch<'a> {
     }
 }
 
-/// The helper of an ssh client, without which nothing can be asked of us. If nothing is to be asked it may be missing.
-fn helper(transport: &Transport, prompter: Option<&dyn Prompter>) -> io::Result<Option<Askpass>> {
+/// The helper of an ssh client, without which nothing can be asked of us. If nothing is to be asked it may be missing: a
+/// prompter hears nothing then of the client of a jump host.
+fn helper(transport: &Transport) -> Result<Option<Askpass>, ConnectErrorKind> {
     let Some(logins) = &transport.logins else { return Ok(None) };
-    match Askpass::new(logins) {
-        Err(_) if logins.is_empty() && prompter.is_none() => Ok(None),
-        made => made.map(Some),
+    if !logins.is_empty() {
+        client::takes_passwords(transport.leader.first().map_or("", String::as_str))?;
     }
+    match Askpass::new(logins) {
+        Ok(helper) => Ok(Some(helper)),
+        Err(_) if logins.is_empty() && !transport.asks => Ok(None),
+        Err(error) => Err(without_helper(ConnectErrorKind::from_system(&error))),
+    }
+}
+
+fn without_helper(kind: ConnectErrorKind) -> ConnectErrorKind {
+    let ConnectErrorKind::Spawn { error } = kind else { return kind };
+    let error = format!(
+        "there is no helper for the client to ask by (SSH_ASKPASS), which takes sealed memory of Linux: {error}; \
+         log in by a key, without `.password(..)`, `.jump_password(..)` and `.ask()`"
+    );
+    ConnectErrorKind::Spawn { error: error.into() }
 }
 
 fn errand(plan: &Plan, transport: &Transport) -> io::Result<Errand> {

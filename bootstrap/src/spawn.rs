@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     ConnectError, ConnectErrorKind, Dialect, Link, Machine, Passwords, Phase, Plan, Process, Stdio,
-    Transport, client, payload::Source, place, sys, sys::Session, terminal::Terminal,
+    Transport, askpass::Askpass, client, payload::Source, place, sys, sys::Session, terminal::Terminal,
 };
 
 /// The first argument of a program that was started by [`Payload::this_program`](crate::Payload::this_program): it
@@ -56,14 +56,14 @@ pub struct Spawned {
 /// file is left then.
 pub fn spawn(plan: &Plan) -> Result<Spawned, ConnectError> {
     plan.check()?;
-    start(plan, &[], false).map_err(|kind| ConnectError::new(plan, Phase::Spawn, kind))
+    start(plan, None, false).map_err(|kind| ConnectError::new(plan, Phase::Spawn, kind))
 }
 
-/// As [`spawn`], of a plan that was checked; with more in the environment of a transport, which is killed when this thread
-/// ends if it `is_tied`.
+/// As [`spawn`], of a plan that was checked; with that helper for a transport, which is killed when this thread ends if it
+/// `is_tied`.
 pub(crate) fn start(
     plan: &Plan,
-    env: &[(String, String)],
+    helper: Option<&Askpass>,
     is_tied: bool,
 ) -> Result<Spawned, ConnectErrorKind> {
     let no_descriptor = |error| ConnectErrorKind::from_system(&error);
@@ -77,12 +77,15 @@ pub(crate) fn start(
 
     let child = match (&plan.transport, &plan.payload.0) {
         (Some(transport), _) => {
-            let argv = understood(transport, !env.is_empty());
+            let argv = understood(transport, helper);
             let (program, args) = argv.split_first().ok_or(ConnectErrorKind::NoShell)?;
             let program = Path::new(program);
             let theirs_of_it = terminal.as_ref().map(Terminal::theirs).transpose().map_err(no_descriptor)?;
             let mut command = theirs.command(program).map_err(no_descriptor)?;
-            command.args(args).envs(transport.env.iter().chain(env).cloned());
+            command
+                .args(args)
+                .envs(transport.env.iter().cloned())
+                .envs(helper.iter().flat_map(|it| it.env()));
             let session = match theirs_of_it {
                 None if transport.shares_session => Session::Ours,
                 terminal => Session::Own(terminal),
@@ -122,10 +125,10 @@ pub(crate) fn start(
 
 /// The words of a transport, and those that not every client of the user's knows. One without a helper is to ask nobody: it
 /// would find a screen.
-fn understood(transport: &Transport, has_helper: bool) -> Vec<String> {
+fn understood(transport: &Transport, helper: Option<&Askpass>) -> Vec<String> {
     let mut argv = transport.argv();
     let is_ssh = transport.dialect == Dialect::Ssh;
-    if transport.logins.is_some() && !has_helper {
+    if transport.logins.is_some() && helper.is_none() {
         argv.splice(1..1, ["-o", client::SILENT].map(str::to_owned));
     }
     if is_ssh && argv.first().is_some_and(|program| client::is_since_8_7(program)) {

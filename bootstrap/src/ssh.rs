@@ -117,7 +117,7 @@ impl Ssh {
     );
 
     /// The password of the account there, for where no key lets one in. It is given once, to the client that is started
-    /// for this host and to no other, and only for the [`user`](Self::user) if one is said. OpenSSH 8.4 or later and
+    /// for this host and to no other, and only for the [`user`](Self::user) if one is said. OpenSSH 8.5 or later and
     /// Linux here.
     pub fn password(mut self, password: impl Into<Secret>) -> Self {
         self.password = Some(password.into());

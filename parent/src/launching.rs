@@ -118,10 +118,8 @@ impl Launches {
     /// Starts the process by this thread, which lives as long as its children: what leads to one goes with it. The rest
     /// has a thread of its own.
     fn start(&mut self, request: Request, id: ContextId) {
+        // Nobody is asked before the second half, which has its own prompter.
         let mut launch = Launch::new(&request.plan).tied();
-        if let Some(turns) = &self.turns {
-            launch = launch.asking(turns.prompter());
-        }
         if let Some(observer) = &self.observer {
             launch = launch.seen_by(&**observer);
         }

@@ -44,11 +44,6 @@ impl Turns {
         drop(Turn(&turns));
         Ok(turns)
     }
-
-    /// Whom the turns are for.
-    pub(crate) fn prompter(&self) -> &dyn Prompter {
-        &*self.prompter
-    }
 }
 
 impl Drop for Turn<'_> {

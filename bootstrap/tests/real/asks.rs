@@ -3,12 +3,12 @@
 use std::{fs, io, os::fd::AsFd as _, sync::Mutex};
 
 use offshoot_bootstrap::{
-    ConnectError, Launch, Method as _, Notice, Passwords, Prompter, Query, Secret, Ssh, Sudo,
+    ConnectError, Launch, Method as _, Notice, Passwords, Phase, Prompter, Query, Secret, Ssh, Sudo,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    harness::{Folder, PATIENCE, all_have_gone, descriptors, quiet, until},
+    harness::{Folder, PATIENCE, all_have_gone, descriptors, quiet, until, with_room_for},
     ways::payload,
 };
 
@@ -247,4 +247,46 @@ fn an_error_holds_no_password_though_a_far_side_echoes_it() {
         assert!(!format!("{error}{error:?}").contains("lasst"), "{error}");
     }
     all_have_gone();
+}
+
+/// The first word on questions that a client was told, once it runs.
+fn batch_mode(client: &Client) -> String {
+    let words = || fs::read_to_string(client.file("ssh.words")).unwrap_or_default();
+    until("it runs", || words().ends_with('\n'));
+    words().split(' ').find_map(|word| word.strip_prefix("BatchMode=")).unwrap().to_owned()
+}
+
+#[test]
+fn a_prompter_costs_no_login_by_a_key_where_no_helper_can_be_had() {
+    let _quiet = quiet();
+    let client = Client::new("echo \"$*\" >$0.words");
+    let prompter = |_: &Query| None;
+    // There are so few descriptors left that there is a client, and no helper of it.
+    let starts = |ssh: &Ssh, room| {
+        let plan = ssh.plan();
+        let started = with_room_for(room, || Launch::new(&plan).asking(&prompter).start());
+        let told = started.as_ref().map(|_| batch_mode(&client)).map_err(ConnectError::code);
+        drop(started);
+        drop(fs::remove_file(client.file("ssh.words")));
+        told
+    };
+    let (by_key, asking): (Vec<_>, Vec<_>) =
+        (0..24).map(|room| (starts(&client.ssh(), room), starts(&client.ssh().ask(), room))).unzip();
+    let has = |told: &[Result<String, &str>], mode: &str| told.iter().any(|told| told.as_deref() == Ok(mode));
+    assert!(has(&by_key, "yes") && has(&by_key, "no"), "{by_key:?}");
+    assert!(!has(&asking, "yes") && has(&asking, "no"), "{asking:?}");
+    all_have_gone();
+}
+
+#[test]
+fn a_client_that_is_too_old_for_passwords_is_given_none() {
+    let _quiet = quiet();
+    let folder = Folder::new();
+    let script = "[ \"$1\" = -V ] || exit 7\necho OpenSSH_8.4p1, OpenSSL >&2";
+    let tool = folder.program("ssh", format!("#!/bin/sh\n{script}\n")).display().to_string();
+    let ssh = Ssh::new("web").program(&tool).payload(payload());
+    let error = fails(&ssh.clone().password("lasst mich ein"), &|_: &Query| None);
+    assert_eq!((error.code(), error.phase()), ("not_executable", Phase::Spawn), "{error}");
+    assert!(error.to_string().contains("is OpenSSH 8.4, and passwords take 8.5 or later"), "{error}");
+    assert_eq!(fails(&ssh.ask(), &|_: &Query| None).code(), "exited");
 }
