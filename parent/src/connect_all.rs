@@ -25,6 +25,7 @@ use crate::{
     Connecting, descriptors,
     gateway::{Door, Knock, Passage},
     helpers::{MakerKey, Makers, WayKey},
+    launching::AT_ONCE,
     nursery::Nursery,
     proof::{Leave, ProofKey, Proofs},
     table::Table,
@@ -93,9 +94,10 @@ impl ConnectAll {
         }
     }
 
-    /// How many go on at once, at most: 10 unless set.
+    /// How many go on at once, at most: 10 unless set, and no more than 64, which is what a context has under way of all that it
+    /// was asked for. The time of each begins when it is begun itself.
     pub fn parallel(self, parallel: usize) -> Self {
-        Self { parallel: parallel.max(1), ..self }
+        Self { parallel: parallel.clamp(1, AT_ONCE), ..self }
     }
 
     /// Has these contexts make some of them as well, whenever the one that was asked makes as many as it may, or as its way
@@ -115,9 +117,9 @@ impl ConnectAll {
         Self { grows: true, ..self }
     }
 
-    /// How many a helper makes at a time: 8 unless set.
+    /// How many a helper makes at a time: 8 unless set, and no more than 64.
     pub fn arity(self, arity: usize) -> Self {
-        Self { arity: arity.max(1), ..self }
+        Self { arity: arity.clamp(1, AT_ONCE), ..self }
     }
 
     /// How long all of them may take, beside the time-out of each.

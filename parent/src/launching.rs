@@ -9,6 +9,7 @@ use std::{
         mpsc::{self, Sender, SyncSender},
     },
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use offshoot_bootstrap::{
@@ -22,8 +23,9 @@ use crate::{
     turn::{Asker, Turns},
 };
 
-/// How many go on at once; a bastion with default limits refuses long before.
-const AT_ONCE: usize = 64;
+/// How many go on at once; a bastion with default limits refuses long before. The time of those that wait for their turn runs:
+/// a list begins no more than these.
+pub(crate) const AT_ONCE: usize = 64;
 
 /// A connect whose program runs, or which has failed.
 #[derive(Debug)]
@@ -109,6 +111,19 @@ impl Launches {
         }
         let at = self.waiting.iter().position(|(request, _)| is_it(&request.asked))?;
         self.waiting.remove(at).map(|(request, _)| request)
+    }
+
+    /// Those whose time is over before their turn has come; they wait no more.
+    pub(crate) fn take_late(&mut self, now: Instant) -> impl Iterator<Item = Request> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let (late, waiting): (VecDeque<_>, _) = waiting.into_iter().partition(|(it, _)| it.deadline <= now);
+        self.waiting = waiting;
+        late.into_iter().map(|(request, _)| request)
+    }
+
+    /// Until when those wait whose turn has not come.
+    pub(crate) fn deadlines(&self) -> impl Iterator<Item = Instant> + '_ {
+        self.waiting.iter().map(|(request, _)| request.deadline)
     }
 
     pub(crate) fn is_idle(&self) -> bool {

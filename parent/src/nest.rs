@@ -207,14 +207,15 @@ impl Nest {
         }
     }
 
-    /// Whoever has waited too long for an id or a program is told so, and what is due is tried again.
+    /// Whoever has waited too long for an id, a program or its turn is told so, and what is due is tried again.
     fn expire(&mut self, shared: &Arc<Shared<Table>>) {
         let now = Instant::now();
         let waiting = mem::take(&mut self.waiting);
         let (late, waiting): (VecDeque<_>, _) = waiting.into_iter().partition(|it| it.deadline <= now);
         self.waiting = waiting;
         let unfed = self.larder.take_waiting(|request| request.deadline <= now);
-        for request in late.into_iter().chain(unfed) {
+        let late = late.into_iter().chain(unfed).chain(self.launches.take_late(now));
+        for request in late.collect::<Vec<_>>() {
             let limit = request.plan.timeout;
             request.fail(shared, Phase::Allocate, ConnectErrorKind::NoAnswer { limit });
         }
@@ -222,7 +223,8 @@ impl Nest {
         self.unsaid.try_again(now);
         let waiting = self.waiting.iter().map(|request| request.deadline);
         let tries = self.larder.next_try().into_iter().chain(self.unsaid.next_try());
-        self.due = waiting.chain(self.larder.deadlines()).chain(tries).min();
+        let all = waiting.chain(self.larder.deadlines()).chain(self.launches.deadlines());
+        self.due = all.chain(tries).min();
     }
 
     /// Something is due at that time.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::Dialect;
+use offshoot_bootstrap::{Dialect, Phase};
 use offshoot_parent::prelude::*;
 use offshoot_tests::real::{PATIENCE, Signal, eventually, kill};
 
@@ -19,6 +19,8 @@ crate::tests![
     lists_that_go_the_same_way_share_what_that_takes,
     hosts_that_refuse_for_good_leave_the_others_their_room,
     a_way_that_is_full_holds_up_no_other,
+    a_host_behind_as_many_silent_ones_as_go_on_at_once_comes_up,
+    a_connect_whose_turn_does_not_come_ends_in_its_time_and_was_never_begun,
     what_has_no_room_on_its_way_is_made_by_a_helper,
     who_waits_for_his_way_counts_on_none_that_goes_another,
     a_list_for_which_there_are_no_descriptors_is_not_begun,
@@ -187,6 +189,39 @@ fn a_way_that_is_full_holds_up_no_other() -> Result<(), Missing> {
     assert_eq!(first, BTreeSet::from([(3, true), (4, true)]));
     fs::write(folder.path().join("go"), "").unwrap();
     assert!(all.all(|(_, outcome)| outcome.is_ok()));
+    Ok(())
+}
+
+/// How many connects a context has under way at once.
+const AT_ONCE: usize = 64;
+
+fn a_host_behind_as_many_silent_ones_as_go_on_at_once_comes_up() -> Result<(), Missing> {
+    payload("leaf")?;
+    let router = Router::new().unwrap();
+    // Those that say nothing take all the time that each has, and the last one half of it.
+    let silent = (0..AT_ONCE).map(|_| "exec sleep 1000");
+    let hosts = silent.chain(["sleep 4; exec \"$@\""]);
+    let hosts = hosts.map(|script| by(script, "sh").timeout(Duration::from_secs(8)));
+    let up = router.connect_all(hosts).parallel(500).into_iter();
+    let up: Vec<_> = up.filter_map(|(n, outcome)| outcome.is_ok().then_some(n)).collect();
+    assert_eq!(up, [AT_ONCE]);
+    Ok(())
+}
+
+fn a_connect_whose_turn_does_not_come_ends_in_its_time_and_was_never_begun() -> Result<(), Missing> {
+    payload("leaf")?;
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display().to_string();
+    let router = Router::new().unwrap();
+    let silent = |_| router.connect_async(by("exec sleep 1000", "sh"));
+    let silent: Vec<_> = (0..AT_ONCE).map(silent).collect();
+    let late = by("touch $0/begun; exec \"$@\"", &at).timeout(Duration::from_millis(300));
+    let error = router.connect(late).unwrap_err();
+    assert_eq!((error.code(), error.phase()), ("no_answer", Phase::Allocate), "{error}");
+    drop(silent);
+    // It would be begun now.
+    router.connect(by("exec \"$@\"", "sh")).unwrap();
+    assert!(!folder.path().join("begun").exists());
     Ok(())
 }
 
