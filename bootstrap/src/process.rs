@@ -49,13 +49,20 @@ impl Process {
         self.child.id()
     }
 
-    /// Its exit status if it has ended; it is reaped then. Never blocks.
+    /// Its exit status if it has ended; it is reaped then. Never blocks. If a signal has ended it, whoever sent that, what is
+    /// left of its group is sent SIGKILL first: it could not see to what it had started.
     ///
     /// # Errors
     ///
     /// The process is gone and its status with it: somebody else in this program waits for all children, or
     /// SIGCHLD is ignored.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        if !self.gone
+            && let Some(pid) = self.number()
+            && sys::was_killed(pid)
+        {
+            end_group(pid);
+        }
         let looked = self.child.try_wait();
         self.gone |= !matches!(looked, Ok(None));
         looked
@@ -67,8 +74,7 @@ impl Process {
         if self.signal(Signal::KILL)
             && let Some(group) = self.number()
         {
-            // Until it is reaped its number names no other group. That it left an empty one is no error.
-            let _ = kill_process_group(group, Signal::KILL);
+            end_group(group);
         }
     }
 
@@ -119,6 +125,12 @@ impl Process {
     pub(crate) fn abandon(mut self) {
         self.gone = true;
     }
+}
+
+/// Sends SIGKILL to the group of a process that nobody has reaped: until then its number names no other group. That it left an
+/// empty one is no error.
+fn end_group(group: Pid) {
+    let _ = kill_process_group(group, Signal::KILL);
 }
 
 impl Drop for Process {

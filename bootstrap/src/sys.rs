@@ -17,7 +17,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    process::{Pid, Resource, getrlimit, ioctl_tiocsctty, setsid},
+    process::{Pid, Resource, WaitId, WaitIdOptions, getrlimit, ioctl_tiocsctty, setsid, waitid},
 };
 
 /// How often a process without a descriptor of its own is looked at.
@@ -74,6 +74,13 @@ pub(crate) fn watch(pid: Pid) -> Option<OwnedFd> {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn watch(_pid: Pid) -> Option<OwnedFd> {
     None
+}
+
+/// Whether a signal has ended a child of ours that still is to be reaped. Never blocks.
+pub(crate) fn was_killed(pid: Pid) -> bool {
+    let looks = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let ended = waitid(WaitId::Pid(pid), looks).ok().flatten();
+    ended.is_some_and(|status| status.killed() || status.dumped())
 }
 
 /// Whether a descriptor can be read, or its other end is closed. Never blocks.

@@ -23,6 +23,8 @@ crate::tests![
     a_client_that_waits_for_a_silent_server_goes_with_its_root,
     a_hop_that_is_killed_while_a_program_is_put_somewhere_leaves_nothing,
     a_client_that_is_killed_before_it_has_a_word_fails_its_connect_at_once,
+    what_a_way_still_runs_when_a_term_ends_it_goes_with_it,
+    what_leads_past_a_bastion_goes_with_a_client_that_somebody_kills,
 ];
 
 /// What the first argument of this program is when it is to be a root that is killed.
@@ -209,5 +211,34 @@ fn a_client_that_is_killed_before_it_has_a_word_fails_its_connect_at_once() -> R
     let error = connecting.wait_timeout(Duration::from_secs(2)).unwrap_err();
     assert_eq!(error.code(), "killed", "{error}");
     assert!(error.to_string().contains("killed by signal 9"), "{error}");
+    Ok(())
+}
+
+fn what_a_way_still_runs_when_a_term_ends_it_goes_with_it() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let folder = tempfile::tempdir().unwrap();
+    let router = Router::new().unwrap();
+    let stays = Wrapped::new(["sh", "-c", "\"$@\"; sleep 1000; :", "sh"]);
+    let child = router.connect(stays.payload(leaf)).unwrap();
+    child.shutdown().wait_timeout(PATIENCE).unwrap();
+    all_is_gone(folder.path());
+    Ok(())
+}
+
+fn what_leads_past_a_bastion_goes_with_a_client_that_somebody_kills() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
+    let folder = tempfile::tempdir().unwrap();
+    // A bastion that takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let jump = format!("ProxyJump=127.0.0.1:{}", silent.local_addr().unwrap().port());
+    let router = Router::new().unwrap();
+    let method = Ssh::new("beyond").config(sshd.file("client")).option(jump).payload(leaf);
+    let connecting = router.connect_async(method);
+    let _taken = silent.accept().unwrap();
+    let words = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let is_first = |pid: &u32| words(pid).starts_with("ssh\0") && !words(pid).contains("\0-W\0");
+    kill(descendants().into_iter().find(is_first).unwrap(), Signal::KILL);
+    assert_eq!(connecting.wait_timeout(PATIENCE).unwrap_err().code(), "killed");
+    all_is_gone(folder.path());
     Ok(())
 }
