@@ -60,6 +60,7 @@ mod launch;
 mod link;
 mod loan;
 mod local;
+mod locale;
 mod machine;
 mod method;
 mod nspawn;

@@ -1,6 +1,8 @@
 //! Starts the process of a plan, with nothing of ours in it but its link and its stderr.
 
 use std::{
+    env,
+    ffi::OsString,
     io,
     os::{fd::OwnedFd, unix::process::CommandExt as _},
     path::Path,
@@ -11,7 +13,8 @@ use std::{
 
 use crate::{
     ConnectError, ConnectErrorKind, Dialect, Link, Machine, Passwords, Phase, Plan, Process, Stdio,
-    Transport, askpass::Askpass, client, payload::Source, place, sys, sys::Session, terminal::Terminal,
+    Transport, askpass::Askpass, client, locale, payload::Source, place, sys, sys::Session,
+    terminal::Terminal,
 };
 
 /// The first argument of a program that was started by [`Payload::this_program`](crate::Payload::this_program): it
@@ -85,7 +88,8 @@ pub(crate) fn start(
             command
                 .args(args)
                 .envs(transport.env.iter().cloned())
-                .envs(helper.iter().flat_map(|it| it.env()));
+                .envs(helper.iter().flat_map(|it| it.env()))
+                .envs(room_in(transport));
             let session = match theirs_of_it {
                 None if transport.shares_session => Session::Ours,
                 terminal => Session::Own(terminal),
@@ -121,6 +125,13 @@ pub(crate) fn start(
         stderr_said: Vec::new(),
         passwords: Passwords::Untold,
     })
+}
+
+/// What lets the language hold that a transport is to speak, whatever this process speaks.
+fn room_in(transport: &Transport) -> Vec<(OsString, OsString)> {
+    let has_language = transport.env.iter().any(|(name, _)| name == locale::MESSAGES);
+    let ours = || env::vars_os().collect::<Vec<_>>();
+    if has_language { locale::made_room(&ours()) } else { Vec::new() }
 }
 
 /// The words of a transport, and those that not every client of the user's knows. One without a helper is to ask nobody: it

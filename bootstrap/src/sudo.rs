@@ -6,6 +6,7 @@ use offshoot_wire::Secret;
 
 use crate::{
     Dialect, Method, Plan, Question, Stdio, Text, Transport,
+    locale::MESSAGES,
     options::{Options, check_word, common_options, program_option, words_option},
 };
 
@@ -159,7 +160,7 @@ impl Sudo {
             Tool::Doas => asks("password: "),
         };
         // Its words are to be the ones that we know.
-        let mut env = vec![("LC_MESSAGES".to_owned(), "C".to_owned())];
+        let mut env = vec![(MESSAGES.to_owned(), "C".to_owned())];
         if matches!(self.tool, Tool::Sudo) && may_ask {
             env.push((SUDO_PROMPT.to_owned(), asks.replace('%', "%%")));
         }

@@ -13,11 +13,13 @@ use offshoot_tests::{
     real::{descendants, eventually, is_gone},
 };
 
+use tempfile::TempDir;
+
 use crate::{
     accounts::{Desk, PASSWORD, SudoRule},
     anywhere::example,
     beside::attacked,
-    far::{ADD, Missing, Planned, Sshd, User, payload, program, run},
+    far::{ADD, Missing, Planned, Sshd, User, as_root, payload, program, run, shell_named_sh},
 };
 
 crate::tests![
@@ -33,6 +35,8 @@ crate::tests![
     a_proxy_that_stays_behind_its_client_is_ended,
     a_proxy_is_ended_though_whoever_connects_ignores_what_ends_it,
     a_locale_that_is_not_there_is_no_obstacle,
+    an_su_that_speaks_the_language_of_its_caller_is_answered,
+    a_want_of_space_is_told_in_whatever_language_the_tools_there_speak,
     an_account_that_nobody_may_enter_now_ends_the_connect_at_once,
     attack_53_a_banner_of_a_megabyte_that_asks_for_a_password_is_no_question,
     a_password_that_must_be_changed_says_so,
@@ -40,6 +44,7 @@ crate::tests![
     attack_54_a_machine_that_calls_itself_another_is_named,
     two_connects_fill_one_cache_entry,
     a_lecture_before_the_question_is_no_obstacle,
+    a_password_that_comes_too_late_for_sudo_is_told_from_none,
     sudo_leads_to_a_user_who_may_read_nothing_of_ours,
     an_su_that_asks_in_its_own_words_is_answered,
     what_is_no_question_or_was_answered_is_waited_for,
@@ -315,6 +320,69 @@ fn a_proxy_that_stays_behind_its_client_is_ended() -> Result<(), Missing> {
     Ok(())
 }
 
+fn an_su_that_speaks_the_language_of_its_caller_is_answered() -> Result<(), Missing> {
+    let (hop, leaf) = (payload("hop")?, payload("leaf")?);
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    // It asks as su does: LC_ALL has the first word, what is empty has none.
+    let script = "#!/bin/sh\nenv >\"${0%/*}/env\"\ncase ${LC_ALL:-${LC_MESSAGES:-$LANG}} in de*) q='Passwort: ';; \
+        *) q='Password: ';; esac\nprintf \"$q\" >&2; read word; [ \"$word\" = secret ] && exec sh -c \"$4\"\n";
+    fs::write(at("su"), script).unwrap();
+    run(&["chmod", "700", &at("su")]);
+    let router = Router::new().unwrap();
+    let there = |set: &[&str]| {
+        let words = ["env", "-u", "LC_ALL", "-u", "LANG"].iter().chain(set).copied();
+        let maker = router.connect(Wrapped::new(words).payload(hop.clone())).unwrap();
+        let su = Sudo::by_su().program(at("su")).password("secret").payload(leaf.clone());
+        adds(&maker.connect(su).unwrap_or_else(|error| panic!("{set:?}: {error}")));
+        let env = fs::read_to_string(at("env")).unwrap();
+        ["LC_ALL", "LC_MESSAGES", "LANG", "LC_TIME"].map(|name| {
+            let value = env.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            value.unwrap_or_default().to_owned()
+        })
+    };
+    // What is not said by it is as it was, whatever ruled over that.
+    let german = "de_DE.UTF-8";
+    let all = there(&[&format!("LC_ALL={german}"), "LANG=C", "LC_TIME=C", "LANGUAGE=de"]);
+    assert_eq!(all, ["", "C", german, german]);
+    let one_by_one = there(&[&format!("LANG={german}"), "LC_TIME=C"]);
+    assert_eq!(one_by_one, ["", "C", german, "C"]);
+    Ok(())
+}
+
+fn a_want_of_space_is_told_in_whatever_language_the_tools_there_speak() -> Result<(), Missing> {
+    as_root()?;
+    let leaf = payload("leaf")?;
+    program("unshare")?;
+    let locales = german()?;
+    let path = format!("LOCPATH={}", locales.path().display());
+    // In the first the program has no room, in the second nothing has.
+    for shell in ["dash", "bash"] {
+        let tools = shell_named_sh(&program(shell)?);
+        let tools = format!("PATH={}:/usr/bin:/bin", tools.path().display());
+        for limit in ["size=64k", "size=64k,nr_inodes=1"] {
+            let script = format!("mount -t tmpfs -o {limit},mode=1777 none /var/tmp && exec \"$@\"");
+            let leader = ["unshare", "-m", "--propagation", "private", "sh", "-c", &script, "sh"];
+            let words = leader.into_iter().chain(["env", &tools, &path, "LC_ALL=de_DE.UTF-8"]);
+            let method = Wrapped::new(words).payload(leaf.clone()).keep_file().folder("/var/tmp");
+            let error = Router::new().unwrap().connect(method).unwrap_err();
+            assert_eq!(error.code(), "no_space", "{shell}, {limit}: {error}");
+        }
+    }
+    Ok(())
+}
+
+/// A folder with the German locale, in which the tools of this machine speak German.
+fn german() -> Result<TempDir, Missing> {
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("de_DE.UTF-8").display().to_string();
+    try_to(Command::new(program("localedef")?).args(["-i", "de_DE", "-f", "UTF-8", &made]))?;
+    let path = format!("LOCPATH={}", folder.path().display());
+    let said = Command::new("env").args([&path, "LC_ALL=de_DE.UTF-8", "cat", "/nowhere"]).output().unwrap();
+    let is_german = String::from_utf8_lossy(&said.stderr).contains("Datei oder Verzeichnis");
+    if is_german { Ok(folder) } else { Err(Missing::because("cat speaks no German")) }
+}
+
 fn an_account_that_nobody_may_enter_now_ends_the_connect_at_once() -> Result<(), Missing> {
     let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
     let (user, silent) = (User::new("shut", &program("bash")?)?, User::new("false", &program("false")?)?);
@@ -399,8 +467,15 @@ fn attack_54_a_machine_that_calls_itself_another_is_named() -> Result<(), Missin
     if cfg!(not(target_arch = "x86_64")) {
         return Err(Missing::because("only an x86_64 kernel calls itself i686"));
     }
-    let error = attacked(|root| root.fails(Wrapped::new(["setarch", "i686"]).payload(leaf)));
+    let there = Wrapped::new(["setarch", "i686"]).payload(leaf);
+    let error = attacked(|root| root.fails(there.clone()));
     assert!(error.code() == "wrong_machine" && error.to_string().contains("Linux i686"), "{error}");
+    assert!(error.to_string().contains("say what it is by `.taken_for(..)`"), "{error}");
+    // That holds for an interpreter there as well: the kernel knows its calls by other numbers then.
+    let forced = there.taken_for(Machine::X86_64);
+    for method in [forced.clone(), forced.memory()] {
+        adds(&Router::new().unwrap().connect(method).unwrap());
+    }
     Ok(())
 }
 
@@ -420,6 +495,22 @@ fn a_lecture_before_the_question_is_no_obstacle() -> Result<(), Missing> {
     let desk = Desk::of_sudoer("lecture")?;
     let _rule = SudoRule::new("osh-lecture", "Defaults:osh-lecture lecture=always");
     adds(&desk.connect(Sudo::new().password(PASSWORD)).unwrap());
+    Ok(())
+}
+
+fn a_password_that_comes_too_late_for_sudo_is_told_from_none() -> Result<(), Missing> {
+    let desk = Desk::of_sudoer("late")?;
+    // A twentieth of a minute.
+    let _rule = SudoRule::new("osh-late", "Defaults:osh-late passwd_timeout=0.05");
+    let folder = tempfile::tempdir().unwrap();
+    let slow = folder.path().join("sudo").display().to_string();
+    let sign = folder.path().join("gave-up").display().to_string();
+    // What is typed comes when sudo waits no more.
+    let script = "#!/bin/sh\n{ until [ -e SIGN ]; do sleep 0.1; done; cat; } | { sudo \"$@\"; s=$?; touch SIGN; exit $s; }\n";
+    fs::write(&slow, script.replace("SIGN", &sign)).unwrap();
+    run(&["chmod", "-R", "a+rwx", folder.path().to_str().unwrap()]);
+    let error = desk.connect(Sudo::new().program(&slow).password(PASSWORD)).unwrap_err();
+    assert_eq!((error.code(), error.phase()), ("password_late", Phase::Shell), "{error}");
     Ok(())
 }
 

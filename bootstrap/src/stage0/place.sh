@@ -8,6 +8,7 @@
 # As it comes where dd can count so, else whole, else byte by byte: which of them it knows is seen before anything is read.
 take() { dd bs=64k count=$s iflag=fullblock,count_bytes 2>/dev/null || dd bs=$s count=1 iflag=fullblock 2>/dev/null || dd bs=1 count=$s 2>/dev/null; };
 
+# What is said of a folder is known by its words. They are English in these subshells alone: the program has what the user has.
 # The first folder in which a file can be made and run. Its name holds the nonce: nobody can have made it before.
 f= w=;
 set -f;
@@ -19,7 +20,7 @@ if [ "$u" = "$t" ]; then
 for d do
 case $x in *":$d:"*) continue;; esac;
 f=$d/.offshoot-$n;
-w="$w$d: $({ umask 077; mkdir "$f" && echo "#!/bin/sh" >"$f/x" && chmod 700 "$f/x" && "$f/x" && echo "+"; } 2>&1), ";
+w="$w$d: $({ export LC_ALL=C; umask 077; mkdir "$f" && echo "#!/bin/sh" >"$f/x" && chmod 700 "$f/x" && "$f/x" && echo "+"; } 2>&1), ";
 case $w in *"+, ") break;; esac;
 rm -rf "$f" 2>/dev/null;
 f=;
