@@ -6,7 +6,7 @@
 
 use crate::{
     ConnectErrorKind, Dialect, ExitReport, Plan, Transport,
-    phrases::{self, At, CHANGED, ENGINES, FAR, NO_GREETING, NO_WAY, Phrase, TOOLS},
+    phrases::{self, At, CHANGED, ENGINES, FAR, NO_GREETING, NO_NAME, NO_WAY, Phrase, TOOLS},
 };
 
 impl Plan {
@@ -100,6 +100,9 @@ impl<'a> Words<'a> {
         Some(match kind {
             ConnectErrorKind::HostKey { .. } => {
                 ConnectErrorKind::HostKey { is_changed: self.said.contains(CHANGED) }
+            }
+            ConnectErrorKind::Busy if self.has_no_greeting() && self.is_of(&[NO_NAME]) => {
+                ConnectErrorKind::NoSuchHost
             }
             ConnectErrorKind::Busy if self.has_no_greeting() && self.is_of(NO_WAY) => {
                 ConnectErrorKind::Unreachable
@@ -253,6 +256,16 @@ mod tests {
                 "unreachable",
             ),
             ("channel 0: open failed: connect failed: x\r\nstdio forwarding failed\r\n", "unreachable"),
+            // Of a name: the client, one on the way, and what was to reach the server for the client.
+            ("ssh: Could not resolve hostname x: Name or service not known\r\n", "no_such_host"),
+            (
+                "channel 0: open failed: connect failed: Name or service not known\r\nstdio forwarding failed\r\n",
+                "no_such_host",
+            ),
+            (
+                "nc: getaddrinfo: Name or service not known\nkex_exchange_identification: Connection closed by",
+                "no_such_host",
+            ),
             ("This account is currently not available.\n", "no_login"),
             ("Your account has expired; please contact your system administrator.\n", "account_disabled"),
             ("rbash: line 1: sh: command not found\n", "restricted"),
@@ -267,6 +280,7 @@ mod tests {
         for (said, expected) in [
             ("sudo: a password is required\n", "password_needed"),
             ("tool: a password is required\n", "password_needed"),
+            ("sudo: timed out reading password\nsudo: a password is required\n", "password_late"),
             ("Sorry, try again.\n", "password_wrong"),
             ("me is not in the sudoers file.\n", "not_allowed"),
             ("sudo: I'm sorry me. I'm afraid I can't do that\n", "not_allowed"),

@@ -46,6 +46,7 @@ pub fn dialogue<'a>(
         preplaced: None,
         is_lent: false,
         is_near: false,
+        machine: None,
     };
     let mut dialogue = Dialogue::new(Offer::Program(program), errand);
     let (mut lines, mut running, mut error) = (Vec::new(), None::<Vec<u8>>, None);

@@ -63,7 +63,9 @@ pub enum ConnectErrorKind {
         what: Text,
     },
     /// The far side is another machine than the program was built for.
-    #[error("it is a {host}, and the program is for {program}; build it for that machine too")]
+    #[error(
+        "it is a {host}, and the program is for {program}; build it for that machine too, or, if it says so and is none, say what it is by `.taken_for(..)`"
+    )]
     WrongMachine {
         /// The system and the machine of the far side.
         host: Text,
@@ -71,7 +73,9 @@ pub enum ConnectErrorKind {
         program: Text,
     },
     /// The set has no program for the far side.
-    #[error("it is a {host}, and the payload set has {has}; {hint}")]
+    #[error(
+        "it is a {host}, and the payload set has {has}; {hint}, or, if it says so and is none, say what it is by `.taken_for(..)`"
+    )]
     NoPayload {
         /// The system and the machine of the far side.
         host: Text,
@@ -302,6 +306,21 @@ pub enum ConnectErrorKind {
         "our command came to run only once its input had ended: a start file of the shell reads it, as `cat` or `read` in .bashrc do; have them read </dev/null, or only where there is a terminal"
     )]
     InputEaten,
+    /// Nobody knows a host of that name.
+    #[error(
+        "no host has that name, or nobody can be asked for it now; look how it is spelled, what the configuration of the client makes of it, and at `getent hosts NAME` where the client runs"
+    )]
+    NoSuchHost,
+    /// The engine of the containers does not run.
+    #[error(
+        "the engine does not run, or not where its client looks for it; start it, or say where it is, as by DOCKER_HOST or `.option(..)`"
+    )]
+    NoEngine,
+    /// Whoever asks for the password has not waited for it.
+    #[error(
+        "the password did not come as long as it was waited for there (`passwd_timeout` of sudoers); give it with `.password(..)`, or be quicker"
+    )]
+    PasswordLate,
 }
 
 impl ConnectErrorKind {
@@ -331,10 +350,13 @@ impl ConnectErrorKind {
             Self::NoAnswer { .. } => "no_answer",
             Self::HostKey { .. } => "host_key",
             Self::Unreachable => "unreachable",
+            Self::NoSuchHost => "no_such_host",
+            Self::NoEngine => "no_engine",
             Self::Busy => "busy",
             Self::Authentication => "authentication",
             Self::PasswordExpired => "password_expired",
             Self::PasswordNeeded => "password_needed",
+            Self::PasswordLate => "password_late",
             Self::NoTerminal => "no_terminal",
             Self::PasswordWrong => "password_wrong",
             Self::Unanswered { .. } => "unanswered",
@@ -499,11 +521,13 @@ mod tests {
             ),
             (
                 ConnectErrorKind::WrongMachine { host: text(), program: text() },
-                "it is a TEXT, and the program is for TEXT; build it for that machine too",
+                "it is a TEXT, and the program is for TEXT; build it for that machine too, or, if it says so and is none, \
+                 say what it is by `.taken_for(..)`",
             ),
             (
                 ConnectErrorKind::NoPayload { host: text(), has: text(), hint: text() },
-                "it is a TEXT, and the payload set has TEXT; TEXT",
+                "it is a TEXT, and the payload set has TEXT; TEXT, or, if it says so and is none, say what it is by \
+                 `.taken_for(..)`",
             ),
             (
                 ConnectErrorKind::NotStatic { program: text() },
@@ -548,6 +572,21 @@ mod tests {
                 ConnectErrorKind::InputEaten,
                 "our command came to run only once its input had ended: a start file of the shell reads it, as `cat` or \
                  `read` in .bashrc do; have them read </dev/null, or only where there is a terminal",
+            ),
+            (
+                ConnectErrorKind::NoSuchHost,
+                "no host has that name, or nobody can be asked for it now; look how it is spelled, what the configuration of \
+                 the client makes of it, and at `getent hosts NAME` where the client runs",
+            ),
+            (
+                ConnectErrorKind::NoEngine,
+                "the engine does not run, or not where its client looks for it; start it, or say where it is, as by \
+                 DOCKER_HOST or `.option(..)`",
+            ),
+            (
+                ConnectErrorKind::PasswordLate,
+                "the password did not come as long as it was waited for there (`passwd_timeout` of sudoers); give it with \
+                 `.password(..)`, or be quicker",
             ),
             (
                 ConnectErrorKind::Exited {

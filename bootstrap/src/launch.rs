@@ -232,6 +232,7 @@ fn errand(plan: &Plan, transport: &Transport) -> io::Result<Errand> {
         preplaced: transport.preplaced.clone(),
         is_lent: transport.is_lent(),
         is_near: transport.near,
+        machine: transport.machine,
     })
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use offshoot_wire::clean_name;
 
-use crate::{ConnectErrorKind, Payload, Plan, Text, Transport, method::DEFAULT_TIMEOUT};
+use crate::{ConnectErrorKind, Machine, Payload, Plan, Text, Transport, method::DEFAULT_TIMEOUT};
 
 /// The options that all methods with a transport have.
 #[derive(Clone, Debug)]
@@ -19,6 +19,7 @@ pub(crate) struct Options {
     pub(crate) cache: bool,
     pub(crate) memory: bool,
     pub(crate) preplaced: Option<String>,
+    pub(crate) machine: Option<Machine>,
 }
 
 impl Default for Options {
@@ -34,6 +35,7 @@ impl Default for Options {
             cache: false,
             memory: false,
             preplaced: None,
+            machine: None,
         }
     }
 }
@@ -45,10 +47,21 @@ impl Options {
         let payload = self.payload.clone().unwrap_or_else(Payload::this_program);
         let (folders, args) = (self.folders.clone(), self.args.clone());
         let (keep, cache, memory, preplaced) = (self.keep, self.cache, self.memory, self.preplaced.clone());
+        let machine = self.machine;
         let flaw = preplaced.as_ref().and_then(|path| check_folder(path)).or_else(|| self.check_memory());
         let flaw = flaw.or(transport.flaw);
         Plan {
-            transport: Some(Transport { folders, args, keep, cache, memory, preplaced, flaw, ..transport }),
+            transport: Some(Transport {
+                folders,
+                args,
+                keep,
+                cache,
+                memory,
+                preplaced,
+                machine,
+                flaw,
+                ..transport
+            }),
             timeout: self.timeout,
             stamped: self.stamped,
             ..Plan::new(Text::from(place), Text::from(method), name, payload)
@@ -155,6 +168,13 @@ macro_rules! common_options {
         /// that machine. It must be the one of [`payload`](Self::payload), by its hash. Nothing is written there.
         pub fn preplaced(mut self, path: impl Into<String>) -> Self {
             self.options.preplaced = Some(path.into());
+            self
+        }
+
+        /// What machine it is there, where its `uname -m` says another than the one whose programs run there: below `linux32`
+        /// an x86_64 calls itself an i686.
+        pub fn taken_for(mut self, machine: $crate::Machine) -> Self {
+            self.options.machine = Some(machine);
             self
         }
 

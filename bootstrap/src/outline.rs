@@ -36,6 +36,9 @@ impl Plan {
                     say("enters by", &words(&transport.enter));
                 }
                 say("may be asked", &questions(transport));
+                if let Some(machine) = transport.machine {
+                    say("is taken for", &format!("{machine}, whatever it says itself"));
+                }
                 say("is sent", &payload.to_string());
                 say("is written there", &placement(transport));
                 say("may be recorded", recorders(transport.dialect));
@@ -141,7 +144,7 @@ const fn recorders(dialect: Dialect) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Local, Method as _, Payload, Ssh, Sudo};
+    use crate::{Local, Machine, Method as _, Payload, Ssh, Sudo};
 
     #[test]
     fn whatever_may_be_asked_of_a_prompter_is_said() {
@@ -180,6 +183,8 @@ mod tests {
         assert!(sudo.contains("written there: nothing, if it can be run from the memory of this"), "{sudo}");
         assert!(!Sudo::new().keep_file().explain().contains("from the memory"));
         assert!(!text.contains("geheim") && !sudo.contains("geheim"));
+        let forced = Ssh::new("web").taken_for(Machine::Aarch64).explain();
+        assert!(forced.contains("\n  is taken for: aarch64, whatever it says itself\n"), "{forced}");
         assert_eq!(
             Local::new(Payload::this_program()).explain(),
             "local: self\n  runs here: this program\n  time: 30 s at most\n"

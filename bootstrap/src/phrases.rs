@@ -77,7 +77,8 @@ const SSH: &[Phrase] = &[
     phrase(At::Start, "Host key verification failed", || ConnectErrorKind::HostKey { is_changed: false }),
     phrase(At::Start, "Permission denied (", || ConnectErrorKind::Authentication),
     phrase(At::Second, "Permission denied (", || ConnectErrorKind::Authentication),
-    phrase(At::Start, "ssh: Could not resolve hostname ", || ConnectErrorKind::Unreachable),
+    phrase(At::Start, "ssh: Could not resolve hostname ", || ConnectErrorKind::NoSuchHost),
+    phrase(At::Start, NO_NAME_BEYOND, || ConnectErrorKind::NoSuchHost),
     phrase(At::Start, "ssh: connect to host ", || ConnectErrorKind::Unreachable),
     phrase(At::Start, "Connection timed out during banner exchange", || ConnectErrorKind::Unreachable),
     phrase(At::Start, "stdio forwarding failed", || ConnectErrorKind::Unreachable),
@@ -95,9 +96,13 @@ pub(crate) const NO_WAY: &[&str] = &[
     "Connection timed out",
     "No route to host",
     "Network is unreachable",
-    "Name or service not known",
     "open failed: connect failed",
 ];
+
+/// What such a program, or a server on the way, says of a name that it does not know.
+pub(crate) const NO_NAME: &str = "Name or service not known";
+/// The same as the client of a jump host passes it on.
+const NO_NAME_BEYOND: &str = "channel 0: open failed: connect failed: Name or service not known";
 
 /// What OpenSSH's client says before it does not believe a host that has another key now.
 pub(crate) const CHANGED: &str = "REMOTE HOST IDENTIFICATION HAS CHANGED";
@@ -112,6 +117,7 @@ const SUDO: &[Phrase] = &[
     phrase(At::Tool, "Authentication token is no longer valid", || ConnectErrorKind::PasswordExpired),
     phrase(At::Tool, "you must have a tty", || ConnectErrorKind::NoTerminal),
     phrase(At::Tool, "must be run from a terminal", || ConnectErrorKind::NoTerminal),
+    phrase(At::Tool, "timed out reading password", || ConnectErrorKind::PasswordLate),
     phrase(At::Tool, "a password is required", || ConnectErrorKind::PasswordNeeded),
     phrase(At::Tool, "interactive authentication is required", || ConnectErrorKind::PasswordNeeded),
     phrase(At::Tool, "Authentication required", || ConnectErrorKind::PasswordNeeded),
@@ -147,7 +153,7 @@ const CONTAINER: &[Phrase] = &[
     phrase(At::Engine, "Instance is frozen", || ConnectErrorKind::NoContainer),
     phrase(At::Engine, "container state improper", || ConnectErrorKind::NoContainer),
     phrase(At::Engine, "Failed to get init pid", || ConnectErrorKind::NoContainer),
-    phrase(At::Engine, "Cannot connect to the Docker daemon", || ConnectErrorKind::Unreachable),
+    phrase(At::Engine, "Cannot connect to the Docker daemon", || ConnectErrorKind::NoEngine),
     phrase(At::Engine, "permission denied while trying to connect", || ConnectErrorKind::NotAllowed),
     phrase(At::Engine, "failed to find pid", || ConnectErrorKind::NoContainer),
     phrase(At::Engine, "stat of /proc/", || ConnectErrorKind::NoContainer),

@@ -352,11 +352,13 @@ mod tests {
         set.advise("build it by `make MACHINE`".to_owned());
         assert_eq!(
             set.choose("Linux armv7l", Some(Machine::Armv7)).unwrap_err().to_string(),
-            "it is a Linux armv7l, and the payload set has x86_64, aarch64; build it by `make armv7l`"
+            "it is a Linux armv7l, and the payload set has x86_64, aarch64; build it by `make armv7l`, or, if it says so and \
+             is none, say what it is by `.taken_for(..)`"
         );
         assert_eq!(
             PayloadSet::new("none").choose("Linux s390x", None).unwrap_err().to_string(),
-            "it is a Linux s390x, and the payload set has no machine; no payload is built for that kind of machine"
+            "it is a Linux s390x, and the payload set has no machine; no payload is built for that kind of machine, or, \
+             if it says so and is none, say what it is by `.taken_for(..)`"
         );
     }
 

@@ -3,7 +3,7 @@
 use offshoot_wire::Secret;
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectErrorKind, Login, Stdio, stage0};
+use crate::{ConnectErrorKind, Login, Machine, Stdio, stage0};
 
 /// How a program gets to a place where nothing of ours is: a process that leads to a shell there, over whose stdin the
 /// program follows.
@@ -56,6 +56,8 @@ pub struct Transport {
     /// Whether what an ssh client asks is for the [`Prompter`](crate::Prompter) where there is no password for it; else it is
     /// refused. The clients of jump hosts read the configuration alone, and may always ask.
     pub asks: bool,
+    /// What machine it is there, whatever it says itself; `None`: what it says.
+    pub machine: Option<Machine>,
 }
 
 /// The question that the way to a place is known to ask, and the one answer to it. What else is asked where it may be is for the
@@ -114,6 +116,7 @@ impl Transport {
             flaw: None,
             stdio: Stdio::Socket,
             asks: false,
+            machine: None,
         }
     }
 

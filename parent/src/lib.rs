@@ -86,9 +86,9 @@ pub use tree::Tree;
 pub mod prelude {
     pub use crate::{
         Blob, Call, CallError, Caller, Chroot, ConnectError, ConnectErrorKind, Connecting, Container,
-        Context, ContextExt, ContextId, Function, Functions, Hop, HostKeys, Image, Local, Lost, Message,
-        Method, Notice, Nspawn, Observer, Outcome, Payload, PayloadSet, Pending, Plan, Policy, Progress,
-        Prompter, Query, Receiver, RecvError, Router, Secret, Select, SendError, Sender, Shutdown, Srun, Ssh,
-        Step, Sudo, Tree, Wrapped,
+        Context, ContextExt, ContextId, Function, Functions, Hop, HostKeys, Image, Local, Lost, Machine,
+        Message, Method, Notice, Nspawn, Observer, Outcome, Payload, PayloadSet, Pending, Plan, Policy,
+        Progress, Prompter, Query, Receiver, RecvError, Router, Secret, Select, SendError, Sender, Shutdown,
+        Srun, Ssh, Step, Sudo, Tree, Wrapped,
     };
 }

@@ -61,7 +61,7 @@ fn what_keeps_docker_from_a_container_is_told_by_kind() -> Result<(), Missing> {
     fails("not_allowed", Planned(stranger));
     let gone = there();
     drop(engine);
-    fails("unreachable", gone);
+    fails("no_engine", gone);
     Ok(())
 }
 

@@ -134,7 +134,10 @@ fn what_keeps_the_client_out_is_told_apart() -> Result<(), Missing> {
     };
     let client = sshd.file("client");
     is(Ssh::new("127.0.0.1").port(1).config(&client), "unreachable");
-    is(Ssh::new("no-such-host.invalid").config(&client), "unreachable");
+    is(Ssh::new("no-such-host.invalid").config(&client), "no_such_host");
+    let by = |jump: &str| Ssh::new("no-such-host.invalid").config(&client).option(jump);
+    is(by("ProxyJump=no-such-jump.invalid"), "no_such_host");
+    is(by("ProxyJump=far"), "no_such_host");
     is(sshd.ssh().option("GlobalKnownHostsFile=/dev/null").option("HostKeyAlias=elsewhere"), "host_key");
     is(Ssh::new("far").program("no-such-ssh"), "no_tool");
     for host in ["", "-oProxyCommand=touch /tmp/pwned", "a b", "a\nb", "$(id)"] {

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     ConnectErrorKind, Phase, Step,
     loan::Loan,
+    machine::Machine,
     payload::{Offer, Program},
 };
 
@@ -206,7 +207,7 @@ impl Dialogue {
     }
 
     fn greet(&mut self, host: Host) -> Result<Option<Reply>, ConnectErrorKind> {
-        let program = self.offer.choose(&host.uname, host.machine)?;
+        let program = self.offer.choose(&host.uname, self.machine(&host))?;
         let is_begun = self.state != State::Silent;
         if is_begun && self.host.as_ref() == Some(&host) {
             return Ok(None);
@@ -230,6 +231,11 @@ impl Dialogue {
             return Ok(Some(Reply::Line(self.errand.lent(self.loan.insert(loan)))));
         }
         self.bring().map(Some)
+    }
+
+    /// What it can run: what it says of itself is for who knows nothing better.
+    fn machine(&self, host: &Host) -> Option<Machine> {
+        self.errand.machine.or(host.machine)
     }
 
     /// What is to be lent, where that can be.
@@ -286,7 +292,7 @@ impl Dialogue {
         self.state = State::InMemory;
         let is_here = self.errand.enter.is_empty();
         let host = self.host.as_ref().filter(|_| is_here && !self.errand.keep);
-        let machine = host.and_then(|host| host.machine);
+        let machine = host.and_then(|host| self.machine(host));
         let interpreter = host.and_then(|host| match () {
             () if host.has("perl") => Some(Interpreter::Perl),
             () if host.has("python3") => Some(Interpreter::Python),
@@ -331,6 +337,7 @@ mod tests {
             preplaced: None,
             is_lent: false,
             is_near: false,
+            machine: None,
         };
         Dialogue::new(Offer::Program(program), errand)
     }

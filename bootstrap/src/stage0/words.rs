@@ -67,6 +67,8 @@ pub(crate) struct Errand {
     pub(crate) is_lent: bool,
     /// Whether it goes nowhere but to this machine.
     pub(crate) is_near: bool,
+    /// What machine it is, whatever the far side says.
+    pub(crate) machine: Option<Machine>,
 }
 
 /// How a program is sent, by what the far side has.
@@ -199,6 +201,7 @@ mod tests {
             preplaced: None,
             is_lent: false,
             is_near: false,
+            machine: None,
         }
     }
 
