@@ -44,7 +44,7 @@ pub(crate) enum Source {
     /// A file on the machine where the plan is carried out.
     File(#[serde(with = "path_bytes")] PathBuf),
     Bytes(Program),
-    /// A program in memory that whoever carries the plan out has been sent before, by its SHA-256.
+    /// A program in memory, or a set, that whoever carries the plan out has been sent before, by its SHA-256.
     Sent {
         name: String,
         hash: String,
@@ -102,7 +102,8 @@ impl Payload {
         Self(Source::ThisProgram)
     }
 
-    /// An executable file, a script included. A relative path is taken from the current directory, now.
+    /// An executable file, a script included. A relative path is taken from the current directory, now. In a plan that another
+    /// context carries out it is a program in memory; a script is looked for there.
     ///
     /// # Errors
     ///
@@ -148,24 +149,29 @@ impl Payload {
         Program::new(name.into(), Raw::from(bytes.into())).map(|program| Self(Source::Bytes(program)))
     }
 
-    /// The SHA-256 of a program in memory, or of the one that it [stands for](Self::stand_in), in hexadecimal; `None`
-    /// of what is found by whoever carries the plan out.
+    /// The SHA-256 of a program in memory, or of the list of a set, or what it is of the one that it
+    /// [stands for](Self::stand_in), in hexadecimal; `None` of what is found by whoever carries the plan out.
     #[must_use]
     pub fn hash(&self) -> Option<&str> {
         match &self.0 {
             Source::Bytes(program) => Some(program.hash()),
             Source::Sent { hash, .. } => Some(hash),
-            Source::ThisProgram | Source::File(_) | Source::Set(_) => None,
+            Source::Set(set) => Some(set.hash()),
+            Source::ThisProgram | Source::File(_) => None,
         }
     }
 
-    /// What stands for a program in memory in a plan for somebody who has been sent the program itself: its name and its
-    /// hash. Nothing can be started from it. `None` for anything else.
+    /// What stands for a program in memory, or a set of them, in a plan for somebody who has been sent that itself: its name and
+    /// its hash. Nothing can be started from it. `None` for anything else.
     #[must_use]
     pub fn stand_in(&self) -> Option<Self> {
-        let Source::Bytes(program) = &self.0 else { return None };
-        let (name, hash) = (program.name().to_owned(), program.hash().to_owned());
-        Some(Self(Source::Sent { name, hash }))
+        match &self.0 {
+            Source::Bytes(_) | Source::Set(_) => {
+                let (name, hash) = (self.name().into_owned(), self.hash()?.to_owned());
+                Some(Self(Source::Sent { name, hash }))
+            }
+            Source::ThisProgram | Source::File(_) | Source::Sent { .. } => None,
+        }
     }
 
     /// Whether it only [stands for](Self::stand_in) a program.
@@ -174,12 +180,13 @@ impl Payload {
         matches!(self.0, Source::Sent { .. })
     }
 
-    /// How many bytes a program in memory has; 0 of anything else.
+    /// How many bytes a program in memory has, or all of a set; 0 of anything else.
     #[must_use]
     pub fn size(&self) -> usize {
         match &self.0 {
             Source::Bytes(program) => program.bytes().len(),
-            Source::ThisProgram | Source::File(_) | Source::Sent { .. } | Source::Set(_) => 0,
+            Source::Set(set) => set.size(),
+            Source::ThisProgram | Source::File(_) | Source::Sent { .. } => 0,
         }
     }
 
@@ -315,11 +322,7 @@ impl Program {
 
     /// Its SHA-256, in hexadecimal.
     pub(crate) fn hash(&self) -> &str {
-        self.0.hash.get_or_init(|| {
-            Sha256::digest(self.bytes())
-                .iter()
-                .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-        })
+        self.0.hash.get_or_init(|| sha256(self.bytes()))
     }
 
     /// It as a sealed image in memory: one for all who need it at the same time.
@@ -348,6 +351,11 @@ impl Program {
             written.unwrap_or_default()
         })
     }
+}
+
+/// The SHA-256 of these bytes, in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// What the bytes are, if they are not the beginning of a program in the ELF format.
@@ -527,5 +535,19 @@ mod tests {
         assert!(stand_in.is_stand_in() && !payload.is_stand_in());
         assert_eq!(stand_in.offer().unwrap_err().code(), "not_found");
         assert!(stand_in.stand_in().is_none() && Payload::this_program().stand_in().is_none());
+    }
+
+    #[test]
+    fn a_set_is_known_by_its_hash_and_another_one_by_another() {
+        let cat = fs::read("/bin/cat").unwrap();
+        let size = cat.len();
+        let set = PayloadSet::new("cat").with(cat).unwrap();
+        let payload = |set: &PayloadSet| Payload::from(set.clone());
+        let stand_in = payload(&set).stand_in().unwrap();
+        assert_eq!((stand_in.hash(), payload(&set).size()), (payload(&set).hash(), size));
+        assert_eq!((&*stand_in.name(), stand_in.is_stand_in()), ("cat", true));
+        // Though its own is known already.
+        let more = set.clone().with(fs::read("/bin/true").unwrap()).unwrap();
+        assert_ne!(payload(&more).hash(), payload(&set).hash());
     }
 }

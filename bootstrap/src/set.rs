@@ -4,6 +4,7 @@ use std::{
     fmt::{self, Write as _},
     fs, io,
     path::Path,
+    sync::OnceLock,
 };
 
 use offshoot_wire::Role;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ConnectErrorKind, Machine, Payload, PayloadError, Profile, Text,
     machine::Build,
-    payload::{Program, Source},
+    payload::{Program, Source, sha256},
     raw::Raw,
 };
 
@@ -41,6 +42,9 @@ pub struct PayloadSet {
     /// What the reader can do about a machine that is missing.
     hint: String,
     entries: Vec<Entry>,
+    /// Made of the rest by whoever wants it, and so never believed.
+    #[serde(skip)]
+    hash: OnceLock<String>,
 }
 
 /// The program for one machine, and what is known of it.
@@ -62,7 +66,8 @@ pub(crate) struct Identity {
 impl PayloadSet {
     /// A set without programs; `name` is what people read in lists of processes.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), hint: "build it for that machine too".to_owned(), entries: Vec::new() }
+        let hint = "build it for that machine too".to_owned();
+        Self { name: name.into(), hint, entries: Vec::new(), hash: OnceLock::new() }
     }
 
     /// The same set with one program more, which takes the place of the one that is there for its machine. The head of
@@ -144,8 +149,19 @@ impl PayloadSet {
         &self.name
     }
 
+    /// The SHA-256 of its list, in which that of each program stands, in hexadecimal.
+    pub(crate) fn hash(&self) -> &str {
+        self.hash.get_or_init(|| sha256(self.list().as_bytes()))
+    }
+
+    /// How many bytes all of its programs have.
+    pub(crate) fn size(&self) -> usize {
+        self.entries.iter().map(Entry::size).fold(0, usize::saturating_add)
+    }
+
     pub(crate) fn advise(&mut self, hint: String) {
         self.hint = hint;
+        self.hash.take();
     }
 
     /// Adds a program, in the place of the one that is there for its machine.
@@ -153,6 +169,7 @@ impl PayloadSet {
         self.entries.retain(|held| held.machine != entry.machine);
         self.entries.push(entry);
         self.entries.sort_by_key(|entry| entry.machine);
+        self.hash.take();
     }
 
     /// Writes it to a folder, the list last.
@@ -200,7 +217,8 @@ impl PayloadSet {
             line.strip_prefix(name).map(str::to_owned).ok_or_else(|| broken(line))
         };
         field(HEAD)?;
-        let mut set = Self { name: field("name ")?, hint: field("hint ")?, entries: Vec::new() };
+        let mut set = Self::new(field("name ")?);
+        set.advise(field("hint ")?);
         for line in lines {
             set.add(Entry::parse(line, &set.name, &read)?.ok_or_else(|| broken(line))?);
         }
@@ -314,8 +332,6 @@ macro_rules! embed {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::OnceLock;
-
     use super::*;
 
     /// A program of this machine, as if it were for others.

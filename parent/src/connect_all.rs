@@ -22,7 +22,9 @@ use offshoot_core::{
 };
 
 use crate::{
-    Connecting, descriptors,
+    Connecting,
+    connecting::is_here,
+    descriptors,
     gateway::{Door, Knock, Passage},
     helpers::{MakerKey, Makers, WayKey},
     launching::AT_ONCE,
@@ -137,10 +139,10 @@ impl IntoIterator for ConnectAll {
         let (wake, woken) = mpsc::channel();
         let now = Instant::now();
         let shared = internal::shared_of::<Table>(&maker);
-        let is_here = shared.as_ref().is_some_and(|shared| shared.me() == maker.id());
+        let is_here = is_here(&maker);
         let lack = if is_here { descriptors::lack(&plans, parallel) } else { None };
-        if grows || !helpers.is_empty() {
-            // A helper has no files of ours. What cannot be read is told by whoever makes it.
+        if !is_here || grows || !helpers.is_empty() {
+            // Another has no files of ours. What cannot be read is told by whoever makes it.
             load(&mut plans);
         }
         let mut makers = Makers::new(maker, parallel, arity);

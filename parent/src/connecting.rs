@@ -66,8 +66,12 @@ enum State {
 
 impl Connecting {
     /// Asks `maker` for a child.
-    pub(crate) fn new(maker: &Context, plan: Plan) -> Self {
+    pub(crate) fn new(maker: &Context, mut plan: Plan) -> Self {
         static TICKETS: AtomicU64 = AtomicU64::new(0);
+        if !is_here(maker) {
+            // Another has no files of ours. What cannot be read is told by whoever makes it.
+            plan.payload = plan.payload.loaded();
+        }
         let wish = Wish { maker: maker.clone(), plan, ticket: TICKETS.fetch_add(1, Ordering::Relaxed) };
         let state = wish.ask().map_or_else(State::Failed, |pending| State::Asked(Box::new(pending)));
         Self { wish, state, passwords: Passwords::Untold }
@@ -237,10 +241,15 @@ impl Drop for Connecting {
     }
 }
 
+/// Whether that is the context of this program.
+pub(crate) fn is_here(maker: &Context) -> bool {
+    internal::shared_of::<Table>(maker).is_some_and(|shared| shared.me() == maker.id())
+}
+
 /// More than what a message holds beside a program, in bytes.
 const AROUND: usize = 64 * 1024;
 
-/// What stands in a plan for another context in place of a program in memory, and where that is sent, once for all plans;
+/// What stands in a plan for another context in place of a program in memory or a set, and where that is sent, once for all plans;
 /// `None` of what goes there in the plan.
 fn sent_apart(shared: &Shared<Table>, maker: ContextId, plan: &Plan) -> Option<(Payload, Vec<ContextId>)> {
     let on = shared.routes(|table| table.path(maker));

@@ -19,11 +19,13 @@ use serde::{Deserialize, Serialize};
 use crate::{
     accounts::{Desk, PASSWORD, account},
     containers::{Namespaces, Podman},
-    far::{ADD, Missing, Sshd, keeps, payload, static_program},
+    far::{ADD, Missing, Sshd, as_root, keeps, payload, program, run, static_program},
 };
 
 crate::tests![
     a_program_passes_each_link_once_and_is_kept_by_the_hop,
+    a_set_passes_each_link_once_however_many_connects_take_of_it,
+    a_file_of_ours_is_run_where_a_hop_does_not_see_it,
     a_program_that_a_hop_has_lost_its_child_with_is_sent_to_the_next_one,
     a_hop_says_at_once_that_it_has_not_got_a_program,
     a_program_that_a_hop_has_lost_is_sent_to_it_once_more,
@@ -47,9 +49,9 @@ fn adds(child: &Context) {
     assert_eq!(child.call(ADD, (2, 3)).unwrap(), 5);
 }
 
-/// A hop below `maker`, and the file in which everything stands that it is sent.
+/// A hop below `maker` that is of the same program, and the file in which everything stands that it is sent.
 fn watched_hop(maker: &Context, file: &str) -> Context {
-    maker.connect(Wrapped::new(keeps(file)).payload(payload("hop").unwrap()).name("inner")).unwrap()
+    maker.connect(Wrapped::new(keeps(file)).name("inner")).unwrap()
 }
 
 /// How many bytes the root has sent, by its recording.
@@ -86,6 +88,57 @@ fn a_program_passes_each_link_once_and_is_kept_by_the_hop() -> Result<(), Missin
         sent > size && sent < size + size / 8,
         "{sent} bytes of a program of {size} went to the outer hop"
     );
+    Ok(())
+}
+
+fn a_set_passes_each_link_once_however_many_connects_take_of_it() -> Result<(), Missing> {
+    let (hop, here) = (payload("hop")?, static_program("leaf")?);
+    let (mut elsewhere, is_arm) = (here.clone(), here[18] == 183);
+    elsewhere[18..20].copy_from_slice(if is_arm { &[62, 0] } else { &[183, 0] });
+    let set = PayloadSet::new("leaf").with(elsewhere).and_then(|set| set.with(here)).unwrap();
+    let size: u64 = set.entries().map(|entry| entry.size() as u64).sum();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let router = Router::builder().record(at("frames")).build().unwrap();
+    let outer = router.connect(Local::new(hop).name("outer")).unwrap();
+    let inner = watched_hop(&outer, &at("inner"));
+    let before = fs::metadata(at("inner")).unwrap().len();
+    for maker in [&inner, &outer, &inner] {
+        let children = [0; 3].map(|_| maker.connect_async(Wrapped::new([""; 0]).payload(set.clone().into())));
+        children.into_iter().for_each(|child| adds(&child.wait().unwrap()));
+    }
+    let behind = fs::metadata(at("inner")).unwrap().len() - before;
+    assert!(
+        behind > size && behind < size + size / 8,
+        "{behind} bytes of a set of {size} went to the inner hop"
+    );
+    drop(router);
+    let sent = sent(Path::new(&at("frames")));
+    assert!(sent > size && sent < size + size / 8, "{sent} bytes of a set of {size} went to the outer hop");
+    Ok(())
+}
+
+fn a_file_of_ours_is_run_where_a_hop_does_not_see_it() -> Result<(), Missing> {
+    as_root()?;
+    program("unshare")?;
+    let hop = Payload::bytes("hop", static_program("hop")?).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let [file, script] = ["leaf", "script"].map(|name| folder.path().join(name));
+    fs::write(&file, static_program("leaf")?).unwrap();
+    fs::write(&script, "#!/bin/sh\n").unwrap();
+    run(&["chmod", "755", file.to_str().unwrap(), script.to_str().unwrap()]);
+    let hide = "mount -t tmpfs none $0 && exec \"$@\"";
+    let elsewhere =
+        ["unshare", "-m", "--propagation", "private", "sh", "-c", hide, folder.path().to_str().unwrap()];
+    let router = Router::new().unwrap();
+    let maker = router.connect(Wrapped::new(elsewhere).payload(hop)).unwrap();
+    let of = |file: &Path| Payload::file(file).unwrap();
+    adds(&maker.connect(Local::new(of(&file))).unwrap());
+    adds(&maker.connect(Wrapped::new(["env"]).payload(of(&file))).unwrap());
+    let all = maker.connect_all((0..3).map(|_| Wrapped::new(["env"]).payload(of(&file))));
+    all.into_iter().for_each(|(_, child)| adds(&child.unwrap()));
+    // What is no program that could be sent is looked for there.
+    assert_eq!(maker.connect(Local::new(of(&script))).unwrap_err().code(), "not_found");
     Ok(())
 }
 
@@ -190,34 +243,34 @@ fn a_connect_whose_program_does_not_come_ends_with_the_reason_and_no_other_does(
     Ok(())
 }
 
-/// Holds the call that asks for it for a second.
-fn slow(program: &Payload) -> Wrapped {
-    Wrapped::new(["sh", "-c", "sleep 1; exec \"$@\"", "sh"]).payload(program.clone())
+/// Holds the call that asks for it for a second, and no other: it is of the program of its maker.
+fn slow() -> Wrapped {
+    Wrapped::new(["sh", "-c", "sleep 1; exec \"$@\"", "sh"])
 }
 
 fn a_program_that_a_busy_hop_does_not_take_is_sent_again() -> Result<(), Missing> {
-    let (hop, here, leaf) = (payload("hop")?, payload("leaf")?, leaf()?);
+    let (hop, leaf) = (payload("hop")?, leaf()?);
     let mut limits = Limits::default();
     limits.calls_in_flight = 2;
     let router = Router::builder().limits(limits).build().unwrap();
     let outer = router.connect(Local::new(hop.clone()).name("outer")).unwrap();
     let inner = outer.connect(Local::new(hop).name("inner")).unwrap();
-    let slow = [0; 2].map(|_| outer.connect_async(slow(&here)));
+    let slow = [0; 2].map(|_| outer.connect_async(slow()));
     adds(&inner.connect(Local::new(leaf)).unwrap());
-    slow.into_iter().for_each(|child| adds(&child.wait().unwrap()));
+    slow.into_iter().for_each(|child| assert!(child.wait().unwrap().is_alive()));
     Ok(())
 }
 
 fn no_program_is_sent_for_a_connect_that_was_refused_at_once() -> Result<(), Missing> {
-    let (hop, here, leaf) = (payload("hop")?, payload("leaf")?, leaf()?);
+    let (hop, leaf) = (payload("hop")?, leaf()?);
     let folder = tempfile::tempdir().unwrap();
     let frames = folder.path().join("frames");
     let mut limits = Limits::default();
     limits.calls_in_flight = 1;
     let router = Router::builder().limits(limits).record(&frames).build().unwrap();
-    let outer = router.connect(Local::new(hop.clone()).name("outer")).unwrap();
-    let inner = outer.connect(Local::new(hop).name("inner")).unwrap();
-    let slow = inner.connect_async(slow(&here));
+    let outer = router.connect(Local::new(hop).name("outer")).unwrap();
+    let inner = outer.connect(Local::new(Payload::this_program()).name("inner")).unwrap();
+    let slow = inner.connect_async(slow());
     inner.connect(Local::new(leaf.clone())).unwrap_err();
     slow.wait().unwrap();
     drop(router);
