@@ -8,6 +8,7 @@ use rustix::{stdio::stdin, termios::isatty};
 use crate::{
     Call, Function, Functions, IntoReturn, Message, Policy, broker,
     close::{self, Hook, Life},
+    ever::Ever,
     forward,
     greet::{Must as _, Refusal, greet, refuse, say},
     here::Here,
@@ -84,6 +85,15 @@ impl Child {
         self
     }
 
+    /// Other bounds for this context than the usual. The longest body, the silence of a link and the grace are those of
+    /// the whole tree: its root says them.
+    ///
+    /// Ends the process, with status 70 and a sentence on stderr, if one is too small to live by.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.boot.limits(limits);
+        self
+    }
+
     /// What is to be done when the parent is lost, and how long it may take: `undo` runs once, on a thread of its own
     /// and without the link, and then the process ends. After `grace` it is made to.
     ///
@@ -113,6 +123,9 @@ impl Default for Child {
     }
 }
 
+/// Whether this program has bounds of its own: most have not, and carry no code for it.
+static OWN_LIMITS: Ever = Ever::new();
+
 /// What a process needs to become a child, leaf or parent.
 pub struct Boot {
     taken: Ends<OwnedFd>,
@@ -121,6 +134,8 @@ pub struct Boot {
     pub functions: Functions,
     /// How many calls run side by side.
     pub workers: usize,
+    /// Its own bounds, if it has any.
+    limits: Option<Box<Limits>>,
     hook: Option<Hook>,
 }
 
@@ -140,7 +155,15 @@ impl Boot {
             refuse(&Refusal::ByHand);
         }
         sys::shed();
-        Self { taken: stdio::take().must(), role, functions: Functions::new(), workers: 1, hook: None }
+        let taken = stdio::take().must();
+        Self { taken, role, functions: Functions::new(), workers: 1, limits: None, hook: None }
+    }
+
+    /// Other bounds than the usual; see [`Child::limits`].
+    pub fn limits(&mut self, limits: Limits) {
+        limits.check().map_err(Refusal::Broken).must();
+        OWN_LIMITS.begin();
+        self.limits = Some(Box::new(limits));
     }
 
     /// What is to be done when the parent is lost; see [`Child::on_parent_lost`].
@@ -162,6 +185,7 @@ impl Boot {
             pid: std::process::id(),
             build: self.functions.build_id(),
         };
+        let own = self.limits.filter(|_| OWN_LIMITS.began()).map_or_else(Limits::default, |own| *own);
         let config = Config {
             me: setup.id,
             ancestors: setup.ancestors,
@@ -173,7 +197,7 @@ impl Boot {
                 body: setup.body_limit,
                 ping_ms: setup.ping_ms,
                 grace_ms: setup.grace_ms,
-                ..Limits::default()
+                ..own
             },
         };
         let shared = Shared::with_life(config, setup.name, routes, hooks, Arc::clone(&life)).must();

@@ -5,13 +5,14 @@ use std::{sync::Arc, time::Duration};
 use offshoot_core::{
     Call, Function, Functions, IntoReturn, Message, Policy,
     internal::{Boot, Hooks},
+    machine::Limits,
     wire::{Role, Setup},
 };
 
 use crate::{
     launching::Company,
     nursery::{Inherited, Nursery},
-    table::Table,
+    table::{Table, TableLimits},
 };
 
 /// A child that can have children of its own, by `connect` on it from above or on `call.here()` within. All else is as
@@ -32,6 +33,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Hop {
     boot: Boot,
+    routes: TableLimits,
 }
 
 impl Hop {
@@ -39,7 +41,7 @@ impl Hop {
     ///
     /// Ends the process, with status 2 and a sentence on stderr, if it was started by hand.
     pub fn new() -> Self {
-        Self { boot: Boot::take(Role::Parent) }
+        Self { boot: Boot::take(Role::Parent), routes: TableLimits::default() }
     }
 
     /// Serves `function` to this context's ancestors, and to whom they grant it; see [`Functions::serve`].
@@ -72,6 +74,17 @@ impl Hop {
         self
     }
 
+    /// Other bounds for this context than the usual; see [`offshoot_core::Child::limits`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.boot.limits(limits);
+        self
+    }
+
+    /// Other bounds than the usual for what each child may announce to this context, and how many ids it may have.
+    pub fn route_limits(self, routes: TableLimits) -> Self {
+        Self { routes, ..self }
+    }
+
     /// What is to be done when the parent is lost, and how long it may take; see
     /// [`offshoot_core::Child::on_parent_lost`].
     pub fn on_parent_lost(mut self, grace: Duration, undo: impl FnOnce() + Send + 'static) -> Self {
@@ -83,7 +96,7 @@ impl Hop {
     pub fn run(self) -> ! {
         self.boot.run(|setup: &Setup| {
             let nursery = Nursery::new(Inherited::from(setup), None, Company::default());
-            (Table::hop(setup.id), Arc::new(nursery) as Arc<dyn Hooks<Table>>)
+            (Table::hop_with(setup.id, self.routes), Arc::new(nursery) as Arc<dyn Hooks<Table>>)
         })
     }
 

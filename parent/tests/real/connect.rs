@@ -6,7 +6,7 @@ use offshoot_parent::prelude::*;
 use offshoot_parent::{ExitReport, Phase};
 
 use crate::{
-    ADD, GROW_THERE,
+    ADD, ADD_BESIDE, GROW_THERE, HANG,
     harness::{Folder, eventually},
     this_program,
 };
@@ -19,6 +19,8 @@ crate::tests![
     the_errors_of_a_hop_arrive_as_they_are,
     a_bad_name_is_refused_before_anything_is_started,
     a_leaf_can_have_no_children,
+    a_child_has_bounds_of_its_own,
+    a_child_with_a_bound_that_nobody_can_live_by_says_so,
     a_sibling_may_not_make_children_of_another,
     a_connect_that_is_dropped_leaves_no_child,
     a_failed_connect_uses_up_an_id_and_nothing_else
@@ -86,18 +88,46 @@ fn a_bad_name_is_refused_before_anything_is_started() {
     assert_eq!(router.connect(this_program("ab")).unwrap().id(), ContextId::new(1));
 }
 
+/// This program, started with that word.
+fn started_as(folder: &Folder, word: &str) -> Local {
+    let program = std::env::current_exe().unwrap();
+    script(folder, &format!("exec '{}' '{word}'", program.display())).name(word.replace(' ', "_"))
+}
+
 fn a_leaf_can_have_no_children() {
     let folder = Folder::new();
     let router = Router::new().unwrap();
-    let program = std::env::current_exe().unwrap();
-    let leaf =
-        router.connect(script(&folder, &format!("exec '{}' leaf", program.display())).name("leaf")).unwrap();
+    let leaf = router.connect(started_as(&folder, "leaf")).unwrap();
     assert_eq!(leaf.call(ADD, (1, 2)), Ok(3));
     let error = leaf.connect(this_program("x")).unwrap_err();
     assert_eq!(error.code(), "leaf");
     assert!(error.to_string().contains("its program must link `offshoot-parent`"), "{error}");
     let inside = leaf.call(GROW_THERE, leaf.clone()).unwrap();
     assert!(inside.contains("leaf is a leaf and can have no children"), "{inside}");
+}
+
+fn a_child_has_bounds_of_its_own() {
+    let folder = Folder::new();
+    let router = Router::new().unwrap();
+    let [leaf, hop] =
+        ["narrow leaf", "narrow hop"].map(|word| router.connect(started_as(&folder, word)).unwrap());
+    for narrow in [&leaf, &hop] {
+        let other = router.connect(this_program("other")).unwrap();
+        other.grant(HANG, narrow).unwrap();
+        let refused = narrow.call(ADD_BESIDE, other).unwrap();
+        assert!(refused.contains("too busy for add: 1 calls"), "{refused}");
+    }
+    let below = hop.connect(this_program("below")).unwrap();
+    below.connect(this_program("second")).unwrap();
+    let refused = below.connect(this_program("third")).unwrap_err();
+    assert!(refused.to_string().contains("contexts"), "{refused}");
+}
+
+fn a_child_with_a_bound_that_nobody_can_live_by_says_so() {
+    let folder = Folder::new();
+    let error = Router::new().unwrap().connect(started_as(&folder, "too narrow")).unwrap_err();
+    let words = "this context cannot start: the limit `downlink` is 0, and must be at least";
+    assert!(error.last_words().contains(words), "{error}");
 }
 
 fn a_sibling_may_not_make_children_of_another() {
