@@ -80,6 +80,9 @@ pub(crate) const CUTS: [Cut; 13] = [
     ),
 ];
 
+/// The page that says which of them no seed meets.
+const PAGE: &str = include_str!("../../docs/testing.md");
+
 /// The sources in which machines and tables decide to cut a link.
 fn sources() -> Vec<String> {
     let machine = fs::read_dir(root().join("core/src/machine")).expect("the folder is there");
@@ -106,6 +109,7 @@ fn every_place_that_cuts_a_link_has_its_reason_here_and_each_is_tested() {
         if let Some([why, file, test]) = elsewhere {
             let tests = fs::read_to_string(root().join(file)).expect("the file is there");
             assert!(tests.contains(&format!("fn {test}()")), "`{text}` is not tested by {test} ({why})");
+            assert!(PAGE.contains(test), "docs/testing.md does not say that {test} is about `{text}`");
         }
     }
 }

@@ -31,6 +31,10 @@ pub(crate) struct Flags {
     verbose: bool,
 }
 
+/// What all suites together may take: whoever waits for longer stops waiting. A machine that does other things besides
+/// takes longer, so it is no failure.
+const LONGEST: Duration = Duration::from_secs(25 * 60);
+
 /// A suite that has been run.
 struct Run {
     name: String,
@@ -125,6 +129,9 @@ fn sum_up(runs: &[Run], disk: &str, time: Duration) -> ExitCode {
     let tallies = || runs.iter().map(|run| &run.outcome.tally);
     let failed: usize = tallies().map(|tally| tally.failed).sum();
     println!("{} suites in {:.1} s; {disk}", runs.len(), time.as_secs_f64());
+    if time > LONGEST {
+        println!("WARNING: that is more than the {} minutes that they may take", LONGEST.as_secs() / 60);
+    }
     println!(
         "{} passed, {failed} failed, {} skipped",
         tallies().map(|tally| tally.passed).sum::<usize>(),
