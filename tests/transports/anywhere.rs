@@ -54,15 +54,15 @@ fn a_web_server_of_a_package_answers_by_its_stdin_and_stdout() -> Result<(), Mis
     Ok(())
 }
 
-/// A program that puts another on a host.
-pub(crate) fn example() -> Result<PathBuf, Missing> {
-    let example = env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("examples/anywhere");
+/// A program that shows something of this to people.
+pub(crate) fn example(name: &str) -> Result<PathBuf, Missing> {
+    let example = env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("examples").join(name);
     let why = "the example is not built; `cargo build --workspace --examples` builds it";
     if example.exists() { Ok(example) } else { Err(Missing::because(why)) }
 }
 
 fn the_example_puts_a_program_on_a_host_and_joins_the_streams() -> Result<(), Missing> {
-    let (sshd, busybox, example) = (Sshd::new("")?, program("busybox")?, example()?);
+    let (sshd, busybox, example) = (Sshd::new("")?, program("busybox")?, example("anywhere")?);
     let run = |words: &[&str], input: &str| {
         let mut command = Command::new(&example);
         command.args(["--config", &sshd.file("client"), "--keep", "far"]).args(words);

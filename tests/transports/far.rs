@@ -38,7 +38,8 @@ pub(crate) fn static_program(name: &str) -> Result<Vec<u8>, Missing> {
     fs::read(payload_file(name)).map_err(|error| Missing::because(error.to_string()))
 }
 
-fn payload_file(name: &str) -> PathBuf {
+/// Where it is.
+pub(crate) fn payload_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("payloads").join(name)
 }
 

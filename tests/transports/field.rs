@@ -565,7 +565,7 @@ fn what_is_no_question_or_was_answered_is_waited_for() -> Result<(), Missing> {
 }
 
 fn a_proxy_is_ended_though_whoever_connects_ignores_what_ends_it() -> Result<(), Missing> {
-    let (sshd, busybox, example) = (Sshd::new("")?, program("busybox")?, example()?);
+    let (sshd, busybox, example) = (Sshd::new("")?, program("busybox")?, example("anywhere")?);
     reach_by(&sshd, "sh", &format!("{}; exec sleep 1000", serve(&sshd)?));
     // As nohup does.
     let mut command = Command::new("sh");

@@ -20,6 +20,7 @@ mod beside;
 mod buildah;
 mod cluster;
 mod containers;
+mod demo;
 mod docker;
 mod doctor;
 mod far;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         fleet::tests(),
         doctor::tests(),
         anywhere::tests(),
+        demo::tests(),
         field::tests(),
         hunt::tests(),
         suite::tests(),

@@ -221,10 +221,12 @@ fn workspace_tests(workspace: &Workspace) -> impl Iterator<Item = Suite<'_>> {
             apt::install_missing(needed.copied())?;
             if target.name == TRANSPORTS {
                 far_sides::install(workspace)?;
-                payload::build(workspace, &payload::REFERENCE, Progress::Silent)?;
+                let payloads = [payload::REFERENCE, payload::DEMO].concat();
+                payload::build(workspace, &payloads, Progress::Silent)?;
                 // Cargo does not build an example for a test that is named.
-                let example = cargo(workspace.root(), "build --workspace --example anywhere");
-                let built = programs([example])?;
+                let examples =
+                    cargo(workspace.root(), "build --workspace --example anywhere --example on_host");
+                let built = programs([examples])?;
                 if built.tally.failed > 0 {
                     return Ok(built);
                 }

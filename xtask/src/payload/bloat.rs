@@ -131,6 +131,14 @@ mod tests {
     }
 
     #[test]
+    fn what_this_very_program_is_made_of_is_told() {
+        let report = report("this", &std::env::current_exe().unwrap()).unwrap();
+        for of in ["xtask", "std", NOT_RUST] {
+            assert!(report.lines().any(|line| line.ends_with(&format!(" %  {of}"))), "no {of} in {report}");
+        }
+    }
+
+    #[test]
     fn zeroed_memory_is_not_in_the_file() {
         assert_eq!(in_file("0000000000401000 0000000000000012 t malloc"), Some((0x12, "malloc")));
         assert_eq!(in_file("0000000000401000 0000000000000012 b arena"), None);
