@@ -422,7 +422,9 @@ impl Talk {
             }
         }
         let words = String::from_utf8_lossy(&self.words);
-        let (stop, askpass, prompt) = (Stop::of(&words), self.askpass.as_ref(), self.prompt.as_ref());
+        let (askpass, prompt) = (self.askpass.as_ref(), self.prompt.as_ref());
+        // Who has not ended has not said all.
+        let stop = if kind == ConnectErrorKind::Closed { Stop::of(&words) } else { Stop::Unknown };
         let kind = match (kind, &plan.transport) {
             (ConnectErrorKind::Closed, Some(transport)) if phase == Phase::Shell => {
                 match explain::unspoken(transport, &self.words, &other, report.clone()) {
@@ -468,8 +470,8 @@ impl Talk {
             if left.is_zero() {
                 break;
             }
-            match poll(&mut [PollFd::new(&self.link, PollFlags::IN)], Timespec::try_from(left).ok().as_ref())
-            {
+            let left = Timespec::try_from(left).ok();
+            match poll(&mut [PollFd::new(&self.link, PollFlags::IN)], left.as_ref()) {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {}
             }

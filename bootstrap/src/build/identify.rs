@@ -29,7 +29,7 @@ pub(super) fn ask(program: &Path, machine: Machine) -> Option<Identity> {
     let mut child = command.spawn().ok()?;
     // It holds copies of the other end, by which we would wait for ourselves.
     drop(command);
-    let hello = talk(&mut link);
+    let hello = talk(&mut link, Instant::now() + PATIENCE);
     drop(child.kill());
     drop(child.wait());
     hello.ok().map(|hello| Identity { role: hello.role, build: hello.build })
@@ -44,16 +44,19 @@ fn command(program: &Path, machine: Machine) -> Option<Command> {
     Some(emulator)
 }
 
-fn talk(link: &mut UnixStream) -> io::Result<Hello> {
+fn talk(link: &mut UnixStream, deadline: Instant) -> io::Result<Hello> {
     let nonce = Nonce::new([0x5a; 16]);
     link.write_all(&opening(&nonce))?;
     link.write_all(&setup()?)?;
     let (mut scan, mut decoder, mut is_up) = (MarkerScan::new(&nonce), Decoder::new(), false);
-    let deadline = Instant::now() + PATIENCE;
     loop {
         let mut bytes = [0; 4096];
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        link.set_read_timeout(Some(left))?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Of one that never stops there is always something to read.
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        link.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
         let read = link.read(&mut bytes)?;
         let mut come =
             bytes.get(..read).filter(|come| !come.is_empty()).ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -96,4 +99,22 @@ fn setup() -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     frame.encode_into(&mut bytes);
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_program_that_never_stops_talking_is_given_up() {
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        let floods = thread::spawn(move || while theirs.write_all(&[b'y'; 4096]).is_ok() {});
+        let since = Instant::now();
+        talk(&mut ours, since + Duration::from_millis(50)).unwrap_err();
+        assert!(since.elapsed() < PATIENCE, "{:?}", since.elapsed());
+        drop(ours);
+        floods.join().unwrap();
+    }
 }
