@@ -187,6 +187,18 @@ fn each_host_on_the_way_gets_its_own_password() -> Result<(), Missing> {
     let error = fails(deep.ssh().jump_password(deep.jump_account(), PASSWORD));
     assert_eq!(error.code(), "password_needed", "{error}");
     assert!(error.last_words().contains(&format!("{}@far", deep.user.name)), "{error}");
+    // It was enough, whatever became of the rest.
+    assert_eq!(error.passwords(), Passwords::Proved, "{error}");
+    for (jump, place) in [(OTHER, OTHER), (PASSWORD, PASSWORD)] {
+        let error = fails(deep.ssh().password(place).jump_password(deep.jump_account(), jump));
+        assert_eq!((error.code(), error.passwords()), ("password_wrong", Passwords::Refused), "{error}");
+    }
+    // A key that is refused behind a jump host is no password that was wrong, and neither is a host there that is down.
+    for (option, code) in [("PasswordAuthentication=no", "authentication"), ("Port=1", "unreachable")] {
+        let jump = deep.ssh().jump_password(deep.jump_account(), PASSWORD);
+        let error = fails(jump.option(option).option("KbdInteractiveAuthentication=no"));
+        assert_eq!((error.code(), error.passwords()), (code, Passwords::Proved), "{error}");
+    }
     Ok(())
 }
 
