@@ -20,6 +20,9 @@ impl Plan {
         if report.success() {
             return ConnectErrorKind::Exited { report };
         }
+        if transport.is_whole {
+            return unspoken(transport, said.as_bytes(), b"", Some(report));
+        }
         let refused = said.lines().find_map(|line| not_run(line, transport, &self.payload.name()));
         refused.or_else(enters).unwrap_or(ConnectErrorKind::Exited { report })
     }

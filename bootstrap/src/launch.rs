@@ -152,7 +152,7 @@ impl<'a> Launch<'a> {
     pub fn finish(self, started: Started) -> Result<Spawned, ConnectError> {
         let Started { spawned, askpass } = started;
         let plan = self.plan;
-        let Some(transport) = &plan.transport else {
+        let Some(transport) = plan.transport.as_ref().filter(|transport| !transport.is_whole) else {
             self.saw(Step::Running);
             return Ok(spawned);
         };

@@ -70,15 +70,27 @@ impl Options {
 
     /// Refuses memory beside what wants a file.
     fn check_memory(&self) -> Option<ConnectErrorKind> {
+        let beside = self.wanted_file().filter(|_| self.memory)?;
+        let why = format!("makes no file, and `.{beside}(..)` wants one: say one of both");
+        Some(ConnectErrorKind::BadPlace { what: "placement".into(), text: "memory".into(), why: why.into() })
+    }
+
+    /// Refuses whatever says where a program is to be put, for a command that is the program.
+    pub(crate) fn check_whole(&self) -> Option<ConnectErrorKind> {
+        let beside = self.wanted_file().or_else(|| self.memory.then_some("memory"))?;
+        let why = "is for a program that is put somewhere, and a whole command is one that is there".into();
+        Some(ConnectErrorKind::BadPlace { what: "placement".into(), text: beside.into(), why })
+    }
+
+    /// The first of what was said that wants a file.
+    fn wanted_file(&self) -> Option<&'static str> {
         let wants = [
             ("folder", !self.folders.is_empty()),
             ("keep_file", self.keep),
             ("cache", self.cache),
             ("preplaced", self.preplaced.is_some()),
         ];
-        let (beside, _) = wants.into_iter().find(|(_, is_wanted)| self.memory && *is_wanted)?;
-        let why = format!("makes no file, and `.{beside}(..)` wants one: say one of both");
-        Some(ConnectErrorKind::BadPlace { what: "placement".into(), text: "memory".into(), why: why.into() })
+        wants.into_iter().find_map(|(option, is_wanted)| is_wanted.then_some(option))
     }
 }
 

@@ -39,7 +39,11 @@ impl Plan {
                 if let Some(machine) = transport.machine {
                     say("is taken for", &format!("{machine}, whatever it says itself"));
                 }
-                say("is sent", &payload.to_string());
+                if transport.is_whole {
+                    say("is sent", "nothing: it is the program, or becomes it");
+                } else {
+                    say("is sent", &payload.to_string());
+                }
                 say("is written there", &placement(transport));
                 say("may be recorded", recorders(transport.dialect));
             }
@@ -109,6 +113,9 @@ fn questions(transport: &Transport) -> String {
 const UNKNOWN: &str = "answered by the prompter of whoever connects if there is one, else refused";
 
 fn placement(transport: &Transport) -> String {
+    if transport.is_whole {
+        return "nothing".to_owned();
+    }
     if let Some(path) = &transport.preplaced {
         return format!("nothing; {} is run, if it has the right hash", Text::from(path.as_str()));
     }

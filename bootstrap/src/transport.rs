@@ -58,6 +58,8 @@ pub struct Transport {
     pub asks: bool,
     /// What machine it is there, whatever it says itself; `None`: what it says.
     pub machine: Option<Machine>,
+    /// Whether what is run is the program itself, or becomes it by itself: no shell is asked for, and nothing is sent.
+    pub is_whole: bool,
 }
 
 /// The question that the way to a place is known to ask, and the one answer to it. What else is asked where it may be is for the
@@ -117,6 +119,7 @@ impl Transport {
             stdio: Stdio::Socket,
             asks: false,
             machine: None,
+            is_whole: false,
         }
     }
 
@@ -148,7 +151,9 @@ impl Transport {
     #[must_use]
     pub fn argv(&self) -> Vec<String> {
         let mut argv = self.leader.clone();
-        if self.takes_line {
+        if self.is_whole {
+            argv.extend(self.args.iter().cloned());
+        } else if self.takes_line {
             argv.push(stage0::command_line());
         } else {
             argv.extend(stage0::command_words().map(str::to_owned));

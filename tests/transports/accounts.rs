@@ -22,6 +22,8 @@ crate::tests![
     sudo_leads_through_the_login_shell_of_the_other_user,
     sudo_without_a_password_says_that_one_is_needed,
     sudo_says_who_is_not_allowed,
+    sudo_leads_to_whom_it_is_told_our_command_for_and_to_no_other_command,
+    sudo_leads_to_a_program_that_is_there_for_whom_it_is_told_that_alone,
     su_takes_the_password_of_the_other_user,
     doas_lets_in_whom_its_rule_lets_in,
     doas_asks_for_the_password_on_a_terminal_of_its_own,
@@ -154,6 +156,66 @@ fn sudo_says_who_is_not_allowed() -> Result<(), Missing> {
     let desk = Desk::new("barred")?;
     let error = desk.connect(Sudo::new().password(PASSWORD)).unwrap_err();
     assert_eq!(error.code(), "not_allowed", "{error}");
+    Ok(())
+}
+
+/// The line of the guide for sudoers in which that stands, said of these.
+fn guide_line(holds: &str, user: &str, other: &str) -> String {
+    let guide = include_str!("../../docs/methods.md");
+    let line = guide.lines().find(|line| line.starts_with("me ALL=(agent) ") && line.contains(holds));
+    line.unwrap().replace("me ALL=(agent)", &format!("{user} ALL=({other})"))
+}
+
+fn sudo_leads_to_whom_it_is_told_our_command_for_and_to_no_other_command() -> Result<(), Missing> {
+    let visudo = program("visudo")?;
+    let desk = Desk::new("listed")?;
+    let other = User::new("agent", &program("dash")?)?;
+    let line = guide_line("/sh -c ", desk.user_name(), &other.name);
+    let rule = SudoRule::new(desk.user_name(), &line);
+    run(&[visudo.to_str().unwrap(), "-c", "-f", rule.0.to_str().unwrap()]);
+    let there = desk.connect(Sudo::new().user(&other.name)).unwrap();
+    assert_eq!(there.call(ADD, (2, 3)).unwrap(), 5);
+    assert_ne!(desk.uid_of(&there), desk.uid_of(&desk.there));
+    // What it is told is no pattern.
+    let command = Sudo::new().plan().transport.unwrap().argv().pop().unwrap();
+    let allowed = |command: &str| {
+        let sudo = ["sudo", "-n", "-u", &other.name, "-l", "sh", "-c", command];
+        let asked = Command::new("setpriv")
+            .args(["--reuid", desk.user_name(), "--regid", desk.user_name(), "--init-groups"])
+            .args(sudo)
+            .output();
+        asked.unwrap().status.success()
+    };
+    assert!(allowed(&command));
+    for other in ["id".to_owned(), command.replace("$*", "$*; id"), command.replace("n=*)", "n=*) id;;")] {
+        assert!(other != command && !allowed(&other), "{other}");
+    }
+    Ok(())
+}
+
+fn sudo_leads_to_a_program_that_is_there_for_whom_it_is_told_that_alone() -> Result<(), Missing> {
+    let leaf = static_program("leaf")?;
+    let desk = Desk::new("alone")?;
+    let other = User::new("agent", &program("dash")?)?;
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().join("leaf").display().to_string();
+    fs::write(&there, leaf).unwrap();
+    run(&["chmod", "-R", "u=rwX,go=rX", folder.path().to_str().unwrap()]);
+    run(&["chmod", "755", &there]);
+    let line = guide_line("/leaf ", desk.user_name(), &other.name).replace("/usr/lib/agent/leaf", &there);
+    let _rule = SudoRule::new(desk.user_name(), &line);
+    let by_sudo = |more: &[&str]| {
+        let sudo = ["sudo", "-n", "-u", &other.name, "--", &there];
+        desk.there.connect(Wrapped::whole(sudo.iter().chain(more).copied()))
+    };
+    let child = by_sudo(&[]).unwrap();
+    assert_eq!(child.call(ADD, (2, 3)).unwrap(), 5);
+    assert_ne!(desk.uid_of(&child), desk.uid_of(&desk.there));
+    // Nothing but that, and so no shell of ours that would look at its hash.
+    let error = by_sudo(&["more"]).unwrap_err();
+    assert!(error.code() == "exited" && error.last_words().contains("a password is required"), "{error}");
+    let error = desk.connect(Sudo::new().user(&other.name).preplaced(&there)).unwrap_err();
+    assert_eq!(error.code(), "password_needed", "{error}");
     Ok(())
 }
 
