@@ -3,12 +3,16 @@
 use std::fs;
 
 use offshoot_parent::prelude::*;
-use offshoot_tests::far::{Docker, busybox_root};
+use offshoot_tests::{
+    far::{Docker, busybox_root},
+    real::PATIENCE,
+};
 
 use crate::far::{ADD, Missing, Planned, as_root, payload, program};
 
 crate::tests![
     what_keeps_docker_from_a_container_is_told_by_kind,
+    a_container_of_docker_that_is_restarted_is_a_loss_and_is_there_again,
     a_container_of_docker_that_lets_nothing_be_put_is_told_or_gone_round,
     a_container_of_docker_without_a_shell_is_entered_by_a_descriptor,
 ];
@@ -62,6 +66,18 @@ fn what_keeps_docker_from_a_container_is_told_by_kind() -> Result<(), Missing> {
     let gone = there();
     drop(engine);
     fails("no_engine", gone);
+    Ok(())
+}
+
+fn a_container_of_docker_that_is_restarted_is_a_loss_and_is_there_again() -> Result<(), Missing> {
+    let (root, leaf) = (busybox_root()?, payload("leaf")?);
+    let engine = Docker::new(root.path())?;
+    let router = Router::new().unwrap();
+    let there = router.connect(container(&engine, "far", &leaf)).unwrap();
+    engine.run(&["restart", "-t", "0", "far"]).unwrap();
+    there.lost().wait_timeout(PATIENCE).unwrap();
+    assert!(there.call(ADD, (2, 3)).unwrap_err().is_lost());
+    works(container(&engine, "far", &leaf));
     Ok(())
 }
 

@@ -21,6 +21,8 @@ crate::tests![
     a_restricted_shell_that_finds_no_sh_says_so,
     a_command_that_is_forced_is_told_from_ours,
     a_start_file_that_eats_the_input_is_told,
+    a_start_file_that_becomes_another_shell_is_told,
+    a_shell_that_forbids_redirections_is_heard,
     a_program_that_is_none_to_the_kernel_is_told_by_what_the_shell_says,
     a_program_that_a_policy_keeps_from_running_is_told,
     a_program_that_finds_its_kernel_too_old_is_told,
@@ -226,6 +228,29 @@ fn a_start_file_that_eats_the_input_is_told() -> Result<(), Missing> {
 }
 
 const SHELLS: [&str; 5] = ["dash", "bash", "busybox", "mksh", "zsh"];
+
+fn a_start_file_that_becomes_another_shell_is_told() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
+    let user = User::new("fish", &program("bash")?)?;
+    fs::write(user.home.path().join(".bashrc"), format!("exec {}\n", program("fish")?.display())).unwrap();
+    let error = fails(sshd.ssh().user(&user.name).payload(leaf).timeout(Duration::from_secs(5)));
+    assert_eq!((error.code(), error.phase()), ("no_answer", Phase::Shell), "{error}");
+    Ok(())
+}
+
+fn a_shell_that_forbids_redirections_is_heard() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
+    let folder = tempfile::tempdir().unwrap();
+    let shell = folder.path().join("audit");
+    let script = "#!/bin/sh\ncase $2 in *[\\>\\|]*) echo 'audit: no redirections, no pipes' >&2; exit 1;; esac; exec sh -c \"$2\"\n";
+    fs::write(&shell, script).unwrap();
+    run(&["chmod", "-R", "a+rX,u+x,a+x", folder.path().to_str().unwrap()]);
+    let user = User::new("audit", &shell)?;
+    let error = fails(sshd.ssh().user(&user.name).payload(leaf));
+    assert_eq!((error.code(), error.phase()), ("exited", Phase::Shell), "{error}");
+    assert_eq!(error.last_words(), "audit: no redirections, no pipes");
+    Ok(())
+}
 
 fn a_program_that_is_none_to_the_kernel_is_told_by_what_the_shell_says() -> Result<(), Missing> {
     payload("leaf")?;
