@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    Dialect, Method, Plan, Stdio, Text, Transport,
+    Dialect, Method, Plan, Stdio, Text, Transport, locale,
     options::{Options, check_folder, check_word, common_options, program_option, user_option},
 };
 
@@ -48,8 +48,9 @@ impl Method for Chroot {
     fn plan(&self) -> Plan {
         let user = self.user.as_ref().and_then(|user| check_word("user", user));
         let flaw = check_folder(&self.folder).or(user);
-        let (dialect, stdio) = (Dialect::Container, Stdio::Pipes);
-        let transport = Transport { near: true, dialect, flaw, stdio, ..Transport::words(self.leader()) };
+        let (dialect, stdio, env) = (Dialect::Container, Stdio::Pipes, vec![locale::english()]);
+        let transport =
+            Transport { near: true, dialect, flaw, stdio, env, ..Transport::words(self.leader()) };
         self.options.plan("chroot", &self.folder, transport)
     }
 }

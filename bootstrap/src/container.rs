@@ -3,7 +3,7 @@
 use std::{fmt, iter};
 
 use crate::{
-    ConnectErrorKind, Dialect, Method, Plan, Stdio, Text, Transport,
+    ConnectErrorKind, Dialect, Method, Plan, Stdio, Text, Transport, locale,
     options::{Options, check_word, common_options, program_option, user_option, words_option},
     quote::quoted,
     stage0,
@@ -344,7 +344,8 @@ fn bad(what: &str, text: &str, why: &str) -> ConnectErrorKind {
 
 impl Method for Container {
     fn plan(&self) -> Plan {
-        let transport = Transport { dialect: Dialect::Container, flaw: self.flaw(), ..self.transport() };
+        let (dialect, flaw, env) = (Dialect::Container, self.flaw(), vec![locale::english()]);
+        let transport = Transport { dialect, flaw, env, ..self.transport() };
         self.options.plan(self.engine.word(), &self.name, transport)
     }
 }

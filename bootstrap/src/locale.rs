@@ -9,6 +9,11 @@ const ALL: &str = "LC_ALL";
 /// What holds where nothing else was said.
 const LANG: &str = "LANG";
 
+/// The variable by which a tool speaks as we know it.
+pub(crate) fn english() -> (String, String) {
+    (MESSAGES.to_owned(), "C".to_owned())
+}
+
 /// What is to be set beside the language for it to hold, in an environment that is `ours`: nothing where nothing rules over it.
 /// What `LC_ALL` said is said of everything else, so that what runs there has the same characters.
 pub(crate) fn made_room(ours: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {

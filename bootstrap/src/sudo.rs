@@ -5,8 +5,7 @@ use std::fmt;
 use offshoot_wire::Secret;
 
 use crate::{
-    Dialect, Method, Plan, Question, Stdio, Text, Transport,
-    locale::MESSAGES,
+    Dialect, Method, Plan, Question, Stdio, Text, Transport, locale,
     options::{Options, check_word, common_options, program_option, words_option},
 };
 
@@ -160,7 +159,7 @@ impl Sudo {
             Tool::Doas => asks("password: "),
         };
         // Its words are to be the ones that we know.
-        let mut env = vec![(MESSAGES.to_owned(), "C".to_owned())];
+        let mut env = vec![locale::english()];
         if matches!(self.tool, Tool::Sudo) && may_ask {
             env.push((SUDO_PROMPT.to_owned(), asks.replace('%', "%%")));
         }

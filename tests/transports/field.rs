@@ -36,6 +36,7 @@ crate::tests![
     a_proxy_is_ended_though_whoever_connects_ignores_what_ends_it,
     a_locale_that_is_not_there_is_no_obstacle,
     an_su_that_speaks_the_language_of_its_caller_is_answered,
+    a_place_that_is_not_there_is_told_in_whatever_language_its_tool_speaks,
     a_want_of_space_is_told_in_whatever_language_the_tools_there_speak,
     an_account_that_nobody_may_enter_now_ends_the_connect_at_once,
     attack_53_a_banner_of_a_megabyte_that_asks_for_a_password_is_no_question,
@@ -347,6 +348,22 @@ fn an_su_that_speaks_the_language_of_its_caller_is_answered() -> Result<(), Miss
     assert_eq!(all, ["", "C", german, german]);
     let one_by_one = there(&[&format!("LANG={german}"), "LC_TIME=C"]);
     assert_eq!(one_by_one, ["", "C", german, "C"]);
+    Ok(())
+}
+
+fn a_place_that_is_not_there_is_told_in_whatever_language_its_tool_speaks() -> Result<(), Missing> {
+    let (hop, leaf) = (payload("hop")?, payload("leaf")?);
+    let locales = german()?;
+    let path = format!("LOCPATH={}", locales.path().display());
+    let router = Router::new().unwrap();
+    let german = Wrapped::new(["env", &path, "LC_ALL=de_DE.UTF-8"]).payload(hop);
+    let there = router.connect(german).unwrap();
+    let chroot = there.connect(Chroot::new("/nowhere").payload(leaf.clone())).unwrap_err();
+    // A number that no process has.
+    let nsenter = there.connect(Container::nsenter(i32::MAX as u32).payload(leaf)).unwrap_err();
+    for error in [chroot, nsenter] {
+        assert_eq!(error.code(), "no_container", "{error}");
+    }
     Ok(())
 }
 
