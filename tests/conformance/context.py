@@ -424,6 +424,9 @@ class Leaf(Asks):
         super().on_dead(frame)
         stream = self.streams.get(frame.handle)
         if stream and stream.peer == frame.src:
+            code = self.decoded(frame, lambda body: (body.array(2), body.u32(), body.text()))
+            if code and code[1] == GONE and frame.auth == frame.src and stream.theirs is not None:
+                return  # Who has opened an end has taken it (7.1).
             stream.they_closed, stream.fault = True, "the other end is gone"
             self.close_stream(frame.handle)
 

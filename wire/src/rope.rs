@@ -35,10 +35,10 @@ impl Rope {
         self.bytes.len().saturating_add(self.long.len())
     }
 
-    /// The memory that it keeps alive.
+    /// The memory that it keeps alive, without the copy that somebody may read it by: what was booked for it is the same when
+    /// it goes.
     pub(crate) fn capacity(&self) -> usize {
-        let whole = self.whole.get().map_or(0, Vec::capacity);
-        self.bytes.capacity().saturating_add(self.long.capacity()).saturating_add(whole)
+        self.bytes.capacity().saturating_add(self.long.capacity())
     }
 
     /// All of it in one piece, which is made by a copy when it is first asked for.

@@ -1,7 +1,7 @@
 //! How calls to us end: answered once, or called off, or with nobody left who waits.
 
 use offshoot_wire::{
-    Body, CallId, ContextId, DeadCode, End, Failed, Frame, Handle, ReplyHead, ReplyTo, Window, codec,
+    Body, CallId, ContextId, DeadCode, End, Failed, Frame, Handle, ReplyHead, ReplyTo, codec,
 };
 
 use super::{
@@ -40,8 +40,7 @@ impl<R: Routes> Machine<R> {
             self.keep_ends(ends, out);
             return self.send_dead(call.src, self.config.me, reply_to, DeadCode::TooLarge, text, out);
         }
-        let frame = self.own_frame(call.src, reply_to, ReplyTo::Nobody, body);
-        if self.send_own(Queued::charged(frame, Window::Replies), out).is_err() {
+        if self.send_own(self.answer_to(call.src, reply_to, body), out).is_err() {
             self.keep_ends(ends, out);
         }
     }
@@ -61,7 +60,7 @@ impl<R: Routes> Machine<R> {
             self.timers.clear(at, Timer::CallerGone(key));
         }
         if let Some(link) = call.from.and_then(|from| self.link_mut(from)) {
-            link.calls -= 1;
+            link.calls.remove(call.src, 1);
         }
         Some(call)
     }
@@ -125,8 +124,7 @@ impl<R: Routes> Machine<R> {
         let Some((src, Some(reply_to))) = self.desk.get(key).map(|call| (call.src, call.reply_to)) else {
             return;
         };
-        let frame = self.own_frame(src, reply_to, ReplyTo::Nobody, encode_reply(&ReplyHead::Started));
-        self.post(Queued::charged(frame, Window::Replies), out);
+        self.post(self.answer_to(src, reply_to, encode_reply(&ReplyHead::Started)), out);
     }
 
     /// A caller is lost: its calls are called off, and nobody is answered.
@@ -172,8 +170,11 @@ impl<R: Routes> Machine<R> {
         if codec::encode_into(&(), &mut body).is_err() {
             return;
         }
-        let reply = self.own_frame(frame.src, reply_to, ReplyTo::Nobody, body.into());
-        self.post(Queued::charged(reply, Window::Replies), out);
+        self.post(self.answer_to(frame.src, reply_to, body.into()), out);
+    }
+
+    fn answer_to(&self, src: ContextId, reply_to: Handle, body: Body) -> Queued {
+        Queued::answer(self.own_frame(src, reply_to, ReplyTo::Nobody, body), !self.is_ancestor(src))
     }
 }
 

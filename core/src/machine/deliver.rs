@@ -7,7 +7,7 @@ use offshoot_wire::{
 use super::{
     Actions, DropKind, Ended, LinkKey, Machine, Outcome, Owner, Progress, Routes, Standing,
     handles::Entry,
-    parts::{Assembled, CONTROL_BUDGET, Share},
+    parts::{Assembled, CONTROL_BUDGET},
 };
 
 /// A whole frame, and what its last piece costs until it is taken.
@@ -111,10 +111,8 @@ impl<R: Routes> Machine<R> {
             self.credits.hold(src, window, frame.body.len());
             return Some(Whole { frame, cost: last });
         }
-        let limits = &self.config.limits;
-        let share = Share { body: limits.body, bodies: limits.partial_bodies, bytes: limits.partial_bytes };
         let head = Frame { body: Body::default(), ..frame.clone() };
-        match self.parts.add(link, frame, asked_for, share) {
+        match self.parts.add(link, frame, asked_for, self.config.limits.body) {
             Assembled::Whole(frame) => {
                 self.credits.hold(src, window, frame.body.len());
                 return Some(Whole { frame, cost: last });
@@ -133,10 +131,6 @@ impl<R: Routes> Machine<R> {
             Assembled::TooLarge => {
                 let text = format!("the body is over the limit of {} bytes", self.config.limits.body);
                 self.spoil(from, &head, DropKind::Oversize, DeadCode::TooLarge, text, out);
-            }
-            Assembled::Crowded => {
-                let text = "too many bodies are in the making".to_owned();
-                self.refuse(from, &head, DropKind::Congested, DeadCode::Congested, text, out);
             }
         }
         let back = self.credits.taken(src, window, 0, last);

@@ -246,6 +246,18 @@ impl Handles {
         found.iter().collect()
     }
 
+    /// Whether a stream with the other end at `peer` is so.
+    pub(super) fn any_stream_of(&self, peer: ContextId, is_so: impl Fn(&Stream) -> bool) -> bool {
+        let mut next = self.row(peer).filter(|_| STREAMS.began()).and_then(|row| row.first);
+        while let Some(seat) = next.and_then(|slot| self.entries.get(slot)) {
+            if matches!(&seat.entry, Entry::Stream(stream) if is_so(stream)) {
+                return true;
+            }
+            next = seat.behind;
+        }
+        false
+    }
+
     /// Everyone that an entry is about.
     pub(super) fn peers(&self) -> impl Iterator<Item = ContextId> + '_ {
         self.rows.keys()

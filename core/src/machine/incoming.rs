@@ -6,7 +6,7 @@ use offshoot_wire::{
 
 use super::{
     Action, Actions, CallKey, DropKind, Incoming, LinkKey, Machine, Routes, Tick, Timer, deliver::Whole,
-    desk::Call, parts::CONTROL_BUDGET,
+    desk::Call, load::Load, parts::CONTROL_BUDGET,
 };
 
 /// The longest list of waiting calls that a call carries; beyond it only deadlines end what waits in a circle.
@@ -25,6 +25,7 @@ impl<R: Routes> Machine<R> {
             && let Some((kind, code, text)) =
                 self.unwelcome(&frame).or_else(|| self.one_too_many(from, &frame))
         {
+            self.turn_back(&frame, &text, out);
             return self.refuse_arrived(from, &frame, kind, code, text, out);
         }
         let Some(whole) = self.receive(from, frame, Window::Calls, false, out) else { return };
@@ -44,6 +45,16 @@ impl<R: Routes> Machine<R> {
                 self.pay_back(&whole, out);
                 self.on_grant(from, &whole.frame, out);
             }
+        }
+    }
+
+    /// What becomes of a call that is not even taken in: its chain has failed, and what it hands over is refused.
+    fn turn_back(&mut self, frame: &Frame, text: &str, out: &mut Actions) {
+        if frame.handle == Handle::CALL_FUNCTION
+            && let Ok((head, _)) = codec::decode_prefix::<CallHead>(&frame.body, CONTROL_BUDGET)
+        {
+            self.fail_chain(frame.src, head.chain, text);
+            self.refuse_undelivered(frame.src, frame.reply_to.handle(), &head.ends, out);
         }
     }
 
@@ -70,15 +81,23 @@ impl<R: Routes> Machine<R> {
         }
     }
 
-    /// Why no more is taken from whoever is behind a link: that can be very many, each with credit of its own. Ancestors
-    /// keep to bounds of their own.
+    /// Why no more is begun by a link, or taken from somebody behind it: they can be very many, each with credit of its own. Ancestors keep to
+    /// bounds of their own.
     fn one_too_many(&self, from: Option<LinkKey>, frame: &Frame) -> Option<(DropKind, DeadCode, String)> {
+        if let (Some(link), Some(part)) = (from, frame.part)
+            && self.parts.is_crowded(link, &self.config.limits, part.total)
+        {
+            let text = "too many bodies are in the making".to_owned();
+            return Some((DropKind::Congested, DeadCode::Congested, text));
+        }
         let is_of_interest = frame.handle != Handle::FORWARD_LOG && !self.is_ancestor(frame.src);
         let link = self.link(from.filter(|_| is_of_interest)?)?;
-        let limits = &self.config.limits;
-        let code = if link.calls >= limits.calls_in_flight {
+        let (limits, src) = (&self.config.limits, frame.src);
+        let waits = |load: &Load, most| load.is_full_for(src, most);
+        let code = if waits(&link.calls, u64::from(limits.calls_in_flight)) {
             DeadCode::Busy
-        } else if link.lined_up > limits.calls_waiting || link.outbox.answer_bytes() > limits.downlink {
+        } else if waits(&link.lined_up, limits.calls_waiting) || waits(link.outbox.answers(), limits.downlink)
+        {
             DeadCode::Congested
         } else {
             return None;
@@ -124,8 +143,7 @@ impl<R: Routes> Machine<R> {
         };
         if let Some((kind, code, text)) = self.unfit(frame.handle, &head) {
             self.pay_back(&whole, out);
-            self.fail_chain(frame.src, head.chain, &text);
-            self.refuse_undelivered(frame.src, frame.reply_to.handle(), &head.ends, out);
+            self.turn_back(&whole.frame, &text, out);
             return self.refuse(from, &whole.frame, kind, code, text, out);
         }
         let now = self.timers.now();
@@ -149,8 +167,10 @@ impl<R: Routes> Machine<R> {
         };
         // It counts for the link of its caller until it is answered, and its body until a worker has it.
         if let Some(link) = call.from.and_then(|from| self.link_mut(from)) {
-            link.calls += 1;
-            link.lined_up += if service { 0 } else { call.weight() };
+            link.calls.add(call.src, 1);
+            if !service {
+                link.lined_up.add(call.src, call.weight());
+            }
         }
         let key = self.desk.insert(call);
         if has_asker {
@@ -228,7 +248,7 @@ impl<R: Routes> Machine<R> {
         if let Some((from, weight)) = counted
             && let Some(link) = self.link_mut(from)
         {
-            link.lined_up -= weight;
+            link.lined_up.remove(src, weight);
         }
         let back = self.credits.taken(src, Window::Calls, bytes, cost);
         self.give_credit(src, Window::Calls, back, out);

@@ -2,7 +2,7 @@
 
 use offshoot_wire::{ContextId, Role};
 
-use super::{DropKind, Tick, outbox::Outbox};
+use super::{DropKind, Tick, load::Load, outbox::Outbox};
 
 /// One link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,10 +17,10 @@ pub(super) struct Link {
     pub(super) booked: u64,
     /// It is not read because of them.
     pub(super) paused: bool,
-    /// Calls of others than ancestors that came by this link and are not answered.
-    pub(super) calls: u32,
+    /// How many calls of others than ancestors that came by this link are not answered.
+    pub(super) calls: Load,
     /// Bytes of those that wait for a worker.
-    pub(super) lined_up: u64,
+    pub(super) lined_up: Load,
     /// When a byte last came.
     pub(super) heard: Tick,
     /// PINGs sent since.
@@ -55,8 +55,8 @@ impl Link {
             drops: Vec::new(),
             booked: 0,
             paused: false,
-            calls: 0,
-            lined_up: 0,
+            calls: Load::default(),
+            lined_up: Load::default(),
             heard: now,
             pings: 0,
             cut: false,

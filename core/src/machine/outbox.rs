@@ -26,6 +26,9 @@ const FLOW: u64 = 512;
 /// So many flows of those that wait for the same credit look whether it suffices when some comes.
 const FED_AT_ONCE: usize = 64;
 
+/// Behind all other windows of a context.
+const LAST_WINDOW: Window = Window::Stream(Handle::new(u32::MAX));
+
 /// What left by a pull.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pulled {
@@ -83,8 +86,8 @@ pub(super) struct Outbox {
     starved: Map<(ContextId, Window), VecDeque<FlowKey>>,
     /// What the flows and their frames take.
     load: Load,
-    /// What of that are answers of our own, in bytes.
-    answers: u64,
+    /// What of that are answers of our own, to others than ancestors.
+    answers: Load,
     company: Company,
 }
 
@@ -94,9 +97,9 @@ impl Outbox {
         self.load.bytes() + self.alone.as_ref().map_or(0, Queued::weight)
     }
 
-    /// Bytes of answers of our own that wait.
-    pub(super) const fn answer_bytes(&self) -> u64 {
-        self.answers
+    /// Answers of our own that wait, to others than ancestors.
+    pub(super) const fn answers(&self) -> &Load {
+        &self.answers
     }
 
     /// Bytes of control frames that wait, news of contexts left out.
@@ -158,7 +161,9 @@ impl Outbox {
 
     fn enqueue(&mut self, queued: Queued) {
         self.load.add(queued.frame.dst, queued.weight());
-        self.answers += answer_weight(&queued);
+        if queued.is_counted {
+            self.answers.add(queued.frame.dst, answer_weight(&queued));
+        }
         let flow = self.open(FlowKey::of(&queued.frame));
         flow.cost += queued.frame.cost();
         flow.queue.push_back(queued);
@@ -382,7 +387,9 @@ impl Outbox {
             self.turn.push_back(key);
         }
         self.load.remove(queued.frame.dst, queued.weight());
-        self.answers -= answer_weight(&queued);
+        if queued.is_counted {
+            self.answers.remove(queued.frame.dst, answer_weight(&queued));
+        }
         self.control.come_nearer(key, 1);
         Some(queued)
     }
@@ -445,13 +452,17 @@ impl Outbox {
         data
     }
 
-    /// Takes out all that is for one of the `lost`: it costs what there is of that, whatever else waits.
+    /// Takes out all that is for one of the `lost`: it costs what there is of that, whatever else waits. None is left waiting for
+    /// credit, where each would be looked for among the others.
     pub(super) fn take_out_to(&mut self, lost: &Set<ContextId>) -> Vec<Queued> {
         self.seat();
         let mut keys = Vec::new();
         for dst in lost.iter() {
             let [first, last] = Toward::all(dst);
             keys.extend(self.toward.keys_between(first, last).map(|flow| flow.0));
+            for (_, window) in self.starved.keys_between((dst, Window::Calls), (dst, LAST_WINDOW)) {
+                self.feed_some(dst, window, usize::MAX);
+            }
         }
         self.take_out_of_all(&keys, &|_| true)
     }
@@ -468,11 +479,16 @@ impl Outbox {
         self.grants.first().is_some()
     }
 
-    /// Takes out the flows that `flows` names among those that wait for credit.
+    /// Takes out the flows that `flows` names among those that wait for credit. Those beside them look for it once more.
     pub(super) fn take_starved(&mut self, flows: &dyn Fn(&FlowKey) -> bool) -> Vec<Queued> {
         let mut keys = Vec::new();
-        for starved in self.starved.values() {
+        for (dst, window) in self.starved.keys() {
+            let Some(starved) = self.starved.get(&(dst, window)) else { continue };
+            let before = keys.len();
             keys.extend(starved.iter().filter(|key| flows(key)));
+            if keys.len() > before {
+                self.feed_some(dst, window, usize::MAX);
+            }
         }
         self.take_out_of_all(&keys, &|_| true)
     }
@@ -511,7 +527,9 @@ impl Outbox {
         }
         for queued in &out {
             self.load.remove(queued.frame.dst, queued.weight());
-            self.answers -= answer_weight(queued);
+            if queued.is_counted {
+                self.answers.remove(queued.frame.dst, answer_weight(queued));
+            }
         }
         out
     }
@@ -539,7 +557,8 @@ impl Outbox {
 
     /// Whether the bytes of answers are those of the answers that wait: for invariants.
     pub(super) fn has_counted_answers(&self) -> bool {
-        self.flows.values().flat_map(|flow| &flow.queue).map(answer_weight).sum::<u64>() == self.answers
+        let waiting = self.flows.values().flat_map(|flow| &flow.queue).filter(|queued| queued.is_counted);
+        waiting.map(answer_weight).sum::<u64>() == self.answers.bytes()
     }
 
     fn data(&self) -> impl Iterator<Item = &Queued> {
@@ -547,7 +566,7 @@ impl Outbox {
     }
 }
 
-/// What a frame takes here if it is an answer of our own: most of them have a flow to themselves.
+/// What an answer takes here: most of them have a flow to themselves.
 fn answer_weight(queued: &Queued) -> u64 {
-    if queued.window == Some(Window::Replies) { queued.weight() + FLOW } else { 0 }
+    queued.weight() + FLOW
 }

@@ -2,7 +2,7 @@
 
 use offshoot_wire::{Assembler, ContextId, FRAME_COST, Frame, Handle, ReplyTo};
 
-use super::{LinkKey, map::Map};
+use super::{LinkKey, limits::Limits, map::Map};
 
 /// The memory that decoding one control body may take, in bytes.
 pub(super) const CONTROL_BUDGET: usize = 64 * 1024;
@@ -52,30 +52,17 @@ pub(super) enum Assembled {
     Broken,
     /// The body would be longer than the limit.
     TooLarge,
-    /// Too many bodies, or too many bytes of them, are in the making by this link.
-    Crowded,
-}
-
-/// What one link may have in the making.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Share {
-    pub(super) body: u32,
-    pub(super) bodies: u32,
-    pub(super) bytes: u64,
 }
 
 impl Parts {
     /// Adds a fragment that came by `link`.
-    pub(super) fn add(&mut self, link: LinkKey, frame: Frame, asked_for: bool, share: Share) -> Assembled {
+    pub(super) fn add(&mut self, link: LinkKey, frame: Frame, asked_for: bool, longest: u32) -> Assembled {
         let Some(part) = frame.part else { return Assembled::Whole(frame) };
         let key = (frame.src, frame.handle);
         if part.offset == 0 {
             self.remove(&key);
-            if part.total > share.body {
+            if part.total > longest {
                 return Assembled::TooLarge;
-            }
-            if !asked_for && self.is_crowded(link, share, part.total) {
-                return Assembled::Crowded;
             }
             let body = Assembler::new(part.total);
             let made = Part { link, reply_to: frame.reply_to, body, asked_for };
@@ -105,9 +92,9 @@ impl Parts {
     }
 
     /// Whether one more body of `total` bytes is too much for a link; one alone may be as long as the limit.
-    fn is_crowded(&self, link: LinkKey, share: Share, total: u32) -> bool {
-        let Some(held) = self.held.get(&link) else { return share.bodies == 0 };
-        held.bodies >= share.bodies || held.bytes + u64::from(total) > share.bytes
+    pub(super) fn is_crowded(&self, link: LinkKey, limits: &Limits, total: u32) -> bool {
+        let Some(held) = self.held.get(&link) else { return limits.partial_bodies == 0 };
+        held.bodies >= limits.partial_bodies || held.bytes + u64::from(total) > limits.partial_bytes
     }
 
     /// A body is no longer in the making.

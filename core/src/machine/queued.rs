@@ -80,17 +80,24 @@ pub(super) struct Queued {
     pub(super) window: Option<Window>,
     /// The child link by which it came, if it did.
     pub(super) from: Option<LinkKey>,
+    /// It is an answer that counts for whom it goes to: no ancestor.
+    pub(super) is_counted: bool,
 }
 
 impl Queued {
     /// A frame of another context, or one outside credit.
     pub(super) const fn free(frame: Frame, from: Option<LinkKey>) -> Self {
-        Self { frame, sent: 0, window: None, from }
+        Self { frame, sent: 0, window: None, from, is_counted: false }
     }
 
     /// A frame of our own under credit.
     pub(super) const fn charged(frame: Frame, window: Window) -> Self {
-        Self { frame, sent: 0, window: Some(window), from: None }
+        Self { frame, sent: 0, window: Some(window), from: None, is_counted: false }
+    }
+
+    /// An answer of our own.
+    pub(super) const fn answer(frame: Frame, is_counted: bool) -> Self {
+        Self { frame, sent: 0, window: Some(Window::Replies), from: None, is_counted }
     }
 
     /// Our end of the stream that it belongs to.

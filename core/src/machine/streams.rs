@@ -105,13 +105,9 @@ impl<R: Routes> Machine<R> {
     /// Whether an end is held here already, and so is nobody's to give. Once we have closed, its handle can be that of the
     /// next stream of its home.
     fn holds(&self, end: &End) -> bool {
-        let is_it = |s: &Stream| s.peer_handle == Some(end.handle) && !s.close_sent && !s.peer_closed;
-        Handles::has_ends()
-            && self
-                .handles
-                .about([end.home].into_iter())
-                .iter()
-                .any(|at| self.handles.stream(*at).is_some_and(is_it))
+        self.handles.any_stream_of(end.home, |stream| {
+            stream.peer_handle == Some(end.handle) && !stream.close_sent && !stream.peer_closed
+        })
     }
 
     /// An end of a stream made here has come back: its home was told, and nobody has opened it.

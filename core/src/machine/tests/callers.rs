@@ -1,14 +1,15 @@
 //! What callers may have waiting here, all together that come by one link, and what nobody will read.
 
 use offshoot_wire::{
-    ContextId, Credit, DeadCode, Direction, Frame, Handle, ReplyHead, StreamHead, Window, codec,
+    Blob, CallHead, ContextId, Credit, DeadCode, Direction, Frame, Handle, ReplyHead, StreamHead, Window,
+    codec,
 };
 
 use super::{
     super::{Action, DropKind, Limits, Routes},
     bed::{
-        Bed, COUSIN, FIRST, ME, ROOT, THEIRS, call, call_from, dead, end_of, frame, item, pieces, reply,
-        with_head,
+        Bed, COUSIN, FIRST, ME, ROOT, THEIRS, call, call_from, dead, end_of, frame, head, item, pieces,
+        reply, with_head,
     },
 };
 
@@ -42,8 +43,11 @@ fn who_asks_and_takes_no_answers_is_refused_at_last_and_nobody_else() {
     assert!(said.len() > 50 && said.iter().all(|code| *code == DeadCode::Congested), "{said:?}");
     let waits = leaf.machine.sizes().data_bytes;
     assert!((6000..10_000).contains(&waits), "{waits} bytes wait");
-    leaf.gets(ping(ROOT, 4000));
-    assert_eq!(leaf.says().iter().filter(|frame| frame.dst == ROOT && frame.handle == THEIRS).count(), 1);
+    for src in [ROOT, other(1)] {
+        leaf.gets(ping(src, 4000));
+        let answers = leaf.says().into_iter().filter(|frame| frame.dst == src && frame.handle == THEIRS);
+        assert_eq!(answers.map(|frame| frame.is_dead()).collect::<Vec<_>>(), [false], "{src}");
+    }
     // Once it takes them it may ask again.
     leaf.gets(frame(COUSIN, ME, Handle::CREDIT, 0, credit(100_000)));
     assert_eq!(
@@ -83,15 +87,19 @@ fn calls_that_wait_for_a_worker_have_a_bound_for_all_who_come_by_one_link() {
     let mut leaf = Bed::leaf_with(Limits { calls_waiting: 6000, ..Limits::default() });
     let body = || call("open", &"x".repeat(1000));
     let mut accepted = 0;
-    for n in 0..20 {
-        leaf.gets(call_from(other(n), 4000, body()));
-        match refusals(&mut leaf)[..] {
+    let mut accepts = |leaf: &mut Bed<_>, src, n: u32| {
+        leaf.gets(call_from(src, 4000 + n, body()));
+        match refusals(leaf)[..] {
             [] => accepted += 1,
-            [DeadCode::Congested] => {}
+            [DeadCode::Congested] => return false,
             ref other => panic!("{other:?}"),
         }
-    }
-    assert!((3..=5).contains(&accepted), "{accepted} wait");
+        true
+    };
+    let of_one = (0..10).take_while(|n| accepts(&mut leaf, COUSIN, *n)).count();
+    assert!((3..=4).contains(&of_one), "{of_one} wait");
+    let of_others = (0..20).filter(|n| accepts(&mut leaf, other(*n), 0)).count();
+    assert!((3..=5).contains(&of_others), "{of_others} of those that have fewer");
     leaf.gets(call_from(ROOT, 4000, body()));
     assert_eq!(refusals(&mut leaf), [], "an ancestor's waits, however many do");
     for _ in 0..=accepted {
@@ -107,18 +115,21 @@ fn calls_that_wait_for_a_worker_have_a_bound_for_all_who_come_by_one_link() {
 #[test]
 fn so_many_calls_that_came_by_one_link_are_open_at_once() {
     let mut leaf = Bed::leaf_with(Limits { calls_in_flight: 3, ..Limits::default() });
-    let begins = |leaf: &mut Bed<_>, src, n| {
+    let begins = |leaf: &mut Bed<_>, src, n: u32| {
         leaf.gets(call_from(src, 4000 + n, call("open", &0)));
         let taken = leaf.with(|machine, now, out| machine.take_call(now, 0, out));
         leaf.with(|machine, _, _| machine.release_worker(0));
         taken.map(|call| call.key)
     };
-    let open: Vec<_> = (0..3).filter_map(|n| begins(&mut leaf, other(n), n)).collect();
-    assert_eq!(begins(&mut leaf, other(9), 9), None);
+    let open: Vec<_> = (0..3).filter_map(|n| begins(&mut leaf, COUSIN, n)).collect();
+    assert_eq!(begins(&mut leaf, COUSIN, 3), None);
     assert_eq!(refusals(&mut leaf), [DeadCode::Busy]);
+    assert!(begins(&mut leaf, other(1), 0).is_some(), "it has fewer open");
     assert!(begins(&mut leaf, ROOT, 10).is_some(), "an ancestor has bounds of its own");
-    leaf.with(|machine, now, out| machine.answer(now, open[0], reply(&()).into(), &[], out));
-    assert!(begins(&mut leaf, other(9), 9).is_some());
+    for key in &open[..2] {
+        leaf.with(|machine, now, out| machine.answer(now, *key, reply(&()).into(), &[], out));
+    }
+    assert!(begins(&mut leaf, COUSIN, 4).is_some());
 }
 
 /// Who gives up does so because he does not want the bytes either.
@@ -179,4 +190,43 @@ fn windows_of_those_behind_one_link_leave_half_of_the_budget_to_others() {
     };
     assert_eq!([0, 1, 2].map(|n| grows(other(n))), [48, 16, 16]);
     assert_eq!(grows(ROOT), 48);
+}
+
+/// What a refused call hands over is not lost with it, nor does what follows it in its chain run.
+// protocol 6.1 and 7.1
+#[test]
+fn a_call_that_is_one_too_many_fails_its_chain_and_its_ends_are_refused() {
+    let mut leaf = Bed::leaf_with(Limits { calls_waiting: 1000, ..Limits::default() });
+    leaf.gets(call_from(COUSIN, 0, call("open", &"x".repeat(1000))));
+    let chained = |ends| with_head(&CallHead { chain: Some(1), ends, ..head("open") }, &0);
+    leaf.gets(call_from(COUSIN, 0, chained(vec![end_of(COUSIN, 4001, Direction::Sends)])));
+    let said = leaf.says();
+    let (refused, code) = dead(&said).unwrap();
+    assert_eq!((refused.handle, code), (Handle::new(4001), DeadCode::Gone));
+    assert_eq!(leaf.works().as_deref(), Some("open"));
+    leaf.gets(call_from(COUSIN, 4000, chained(vec![])));
+    assert_eq!(leaf.works(), None, "the call in front of it has failed");
+}
+
+/// Whoever reads what a long answer shares makes a copy of it: it weighs no more by that when it leaves.
+#[test]
+fn an_answer_weighs_when_it_leaves_what_it_weighed_when_it_came() {
+    let mut leaf = Bed::leaf();
+    leaf.gets(call_from(COUSIN, 4000, call("open", &0)));
+    let call = leaf.with(|machine, now, out| machine.take_call(now, 0, out)).unwrap();
+    let body = codec::encode_body(
+        &Blob::from(vec![0; 200_000]),
+        codec::encode(&ReplyHead::Value(Vec::new())).unwrap(),
+    )
+    .unwrap();
+    leaf.with(|machine, now, out| machine.answer(now, call.key, body, &[], out));
+    for _ in 0..20 {
+        for frame in leaf.says() {
+            assert_eq!(frame.body.to_vec().len(), frame.body.len());
+        }
+        // It goes through the books.
+        leaf.machine.sizes();
+        leaf.gets(frame(COUSIN, ME, Handle::CREDIT, 0, credit(30_000)));
+    }
+    assert_eq!((leaf.machine.sizes().waiting, leaf.machine.sizes().data_bytes), (0, 0));
 }
