@@ -26,7 +26,7 @@ use rustix::{
 };
 
 use crate::{
-    Account, ConnectErrorKind, Launch, Notice, Passwords, Prompter, Step, Text,
+    Account, ConnectErrorKind, Launch, Notice, Prompter, Step, Text, Told,
     fate::Fate,
     prompter::{Attempts, MAX_QUESTIONS, Query},
     questions::{Login, Question},
@@ -211,13 +211,13 @@ impl Askpass {
         })
     }
 
-    /// What has become of the passwords that it was given, once the way has led there.
-    pub(crate) fn led_on(&self) -> Passwords {
-        self.logins.iter().map(|(_, fate)| fate.led_on()).fold(Passwords::Proved, Passwords::min)
+    /// What has become of each of the passwords that it was given, once the way has led there.
+    pub(crate) fn led_on(&self) -> Vec<Told> {
+        self.logins.iter().map(|(_, fate)| fate.led_on()).collect()
     }
 
     /// The same once it has led nowhere, and has ended there.
-    pub(crate) fn left_open(&self, stop: Stop<'_>) -> Passwords {
+    pub(crate) fn left_open(&self, stop: Stop<'_>) -> Vec<Told> {
         let told = self.logins.iter().map(|(login, fate)| match (&login.account, stop) {
             (Account::Place(_), Stop::AtPlace) => fate.turned_away().left_open(),
             (Account::Place(_), _) => fate.left_open(),
@@ -230,7 +230,7 @@ impl Askpass {
             (Account::Jump(_), Stop::AtJump(_)) if self.has_answered_at(stop) => fate.led_on(),
             (Account::Jump(_), Stop::AtJump(_) | Stop::Unknown) => fate.left_open(),
         });
-        told.fold(Passwords::Proved, Passwords::min)
+        told.collect()
     }
 
     /// Takes what has come of questions.

@@ -4,7 +4,7 @@ use std::{error::Error, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectErrorKind, Passwords, Plan, Text};
+use crate::{ConnectErrorKind, Plan, Text, Told};
 
 /// Why a connect failed. Its text names the place, the method and the phase, and ends with the last lines that the
 /// far side wrote to its stderr.
@@ -34,7 +34,7 @@ struct Inner {
     kind: ConnectErrorKind,
     #[serde(deserialize_with = "last_words")]
     last_words: Text,
-    passwords: Passwords,
+    passwords: Vec<Told>,
 }
 
 impl ConnectError {
@@ -48,7 +48,7 @@ impl ConnectError {
             phase,
             kind,
             last_words: Text::default(),
-            passwords: Passwords::Untold,
+            passwords: Vec::new(),
         }))
     }
 
@@ -67,18 +67,19 @@ impl ConnectError {
         self.with_last_words(&[stdout, end, stderr].concat())
     }
 
-    /// With what has become of the passwords of the plan.
+    /// With what has become of each of the [`secrets`](Plan::secrets) of the plan, in their order.
     #[must_use]
-    pub fn with_passwords(mut self, passwords: Passwords) -> Self {
-        self.0.passwords = passwords;
+    pub fn with_passwords(mut self, passwords: impl Into<Vec<Told>>) -> Self {
+        self.0.passwords = passwords.into();
         self
     }
 
-    /// What has become of the passwords of the plan, whatever the reason is said to be: one may have been refused, or have
-    /// been enough where something else has failed. What somebody has typed is none of them.
+    /// What has become of each of the [`secrets`](Plan::secrets) of the plan, in their order, whatever the reason is said to
+    /// be: one may have been refused, or have been enough where something else has failed. Of those that are not told of
+    /// nothing is known. What somebody has typed is none of them.
     #[must_use]
-    pub fn passwords(&self) -> Passwords {
-        self.0.passwords
+    pub fn passwords(&self) -> &[Told] {
+        &self.0.passwords
     }
 
     /// The reason.

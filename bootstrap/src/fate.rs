@@ -1,6 +1,6 @@
 //! What has become of a password, from question to question, and what that tells of it.
 
-use crate::Passwords;
+use crate::Told;
 
 /// What has become of a password that was given beforehand; for another that was typed in its place it goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,20 +48,20 @@ impl Fate {
     }
 
     /// What is known of it where the way has led on.
-    pub(crate) const fn led_on(self) -> Passwords {
+    pub(crate) const fn led_on(self) -> Told {
         match self {
-            Self::Kept | Self::Doubtful => Passwords::Untold,
-            Self::Out | Self::Followed => Passwords::Proved,
-            Self::Refused => Passwords::Refused,
+            Self::Kept | Self::Doubtful => Told::Untold,
+            Self::Out | Self::Followed => Told::Proved,
+            Self::Refused => Told::Refused,
         }
     }
 
     /// The same where it has led nowhere.
-    pub(crate) const fn left_open(self) -> Passwords {
+    pub(crate) const fn left_open(self) -> Told {
         match self {
-            Self::Kept => Passwords::Untold,
-            Self::Out | Self::Followed | Self::Doubtful => Passwords::Unclear,
-            Self::Refused => Passwords::Refused,
+            Self::Kept => Told::Untold,
+            Self::Out | Self::Followed | Self::Doubtful => Told::Unclear,
+            Self::Refused => Told::Refused,
         }
     }
 }

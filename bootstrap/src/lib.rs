@@ -110,7 +110,7 @@ pub use offshoot_wire::{Role, Secret};
 pub use payload::{Payload, PayloadError};
 pub use process::Process;
 pub use prompter::{Notice, Prompter, Query};
-pub use questions::{Account, Login, Passwords};
+pub use questions::{Account, Login, Told};
 pub use reap::Reaper;
 pub use set::{Entry, PayloadSet};
 pub use spawn::{CHILD_ARG, Spawned, spawn};

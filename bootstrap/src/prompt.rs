@@ -4,7 +4,7 @@
 use offshoot_wire::Secret;
 
 use crate::{
-    ConnectErrorKind, Launch, Passwords, Question, Text,
+    ConnectErrorKind, Launch, Question, Text, Told,
     fate::Fate,
     prompter::{Attempts, Query},
 };
@@ -61,15 +61,15 @@ impl Prompt {
     }
 
     /// What has become of the password that it was given, once the way has led there.
-    pub(crate) fn led_on(&self) -> Passwords {
-        self.question.answer.as_ref().map_or(Passwords::Proved, |_| self.fate.led_on())
+    pub(crate) fn led_on(&self) -> Option<Told> {
+        self.question.answer.as_ref().map(|_| self.fate.led_on())
     }
 
     /// The same once it has led nowhere, for that reason.
-    pub(crate) fn left_open(&self, kind: &ConnectErrorKind) -> Passwords {
+    pub(crate) fn left_open(&self, kind: &ConnectErrorKind) -> Option<Told> {
         let is_wrong = *kind == ConnectErrorKind::PasswordWrong;
         let fate = if is_wrong { self.fate.turned_away() } else { self.fate };
-        self.question.answer.as_ref().map_or(Passwords::Proved, |_| fate.left_open())
+        self.question.answer.as_ref().map(|_| fate.left_open())
     }
 
     /// Takes what has come; whether the question that was agreed on is asked, which is to be answered then.
@@ -208,14 +208,14 @@ mod tests {
         let said = b"Lecture: be kind.\n[offshoot] password for root: ";
         for cut in 1..said.len() {
             let mut prompt = Prompt::new(Question::new("[offshoot] password", Some("secret".into())));
-            assert_eq!(prompt.led_on(), Passwords::Untold);
+            assert_eq!(prompt.led_on(), Some(Told::Untold));
             let asked = said.chunks(cut).filter(|piece| prompt.hear(piece)).count();
             assert_eq!((asked, prompt.agreed().unwrap().expose().as_slice()), (1, b"secret\n".as_slice()));
             prompt.gone_out(Asked::Password);
-            assert_eq!(prompt.led_on(), Passwords::Proved);
+            assert_eq!(prompt.led_on(), Some(Told::Proved));
             assert!(prompt.hear(said));
             assert_eq!(prompt.agreed(), Err(ConnectErrorKind::PasswordWrong));
-            assert_eq!(prompt.led_on(), Passwords::Refused);
+            assert_eq!(prompt.led_on(), Some(Told::Refused));
         }
     }
 
@@ -274,7 +274,7 @@ mod tests {
         assert!(prompt.hear(b"Sorry, try again.\nPassword: "));
         let question = "Password:".into();
         assert_eq!(prompt.agreed(), Err(ConnectErrorKind::Unanswered { question }));
-        assert_eq!(prompt.led_on(), Passwords::Untold);
+        assert_eq!(prompt.led_on(), Some(Told::Untold));
     }
 
     #[test]

@@ -23,17 +23,17 @@ pub enum Account {
     Jump(String),
 }
 
-/// What has become of the passwords of a plan: the worst of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// What has become of one of the passwords of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub enum Passwords {
-    /// One has gone out and was asked for again, or whoever it was for has not let us in.
+pub enum Told {
+    /// It has gone out and was asked for again, or whoever it was for has not let us in.
     Refused,
-    /// One has gone out, and the way has led nowhere before it was known whether it was enough.
+    /// It has gone out, and the way has led nowhere before it was known whether it was enough.
     Unclear,
-    /// One was not asked for, or what was answered behind it may have been wrong: nothing is known of it.
+    /// It was not asked for, or what was answered behind it may have been wrong: nothing is known of it.
     Untold,
-    /// Each was asked for, has gone out and was enough. It says nothing where there is none.
+    /// It was asked for, has gone out and was enough.
     Proved,
 }
 

@@ -12,9 +12,8 @@ use std::{
 };
 
 use crate::{
-    ConnectError, ConnectErrorKind, Dialect, Link, Machine, Passwords, Phase, Plan, Process, Stdio,
-    Transport, askpass::Askpass, client, locale, payload::Source, place, sys, sys::Session,
-    terminal::Terminal,
+    ConnectError, ConnectErrorKind, Dialect, Link, Machine, Phase, Plan, Process, Stdio, Told, Transport,
+    askpass::Askpass, client, locale, payload::Source, place, sys, sys::Session, terminal::Terminal,
 };
 
 /// The first argument of a program that was started by [`Payload::this_program`](crate::Payload::this_program): it
@@ -36,8 +35,8 @@ pub struct Spawned {
     pub said: Vec<u8>,
     /// What has come on stderr already, the last 64 KiB of it: of the program, or of the way to it.
     pub stderr_said: Vec<u8>,
-    /// What has become of the passwords of the plan.
-    pub passwords: Passwords,
+    /// What has become of each of the [`secrets`](Plan::secrets) of the plan, in their order.
+    pub passwords: Vec<Told>,
 }
 
 /// Starts the process of a plan, the one that only leads to the far side if it has a transport (see
@@ -123,7 +122,7 @@ pub(crate) fn start(
         process,
         said: Vec::new(),
         stderr_said: Vec::new(),
-        passwords: Passwords::Untold,
+        passwords: Vec::new(),
     })
 }
 

@@ -13,7 +13,7 @@ use rustix::{
 };
 
 use crate::{
-    ConnectError, ConnectErrorKind, Dialect, Launch, Link, Passwords, Phase, Plan, Process, Spawned, Step,
+    ConnectError, ConnectErrorKind, Dialect, Launch, Link, Phase, Plan, Process, Spawned, Step, Told,
     Transport,
     askpass::{Answered, Askpass},
     explain,
@@ -448,9 +448,9 @@ impl Talk {
             (kind, _) => kind,
         };
         let passwords = match phase {
-            Phase::Shell => worst(
+            Phase::Shell => in_order(
+                prompt.and_then(|prompt| prompt.left_open(&kind)),
                 askpass.map(|askpass| askpass.left_open(stop)),
-                prompt.map(|prompt| prompt.left_open(&kind)),
             ),
             _ => led_on(askpass, prompt),
         };
@@ -488,13 +488,13 @@ impl Talk {
 }
 
 /// What is known of the passwords where the way has led on.
-fn led_on(askpass: Option<&Askpass>, prompt: Option<&Prompt>) -> Passwords {
-    worst(askpass.map(Askpass::led_on), prompt.map(Prompt::led_on))
+fn led_on(askpass: Option<&Askpass>, prompt: Option<&Prompt>) -> Vec<Told> {
+    in_order(prompt.and_then(Prompt::led_on), askpass.map(Askpass::led_on))
 }
 
-/// Of what two may know of passwords.
-fn worst(one: Option<Passwords>, other: Option<Passwords>) -> Passwords {
-    one.into_iter().chain(other).fold(Passwords::Proved, Passwords::min)
+/// What is known of passwords, as [`Plan::secrets`] has them: that for a question, and those for an ssh client.
+fn in_order(asked: Option<Told>, logins: Option<Vec<Told>>) -> Vec<Told> {
+    asked.into_iter().chain(logins.into_iter().flatten()).collect()
 }
 
 /// Sees a process to its end of which nobody waits any more: it may still have a file to take away, and be on a machine that

@@ -5,8 +5,8 @@
 use std::{fmt::Debug, fs, panic::RefUnwindSafe, panic::UnwindSafe, time::Duration};
 
 use offshoot_bootstrap::{
-    ConnectError, ConnectErrorKind, Exit, ExitReport, Local, Method as _, Passwords, Payload, PayloadError,
-    Phase, Plan, Process, Reaper, Spawned,
+    ConnectError, ConnectErrorKind, Exit, ExitReport, Local, Method as _, Payload, PayloadError, Phase, Plan,
+    Process, Reaper, Spawned, Told,
 };
 use offshoot_wire::codec;
 use serde::{Serialize, Serializer, de::DeserializeOwned};
@@ -84,7 +84,7 @@ fn an_error_arrives_as_it_was() {
 fn what_a_hostile_sender_puts_into_an_error_is_safe_to_print() {
     let evil = "\x1b]0;x\x07\u{202e}\n";
     // Place, method, phase 0, kind 3 (not found) with its path, last words, and that nothing is known of passwords.
-    let forged = (evil, evil, 0, (3, evil), format!("{evil}password:"), Passwords::Untold);
+    let forged = (evil, evil, 0, (3, evil), format!("{evil}password:"), Vec::<Told>::new());
     let forged = codec::encode(&forged).unwrap();
     let error: ConnectError = codec::decode(&forged, BUDGET).unwrap();
     let text = error.to_string();

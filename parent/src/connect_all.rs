@@ -371,8 +371,8 @@ impl Arrivals {
         let Running { mut job, by, since, passage, connecting } = self.running.remove(&index)?;
         let failure = outcome.as_ref().err().map(ConnectError::kind);
         passage.ended(failure, job.refused);
-        let passwords = outcome.as_ref().map_or_else(ConnectError::passwords, |_| connecting.passwords());
-        self.proofs.ended(&job.proof, passwords);
+        let told = outcome.as_ref().map_or_else(ConnectError::passwords, |_| connecting.passwords());
+        self.proofs.ended(&job.proof, told);
         self.makers.ended(by);
         if outcome.is_ok() {
             self.makers.took(by, since.elapsed());

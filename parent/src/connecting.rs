@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Passwords, Payload, Phase, Plan};
+use offshoot_bootstrap::{ConnectError, ConnectErrorKind, Payload, Phase, Plan, Told};
 use offshoot_core::{
     CallError, Context, Pending, Progress,
     internal::{self, Shared, later},
@@ -46,8 +46,8 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 pub struct Connecting {
     wish: Wish,
     state: State,
-    /// What has become of the passwords of a child that has come up.
-    passwords: Passwords,
+    /// What has become of each of the passwords of a child that has come up.
+    passwords: Vec<Told>,
 }
 
 /// What is wanted, and of whom.
@@ -74,7 +74,7 @@ impl Connecting {
         }
         let wish = Wish { maker: maker.clone(), plan, ticket: TICKETS.fetch_add(1, Ordering::Relaxed) };
         let state = wish.ask().map_or_else(State::Failed, |pending| State::Asked(Box::new(pending)));
-        Self { wish, state, passwords: Passwords::Untold }
+        Self { wish, state, passwords: Vec::new() }
     }
 
     /// Waits until the child is up or the connect has failed, at the latest when its own time-out has passed.
@@ -120,9 +120,9 @@ impl Connecting {
         }
     }
 
-    /// What has become of its passwords, once it has come up by a poll.
-    pub(crate) const fn passwords(&self) -> Passwords {
-        self.passwords
+    /// What has become of each of its passwords, once it has come up by a poll.
+    pub(crate) fn passwords(&self) -> &[Told] {
+        &self.passwords
     }
 }
 
@@ -266,7 +266,7 @@ impl Future for Connecting {
             State::Asked(pending) => match Pin::new(&mut **pending).poll(task) {
                 Poll::Ready(answer) => {
                     if let Ok(Ok(created)) = &answer {
-                        self.passwords = created.passwords;
+                        self.passwords.clone_from(&created.passwords);
                     }
                     self.state = State::Over;
                     Poll::Ready(self.wish.judge(answer))

@@ -1,7 +1,7 @@
 //! CREATE_CHILD: what is asked of a context that shall have a child, and what it answers.
 
 use offshoot_bootstrap::{
-    ConnectError, ConnectErrorKind, Escalation, ExitReport, Passwords, Payload, Phase, Plan,
+    ConnectError, ConnectErrorKind, Escalation, ExitReport, Payload, Phase, Plan, Told,
 };
 use offshoot_core::{
     internal::LinkFailure,
@@ -52,12 +52,12 @@ pub(crate) enum Lack {
 }
 
 /// The child that was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Created {
     pub(crate) id: ContextId,
     pub(crate) about: About,
-    /// What has become of the passwords for it.
-    pub(crate) passwords: Passwords,
+    /// What has become of each of the passwords for it.
+    pub(crate) passwords: Vec<Told>,
 }
 
 /// What a context said of itself in its HELLO.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use offshoot_bootstrap::{
-    ConnectError, ConnectErrorKind, Exit, LinkOutput, Passwords, Phase, Plan, Process, Reaper, spawn,
+    ConnectError, ConnectErrorKind, Exit, LinkOutput, Phase, Plan, Process, Reaper, Told, spawn,
 };
 use offshoot_core::{
     internal::{Ends, Heard, LinkFailure, LinkParts, Shared, later},
@@ -97,8 +97,8 @@ struct Nestling {
     asker: Option<Request>,
     /// Gone when the reaper has it.
     process: Option<Process>,
-    /// What has become of the passwords for it.
-    passwords: Passwords,
+    /// What has become of each of the passwords for it.
+    passwords: Vec<Told>,
     ending: Option<Ending>,
     exit: Option<Exit>,
 }
@@ -401,7 +401,7 @@ impl Nest {
                 if let Some(nursery) = shared.hooks_as::<Nursery>() {
                     nursery.greeted(shared, id, about);
                 }
-                let created = Created { id, about, passwords: child.passwords };
+                let created = Created { id, about, passwords: mem::take(&mut child.passwords) };
                 return answer(shared, request.asked.call, &Ok(created));
             }
             News::Failed(failure) => {

@@ -1,7 +1,7 @@
 //! A password is proved on one host before it is given to others, and one that is refused is given to none: accounts get
 //! locked. A host that has not asked for it proves nothing.
 
-use offshoot_bootstrap::{Passwords, Plan, Secret};
+use offshoot_bootstrap::{Plan, Secret, Told};
 
 /// How many connects may fail behind a password without a word on it, before it counts as refused: an account gets locked
 /// by that as well.
@@ -17,6 +17,22 @@ struct Proof {
     state: State,
     /// How many connects have failed behind it without a word on it.
     unclear: u32,
+}
+
+impl Proof {
+    fn ended(&mut self, told: Told) {
+        self.state = match (self.state, told) {
+            (State::Proving | State::Proved, Told::Refused) => State::Refused,
+            (State::Proving, Told::Proved) => State::Proved,
+            (State::Proving, Told::Unclear) => {
+                self.unclear = self.unclear.saturating_add(1);
+                if self.unclear < UNCLEAR { State::Unproved } else { State::Refused }
+            }
+            // Nothing is known, or what a later release may tell.
+            (State::Proving, _) => State::Unproved,
+            (state, _) => state,
+        };
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,23 +84,15 @@ impl Proofs {
         self.change(key, State::Unproved, State::Proving);
     }
 
-    /// One has ended. Whether a host that could not be reached, or that a key has let us in to, would have taken the password
-    /// is not known; the next is asked.
-    pub(crate) fn ended(&mut self, key: &ProofKey, told: Passwords) {
-        match told {
-            Passwords::Proved => self.change(key, State::Proving, State::Proved),
-            Passwords::Refused if self.of(key).any(|proof| proof.state == State::Proving) => {
-                self.change(key, State::Proving, State::Refused);
+    /// One has ended, and that is told of each of its passwords. Whether a host that could not be reached, or that a key has let
+    /// us in to, would have taken the password is not known; the next is asked.
+    pub(crate) fn ended(&mut self, key: &ProofKey, told: &[Told]) {
+        // Whoever makes it may tell of fewer.
+        let told = told.iter().copied().chain(std::iter::repeat(Told::Untold));
+        for (at, told) in key.iter().zip(told) {
+            if let Some(proof) = self.0.get_mut(*at) {
+                proof.ended(told);
             }
-            Passwords::Refused => self.change(key, State::Proved, State::Refused),
-            Passwords::Unclear => {
-                for proof in self.of_mut(key).filter(|proof| proof.state == State::Proving) {
-                    proof.unclear = proof.unclear.saturating_add(1);
-                    proof.state = if proof.unclear < UNCLEAR { State::Unproved } else { State::Refused };
-                }
-            }
-            // And what a later release may tell.
-            _ => self.change(key, State::Proving, State::Unproved),
         }
     }
 
@@ -127,33 +135,37 @@ mod tests {
             (Leave::Later, Leave::Given, Leave::Given)
         );
         // It was not asked for the password, whether or not it is up.
-        proofs.ended(&one, Passwords::Untold);
+        proofs.ended(&one, &[Told::Untold]);
         assert_eq!(proofs.leave(&one), Leave::Given);
         proofs.begun(&one);
         assert_eq!(proofs.leave(&one), Leave::Later);
-        proofs.ended(&one, Passwords::Proved);
+        proofs.ended(&one, &[Told::Proved]);
         proofs.begun(&one);
         assert_eq!(proofs.leave(&one), Leave::Given);
-        for told in [Passwords::Untold, Passwords::Unclear, Passwords::Unclear] {
+        for told in [&[][..], &[Told::Untold], &[Told::Unclear], &[Told::Unclear]] {
             proofs.ended(&one, told);
             assert_eq!(proofs.leave(&one), Leave::Given);
         }
-        proofs.ended(&one, Passwords::Refused);
+        proofs.ended(&one, &[Told::Refused]);
         assert_eq!((proofs.leave(&one), proofs.leave(&other)), (Leave::Never, Leave::Given));
     }
 
     #[test]
-    fn a_password_is_the_same_beside_another() {
+    fn a_password_is_the_same_beside_another_and_its_own_fate_alone_counts() {
         let mut proofs = Proofs::default();
-        let one = key(&mut proofs, "one");
         let both = proofs.key(&Ssh::new("web").password("one").jump_password("me@hop", "two").plan());
+        let [one, two] = ["one", "two"].map(|password| key(&mut proofs, password));
+        assert_eq!(both, [one.clone(), two.clone()].concat());
         proofs.begun(&one);
-        assert_eq!(proofs.leave(&both), Leave::Later);
-        proofs.ended(&one, Passwords::Proved);
+        assert_eq!((proofs.leave(&both), proofs.leave(&two)), (Leave::Later, Leave::Given));
+        proofs.ended(&one, &[Told::Untold]);
         proofs.begun(&both);
-        // It can only be the other that was wrong.
-        proofs.ended(&both, Passwords::Refused);
-        assert_eq!((proofs.leave(&one), proofs.leave(&both)), (Leave::Given, Leave::Never));
+        // The jump host lets us through, the place does not let us in.
+        proofs.ended(&both, &[Told::Refused, Told::Proved]);
+        assert_eq!(
+            [&one, &two, &both].map(|key| proofs.leave(key)),
+            [Leave::Never, Leave::Given, Leave::Never]
+        );
     }
 
     #[test]
@@ -162,7 +174,7 @@ mod tests {
         let one = key(&mut proofs, "one");
         for expected in [Leave::Given, Leave::Never] {
             proofs.begun(&one);
-            proofs.ended(&one, Passwords::Unclear);
+            proofs.ended(&one, &[Told::Unclear]);
             assert_eq!(proofs.leave(&one), expected);
         }
     }

@@ -33,7 +33,7 @@ crate::tests![
     a_password_that_one_host_has_refused_is_given_to_no_other_though_somebody_typed_the_right_one,
     a_password_that_no_host_has_asked_for_is_not_proved,
     a_password_that_two_hosts_leave_open_is_given_to_no_third,
-    a_password_of_a_jump_host_is_good_though_hosts_behind_it_are_down_or_refuse_a_key,
+    a_password_of_a_jump_host_is_good_whatever_becomes_of_the_hosts_behind_it,
     all_hosts_come_up_behind_an_sshd_that_takes_few_at_once,
 ];
 
@@ -499,8 +499,7 @@ fn a_password_that_two_hosts_leave_open_is_given_to_no_third() -> Result<(), Mis
     Ok(())
 }
 
-fn a_password_of_a_jump_host_is_good_though_hosts_behind_it_are_down_or_refuse_a_key() -> Result<(), Missing>
-{
+fn a_password_of_a_jump_host_is_good_whatever_becomes_of_the_hosts_behind_it() -> Result<(), Missing> {
     payload("leaf")?;
     let folder = tempfile::tempdir().unwrap();
     let client = folder.path().join("ssh").display().to_string();
@@ -508,20 +507,25 @@ fn a_password_of_a_jump_host_is_good_though_hosts_behind_it_are_down_or_refuse_a
     let script = "#!/bin/sh\n[ \"$1\" = -V ] && exit\n(\"$SSH_ASKPASS\" \"me@jump's password: \" | cat >>$0.told)\n\
         closed='kex_exchange_identification: Connection closed by remote host'\n\
         for line do case $line in down) echo 'stdio forwarding failed' >&2; echo \"$closed\" >&2; exit 255;;\n\
-        locked) echo 'me@locked: Permission denied (publickey).' >&2; exit 255;; esac; done; exec sh -c \"$line\"\n";
+        locked) echo 'me@locked: Permission denied (publickey).' >&2; exit 255;;\n\
+        asks) \"$SSH_ASKPASS\" \"me@asks's password: \" >/dev/null\n\
+        echo 'me@asks: Permission denied (password).' >&2; exit 255;; esac; done; exec sh -c \"$line\"\n";
     fs::write(&client, script).unwrap();
     crate::far::run(&["chmod", "700", &client]);
-    let hosts = ["down", "down", "locked", "up", "locked", "up", "down", "up"].map(|name| {
+    let hosts = ["asks", "down", "down", "locked", "up", "locked", "asks", "up"].map(|name| {
         let ssh = Ssh::new(name).program(&client).jump_password("me@jump", "let me in");
+        let ssh = if name == "asks" { ssh.password("not this") } else { ssh };
         ssh.payload(payload("leaf").unwrap())
     });
     let router = Router::new().unwrap();
     let all = router.connect_all(hosts).into_iter();
     let outcomes = all.map(|(n, outcome)| (n, outcome.map(drop).map_err(|error| error.code())));
     let outcomes: Vec<_> = outcomes.collect::<BTreeMap<_, _>>().into_values().collect();
-    let (up, down, locked) = (Ok(()), Err("unreachable"), Err("authentication"));
-    assert_eq!(outcomes, [down, down, locked, up, locked, up, down, up]);
-    assert_eq!(fs::read_to_string(client + ".told").unwrap(), "let me in\n".repeat(8));
+    let (up, down, locked, wrong) =
+        (Ok(()), Err("unreachable"), Err("authentication"), Err("password_wrong"));
+    assert_eq!(outcomes, [wrong, down, down, locked, up, locked, wrong, up]);
+    // To all but the second of those whose other password had been refused.
+    assert_eq!(fs::read_to_string(client + ".told").unwrap(), "let me in\n".repeat(7));
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use offshoot_bootstrap::Passwords;
+use offshoot_bootstrap::Told;
 use offshoot_core::{
     internal,
     machine::Limits,
@@ -178,8 +178,8 @@ enum Lack {
     Beyond(String),
 }
 
-/// The child that was made: its id, its pid and its role, and what has become of its passwords.
-type Made = Result<(ContextId, (u32, Role), Passwords), ConnectError>;
+/// The child that was made: its id, its pid and its role, and what has become of each of its passwords.
+type Made = Result<(ContextId, (u32, Role), Vec<Told>), ConnectError>;
 
 fn ask<T: Message>(of: &Context, ask: &Ask) -> Pending<T> {
     internal::ask(&of.with_timeout(Duration::from_secs(20)), Handle::CREATE_CHILD, "payload", ask)

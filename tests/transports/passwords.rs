@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::{Launch, Passwords, spawn};
+use offshoot_bootstrap::{Launch, Told, spawn};
 use offshoot_parent::{Phase, Plan, Step, prelude::*};
 use offshoot_tests::real::{descendants, eventually, logs};
 
@@ -94,10 +94,10 @@ fn a_wrong_password_is_not_proved_by_another_that_was_typed() -> Result<(), Miss
     payload("leaf")?;
     let (sshd, user) = (Sshd::new("")?, user("retyped")?);
     let typed = |_: &Query| Some(PASSWORD.into());
-    for (given, passwords) in [(OTHER, Passwords::Refused), (PASSWORD, Passwords::Proved)] {
+    for (given, told) in [(OTHER, Told::Refused), (PASSWORD, Told::Proved)] {
         let plan = by_password(&sshd, &user).password(given).plan();
         let there = Launch::new(&plan).asking(&typed).run().unwrap();
-        assert_eq!(there.passwords, passwords, "{given}");
+        assert_eq!(there.passwords, [told], "{given}");
     }
     Ok(())
 }
@@ -105,14 +105,12 @@ fn a_wrong_password_is_not_proved_by_another_that_was_typed() -> Result<(), Miss
 fn a_password_is_not_refused_where_a_code_behind_it_may_have_been() -> Result<(), Missing> {
     payload("leaf")?;
     let again = "ask '(me@web) Password: '";
-    for (between, passwords) in
-        [("", Passwords::Refused), ("ask '(me@web) Verification code: '; ", Passwords::Untold)]
-    {
+    for (between, told) in [("", Told::Refused), ("ask '(me@web) Verification code: '; ", Told::Untold)] {
         let client =
             Client::new(&format!("{again}; {between}{again}\nfor line do :; done; exec sh -c \"$line\""));
         let typed = |_: &Query| Some(OTHER.into());
         let plan = client.ssh().password(PASSWORD).plan();
-        assert_eq!(Launch::new(&plan).asking(&typed).run().unwrap().passwords, passwords, "{between}");
+        assert_eq!(Launch::new(&plan).asking(&typed).run().unwrap().passwords, [told], "{between}");
     }
     // A code for another account is none of its.
     let on_the_way = "(ask '(me@jump) Password: '; ask '(me@jump) Verification code: ')";
@@ -120,7 +118,7 @@ fn a_password_is_not_refused_where_a_code_behind_it_may_have_been() -> Result<()
         Client::new(&format!("{on_the_way}; {again}; {again}\nfor line do :; done; exec sh -c \"$line\""));
     let typed = |_: &Query| Some(OTHER.into());
     let plan = client.ssh().password(PASSWORD).jump_password("me@jump", OTHER).plan();
-    assert_eq!(Launch::new(&plan).asking(&typed).run().unwrap().passwords, Passwords::Refused);
+    assert_eq!(Launch::new(&plan).asking(&typed).run().unwrap().passwords, [Told::Refused, Told::Proved]);
     Ok(())
 }
 
@@ -188,16 +186,18 @@ fn each_host_on_the_way_gets_its_own_password() -> Result<(), Missing> {
     assert_eq!(error.code(), "password_needed", "{error}");
     assert!(error.last_words().contains(&format!("{}@far", deep.user.name)), "{error}");
     // It was enough, whatever became of the rest.
-    assert_eq!(error.passwords(), Passwords::Proved, "{error}");
-    for (jump, place) in [(OTHER, OTHER), (PASSWORD, PASSWORD)] {
+    assert_eq!(error.passwords(), [Told::Proved], "{error}");
+    for (jump, place, told) in
+        [(OTHER, OTHER, [Told::Untold, Told::Refused]), (PASSWORD, PASSWORD, [Told::Refused, Told::Proved])]
+    {
         let error = fails(deep.ssh().password(place).jump_password(deep.jump_account(), jump));
-        assert_eq!((error.code(), error.passwords()), ("password_wrong", Passwords::Refused), "{error}");
+        assert_eq!((error.code(), error.passwords()), ("password_wrong", &told[..]), "{error}");
     }
     // A key that is refused behind a jump host is no password that was wrong, and neither is a host there that is down.
     for (option, code) in [("PasswordAuthentication=no", "authentication"), ("Port=1", "unreachable")] {
         let jump = deep.ssh().jump_password(deep.jump_account(), PASSWORD);
         let error = fails(jump.option(option).option("KbdInteractiveAuthentication=no"));
-        assert_eq!((error.code(), error.passwords()), (code, Passwords::Proved), "{error}");
+        assert_eq!((error.code(), error.passwords()), (code, &[Told::Proved][..]), "{error}");
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::{fs, io, os::fd::AsFd as _, sync::Mutex};
 
 use offshoot_bootstrap::{
-    ConnectError, Launch, Method as _, Notice, Passwords, Phase, Prompter, Query, Secret, Ssh, Sudo,
+    ConnectError, Launch, Method as _, Notice, Phase, Prompter, Query, Secret, Ssh, Sudo, Told,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -150,56 +150,56 @@ fn a_password_is_wrong_where_it_was_refused_and_nowhere_else() {
     let refused = |account: &str| format!("echo '{account}: Permission denied (publickey).' >&2");
     let with_jump = |ssh: Ssh| ssh.jump_password("me@jump", "lasst mich");
     let with_both = |ssh: Ssh| with_jump(ssh).password("ein");
-    for (name, script, given, code, passwords) in [
+    for (name, script, given, code, told) in [
         (
             "a key is refused behind a jump host",
             format!("{jump}; {}; exit 255", refused("me@web")),
             &with_jump as &dyn Fn(Ssh) -> Ssh,
             "authentication",
-            Passwords::Proved,
+            &[Told::Proved][..],
         ),
         (
             "the jump host refuses",
             format!("{jump}; {}; {NO_GREETING}", refused("me@jump")),
             &with_jump,
             "password_wrong",
-            Passwords::Refused,
+            &[Told::Refused][..],
         ),
         (
             "another jump host refuses",
             format!("{jump}; {}; {NO_GREETING}", refused("me@inner")),
             &with_jump,
             "authentication",
-            Passwords::Unclear,
+            &[Told::Unclear][..],
         ),
         (
             "the place is down",
             format!("{jump}; echo 'stdio forwarding failed' >&2; {NO_GREETING}"),
             &with_jump,
             "unreachable",
-            Passwords::Proved,
+            &[Told::Proved][..],
         ),
         (
             "the place wants a password",
             format!("{jump}; {place}"),
             &with_jump,
             "password_needed",
-            Passwords::Proved,
+            &[Told::Proved][..],
         ),
         (
             "the place refuses",
             format!("{jump}; {place}; {}; exit 255", refused("me@web")),
             &with_both,
             "password_wrong",
-            Passwords::Refused,
+            &[Told::Refused, Told::Proved],
         ),
-        ("nobody says", format!("{jump}; exit 3"), &with_jump, "exited", Passwords::Unclear),
+        ("nobody says", format!("{jump}; exit 3"), &with_jump, "exited", &[Told::Unclear][..]),
         (
             "somebody else's was mistyped",
             format!("{jump}; {jump}"),
             &|ssh| ssh.password("ein"),
             "password_wrong",
-            Passwords::Untold,
+            &[Told::Untold][..],
         ),
     ] {
         let client = Client::new(&script);
@@ -207,7 +207,7 @@ fn a_password_is_wrong_where_it_was_refused_and_nowhere_else() {
             (query.account.as_deref() == Some("me@jump") && query.attempt == 1).then(|| "tipp".into())
         };
         let error = fails(&given(client.ssh()), &prompter);
-        assert_eq!((error.code(), error.passwords()), (code, passwords), "{name}: {error}");
+        assert_eq!((error.code(), error.passwords()), (code, told), "{name}: {error}");
         all_have_gone();
     }
 }

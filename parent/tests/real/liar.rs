@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _, stdin, stdout};
 
-use offshoot_bootstrap::Passwords;
+use offshoot_bootstrap::Told;
 use offshoot_core::wire::{
     ContextId, Decoded, Decoder, Frame, Handle, Hello, Nonce, OPENING_LEN, ReplyHead, ReplyTo, Role, Setup,
     VERSION, codec, marker,
@@ -57,7 +57,7 @@ pub(crate) fn lie(ids: impl Iterator<Item = u32>) {
         }
         // As `Created` is written: the id, what the child said of itself, and that nothing is known of passwords.
         let created: Result<_, ConnectError> =
-            Ok((ids.next().unwrap(), (1_u32, Role::Leaf), Passwords::Untold));
+            Ok((ids.next().unwrap(), (1_u32, Role::Leaf), Vec::<Told>::new()));
         let mut body = codec::encode(&ReplyHead::Value(Vec::new())).unwrap();
         codec::encode_into(&created, &mut body).unwrap();
         say(frame.reply_to.handle().unwrap(), ReplyTo::Nobody, body.into());

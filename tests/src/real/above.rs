@@ -5,7 +5,7 @@ use std::{
     os::unix::net::UnixStream,
 };
 
-use offshoot_bootstrap::{ConnectError, Method, Passwords, Plan, Process, spawn};
+use offshoot_bootstrap::{ConnectError, Method, Plan, Process, Told, spawn};
 use offshoot_core::wire::{
     AddRoute, AllocateId, ContextId, Decoded, Decoder, DelRoute, Frame, Handle, Hello, IdRange, MARKER_LEN,
     Nonce, ReplyHead, ReplyTo, Role, Setup, VERSION, codec, marker, opening,
@@ -177,7 +177,7 @@ impl Above {
     pub fn created(&mut self, reply_to: Handle) -> Result<u32, ConnectError> {
         let frame = self
             .until("the answer to CREATE_CHILD", |frame| frame.handle == reply_to && frame.body.len() > 1);
-        let answer: Result<(ContextId, (u32, Role), Passwords), ConnectError> = value(&frame);
+        let answer: Result<(ContextId, (u32, Role), Vec<Told>), ConnectError> = value(&frame);
         answer.map(|(_, (pid, _), _)| pid)
     }
 

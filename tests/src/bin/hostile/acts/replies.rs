@@ -76,7 +76,7 @@ pub(super) fn give_end(actor: &mut Actor, words: Words<'_>) {
 pub(super) fn claim_child(actor: &mut Actor, words: Words<'_>) {
     let call = actor.wait("a wish", |frame| frame.handle == CREATE_CHILD);
     // Nothing is known of passwords.
-    let created = Cbor::new().array(3).uint(words.number(0)).array(2).uint(1_u8).uint(0_u8).uint(2_u8);
+    let created = Cbor::new().array(3).uint(words.number(0)).array(2).uint(1_u8).uint(0_u8).array(0);
     actor.answer(&call, &Vec::from(Cbor::new().array(2).uint(0_u8).and(&Vec::from(created))));
     actor.settle();
 }
