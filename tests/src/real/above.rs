@@ -14,6 +14,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{PATIENCE, call_body};
 
+/// The child that was made: its id, its pid and its role, and what has become of each of its passwords.
+type Made = (ContextId, (u32, Role), Vec<Told>);
+
 /// The memory that a body may take when it is decoded here, in bytes.
 const BUDGET: usize = 1 << 20;
 /// The child.
@@ -177,7 +180,7 @@ impl Above {
     pub fn created(&mut self, reply_to: Handle) -> Result<u32, ConnectError> {
         let frame = self
             .until("the answer to CREATE_CHILD", |frame| frame.handle == reply_to && frame.body.len() > 1);
-        let answer: Result<(ContextId, (u32, Role), Vec<Told>), ConnectError> = value(&frame);
+        let answer: Result<Made, ConnectError> = value(&frame);
         answer.map(|(_, (pid, _), _)| pid)
     }
 
