@@ -33,6 +33,7 @@ class Stream:
     fault: str | None = None
     we_closed: bool = False
     they_closed: bool = False
+    is_home: bool = False
 
 
 Function = Callable[["Leaf", Call], Any]
@@ -240,7 +241,7 @@ class Leaf(Asks):
         try:
             value = function(self, call)
             if isinstance(value, Iterator):
-                handle = self.open_stream(Stream(call.src, None, receives=False))
+                handle = self.open_stream(Stream(call.src, None, receives=False, is_home=True))
                 self.reply(call, [0, [[self.me, handle, 1]]], encode(0))
                 threading.Thread(target=self.feed, args=[handle, value], daemon=True).start()
             else:
@@ -425,8 +426,8 @@ class Leaf(Asks):
         stream = self.streams.get(frame.handle)
         if stream and stream.peer == frame.src:
             code = self.decoded(frame, lambda body: (body.array(2), body.u32(), body.text()))
-            if code and code[1] == GONE and frame.auth == frame.src and stream.theirs is not None:
-                return  # Who has opened an end has taken it (7.1).
+            if code and code[1] == GONE and frame.auth == frame.src and stream.is_home and stream.theirs:
+                return  # Its holder has opened it, and so has taken it (7.1).
             stream.they_closed, stream.fault = True, "the other end is gone"
             self.close_stream(frame.handle)
 

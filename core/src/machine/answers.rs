@@ -60,7 +60,7 @@ impl<R: Routes> Machine<R> {
             self.timers.clear(at, Timer::CallerGone(key));
         }
         if let Some(link) = call.from.and_then(|from| self.link_mut(from)) {
-            link.calls.remove(call.src, 1);
+            link.calls -= 1;
         }
         Some(call)
     }

@@ -4,7 +4,7 @@ use offshoot_wire::{ContextId, Dead, DeadCode, Frame, Handle, ReplyTo, codec};
 
 use super::{
     Action, Actions, DropKind, Ended, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes,
-    deliver::ends_of_reply, handles::Entry, parts::CONTROL_BUDGET,
+    deliver::ends_of_reply, handles::Entry, parts::CONTROL_BUDGET, streams::Stream,
 };
 use crate::plain::{front, plain};
 
@@ -126,9 +126,10 @@ impl<R: Routes> Machine<R> {
                     && frame.auth == peer
                     && dead.code == DeadCode::Gone =>
             {
-                match self.handles.stream(frame.handle).and_then(|stream| stream.peer_handle) {
-                    None => self.on_end_refused(frame.handle, dead.text, out),
-                    Some(_) => self.drop_frame(link, DropKind::Late, frame, out),
+                if self.handles.stream(frame.handle).is_some_and(Stream::was_taken) {
+                    self.drop_frame(link, DropKind::Late, frame, out);
+                } else {
+                    self.on_end_refused(frame.handle, dead.text, out);
                 }
             }
             Some(peer) if self.handles.stream(frame.handle).is_some() => {

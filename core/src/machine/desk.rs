@@ -222,9 +222,17 @@ impl Desk {
 
     /// The slots of the calls of one context.
     pub(super) fn slots_of(&self, caller: ContextId) -> Vec<usize> {
+        self.names_of(caller).filter_map(|name| self.named.get(&name).copied()).collect()
+    }
+
+    /// Whether a context has called and is not answered yet.
+    pub(super) fn has_calls_of(&self, caller: ContextId) -> bool {
+        self.names_of(caller).next().is_some()
+    }
+
+    fn names_of(&self, caller: ContextId) -> impl Iterator<Item = (ContextId, Name)> + use<> {
         let [first, last] = [Name::Handle(Handle::new(0)), Name::Slot(u32::MAX)];
-        let names = self.named.keys_between((caller, first), (caller, last));
-        names.filter_map(|name| self.named.get(&name).copied()).collect()
+        self.named.keys_between((caller, first), (caller, last))
     }
 
     /// Who has called and is not answered yet, or has a failed chain here.

@@ -246,14 +246,14 @@ impl Handles {
         found.iter().collect()
     }
 
-    /// Whether a stream with the other end at `peer` is so.
-    pub(super) fn any_stream_of(&self, peer: ContextId, is_so: impl Fn(&Stream) -> bool) -> bool {
-        let mut next = self.row(peer).filter(|_| STREAMS.began()).and_then(|row| row.first);
-        while let Some(seat) = next.and_then(|slot| self.entries.get(slot)) {
-            if matches!(&seat.entry, Entry::Stream(stream) if is_so(stream)) {
+    /// Whether a handle that is about a context is so.
+    pub(super) fn any_about(&self, context: ContextId, is_so: impl Fn(Handle) -> bool) -> bool {
+        let mut next = self.row(context).and_then(|row| row.first);
+        while let Some(slot) = next {
+            if is_so(handle(slot)) {
                 return true;
             }
-            next = seat.behind;
+            next = self.entries.get(slot).and_then(|seat| seat.behind);
         }
         false
     }

@@ -6,7 +6,7 @@ use offshoot_wire::{
 
 use super::{
     Action, Actions, CallKey, DropKind, Incoming, LinkKey, Machine, Routes, Tick, Timer, deliver::Whole,
-    desk::Call, load::Load, parts::CONTROL_BUDGET,
+    desk::Call, parts::CONTROL_BUDGET,
 };
 
 /// The longest list of waiting calls that a call carries; beyond it only deadlines end what waits in a circle.
@@ -93,10 +93,15 @@ impl<R: Routes> Machine<R> {
         let is_of_interest = frame.handle != Handle::FORWARD_LOG && !self.is_ancestor(frame.src);
         let link = self.link(from.filter(|_| is_of_interest)?)?;
         let (limits, src) = (&self.config.limits, frame.src);
-        let waits = |load: &Load, most| load.is_full_for(src, most);
-        let code = if waits(&link.calls, u64::from(limits.calls_in_flight)) {
+        // From the bound on who has some of it gets no more, from twice of it on nobody.
+        let is_full = |held: u64, most: u64, has_some: &dyn Fn() -> bool| {
+            held >= most && (held / 2 >= most || has_some())
+        };
+        let has_calls = || self.desk.has_calls_of(src);
+        let code = if is_full(link.calls, limits.calls_in_flight.into(), &has_calls) {
             DeadCode::Busy
-        } else if waits(&link.lined_up, limits.calls_waiting) || waits(link.outbox.answers(), limits.downlink)
+        } else if is_full(link.lined_up, limits.calls_waiting, &has_calls)
+            || is_full(link.outbox.answers(), limits.downlink, &|| link.outbox.owes_credit(src))
         {
             DeadCode::Congested
         } else {
@@ -167,10 +172,8 @@ impl<R: Routes> Machine<R> {
         };
         // It counts for the link of its caller until it is answered, and its body until a worker has it.
         if let Some(link) = call.from.and_then(|from| self.link_mut(from)) {
-            link.calls.add(call.src, 1);
-            if !service {
-                link.lined_up.add(call.src, call.weight());
-            }
+            link.calls += 1;
+            link.lined_up += if service { 0 } else { call.weight() };
         }
         let key = self.desk.insert(call);
         if has_asker {
@@ -248,7 +251,7 @@ impl<R: Routes> Machine<R> {
         if let Some((from, weight)) = counted
             && let Some(link) = self.link_mut(from)
         {
-            link.lined_up.remove(src, weight);
+            link.lined_up -= weight;
         }
         let back = self.credits.taken(src, Window::Calls, bytes, cost);
         self.give_credit(src, Window::Calls, back, out);

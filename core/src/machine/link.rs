@@ -2,7 +2,7 @@
 
 use offshoot_wire::{ContextId, Role};
 
-use super::{DropKind, Tick, load::Load, outbox::Outbox};
+use super::{DropKind, Tick, outbox::Outbox};
 
 /// One link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,9 +18,9 @@ pub(super) struct Link {
     /// It is not read because of them.
     pub(super) paused: bool,
     /// How many calls of others than ancestors that came by this link are not answered.
-    pub(super) calls: Load,
+    pub(super) calls: u64,
     /// Bytes of those that wait for a worker.
-    pub(super) lined_up: Load,
+    pub(super) lined_up: u64,
     /// When a byte last came.
     pub(super) heard: Tick,
     /// PINGs sent since.
@@ -55,8 +55,8 @@ impl Link {
             drops: Vec::new(),
             booked: 0,
             paused: false,
-            calls: Load::default(),
-            lined_up: Load::default(),
+            calls: 0,
+            lined_up: 0,
             heard: now,
             pings: 0,
             cut: false,

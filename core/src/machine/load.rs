@@ -1,11 +1,11 @@
-//! What some contexts have of what is bounded for all, in bytes or by number: what waits to leave by one link, by whom it
-//! goes to; calls that came by it, by who calls; what windows have grown by, by who is at the other end of the link.
+//! Bytes that some contexts have of what is bounded for all: what waits to leave by one link, by whom it goes to; what
+//! windows have grown by, by who is at the other end of the link.
 
 use offshoot_wire::ContextId;
 
 use super::map::Map;
 
-/// So much, in all and by context.
+/// Bytes, in all and by context.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Load {
     bytes: u64,
@@ -35,12 +35,6 @@ impl Load {
     /// What a context has.
     pub(super) fn of(&self, context: ContextId) -> u64 {
         self.by_context.get(&context).copied().unwrap_or(0)
-    }
-
-    /// Whether a context may have no more where the bound is `most`: from there on who has most may not, from twice of it on
-    /// nobody.
-    pub(super) fn is_full_for(&self, context: ContextId, most: u64) -> bool {
-        self.bytes >= most && (self.bytes / 2 >= most || self.is_heaviest(context))
     }
 
     /// Whether a context has the most.

@@ -86,8 +86,8 @@ pub(super) struct Outbox {
     starved: Map<(ContextId, Window), VecDeque<FlowKey>>,
     /// What the flows and their frames take.
     load: Load,
-    /// What of that are answers of our own, to others than ancestors.
-    answers: Load,
+    /// Bytes of answers of our own among them, to others than ancestors.
+    answers: u64,
     company: Company,
 }
 
@@ -97,9 +97,14 @@ impl Outbox {
         self.load.bytes() + self.alone.as_ref().map_or(0, Queued::weight)
     }
 
-    /// Answers of our own that wait, to others than ancestors.
-    pub(super) const fn answers(&self) -> &Load {
-        &self.answers
+    /// Bytes of answers of our own that wait, to others than ancestors.
+    pub(super) const fn answers(&self) -> u64 {
+        self.answers
+    }
+
+    /// Whether answers wait for credit that a context gives.
+    pub(super) fn owes_credit(&self, context: ContextId) -> bool {
+        self.starved.get(&(context, Window::Replies)).is_some()
     }
 
     /// Bytes of control frames that wait, news of contexts left out.
@@ -161,9 +166,7 @@ impl Outbox {
 
     fn enqueue(&mut self, queued: Queued) {
         self.load.add(queued.frame.dst, queued.weight());
-        if queued.is_counted {
-            self.answers.add(queued.frame.dst, answer_weight(&queued));
-        }
+        self.answers += answer_weight(&queued);
         let flow = self.open(FlowKey::of(&queued.frame));
         flow.cost += queued.frame.cost();
         flow.queue.push_back(queued);
@@ -387,9 +390,7 @@ impl Outbox {
             self.turn.push_back(key);
         }
         self.load.remove(queued.frame.dst, queued.weight());
-        if queued.is_counted {
-            self.answers.remove(queued.frame.dst, answer_weight(&queued));
-        }
+        self.answers -= answer_weight(&queued);
         self.control.come_nearer(key, 1);
         Some(queued)
     }
@@ -527,9 +528,7 @@ impl Outbox {
         }
         for queued in &out {
             self.load.remove(queued.frame.dst, queued.weight());
-            if queued.is_counted {
-                self.answers.remove(queued.frame.dst, answer_weight(queued));
-            }
+            self.answers -= answer_weight(queued);
         }
         out
     }
@@ -557,8 +556,7 @@ impl Outbox {
 
     /// Whether the bytes of answers are those of the answers that wait: for invariants.
     pub(super) fn has_counted_answers(&self) -> bool {
-        let waiting = self.flows.values().flat_map(|flow| &flow.queue).filter(|queued| queued.is_counted);
-        waiting.map(answer_weight).sum::<u64>() == self.answers.bytes()
+        self.flows.values().flat_map(|flow| &flow.queue).map(answer_weight).sum::<u64>() == self.answers
     }
 
     fn data(&self) -> impl Iterator<Item = &Queued> {
@@ -566,7 +564,7 @@ impl Outbox {
     }
 }
 
-/// What an answer takes here: most of them have a flow to themselves.
+/// What a frame takes here if it is an answer that counts: most of them have a flow to themselves.
 fn answer_weight(queued: &Queued) -> u64 {
-    queued.weight() + FLOW
+    if queued.is_counted { queued.weight() + FLOW } else { 0 }
 }

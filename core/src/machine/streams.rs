@@ -65,6 +65,11 @@ impl Stream {
 }
 
 impl Stream {
+    /// It was made here, and whoever was given its other end has shown himself.
+    pub(super) const fn was_taken(&self) -> bool {
+        self.home && self.peer_handle.is_some()
+    }
+
     /// Nobody here will read what still comes.
     const fn is_unread(&self) -> bool {
         self.told || self.let_go.is_some()
@@ -105,9 +110,9 @@ impl<R: Routes> Machine<R> {
     /// Whether an end is held here already, and so is nobody's to give. Once we have closed, its handle can be that of the
     /// next stream of its home.
     fn holds(&self, end: &End) -> bool {
-        self.handles.any_stream_of(end.home, |stream| {
-            stream.peer_handle == Some(end.handle) && !stream.close_sent && !stream.peer_closed
-        })
+        let is_it = |s: &Stream| s.peer_handle == Some(end.handle) && !s.close_sent && !s.peer_closed;
+        Handles::has_ends()
+            && self.handles.any_about(end.home, |at| self.handles.stream(at).is_some_and(is_it))
     }
 
     /// An end of a stream made here has come back: its home was told, and nobody has opened it.

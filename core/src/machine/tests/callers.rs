@@ -225,7 +225,7 @@ fn an_answer_weighs_when_it_leaves_what_it_weighed_when_it_came() {
             assert_eq!(frame.body.to_vec().len(), frame.body.len());
         }
         // It goes through the books.
-        leaf.machine.sizes();
+        let _books = leaf.machine.sizes();
         leaf.gets(frame(COUSIN, ME, Handle::CREDIT, 0, credit(30_000)));
     }
     assert_eq!((leaf.machine.sizes().waiting, leaf.machine.sizes().data_bytes), (0, 0));
