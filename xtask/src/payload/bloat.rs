@@ -27,6 +27,9 @@ pub(crate) fn report(name: &str, file: &Path) -> Result<String> {
     let mut out = format!("{name}: {total} bytes of code and data by crate\n");
     list(&mut out, by_crate, total);
     out.push_str("of these by served function\n");
+    if by_function.is_empty() {
+        out.push_str("         - the symbols of this compiler leave out the types by which they are known\n");
+    }
     list(&mut out, by_function, total);
     Ok(out)
 }
