@@ -49,8 +49,14 @@ pub(super) fn attack(forest: &mut Forest, dice: &mut Dice) -> Option<()> {
         forest.tell(|_| format!("{id} forges {frame:?}"));
         let mut bytes = Vec::new();
         frame.encode_into(&mut bytes);
-        // What is too long for a frame is announced and sent all the same.
-        forest.inject(id, &bytes);
+        let times = forge::times(dice, &frame);
+        if times > 1 {
+            forest.tell(|_| format!("{id} does so {times} times"));
+        }
+        for _ in 0..times {
+            // What is too long for a frame is announced and sent all the same.
+            forest.inject(id, &bytes);
+        }
     }
     Some(())
 }

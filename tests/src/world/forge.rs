@@ -42,6 +42,13 @@ pub fn frame(world: &impl Whole, dice: &mut Dice, me: ContextId) -> Frame {
     Frame { dst, src, auth, handle, reply_to, part, body }
 }
 
+/// How often it writes a frame: at times what must be answered so often that answers which nothing bounds show.
+pub fn times(dice: &mut Dice, frame: &Frame) -> usize {
+    let is_asked = matches!(frame.handle, Handle::PING | Handle::CALL_FUNCTION) && frame.part.is_none();
+    let is_answered = matches!(frame.reply_to, ReplyTo::Handle(_));
+    if is_asked && is_answered && dice.once_in(4) { 100 } else { 1 }
+}
+
 fn some_handle(dice: &mut Dice) -> Handle {
     Handle::new(1000 + dice.below(12) as u32)
 }
