@@ -103,7 +103,8 @@ impl Payload {
     }
 
     /// An executable file, a script included. A relative path is taken from the current directory, now. In a plan that another
-    /// context carries out it is a program in memory; a script is looked for there.
+    /// context carries out it is sent, if what leads to the child is a process of its own; a child by [`Local`](crate::Local) is
+    /// a file of that context's machine, unless this is [`loaded`](Self::loaded).
     ///
     /// # Errors
     ///

@@ -141,9 +141,12 @@ impl IntoIterator for ConnectAll {
         let shared = internal::shared_of::<Table>(&maker);
         let is_here = is_here(&maker);
         let lack = if is_here { descriptors::lack(&plans, parallel) } else { None };
-        if !is_here || grows || !helpers.is_empty() {
-            // Another has no files of ours. What cannot be read is told by whoever makes it.
-            load(&mut plans);
+        if grows || !helpers.is_empty() {
+            // A helper has no files of ours. What cannot be read is told by whoever makes it.
+            load(plans.iter_mut());
+        } else if !is_here {
+            // What is sent on is read once for all.
+            load(plans.iter_mut().filter(|plan| plan.transport.is_some()));
         }
         let mut makers = Makers::new(maker, parallel, arity);
         helpers.into_iter().for_each(|helper| makers.add(helper));
@@ -197,7 +200,7 @@ struct Job {
 }
 
 /// Puts the programs of files into memory, each once.
-fn load(plans: &mut [Plan]) {
+fn load<'a>(plans: impl Iterator<Item = &'a mut Plan>) {
     let mut loaded: BTreeMap<PathBuf, Payload> = BTreeMap::new();
     for plan in plans {
         if let Some(path) = plan.payload.path() {

@@ -68,8 +68,9 @@ impl Connecting {
     /// Asks `maker` for a child.
     pub(crate) fn new(maker: &Context, mut plan: Plan) -> Self {
         static TICKETS: AtomicU64 = AtomicU64::new(0);
-        if !is_here(maker) {
-            // Another has no files of ours. What cannot be read is told by whoever makes it.
+        // What is sent on is a file of ours. A process of the maker itself goes by the path of its program, and so is one of his
+        // files. What cannot be read is told by whoever makes it.
+        if plan.transport.is_some() && !is_here(maker) {
             plan.payload = plan.payload.loaded();
         }
         let wish = Wish { maker: maker.clone(), plan, ticket: TICKETS.fetch_add(1, Ordering::Relaxed) };
