@@ -25,18 +25,18 @@ pub struct Limits {
     /// Bytes on the uplink from which on every child gets less.
     pub uplink_all: u64,
     /// Bytes that may wait for a child; over it the destination that holds most is refused. And of our own answers by one link
-    /// to others than ancestors: over it the one for whom most wait may not call, over twice of it nobody.
+    /// to others than ancestors: from there on who owes credit for one of them may not call, from twice of it on nobody.
     pub downlink: u64,
     /// Bodies in the making by one link.
     pub partial_bodies: u32,
     /// Bytes of bodies in the making by one link, or one larger body.
     pub partial_bytes: u64,
     /// Calls of ours in flight to one context; over it a call is refused as busy. Of others than ancestors so many that came by
-    /// one link may be unanswered: from there on the one that has most of them is refused, from twice of it on each.
+    /// one link may be unanswered: from there on who has one of them is refused, from twice of it on everybody.
     pub calls_in_flight: u32,
     /// Bytes of calls of others than ancestors that came by one link and wait for a worker, 512 counted for each beside its
-    /// body: as much as the windows of a link may have grown by. Over it the one that has most of them is refused, over twice
-    /// of it each.
+    /// body: as much as the windows of a link may have grown by. From there on who has a call that is not answered is
+    /// refused, from twice of it on everybody.
     pub calls_waiting: u64,
     /// Failed chains remembered for one caller.
     pub failed_chains: u32,
