@@ -209,10 +209,21 @@ fn input_a_limit_that_nobody_can_live_by_is_named() {
         (|limits| limits.downlink = 0, "downlink"),
         (|limits| limits.partial_bodies = 0, "partial_bodies"),
         (|limits| limits.calls_in_flight = 0, "calls_in_flight"),
+        (|limits| limits.calls_waiting = 0, "calls_waiting"),
         (|limits| limits.pings_lost = 0, "pings_lost"),
     ] {
         let error = refused(change);
-        assert!(error.starts_with(&format!("the limit `{name}` is 0, and must be at least ")), "{error}");
+        assert!(error.starts_with(&format!("the limit `{name}` is 0, and must be ")), "{error}");
+    }
+    // All contexts of a tree count on the same.
+    for window in [8 << 10, 32 << 10] {
+        let mut limits = Limits::default();
+        limits.window_start = window;
+        let error = text(Router::builder().limits(limits).build());
+        assert!(
+            error.starts_with(&format!("the limit `window_start` is {window}, and must be 16384")),
+            "{error}"
+        );
     }
 }
 

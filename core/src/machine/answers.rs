@@ -10,6 +10,9 @@ use super::{
 };
 use crate::plain::front;
 
+/// Failed chains of how many callers are remembered if each has as many as one may have.
+const ALL_CHAINS: usize = 64;
+
 impl<R: Routes> Machine<R> {
     /// Ends a call to us with a value: `body` is its [`ReplyHead`] and that. This or [`fail`](Self::fail) must come once
     /// for each call that was taken, also where nobody waits.
@@ -147,8 +150,10 @@ impl<R: Routes> Machine<R> {
     /// Remembers the first error of a chain; later calls of it fail with that.
     pub(super) fn fail_chain(&mut self, src: ContextId, chain: Option<u32>, text: &str) {
         let Some(chain) = chain else { return };
-        let of_source = self.desk.chains_of(src).count();
-        if of_source < self.config.limits.failed_chains as usize {
+        let (most, of_source) = (self.config.limits.failed_chains as usize, self.desk.chains_of(src).count());
+        // One link can speak for very many.
+        let is_room = self.is_ancestor(src) || self.desk.chains.len() < most.saturating_mul(ALL_CHAINS);
+        if of_source < most && is_room {
             self.desk.chains.or_insert_with((src, chain), || text.to_owned());
         }
     }

@@ -7,7 +7,6 @@ use offshoot_wire::{
 use super::{
     Action, Actions, FlowKey, Machine, NoWay, Outcome, Outgoing, Progress, Queued, Routes, Tick, Timer,
     Unsent,
-    deliver::ends_of_reply,
     handles::{Entry, Waiting},
 };
 
@@ -95,7 +94,7 @@ impl<R: Routes> Machine<R> {
             self.take_back(&call.ends, out);
             return Progress::NotSent;
         }
-        self.drop_begun(call.respondent, handle, ends_of_reply, out);
+        self.drop_begun(call.respondent, handle, out);
         if let Ok(body) = codec::encode(&CallId { context: me, handle }) {
             let frame = self.own_frame(call.respondent, Handle::CANCEL, ReplyTo::Nobody, body.into());
             // Nothing of the call waits any more; the calls behind it may wait for just this to free a worker.

@@ -138,35 +138,34 @@ impl<R: Routes> Machine<R> {
         None
     }
 
-    /// Books a piece of a body that nobody will read, and refuses the ends in it: it is not kept. `false` if there was no
-    /// credit for it.
-    pub(super) fn skim(
-        &mut self,
-        from: Option<LinkKey>,
-        frame: &Frame,
-        window: Window,
-        ends_in: fn(&[u8]) -> Vec<End>,
-        out: &mut Actions,
-    ) -> bool {
-        if !self.charge(from, frame, window) {
-            self.break_window(from, frame, window, out);
-            return false;
+    /// Whether a piece of an answer that nobody waits for can hold a part of its head, of which more is to come.
+    fn wants_head(&self, frame: &Frame) -> bool {
+        match frame.part {
+            Some(part) if part.offset == 0 => lacks_head(&frame.body),
+            _ => self.parts.begun(frame.src, frame.handle).is_some(),
         }
-        if frame.part.is_some_and(|part| part.offset == 0) {
-            self.refuse_ends(frame.src, &ends_in(&frame.body), out);
-        }
-        true
     }
 
-    /// Nobody will read what has come of a body: it goes, and the ends in it are refused.
-    pub(super) fn drop_begun(
-        &mut self,
-        src: ContextId,
-        handle: Handle,
-        ends_in: fn(&[u8]) -> Vec<End>,
-        out: &mut Actions,
-    ) {
-        let Some(ends) = self.parts.begun(src, handle).map(ends_in) else { return };
+    /// Books a piece of an answer that nobody waits for, and refuses the ends in it: it is not kept.
+    fn skim_reply(&mut self, from: Option<LinkKey>, frame: &Frame, out: &mut Actions) {
+        if !self.charge(from, frame, Window::Replies) {
+            return self.break_window(from, frame, Window::Replies, out);
+        }
+        let back = self.credits.taken(frame.src, Window::Replies, 0, cost_of(frame));
+        self.give_credit(frame.src, Window::Replies, back, out);
+        let Some(part) = frame.part else { return };
+        if part.offset == 0 {
+            self.refuse_ends(frame.src, &ends_of_reply(&frame.body), out);
+        }
+        if u64::from(part.offset) + frame.body.len() as u64 >= u64::from(part.total) {
+            self.end_call(frame.handle, Outcome::Reply(Body::default()), out);
+        }
+    }
+
+    /// Nobody waits for an answer any more: what has come of it goes once its head is there, and the ends in that are refused.
+    pub(super) fn drop_begun(&mut self, src: ContextId, handle: Handle, out: &mut Actions) {
+        let Some(begun) = self.parts.begun(src, handle).filter(|begun| !lacks_head(begun)) else { return };
+        let ends = ends_of_reply(begun);
         self.parts.forget(src, handle);
         self.refuse_ends(src, &ends, out);
     }
@@ -192,21 +191,14 @@ impl<R: Routes> Machine<R> {
         let Some(call) = self.handles.call(frame.handle).filter(|call| call.respondent == frame.src) else {
             return self.drop_frame(from, DropKind::Respondent, &frame, out);
         };
-        if let Some(part) = frame.part
-            && call.given_up
-        {
-            let is_last = u64::from(part.offset) + frame.body.len() as u64 >= u64::from(part.total);
-            if self.skim(from, &frame, Window::Replies, ends_of_reply, out) {
-                let back = self.credits.taken(frame.src, Window::Replies, 0, cost_of(&frame));
-                self.give_credit(frame.src, Window::Replies, back, out);
-                if is_last {
-                    self.end_call(frame.handle, Outcome::Reply(Body::default()), out);
-                }
-            }
-            return;
+        let (src, handle, given_up) = (frame.src, frame.handle, call.given_up);
+        if given_up && frame.part.is_some() && !self.wants_head(&frame) {
+            return self.skim_reply(from, &frame, out);
         }
-        let src = frame.src;
         let Some(Whole { frame, cost }) = self.receive(from, frame, Window::Replies, true, out) else {
+            if given_up {
+                self.drop_begun(src, handle, out);
+            }
             return;
         };
         let back = self.credits.taken(src, Window::Replies, frame.body.len(), cost);
@@ -228,7 +220,6 @@ impl<R: Routes> Machine<R> {
         } else {
             Outcome::Reply(frame.body)
         };
-        let handle = frame.handle;
         self.end_call(handle, outcome, out);
     }
 
@@ -268,6 +259,11 @@ impl<R: Routes> Machine<R> {
 /// What a frame costs in credit.
 fn cost_of(frame: &Frame) -> u32 {
     u32::try_from(frame.cost()).unwrap_or(u32::MAX)
+}
+
+/// Whether the head of an answer, as far as it has come, can go on.
+fn lacks_head(begun: &[u8]) -> bool {
+    begun.len() < CONTROL_BUDGET && codec::decode_prefix::<ReplyHead>(begun, CONTROL_BUDGET).is_err()
 }
 
 /// The ends that an answer hands over.

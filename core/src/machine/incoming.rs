@@ -6,7 +6,7 @@ use offshoot_wire::{
 
 use super::{
     Action, Actions, CallKey, DropKind, Incoming, LinkKey, Machine, Routes, Tick, Timer, deliver::Whole,
-    desk::Call, parts::CONTROL_BUDGET,
+    desk::Call, link::Link, parts::CONTROL_BUDGET,
 };
 
 /// The longest list of waiting calls that a call carries; beyond it only deadlines end what waits in a circle.
@@ -25,10 +25,13 @@ impl<R: Routes> Machine<R> {
             && let Some((kind, code, text)) =
                 self.unwelcome(&frame).or_else(|| self.one_too_many(from, &frame))
         {
+            // It begins anew: what had come of another body is none of it.
+            self.parts.forget(frame.src, frame.handle);
             self.turn_back(&frame, &text, out);
             return self.refuse_arrived(from, &frame, kind, code, text, out);
         }
-        let Some(whole) = self.receive(from, frame, Window::Calls, false, out) else { return };
+        let is_ancestors = self.is_ancestor(frame.src);
+        let Some(whole) = self.receive(from, frame, Window::Calls, is_ancestors, out) else { return };
         match whole.frame.handle {
             Handle::CALL_FUNCTION | Handle::CREATE_CHILD => self.take_in(from, whole, out),
             Handle::FORWARD_LOG if R::HAS_CHILDREN => {
@@ -84,14 +87,12 @@ impl<R: Routes> Machine<R> {
     /// Why no more is begun by a link, or taken from somebody behind it: they can be very many, each with credit of its own. Ancestors keep to
     /// bounds of their own.
     fn one_too_many(&self, from: Option<LinkKey>, frame: &Frame) -> Option<(DropKind, DeadCode, String)> {
-        if let (Some(link), Some(part)) = (from, frame.part)
-            && self.parts.is_crowded(link, &self.config.limits, part.total)
-        {
+        let key = from.filter(|_| frame.handle != Handle::FORWARD_LOG && !self.is_ancestor(frame.src))?;
+        let link = self.link(key)?;
+        if frame.part.is_some_and(|part| self.parts.is_crowded(key, &self.config.limits, part.total)) {
             let text = "too many bodies are in the making".to_owned();
             return Some((DropKind::Congested, DeadCode::Congested, text));
         }
-        let is_of_interest = frame.handle != Handle::FORWARD_LOG && !self.is_ancestor(frame.src);
-        let link = self.link(from.filter(|_| is_of_interest)?)?;
         let (limits, src) = (&self.config.limits, frame.src);
         // From the bound on who has some of it gets no more, from twice of it on nobody.
         let is_full = |held: u64, most: u64, has_some: &dyn Fn() -> bool| {
@@ -269,6 +270,13 @@ impl<R: Routes> Machine<R> {
                 DeadCode::TooLate,
                 "its deadline passed before it could run".into(),
             ));
+        }
+        let owes = |link: &Link| {
+            link.outbox.answers() >= self.config.limits.downlink && link.outbox.owes_credit(call.src)
+        };
+        if call.from.and_then(|from| self.link(from)).is_some_and(owes) {
+            let text = "too many answers wait for the credit of its caller".into();
+            return Some((DropKind::Congested, DeadCode::Congested, text));
         }
         let name = &call.head.function;
         let function = self.function(name)?;

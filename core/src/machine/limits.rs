@@ -1,5 +1,8 @@
 //! Every bound of the machine, with its unit and its reason.
 
+/// What every window begins with (protocol 8.1).
+const WINDOW_START: u32 = 16 << 10;
+
 /// The bounds by which a context lives; the defaults are those of the design.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -11,7 +14,8 @@ pub struct Limits {
     /// Bytes of news of contexts, made or lost, that may wait on one link: room for 7,000 that come one by one or
     /// 150,000 that go at once. Over it the link is cut; over half of it, on the uplink, the child that tells more.
     pub news: u32,
-    /// The window that a new correspondent may use, in bytes.
+    /// The window that a new correspondent may use, in bytes: all contexts of a tree count on the same, 16 KiB, and no other
+    /// passes the [`check`](Self::check).
     pub window_start: u32,
     /// The largest window of one correspondent, in bytes.
     pub window_max: u32,
@@ -38,7 +42,7 @@ pub struct Limits {
     /// body: as much as the windows of a link may have grown by. From there on who has a call that is not answered is
     /// refused, from twice of it on everybody.
     pub calls_waiting: u64,
-    /// Failed chains remembered for one caller.
+    /// Failed chains remembered for one caller; of all that are no ancestors 64 times as many.
     pub failed_chains: u32,
     /// Grants remembered.
     pub grants: u32,
@@ -70,13 +74,19 @@ impl Limits {
             ("body", self.body.into(), 64 << 10),
             ("control", self.control.into(), CONTROL_FRAME),
             ("news", self.news.into(), CONTROL_FRAME),
-            ("window_start", self.window_start.into(), 1),
             ("window_max", self.window_max.into(), self.window_start.into()),
             ("downlink", self.downlink, 2 * REFUSALS),
             ("partial_bodies", self.partial_bodies.into(), 1),
             ("calls_in_flight", self.calls_in_flight.into(), 1),
+            ("calls_waiting", self.calls_waiting, 1),
             ("pings_lost", self.pings_lost.into(), 1),
         ];
+        if self.window_start != WINDOW_START {
+            let is = self.window_start;
+            return Err(format!(
+                "the limit `window_start` is {is}, and must be {WINDOW_START}, as at the other end"
+            ));
+        }
         match least.iter().find(|(_, is, least)| is < least) {
             None => Ok(()),
             Some((name, is, least)) => {
@@ -92,7 +102,7 @@ impl Default for Limits {
             body: 128 << 20,
             control: 64 << 10,
             news: 1 << 20,
-            window_start: 16 << 10,
+            window_start: WINDOW_START,
             window_max: 1 << 20,
             receive_budget: 64 << 20,
             uplink_child: 256 << 10,

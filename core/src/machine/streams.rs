@@ -69,11 +69,6 @@ impl Stream {
     pub(super) const fn was_taken(&self) -> bool {
         self.home && self.peer_handle.is_some()
     }
-
-    /// Nobody here will read what still comes.
-    const fn is_unread(&self) -> bool {
-        self.told || self.let_go.is_some()
-    }
 }
 
 impl<R: Routes> Machine<R> {
@@ -234,14 +229,10 @@ impl<R: Routes> Machine<R> {
         let Some(stream) = self.handles.stream_mut(handle).filter(|s| s.let_go.is_none()) else { return };
         stream.let_go = Some(fail);
         stream.untaken.clear();
-        let peer = stream.peer;
         if stream.peer_closed {
             self.end_stream(handle);
         } else {
             self.send_close(handle, out);
-        }
-        if let Some(peer) = peer {
-            self.drop_begun(peer, handle, ends_of_item, out);
         }
     }
 
@@ -321,15 +312,11 @@ impl<R: Routes> Machine<R> {
             self.drop_frame(from, DropKind::Malformed, &frame, out);
             return self.break_stream(handle, "an item came to the end that sends", out);
         }
-        if frame.part.is_some() && self.handles.stream(handle).is_some_and(Stream::is_unread) {
-            self.skim(from, &frame, Window::Stream(handle), ends_of_item, out);
-            return;
-        }
         let Some(Whole { frame, cost }) = self.receive(from, frame, Window::Stream(handle), true, out) else {
             return;
         };
         let Some(stream) = self.handles.stream_mut(handle) else { return };
-        if stream.is_unread() {
+        if stream.told || stream.let_go.is_some() {
             let ends = ends_of_item(&frame.body);
             return self.refuse_ends(frame.src, &ends, out);
         }
@@ -384,12 +371,8 @@ impl<R: Routes> Machine<R> {
     fn tell_ended(&mut self, handle: Handle, how: Ended, out: &mut Actions) {
         let Some(stream) = self.handles.stream_mut(handle).filter(|s| !s.told) else { return };
         stream.told = true;
-        let (peer, let_go) = (stream.peer, stream.let_go.is_some());
-        if !let_go {
+        if stream.let_go.is_none() {
             out.push(Action::Ended { handle, how });
-        }
-        if let Some(peer) = peer {
-            self.drop_begun(peer, handle, ends_of_item, out);
         }
     }
 
@@ -398,7 +381,11 @@ impl<R: Routes> Machine<R> {
         self.tell_ended(handle, how, out);
         let Some(stream) = self.handles.stream_mut(handle).filter(|s| !s.peer_closed) else { return };
         stream.peer_closed = true;
-        if stream.let_go.is_some() {
+        let (peer, let_go) = (stream.peer, stream.let_go.is_some());
+        if let Some(peer) = peer {
+            self.parts.forget(peer, handle);
+        }
+        if let_go {
             self.end_stream(handle);
         }
     }

@@ -156,26 +156,6 @@ fn an_answer_that_nobody_waits_for_is_not_put_together_and_its_ends_are_refused(
     }
 }
 
-// protocol 7.3
-#[test]
-fn an_item_that_nobody_will_take_is_not_put_together() {
-    for pieces_before in [0, 2] {
-        let mut leaf = Bed::leaf();
-        let home = leaf.machine.export(COUSIN, Direction::Receives);
-        leaf.gets(frame(COUSIN, ME, home, THEIRS.number(), codec::encode(&StreamHead::Open).unwrap()));
-        let whole = frame(COUSIN, ME, home, THEIRS.number(), item(&"x".repeat(3000)));
-        let mut coming = pieces(&whole, 500).into_iter();
-        coming.by_ref().take(pieces_before).for_each(|piece| drop(leaf.gets(piece)));
-        leaf.with(|machine, _, out| machine.stream_close(home, None, out));
-        for piece in coming {
-            assert_eq!((leaf.gets(piece), leaf.machine.sizes().parts), (vec![], 0));
-        }
-        assert_eq!(leaf.dropped(DropKind::Fragment), 0);
-        leaf.gets(frame(COUSIN, ME, home, THEIRS.number(), codec::encode(&StreamHead::Close).unwrap()));
-        assert_eq!(leaf.machine.sizes().handles, 0);
-    }
-}
-
 // protocol 8.3
 #[test]
 fn windows_of_those_behind_one_link_leave_half_of_the_budget_to_others() {
@@ -229,4 +209,71 @@ fn an_answer_weighs_when_it_leaves_what_it_weighed_when_it_came() {
         leaf.gets(frame(COUSIN, ME, Handle::CREDIT, 0, credit(30_000)));
     }
     assert_eq!((leaf.machine.sizes().waiting, leaf.machine.sizes().data_bytes), (0, 0));
+}
+
+/// What has lined up while nothing was owed is not run once much is.
+#[test]
+fn who_owes_credit_for_too_many_answers_has_no_more_of_his_calls_run() {
+    let mut leaf = Bed::leaf_with(Limits { window_start: 2000, downlink: 3000, ..Limits::default() });
+    for n in 0..12 {
+        leaf.gets(call_from(COUSIN, 4000 + n, call("open", &0)));
+    }
+    let mut run = 0;
+    while let Some(call) = leaf.with(|machine, now, out| machine.take_call(now, 0, out)) {
+        let body = reply(&"x".repeat(400)).into();
+        leaf.with(|machine, now, out| machine.answer(now, call.key, body, &[], out));
+        leaf.with(|machine, _, _| machine.release_worker(0));
+        let refused = refusals(&mut leaf);
+        assert!(refused.iter().all(|code| *code == DeadCode::Congested), "{refused:?}");
+        run += 1;
+    }
+    assert!((5..9).contains(&run), "{run} have run");
+    assert_eq!(leaf.dropped(DropKind::Congested), 12 - run);
+}
+
+// protocol 3.3
+#[test]
+fn a_body_that_is_refused_takes_the_one_before_it_along_and_an_ancestor_has_room_for_his() {
+    let mut leaf = Bed::leaf_with(Limits { partial_bodies: 1, ..Limits::default() });
+    let body = |src, reply_to| pieces(&call_from(src, reply_to, call("open", &"x".repeat(1000))), 600);
+    leaf.gets(body(COUSIN, 4000)[0].clone());
+    let [first, second] = &body(COUSIN, 4001)[..] else { panic!("two pieces") };
+    leaf.gets(first.clone());
+    assert_eq!((refusals(&mut leaf), leaf.machine.sizes().parts), (vec![DeadCode::Congested], 0));
+    leaf.gets(second.clone());
+    assert_eq!(refusals(&mut leaf), [], "it was told of once");
+    leaf.gets(body(COUSIN, 4002)[0].clone());
+    body(ROOT, 4000).into_iter().for_each(|piece| drop(leaf.gets(piece)));
+    assert_eq!((refusals(&mut leaf), leaf.works().as_deref()), (vec![], Some("open")));
+}
+
+#[test]
+fn failed_chains_of_very_many_callers_have_a_bound_together() {
+    let mut leaf = Bed::leaf_with(Limits { failed_chains: 1, ..Limits::default() });
+    for n in 0..100 {
+        leaf.gets(call_from(other(n), 0, with_head(&CallHead { chain: Some(1), ..head("f") }, &0)));
+        assert_eq!(leaf.works(), None, "its policy does not let them call it");
+    }
+    assert_eq!(leaf.machine.sizes().chains, 64);
+}
+
+/// The head of an answer may come in more than one piece.
+#[test]
+fn of_an_answer_that_nobody_waits_for_the_whole_head_is_heard() {
+    let ends: Vec<_> = (0..200).map(|n| end_of(COUSIN, 4000 + n, Direction::Sends)).collect();
+    let whole = frame(COUSIN, ME, FIRST, 0, with_head(&ReplyHead::Value(ends), &"x".repeat(5000)));
+    for pieces_before in [0, 1] {
+        let mut leaf = Bed::leaf();
+        assert_eq!(leaf.calls(COUSIN), FIRST);
+        leaf.says();
+        let mut coming = pieces(&whole, 500).into_iter();
+        coming.by_ref().take(pieces_before).for_each(|piece| drop(leaf.gets(piece)));
+        leaf.with(|machine, now, out| machine.cancel(now, FIRST, out));
+        for (n, piece) in coming.enumerate() {
+            leaf.gets(piece);
+            assert!(leaf.machine.sizes().parts == 0 || n < 5, "what is behind the head is not kept");
+        }
+        let refused = leaf.says().iter().filter(|frame| frame.is_dead()).count();
+        assert_eq!((refused, leaf.machine.sizes().handles), (200, 0), "{pieces_before} pieces before");
+    }
 }
