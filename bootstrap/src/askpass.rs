@@ -223,9 +223,9 @@ impl Askpass {
             (Account::Place(_), _) => fate.left_open(),
             (Account::Jump(_), _) if self.has_reached => fate.led_on(),
             (Account::Jump(_), Stop::AtPlace | Stop::BehindJump) => fate.led_on(),
-            (Account::Jump(account), Stop::AtJump(refused)) if account == refused => {
-                fate.turned_away().left_open()
-            }
+            // Whoever is behind a jump host can say this too, and one host must not speak for all that are: it asks again where it
+            // was wrong.
+            (Account::Jump(account), Stop::AtJump(refused)) if account == refused => fate.left_open(),
             // Which of two hosts on the way comes first is told by this alone.
             (Account::Jump(_), Stop::AtJump(_)) if self.has_answered_at(stop) => fate.led_on(),
             (Account::Jump(_), Stop::AtJump(_) | Stop::Unknown) => fate.left_open(),

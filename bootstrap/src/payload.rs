@@ -103,7 +103,7 @@ impl Payload {
     }
 
     /// An executable file, a script included. A relative path is taken from the current directory, now. In a plan that another
-    /// context carries out it is sent, if what leads to the child is a process of its own; a child by [`Local`](crate::Local) is
+    /// context carries out it is sent, which no script can be, if what leads to the child is a process of its own; a child by [`Local`](crate::Local) is
     /// a file of that context's machine, unless this is [`loaded`](Self::loaded).
     ///
     /// # Errors
@@ -197,15 +197,7 @@ impl Payload {
 
     /// What is sent elsewhere; hashed and packed once for all connects that follow each other.
     pub(crate) fn offer(&self) -> Result<Offer, ConnectErrorKind> {
-        let from = |path: &Path| {
-            let bytes = fs::read(path).map_err(|error| ConnectErrorKind::from_exec(&error, path))?;
-            let broken = |error: PayloadError| ConnectErrorKind::WrongFormat {
-                path: path.into(),
-                what: error.what().into(),
-            };
-            let program = Program::new(self.name().into_owned(), bytes.into()).map_err(broken)?;
-            Ok(Offer::Program(program.kept()))
-        };
+        let from = |path: &Path| Ok(Offer::Program(self.read(path)?.kept()));
         match &self.0 {
             Source::ThisProgram => {
                 from(&sys::this_program().map_err(|error| ConnectErrorKind::from_system(&error))?)
@@ -215,6 +207,16 @@ impl Payload {
             Source::Sent { .. } => Err(self.not_here()),
             Source::Set(set) => Ok(Offer::Set(set.clone())),
         }
+    }
+
+    /// The program in a file.
+    fn read(&self, path: &Path) -> Result<Program, ConnectErrorKind> {
+        let bytes = fs::read(path).map_err(|error| ConnectErrorKind::from_exec(&error, path))?;
+        let broken = |error: PayloadError| ConnectErrorKind::WrongFormat {
+            path: path.into(),
+            what: error.what().into(),
+        };
+        Program::new(self.name().into_owned(), bytes.into()).map_err(broken)
     }
 
     /// The file that it is, if it is one.
@@ -230,8 +232,16 @@ impl Payload {
     /// cannot be read, which whoever uses it says.
     #[must_use]
     pub fn loaded(&self) -> Self {
-        let read = self.path().and_then(|path| Self::bytes(self.name(), fs::read(path).ok()?).ok());
-        read.unwrap_or_else(|| self.clone())
+        self.load().unwrap_or_else(|_| self.clone())
+    }
+
+    /// The same with its file in memory, so that it can be sent to where that is not; as it is if it is no file.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or is none that can be sent, such as a script.
+    pub fn load(&self) -> Result<Self, ConnectErrorKind> {
+        self.path().map_or_else(|| Ok(self.clone()), |path| Ok(Self(Source::Bytes(self.read(path)?))))
     }
 
     /// Nobody has sent what it stands for.

@@ -128,11 +128,7 @@ impl Talk {
         self.learn(launch, matches!(outcome, Ok(Some(_))));
         let kind = match outcome {
             Ok(Some(said)) => match self.link.set_nonblocking(false) {
-                Ok(()) => {
-                    return self
-                        .spawned(said, &veil)
-                        .map_err(|kind| ConnectError::new(launch.plan, Phase::Send, kind));
-                }
+                Ok(()) => return self.spawned(launch.plan, said, &veil),
                 Err(error) => ConnectErrorKind::from_system(&error),
             },
             Ok(None) => ConnectErrorKind::Closed,
@@ -378,14 +374,14 @@ impl Talk {
         others.into_iter().flatten().chain([self.link.as_fd()]).any(sys::is_ready)
     }
 
-    fn spawned(self, said: Vec<u8>, veil: &Veil<'_>) -> Result<Spawned, ConnectErrorKind> {
+    fn spawned(self, plan: &Plan, said: Vec<u8>, veil: &Veil<'_>) -> Result<Spawned, ConnectError> {
+        let passwords = led_on(self.askpass.as_ref(), self.prompt.as_ref());
         // Whoever reads it reads the end at once.
         let closed = || io::pipe().map(|(read, _)| read.into());
-        let stderr = match self.stderr {
-            Some(stderr) => stderr,
-            None => closed().map_err(|error| ConnectErrorKind::from_system(&error))?,
-        };
-        let passwords = led_on(self.askpass.as_ref(), self.prompt.as_ref());
+        let stderr = self.stderr.map_or_else(closed, Ok).map_err(|error| {
+            let kind = ConnectErrorKind::from_system(&error);
+            ConnectError::new(plan, Phase::Send, kind).with_passwords(passwords.clone())
+        })?;
         Ok(Spawned {
             link: self.link,
             stderr,

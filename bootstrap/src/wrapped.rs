@@ -33,7 +33,7 @@ impl Wrapped {
 
     /// A command that is the program itself or becomes it, such as `sudo -n -u agent -- /usr/lib/agent/leaf`: it needs no shell
     /// and no right to run one. Nothing is sent and nothing put anywhere, no hash is looked at, and what it asks is answered by
-    /// nobody. [`args`](Self::args) stand behind it; a [`payload`](Self::payload) means nothing.
+    /// nobody of ours: an ssh client is to be told so (`-o BatchMode=yes`). [`args`](Self::args) stand behind it; a [`payload`](Self::payload) means nothing.
     pub fn whole<W: Into<String>>(command: impl IntoIterator<Item = W>) -> Self {
         Self { is_whole: true, ..Self::new(command) }
     }

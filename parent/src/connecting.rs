@@ -69,12 +69,16 @@ impl Connecting {
     pub(crate) fn new(maker: &Context, mut plan: Plan) -> Self {
         static TICKETS: AtomicU64 = AtomicU64::new(0);
         // What is sent on is a file of ours. A process of the maker itself goes by the path of its program, and so is one of his
-        // files. What cannot be read is told by whoever makes it.
-        if plan.transport.is_some() && !is_here(maker) {
-            plan.payload = plan.payload.loaded();
-        }
+        // files.
+        let sends = plan.transport.is_some() && !is_here(maker);
+        let loaded = if sends { plan.payload.load() } else { Ok(plan.payload.clone()) };
+        let failed = loaded.map(|payload| plan.payload = payload).err();
         let wish = Wish { maker: maker.clone(), plan, ticket: TICKETS.fetch_add(1, Ordering::Relaxed) };
-        let state = wish.ask().map_or_else(State::Failed, |pending| State::Asked(Box::new(pending)));
+        let asked = match failed {
+            Some(kind) => Err(wish.error(Phase::Spawn, kind)),
+            None => wish.ask(),
+        };
+        let state = asked.map_or_else(State::Failed, |pending| State::Asked(Box::new(pending)));
         Self { wish, state, passwords: Vec::new() }
     }
 
@@ -155,7 +159,7 @@ impl Wish {
                 let reason = "it ended as soon as it was up".into();
                 ConnectErrorKind::Lost { context: child.name().into(), reason }
             };
-            return Err(self.error(Phase::Up, kind));
+            return Err(self.error(Phase::Up, kind).with_passwords(created.passwords.clone()));
         }
         Ok(internal::context(&self.maker, created.id))
     }

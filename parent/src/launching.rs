@@ -93,7 +93,10 @@ impl Launches {
             // That it has ended was the last thing that it had to say.
             drop(running.thread.join());
         }
-        if let Some((request, id)) = self.waiting.pop_front() {
+        // Who is late is told so, and nothing of his is begun.
+        let now = Instant::now();
+        let next = self.waiting.iter().position(|(request, _)| request.deadline > now);
+        if let Some((request, id)) = next.and_then(|at| self.waiting.remove(at)) {
             self.start(request, id);
         }
     }

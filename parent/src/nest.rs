@@ -442,8 +442,8 @@ impl Nest {
             return;
         }
         self.larder.forget(id);
-        let Some(Nestling { asker: Some(request), ending, exit: Some(exit), .. }) = self.children.remove(&id)
-        else {
+        let Some(child) = self.children.remove(&id) else { return };
+        let Nestling { asker: Some(request), ending, exit: Some(exit), passwords, .. } = child else {
             return;
         };
         if self.end.is_some() {
@@ -457,7 +457,7 @@ impl Nest {
                 ConnectError::new(&request.plan, Phase::Up, ConnectErrorKind::Closed)
             }
         };
-        answer(shared, request.asked.call, &Err(error));
+        answer(shared, request.asked.call, &Err(error.with_passwords(passwords)));
     }
 }
 

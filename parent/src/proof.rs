@@ -22,7 +22,8 @@ struct Proof {
 impl Proof {
     fn ended(&mut self, told: Told) {
         self.state = match (self.state, told) {
-            (State::Proving | State::Proved, Told::Refused) => State::Refused,
+            // Also where it is given for two accounts, of which one was not asked for it.
+            (_, Told::Refused) => State::Refused,
             (State::Proving, Told::Proved) => State::Proved,
             (State::Proving, Told::Unclear) => {
                 self.unclear = self.unclear.saturating_add(1);
@@ -119,6 +120,17 @@ mod tests {
 
     fn key(proofs: &mut Proofs, password: &str) -> ProofKey {
         proofs.key(&Ssh::new("web").password(password).plan())
+    }
+
+    #[test]
+    fn a_password_for_two_accounts_is_refused_by_one() {
+        for told in [[Told::Untold, Told::Refused], [Told::Refused, Told::Untold]] {
+            let mut proofs = Proofs::default();
+            let key = proofs.key(&Ssh::new("web").password("one").jump_password("me@hop", "one").plan());
+            proofs.begun(&key);
+            proofs.ended(&key, &told);
+            assert_eq!(proofs.leave(&key), Leave::Never, "{told:?}");
+        }
     }
 
     #[test]

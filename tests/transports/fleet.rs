@@ -213,8 +213,10 @@ fn a_connect_whose_turn_does_not_come_ends_in_its_time_and_was_never_begun() -> 
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().display().to_string();
     let router = Router::new().unwrap();
-    let silent = |_| router.connect_async(by("exec sleep 1000", "sh"));
+    let silent = |_| router.connect_async(by("touch $0/at$$; exec sleep 1000", &at));
     let silent: Vec<_> = (0..AT_ONCE).map(silent).collect();
+    let running = || fs::read_dir(folder.path()).unwrap().count();
+    eventually("there is no room", PATIENCE, || (running() == AT_ONCE).then_some(()));
     let late = by("touch $0/begun; exec \"$@\"", &at).timeout(Duration::from_millis(300));
     let error = router.connect(late).unwrap_err();
     assert_eq!((error.code(), error.phase()), ("no_answer", Phase::Allocate), "{error}");

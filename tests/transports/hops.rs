@@ -138,6 +138,10 @@ fn a_file_of_ours_is_run_where_a_hop_does_not_see_it() -> Result<(), Missing> {
     // A process of the hop's own is of a file there, unless it is said otherwise.
     assert_eq!(maker.connect(Local::new(of(&file))).unwrap_err().code(), "not_found");
     adds(&maker.connect(Local::new(of(&file).loaded())).unwrap());
+    // What cannot be sent is not looked for there either.
+    fs::write(&file, "#!/bin/sh\n").unwrap();
+    let error = maker.connect(Wrapped::new(["env"]).payload(of(&file))).unwrap_err();
+    assert_eq!(error.code(), "wrong_format", "{error}");
     Ok(())
 }
 

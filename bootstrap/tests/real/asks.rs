@@ -163,6 +163,13 @@ fn a_password_is_wrong_where_it_was_refused_and_nowhere_else() {
             format!("{jump}; {}; {NO_GREETING}", refused("me@jump")),
             &with_jump,
             "password_wrong",
+            &[Told::Unclear][..],
+        ),
+        (
+            "the jump host asks again and refuses",
+            format!("{jump}; {jump}; {}; {NO_GREETING}", refused("me@jump")),
+            &with_jump,
+            "password_wrong",
             &[Told::Refused][..],
         ),
         (
