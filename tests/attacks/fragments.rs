@@ -20,6 +20,9 @@ fn attack_09_of_a_thousand_bodies_that_nobody_ends_sixty_four_are_held() {
     assert_eq!(told, ["936", "dead congested by 0: too many bodies are in the making"]);
     assert_eq!(stage.parts(), 64);
     assert_eq!(stage.dropped(seven.context(), DropKind::Congested), 936);
+    // Whatever they are for.
+    let told = seven.act("begin-bodies 10 102 20000");
+    assert_eq!(told, ["10", "dead congested by 0: too many bodies are in the making"]);
     // What nobody would take is not even begun.
     let told = seven.act("begin-bodies 10 900000 20000");
     assert_eq!(told, ["10", "dead no-handle by 0: context 0 has no handle 900000"]);

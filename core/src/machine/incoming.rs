@@ -84,14 +84,18 @@ impl<R: Routes> Machine<R> {
         }
     }
 
-    /// Why no more is begun by a link, or taken from somebody behind it: they can be very many, each with credit of its own. Ancestors keep to
-    /// bounds of their own.
+    /// Why no more is begun by a link, or taken from somebody behind it: they can be very many, each with credit of its own.
+    /// Ancestors keep to bounds of their own.
     fn one_too_many(&self, from: Option<LinkKey>, frame: &Frame) -> Option<(DropKind, DeadCode, String)> {
-        let key = from.filter(|_| frame.handle != Handle::FORWARD_LOG && !self.is_ancestor(frame.src))?;
+        let key = from.filter(|_| !self.is_ancestor(frame.src))?;
         let link = self.link(key)?;
         if frame.part.is_some_and(|part| self.parts.is_crowded(key, &self.config.limits, part.total)) {
             let text = "too many bodies are in the making".to_owned();
             return Some((DropKind::Congested, DeadCode::Congested, text));
+        }
+        if frame.handle == Handle::FORWARD_LOG {
+            // It is taken at once, and nobody waits for an answer.
+            return None;
         }
         let (limits, src) = (&self.config.limits, frame.src);
         // From the bound on who has some of it gets no more, from twice of it on nobody.
