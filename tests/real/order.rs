@@ -153,10 +153,11 @@ fn t32_what_waits_at_a_hop_leaves_in_the_right_order() {
     answer.wait_timeout(PATIENCE).unwrap();
     last_words.wait_timeout(PATIENCE).expect("a reply that a hop held is not lost to its sender's death");
     mortal.lost().wait_timeout(PATIENCE).unwrap();
-    let frames = tape.frames();
+    // The tape may lag a little.
     let at = |what: &str, pick: &dyn Fn(&RecordedFrame) -> bool| {
-        let found = frames[seen..].iter().position(|it| it.came_in && it.dst == ContextId::ROOT && pick(it));
-        found.unwrap_or_else(|| panic!("{what} has come"))
+        eventually(&format!("{what} has come"), PATIENCE, || {
+            tape.frames()[seen..].iter().position(|it| it.came_in && it.dst == ContextId::ROOT && pick(it))
+        })
     };
     let lost = at("the loss", &|frame| {
         frame.handle == Handle::DEL_ROUTE
