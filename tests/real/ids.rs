@@ -217,12 +217,12 @@ fn t10_the_loss_of_a_subtree_is_told_once_up_and_to_whoever_talked_to_it() {
     for puppet in near.iter().chain(&far) {
         assert!(told(puppet).len() <= 1);
     }
-    let ups: Vec<_> = tape
-        .frames()
-        .into_iter()
-        .filter(|f| f.came_in && f.handle == Handle::DEL_ROUTE)
-        .map(|f| (f.src, codec::decode::<DelRoute>(&f.body, 4096).unwrap().ids))
-        .collect();
+    let ups = || -> Vec<_> {
+        let came = tape.frames().into_iter().filter(|f| f.came_in && f.handle == Handle::DEL_ROUTE);
+        came.map(|f| (f.src, codec::decode::<DelRoute>(&f.body, 4096).unwrap().ids)).collect()
+    };
+    // The tape may lag a little.
+    let ups = eventually("it is told upward", PATIENCE, || Some(ups()).filter(|ups| !ups.is_empty()));
     assert_eq!(ups, [(top.id(), vec![lost.id()])], "the top of what is lost, once");
     assert!(!x.is_alive() && !deep.is_alive() && top.is_alive());
 }
