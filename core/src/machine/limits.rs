@@ -33,7 +33,8 @@ pub struct Limits {
     pub downlink: u64,
     /// Bodies in the making by one link.
     pub partial_bodies: u32,
-    /// Bytes of bodies in the making by one link, or one larger body.
+    /// Bytes of bodies in the making by one link, or one larger body; those that are no longer than a `partial_bodies`th of it
+    /// are bounded by their number alone.
     pub partial_bytes: u64,
     /// Calls of ours in flight to one context; over it a call is refused as busy. Of others than ancestors so many that came by
     /// one link may be unanswered: from there on who has one of them is refused, from twice of it on everybody.

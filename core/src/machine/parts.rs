@@ -91,10 +91,13 @@ impl Parts {
         }
     }
 
-    /// Whether one more body of `total` bytes is too much for a link; one alone may be as long as the limit.
+    /// Whether one more body of `total` bytes is too much for a link. One alone may be as long as the limit, and keeps none
+    /// away that is no longer than its share would be.
     pub(super) fn is_crowded(&self, link: LinkKey, limits: &Limits, total: u32) -> bool {
         let Some(held) = self.held.get(&link) else { return limits.partial_bodies == 0 };
-        held.bodies >= limits.partial_bodies || held.bytes + u64::from(total) > limits.partial_bytes
+        let (total, most) = (u64::from(total), limits.partial_bytes);
+        let is_long = total > most / u64::from(limits.partial_bodies.max(1));
+        held.bodies >= limits.partial_bodies || (is_long && held.bytes + total > most)
     }
 
     /// A body is no longer in the making.

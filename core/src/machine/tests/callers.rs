@@ -277,3 +277,27 @@ fn of_an_answer_that_nobody_waits_for_the_whole_head_is_heard() {
         assert_eq!((refused, leaf.machine.sizes().handles), (200, 0), "{pieces_before} pieces before");
     }
 }
+
+/// A handle can be guessed.
+#[test]
+fn what_answers_a_call_that_has_not_left_goes_with_it() {
+    let mut leaf = Bed::leaf();
+    let handle = leaf.calls(COUSIN);
+    let answer = frame(COUSIN, ME, handle, 0, reply(&"x".repeat(1000)));
+    leaf.gets(pieces(&answer, 600)[0].clone());
+    assert_eq!(leaf.machine.sizes().parts, 1);
+    leaf.with(|machine, now, out| machine.cancel(now, handle, out));
+    assert_eq!((leaf.machine.sizes().parts, leaf.machine.sizes().handles), (0, 0));
+}
+
+// attack 9
+#[test]
+fn a_long_body_in_the_making_keeps_no_short_one_away() {
+    let mut leaf = Bed::leaf_with(Limits { partial_bodies: 4, partial_bytes: 4000, ..Limits::default() });
+    let body = |src, long| pieces(&call_from(src, 4000, call("open", &"x".repeat(long))), 500)[0].clone();
+    leaf.gets(body(other(0), 9000));
+    for (src, long, parts) in [(1, 2000, 1), (2, 900, 2), (3, 900, 3), (4, 900, 4), (5, 900, 4)] {
+        leaf.gets(body(other(src), long));
+        assert_eq!(leaf.machine.sizes().parts, parts, "{src}");
+    }
+}
