@@ -14,8 +14,7 @@
 use std::{
     fs,
     io::{self, PipeReader, PipeWriter, Read as _, Write as _},
-    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
-    process,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
 };
 
 use offshoot_wire::Secret;
@@ -127,10 +126,10 @@ impl Askpass {
              if [ \"$h\" = none ]; then printf '%s %s - %s\\000' \"$$\" \"$h\" \"$1\" >{asking} && read -r a <{quiet}; exit 0; fi\n\
              exec 3>&1\nread -r n <{turn} && read -r n v <{numbers} && \
              printf '%s %s %s %s\\000' \"$$\" \"$h\" \"$n\" \"$1\" >{asking} && read -r a <\"$v\" && exit \"$a\"\nexit 1\n",
-            quiet = path(quiet.0.as_fd()),
-            turn = path(turn.0.as_fd()),
-            numbers = path(numbers.0.as_fd()),
-            asking = path(asking.as_fd()),
+            quiet = sys::path_from_outside(quiet.0.as_fd()),
+            turn = sys::path_from_outside(turn.0.as_fd()),
+            numbers = sys::path_from_outside(numbers.0.as_fd()),
+            asking = sys::path_from_outside(asking.as_fd()),
         );
         let (script, _) = sys::memory_image("askpass", script.as_bytes())?;
         let logins = logins.iter().map(|login| (login.clone(), Fate::Kept)).collect();
@@ -157,7 +156,7 @@ impl Askpass {
     fn invite(&mut self) -> io::Result<()> {
         if self.verdicts.len() < MAX_QUESTIONS as usize {
             let (read, write) = io::pipe()?;
-            let (number, path) = (self.verdicts.len(), path(read.as_fd()));
+            let (number, path) = (self.verdicts.len(), sys::path_from_outside(read.as_fd()));
             self.verdicts.push((read, write));
             // One line at a time is in it: there is room.
             writeln!(self.numbers.1, "{number} {path}")?;
@@ -170,7 +169,7 @@ impl Askpass {
     pub(crate) fn env(&self) -> Vec<(String, String)> {
         let force = "force".to_owned();
         vec![
-            ("SSH_ASKPASS".to_owned(), path(self.script.as_fd())),
+            ("SSH_ASKPASS".to_owned(), sys::path_from_outside(self.script.as_fd())),
             ("SSH_ASKPASS_REQUIRE".to_owned(), force),
             // What another client has set for us is not meant for this one's helper.
             ("SSH_ASKPASS_PROMPT".to_owned(), String::new()),
@@ -440,10 +439,6 @@ fn tell(launch: &Launch<'_>, notice: &Notice) {
 }
 
 /// How another process finds a descriptor of this one.
-fn path(fd: BorrowedFd<'_>) -> String {
-    format!("/proc/{}/fd/{}", process::id(), fd.as_raw_fd())
-}
-
 fn parent_of(pid: Pid) -> Option<Pid> {
     let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_pid())).ok()?;
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;

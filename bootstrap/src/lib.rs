@@ -52,6 +52,7 @@ mod error;
 mod exit;
 mod explain;
 mod fate;
+mod guard;
 mod image;
 #[doc(hidden)]
 pub mod internal;

@@ -8,7 +8,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::{ExitReport, sys, terminal::Terminal};
+use crate::{ExitReport, guard::Guard, sys, terminal::Terminal};
 
 /// How long a dropped process may take to go after SIGKILL, before it is left to init: only one that hangs in
 /// the kernel takes so long.
@@ -26,11 +26,24 @@ pub struct Process {
     /// That of its session, which hangs up with it.
     terminal: Option<Terminal>,
     is_tied: bool,
+    /// What sees to its group where we cannot.
+    guard: Option<Guard>,
 }
 
 impl Process {
     pub(crate) const fn new(child: Child, terminal: Option<Terminal>, is_tied: bool) -> Self {
-        Self { child, gone: false, terminal, is_tied }
+        Self { child, gone: false, terminal, is_tied, guard: None }
+    }
+
+    /// With what was to start guards of it.
+    pub(crate) fn guarded(mut self, guard: Option<Guard>) -> Self {
+        self.guard = guard;
+        self
+    }
+
+    /// It has led where it was to lead, and starts no guard any more.
+    pub(crate) fn has_led(&mut self) {
+        self.guard = self.guard.take().and_then(Guard::closed);
     }
 
     /// Whether the kernel ends it when this program does.
@@ -65,6 +78,9 @@ impl Process {
         }
         let looked = self.child.try_wait();
         self.gone |= !matches!(looked, Ok(None));
+        if self.gone {
+            self.guard.take().into_iter().for_each(Guard::dismiss);
+        }
         looked
     }
 

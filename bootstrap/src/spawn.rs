@@ -13,7 +13,8 @@ use std::{
 
 use crate::{
     ConnectError, ConnectErrorKind, Dialect, Link, Machine, Phase, Plan, Process, Stdio, Told, Transport,
-    askpass::Askpass, client, locale, payload::Source, place, sys, sys::Session, terminal::Terminal,
+    askpass::Askpass, client, guard::Guard, locale, payload::Source, place, sys, sys::Session,
+    terminal::Terminal,
 };
 
 /// The first argument of a program that was started by [`Payload::this_program`](crate::Payload::this_program): it
@@ -76,6 +77,8 @@ pub(crate) fn start(
     let shown = format!("offshoot:{}", plan.name);
     let has_terminal = plan.transport.as_ref().is_some_and(|transport| transport.terminal);
     let terminal = has_terminal.then(Terminal::new).transpose().map_err(no_descriptor)?;
+    let is_ssh = plan.transport.as_ref().is_some_and(|transport| transport.dialect == Dialect::Ssh);
+    let guard = if is_tied && is_ssh { Guard::new() } else { None };
 
     let child = match (&plan.transport, &plan.payload.0) {
         (Some(transport), _) => {
@@ -88,6 +91,7 @@ pub(crate) fn start(
                 .args(args)
                 .envs(transport.env.iter().cloned())
                 .envs(helper.iter().flat_map(|it| it.env()))
+                .envs(guard.iter().filter_map(Guard::env))
                 .envs(room_in(transport));
             let session = match theirs_of_it {
                 None if transport.shares_session => Session::Ours,
@@ -115,7 +119,7 @@ pub(crate) fn start(
             place::run(program, |path| theirs.run(path, |command| command.arg0(&shown)))?
         }
     };
-    let process = Process::new(child, terminal, is_tied);
+    let process = Process::new(child, terminal, is_tied).guarded(guard);
     Ok(Spawned {
         link,
         stderr: stderr.into(),

@@ -5,11 +5,11 @@ use std::{
     io,
     mem::MaybeUninit,
     os::{
-        fd::{BorrowedFd, OwnedFd},
+        fd::{AsRawFd as _, BorrowedFd, OwnedFd},
         unix::process::CommandExt as _,
     },
     path::PathBuf,
-    process::Command,
+    process::{self, Command},
     ptr, thread,
     time::{Duration, Instant},
 };
@@ -39,7 +39,7 @@ pub(crate) fn this_program() -> io::Result<PathBuf> {
 /// The path holds while the descriptor is open, in this process and in a child that has not yet started its program.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn memory_image(name: &str, bytes: &[u8]) -> io::Result<(OwnedFd, PathBuf)> {
-    use std::{fs::File, io::Write as _, os::fd::AsRawFd as _};
+    use std::{fs::File, io::Write as _};
 
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
@@ -56,6 +56,11 @@ pub(crate) fn memory_image(name: &str, bytes: &[u8]) -> io::Result<(OwnedFd, Pat
     fcntl_add_seals(&file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     Ok((file.into(), path))
+}
+
+/// The path by which other programs of this user find a descriptor of ours, while it is open.
+pub(crate) fn path_from_outside(fd: BorrowedFd<'_>) -> String {
+    format!("/proc/{}/fd/{}", process::id(), fd.as_raw_fd())
 }
 
 /// There are no images in memory here: the caller takes a file.

@@ -126,6 +126,7 @@ impl Talk {
             askpass.end_notices(launch, true);
         }
         self.learn(launch, matches!(outcome, Ok(Some(_))));
+        self.process.has_led();
         let kind = match outcome {
             Ok(Some(said)) => match self.link.set_nonblocking(false) {
                 Ok(()) => return self.spawned(launch.plan, said, &veil),

@@ -21,6 +21,9 @@ crate::tests![
     a_root_that_is_killed_leaves_nothing_behind_a_terminal,
     a_root_that_is_killed_leaves_nothing_behind_ssh,
     a_client_that_waits_for_a_silent_server_goes_with_its_root,
+    what_leads_to_a_silent_bastion_goes_with_its_root,
+    a_proxy_is_started_by_the_shell_of_the_user,
+    who_guards_a_client_goes_with_it_and_leaves_what_it_shares,
     a_hop_that_is_killed_while_a_program_is_put_somewhere_leaves_nothing,
     a_client_that_is_killed_before_it_has_a_word_fails_its_connect_at_once,
     what_a_way_still_runs_when_a_term_ends_it_goes_with_it,
@@ -31,6 +34,8 @@ crate::tests![
 const ROOT: &str = "--root";
 /// What the next one is when what leads to its child has a terminal.
 const ON_TERMINAL: &str = "--terminal";
+/// What the next one is when jump hosts lead to its child.
+const JUMPS: &str = "--jumps";
 /// How long everything may take to be gone.
 const LIMIT: Duration = Duration::from_secs(5);
 /// Where the stream to the far side stops: before, within and behind the line that says where to put the program, and
@@ -70,6 +75,10 @@ pub(crate) fn be_root_if_asked() {
             let method = Sudo::new().program(tool).terminal().keep_file().folder(folder);
             router.connect(method.payload(leaf))
         }
+        [JUMPS, config, jumps] => {
+            let beyond = Ssh::new("beyond").option(format!("ProxyJump={jumps}"));
+            router.connect(beyond.config(config).payload(leaf))
+        }
         [config, port] => {
             let silent = Ssh::new("127.0.0.1").port(port.parse().unwrap());
             router.connect(silent.config(config).payload(leaf))
@@ -86,8 +95,18 @@ pub(crate) fn be_root_if_asked() {
 }
 
 fn root(words: &[&str]) -> Child {
+    root_with_shell(words, Path::new("/bin/sh"))
+}
+
+fn root_with_shell(words: &[&str], shell: &Path) -> Child {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.arg(ROOT).args(words).stdout(Stdio::piped()).spawn().unwrap()
+    command.arg(ROOT).args(words).env("SHELL", shell).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+fn is_up(root: &mut Child) {
+    let mut line = String::new();
+    io::BufReader::new(root.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "up\n");
 }
 
 fn kill_root(mut root: Child) {
@@ -160,9 +179,7 @@ fn a_root_that_is_killed_leaves_nothing_behind_ssh() -> Result<(), Missing> {
     payload("leaf")?;
     let (sshd, folder) = (Sshd::new("")?, tempfile::tempdir().unwrap());
     let mut root = root(&[&sshd.file("client")]);
-    let mut line = String::new();
-    io::BufReader::new(root.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "up\n");
+    is_up(&mut root);
     kill_root(root);
     all_is_gone(folder.path());
     Ok(())
@@ -176,6 +193,72 @@ fn a_client_that_waits_for_a_silent_server_goes_with_its_root() -> Result<(), Mi
     let _taken = silent.accept().unwrap();
     kill_root(root);
     all_is_gone(folder.path());
+    Ok(())
+}
+
+fn what_leads_to_a_silent_bastion_goes_with_its_root() -> Result<(), Missing> {
+    payload("leaf")?;
+    let (sshd, folder) = (Sshd::new("")?, tempfile::tempdir().unwrap());
+    // The client of a jump host starts another for one before that.
+    for behind in ["", ",127.0.0.1:1"] {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let jumps = format!("127.0.0.1:{}{behind}", silent.local_addr().unwrap().port());
+        let root = root(&[JUMPS, &sshd.file("client"), &jumps]);
+        let _taken = silent.accept().unwrap();
+        kill_root(root);
+        all_is_gone(folder.path());
+    }
+    Ok(())
+}
+
+fn a_proxy_is_started_by_the_shell_of_the_user() -> Result<(), Missing> {
+    payload("leaf")?;
+    let (sshd, folder) = (Sshd::new("")?, tempfile::tempdir().unwrap());
+    let [shell, told] = ["it's a shell", "told"].map(|name| folder.path().join(name));
+    fs::write(&shell, "#!/bin/sh\necho \"$1 $2\" >>\"${0%/*}/told\"\nexec /bin/sh \"$@\"\n").unwrap();
+    run(&["chmod", "700", shell.to_str().unwrap()]);
+    let asking =
+        format!("Match exec \"true of that host\"\n{}", fs::read_to_string(sshd.file("client")).unwrap());
+    fs::write(sshd.file("client"), asking).unwrap();
+    let mut root = root_with_shell(&[&sshd.file("client")], &shell);
+    is_up(&mut root);
+    let told = fs::read_to_string(told).unwrap();
+    let [asked, proxy] = *told.lines().collect::<Vec<_>>() else { panic!("{told}") };
+    assert_eq!(asked, "-c true of that host");
+    assert!(proxy.starts_with("-c exec ") && proxy.contains("sshd"), "{proxy}");
+    kill_root(root);
+    fs::remove_file(&shell).unwrap();
+    fs::remove_file(folder.path().join("told")).unwrap();
+    all_is_gone(folder.path());
+    Ok(())
+}
+
+fn who_guards_a_client_goes_with_it_and_leaves_what_it_shares() -> Result<(), Missing> {
+    let (sshd, leaf) = (Sshd::new("")?, payload("leaf")?);
+    let socket = sshd.file("mux");
+    let shared = |ssh: Ssh| {
+        ["ControlMaster=auto", "ControlPersist=60"]
+            .into_iter()
+            .fold(ssh, Ssh::option)
+            .option(format!("ControlPath={socket}"))
+    };
+    let guards = || {
+        let words = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let is_guard = |pid: &u32| words(pid).starts_with("/bin/sh\0/proc/") && !is_gone(*pid);
+        descendants().into_iter().filter(is_guard).count()
+    };
+    let router = Router::new().unwrap();
+    let there = router.connect(shared(sshd.ssh()).payload(leaf)).unwrap();
+    assert_eq!(guards(), 1);
+    there.shutdown().wait_timeout(PATIENCE).unwrap();
+    eventually("nobody guards it", PATIENCE, || (guards() == 0).then_some(()));
+    let control = |word| {
+        let words = ["ssh", "-F", &sshd.file("client"), "-S", &socket, "-O", word, "far"].map(str::to_owned);
+        Command::new(&words[0]).args(&words[1..]).output().unwrap().status.success()
+    };
+    assert!(control("check"));
+    assert!(control("exit"));
+    eventually("what was shared is gone", PATIENCE, || (!Path::new(&socket).exists()).then_some(()));
     Ok(())
 }
 
