@@ -3,7 +3,7 @@
 use std::{fmt, iter};
 
 use crate::{
-    ConnectErrorKind, Dialect, Method, Plan, Stdio, Text, Transport, locale,
+    ConnectErrorKind, Dialect, Method, Plan, Stdio, Takes, Text, Transport, locale,
     options::{Options, check_word, common_options, program_option, user_option, words_option},
     quote::quoted,
     stage0,
@@ -95,6 +95,14 @@ impl Engine {
         match self {
             Self::Docker | Self::Podman | Self::Kubectl | Self::Lxd | Self::Incus => Stdio::Socket,
             Self::Buildah | Self::Lxc | Self::Jail | Self::Nsenter | Self::Machine => Stdio::Pipes,
+        }
+    }
+
+    /// How it takes the command that is to run there.
+    const fn takes(self) -> Takes {
+        match self {
+            Self::Machine => Takes::Expanded,
+            _ => Takes::Words,
         }
     }
 
@@ -293,7 +301,8 @@ impl Container {
 
     fn transport(&self) -> Transport {
         if !self.is_bare {
-            return Transport { stdio: self.engine.stdio(), ..Transport::words(self.leader()) };
+            let (stdio, takes) = (self.engine.stdio(), self.engine.takes());
+            return Transport { stdio, takes, ..Transport::words(self.leader()) };
         }
         let enter = self.entrance().unwrap_or_default();
         // The program goes in by itself, with the descriptors that it was started with.
@@ -382,6 +391,15 @@ mod tests {
         ] {
             assert_eq!(container.leader().join(" "), words);
         }
+    }
+
+    #[test]
+    fn what_systemd_would_expand_is_said_twice() {
+        let argv = |container: Container| container.transport().argv().pop().unwrap();
+        let (plain, doubled) = (argv(Container::docker("c")), argv(Container::machine("m")));
+        assert!(plain.contains("${l}") && !plain.contains("$$"), "{plain}");
+        assert_eq!(doubled.replace("$$", "$"), plain);
+        assert_eq!(doubled.matches('$').count(), 2 * plain.matches('$').count());
     }
 
     #[test]

@@ -120,5 +120,5 @@ pub use ssh::{HostKeys, Ssh};
 pub use step::{Observer, Step};
 pub use sudo::Sudo;
 pub use text::Text;
-pub use transport::{Dialect, Question, Transport};
+pub use transport::{Dialect, Question, Takes, Transport};
 pub use wrapped::Wrapped;

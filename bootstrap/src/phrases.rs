@@ -153,6 +153,8 @@ const CONTAINER: &[Phrase] = &[
     phrase(At::Engine, "Instance is frozen", || ConnectErrorKind::NoContainer),
     phrase(At::Engine, "container state improper", || ConnectErrorKind::NoContainer),
     phrase(At::Engine, "Failed to get init pid", || ConnectErrorKind::NoContainer),
+    phrase(At::Start, "System has not been booted with systemd", || ConnectErrorKind::NoEngine),
+    phrase(At::End, "Host is down", || ConnectErrorKind::NoContainer),
     phrase(At::Engine, "Cannot connect to the Docker daemon", || ConnectErrorKind::NoEngine),
     phrase(At::Engine, "permission denied while trying to connect", || ConnectErrorKind::NotAllowed),
     phrase(At::Engine, "failed to find pid", || ConnectErrorKind::NoContainer),

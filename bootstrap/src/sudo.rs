@@ -5,7 +5,7 @@ use std::fmt;
 use offshoot_wire::Secret;
 
 use crate::{
-    Dialect, Method, Plan, Question, Stdio, Text, Transport, locale,
+    Dialect, Method, Plan, Question, Stdio, Takes, Text, Transport, locale,
     options::{Options, check_word, common_options, program_option, words_option},
 };
 
@@ -147,7 +147,7 @@ impl Sudo {
         let transport = match self.tool {
             Tool::Sudo if may_ask => words(&["-S"], &user),
             // What is behind the user is for his shell, to every su. Before him `-c` is a class of logins to some.
-            Tool::Su => Transport { takes_line: true, ..words(&[], &["--", &self.user, "-c"]) },
+            Tool::Su => Transport { takes: Takes::Line, ..words(&[], &["--", &self.user, "-c"]) },
             Tool::Doas if may_ask => words(&[], &user),
             Tool::Sudo => Transport { shares_session: true, ..words(&["-n"], &user) },
             Tool::Doas => words(&["-n"], &user),

@@ -15,8 +15,8 @@ use crate::{ConnectErrorKind, Login, Machine, Stdio, stage0};
 pub struct Transport {
     /// The program that leads there and its arguments.
     pub leader: Vec<String>,
-    /// Whether it hands one line to a shell there, as `ssh` does, rather than words to a program, as `docker exec` does.
-    pub takes_line: bool,
+    /// How it takes the command.
+    pub takes: Takes,
     /// Whether that shell is on the machine of this process and sees the processes there: the program is not sent then, but
     /// run from this one's memory, if no other place was asked for.
     pub near: bool,
@@ -62,6 +62,18 @@ pub struct Transport {
     pub is_whole: bool,
 }
 
+/// How a process that leads to a shell takes the command which that is to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Takes {
+    /// As the words of a program, as `docker exec` does.
+    Words,
+    /// The same, but `${name}` in them is a variable of the environment, and `$$` a dollar, as for systemd.
+    Expanded,
+    /// As one line for a shell there, as `ssh` does.
+    Line,
+}
+
 /// The question that the way to a place is known to ask, and the one answer to it. What else is asked where it may be is for the
 /// [`Prompter`](crate::Prompter).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +112,7 @@ impl Transport {
     pub fn words<W: Into<String>>(leader: impl IntoIterator<Item = W>) -> Self {
         Self {
             leader: leader.into_iter().map(Into::into).collect(),
-            takes_line: false,
+            takes: Takes::Words,
             near: false,
             enter: Vec::new(),
             folders: Vec::new(),
@@ -125,7 +137,7 @@ impl Transport {
 
     /// One whose process takes one line for the shell of the far side.
     pub fn line<W: Into<String>>(leader: impl IntoIterator<Item = W>) -> Self {
-        Self { takes_line: true, ..Self::words(leader) }
+        Self { takes: Takes::Line, ..Self::words(leader) }
     }
 
     /// Whether the program may be run from the memory of this process: no other place was asked for.
@@ -151,12 +163,12 @@ impl Transport {
     #[must_use]
     pub fn argv(&self) -> Vec<String> {
         let mut argv = self.leader.clone();
-        if self.is_whole {
-            argv.extend(self.args.iter().cloned());
-        } else if self.takes_line {
-            argv.push(stage0::command_line());
-        } else {
-            argv.extend(stage0::command_words().map(str::to_owned));
+        let words = stage0::command_words();
+        match self.takes {
+            _ if self.is_whole => argv.extend(self.args.iter().cloned()),
+            Takes::Words => argv.extend(words.map(str::to_owned)),
+            Takes::Expanded => argv.extend(words.map(|word| word.replace('$', "$$"))),
+            Takes::Line => argv.push(stage0::command_line()),
         }
         argv
     }

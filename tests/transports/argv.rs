@@ -15,7 +15,8 @@ crate::tests![
     attack_65_what_is_no_name_is_refused_before_anything_is_run
 ];
 
-/// A program that writes down its arguments and runs the `sh -c` at their end, or the line that is the last of them.
+/// A program that writes down its arguments and runs the `sh -c` at their end, or the line that is the last of them. For a
+/// machine it takes two dollars for one, as systemd does.
 struct Tool {
     folder: tempfile::TempDir,
 }
@@ -27,7 +28,8 @@ impl Tool {
         let script = format!(
             "#!/bin/sh\nfor word do printf '%s\\000' \"$word\"; done >{}\n\
              readlink /proc/$$/fd/0 /proc/$$/fd/1 | cat >{}\n\
-             while [ $# -gt 1 ] && ! {{ [ \"$1\" = sh ] && [ \"$2\" = -c ]; }}; do shift; done\n\
+             while [ $# -gt 1 ] && ! {{ [ \"$1\" = sh ] && [ \"$2\" = -c ]; }}; do m=$m$1; shift; done\n\
+             case $m in *-M*) set -- sh -c \"$(printf %s \"$3\" | sed 's/[$][$]/$/g')\";; esac\n\
              [ $# -gt 1 ] && exec \"$@\"\nexec sh -c \"$1\"\n",
             tool.file("words"),
             tool.file("stdio")

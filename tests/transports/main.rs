@@ -35,6 +35,7 @@ mod lies;
 mod life;
 mod lxc;
 mod lxd;
+mod machines;
 mod passwords;
 mod pods;
 mod shells;
@@ -51,7 +52,7 @@ use offshoot_tests::real::{Watch, ground, logs};
 
 /// Whose words alone are tested, and why: `cargo xtask test` shows it in its summary.
 const STAND_INS: &str = "not run for real: kubectl (no cluster without images from outside), incus (no package; it takes lxd's words), \
-     jail (FreeBSD's), machine (a systemd to boot takes 40 s to make)";
+     jail (FreeBSD's)";
 
 fn main() -> ExitCode {
     killed::be_root_if_asked();
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         buildah::tests(),
         lxc::tests(),
         lxd::tests(),
+        machines::tests(),
         pods::tests(),
         cluster::tests(),
     ]

@@ -27,6 +27,7 @@ use crate::{
     far::{Missing, Planned, Sshd, User, as_root, payload, program, run},
     lxc::Lxc,
     lxd::Lxd,
+    machines::Machines,
     sudo_rs::SudoRs,
 };
 
@@ -43,6 +44,7 @@ crate::tests![
     buildah,
     lxc,
     lxd,
+    machine,
     slurm,
 ];
 
@@ -462,6 +464,15 @@ fn lxd() -> Result<(), Missing> {
     passes("lxd", || Box::new(Planned(engine.plan(Container::lxd("far").payload(hop.clone())))));
     passes("lxd as another user", || {
         Box::new(Planned(engine.plan(Container::lxd("far").user("1000").payload(hop.clone()))))
+    });
+    Ok(())
+}
+
+fn machine() -> Result<(), Missing> {
+    let (hop, machines) = (hop()?, Machines::new()?);
+    passes_with(StandsBy, "a machine", || Box::new(machines.enter("far", &hop)));
+    passes_with(StandsBy, "a machine as another user", || {
+        Box::new(machines.enter("far", &hop).user("daemon"))
     });
     Ok(())
 }
