@@ -12,9 +12,9 @@ use offshoot_tests::{
     real::{Signal, descendants},
 };
 
-use crate::far::{Missing, payload, program, run};
+use crate::far::{ADD, Missing, payload, program, run};
 
-crate::tests![what_keeps_systemd_from_a_machine_is_told_by_kind];
+crate::tests![a_unit_of_the_same_machine_can_have_bounds, what_keeps_systemd_from_a_machine_is_told_by_kind,];
 
 /// With the first of its processes all others go.
 const APART: Apart<'_> = Apart {
@@ -86,6 +86,21 @@ fn outer() -> Option<u32> {
         of("comm") == "systemd\n" && of("cmdline").ends_with("\0systemd.unit=far.service\0")
     };
     descendants().into_iter().find(is_it)
+}
+
+fn a_unit_of_the_same_machine_can_have_bounds() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    let machines = Machines::new()?;
+    let router = Router::new().unwrap();
+    let here = machines.enter(".host", &leaf).option(["--property=LimitNOFILE=77"]);
+    let child = router.connect(here).unwrap();
+    assert_eq!(child.call(ADD, (2, 3)).unwrap(), 5);
+    let is_child = |pid: &u32| {
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
+        limits.lines().any(|line| line.starts_with("Max open files") && line.contains(" 77 "))
+    };
+    assert_eq!(descendants().iter().filter(|pid| is_child(pid)).count(), 1);
+    Ok(())
 }
 
 fn what_keeps_systemd_from_a_machine_is_told_by_kind() -> Result<(), Missing> {
