@@ -4,17 +4,20 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     os::unix::process::CommandExt as _,
-    process::{Command, Stdio},
+    process::{self, Command},
 };
 
-use offshoot_bootstrap::{CHILD_ARG, ExitReport, Payload};
+use offshoot_bootstrap::{CHILD_ARG, ExitReport, Method as _, Payload, Stdio, Sudo, spawn};
 use rustix::{
     fs::{SealFlags, fcntl_get_seals},
     process::{WaitOptions, getpgid, waitpid},
 };
 
-use crate::harness::{
-    cat, descriptors, exists, loaded, pid, quiet, read, rest, shell, start, stderr, until, write,
+use crate::{
+    harness::{
+        Folder, cat, descriptors, exists, loaded, pid, quiet, read, rest, shell, start, stderr, until, write,
+    },
+    ways::payload,
 };
 
 fn cat_in_memory() -> Payload {
@@ -60,20 +63,24 @@ fn this_program_is_started_with_the_argument_that_marks_a_child() {
     assert!(words.contains(CHILD_ARG.trim_start_matches('-')), "{words}");
 }
 
-#[test]
-fn a_child_has_its_link_twice_and_its_stderr_and_no_other_descriptor() {
-    let _quiet = quiet();
-    // What this program itself was left open on exec is not ours to close.
+/// How many descriptors this program itself was left open on exec: those are not ours to close.
+fn inherited() -> usize {
+    let piped = process::Stdio::piped;
     let mut plain = Command::new("/bin/cat");
-    plain.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    plain.stdin(piped()).stdout(piped()).stderr(piped()).process_group(0);
     let mut plain = plain.spawn().unwrap();
     plain.stdin.as_mut().unwrap().write_all(b"?").unwrap();
     plain.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     let inherited = descriptors(&plain.id().to_string()).len() - 3;
     drop(plain.stdin.take());
     plain.wait().unwrap();
-    drop(plain);
+    inherited
+}
 
+#[test]
+fn a_child_has_its_link_twice_and_its_stderr_and_no_other_descriptor() {
+    let _quiet = quiet();
+    let inherited = inherited();
     let first = cat();
     for payload in [Payload::file("/bin/cat").unwrap(), cat_in_memory()] {
         let mut child = start(payload).unwrap();
@@ -85,6 +92,28 @@ fn a_child_has_its_link_twice_and_its_stderr_and_no_other_descriptor() {
         assert_eq!(rest(&child), "");
     }
     assert_eq!(rest(&first), "");
+}
+
+#[test]
+fn the_ends_of_a_terminal_are_held_by_no_child_that_is_started_while_it_is_there() {
+    let _quiet = quiet();
+    let inherited = inherited();
+    let before = descriptors("self");
+    let folder = Folder::new();
+    // It asks nothing, and leads to no shell.
+    let tool = folder.program("su", "#!/bin/sh\nexec cat\n").display().to_string();
+    let mut su = Sudo::by_su().program(tool).terminal().payload(payload()).plan();
+    su.transport.as_mut().unwrap().stdio = Stdio::Socket;
+    let mut at_one = spawn(&su).unwrap();
+    let mut ours = descriptors("self");
+    ours.retain(|number, name| !before.contains_key(number) && name.starts_with("/dev/pt"));
+    assert_eq!(ours.len(), 2, "{ours:?}");
+    let mut others = [spawn(&su).unwrap(), cat(), start(cat_in_memory()).unwrap()];
+    for child in others.iter_mut().chain([&mut at_one]) {
+        loaded(child);
+        let has = descriptors(&child.process.pid().to_string());
+        assert_eq!(has.len() - inherited, 3, "{has:?}");
+    }
 }
 
 #[test]
