@@ -38,6 +38,7 @@ mod lxd;
 mod machines;
 mod passwords;
 mod pods;
+mod sealed;
 mod shells;
 mod ssh;
 mod stdio;
@@ -56,7 +57,7 @@ const STAND_INS: &str = "not run for real: kubectl (no cluster without images fr
 
 fn main() -> ExitCode {
     killed::be_root_if_asked();
-    if let Some(code) = terminal::be_root_if_asked() {
+    if let Some(code) = terminal::be_root_if_asked().or_else(sealed::be_root_if_asked) {
         return code;
     }
     logs::keep();
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
         stdio::tests(),
         ssh::tests(),
         passwords::tests(),
+        sealed::tests(),
         accounts::tests(),
         asks::tests(),
         terminal::tests(),
