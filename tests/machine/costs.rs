@@ -11,8 +11,8 @@ use std::{
 use offshoot_core::{
     machine::{Actions, Config, Event, Limits, LinkKey, Machine, NewChild, Outgoing, Policy, Tick},
     wire::{
-        AddRoute, AllocateId, Body, CallId, ContextId, DelRoute, Frame, Handle, Hello, IdRange, Part,
-        ReplyTo, Role, Setup, VERSION, codec,
+        AddRoute, AllocateId, Body, CallId, ContextId, Credit, DelRoute, Frame, Handle, Hello, IdRange, Part,
+        ReplyTo, Role, Setup, VERSION, Window, codec,
     },
 };
 use offshoot_parent::table::{Table, TableLimits};
@@ -36,9 +36,14 @@ struct Root {
 
 impl Root {
     fn new() -> Self {
+        Self::with_windows(1 << 30)
+    }
+
+    /// One that may have so many bytes under way to each.
+    fn with_windows(size: u32) -> Self {
         let mut limits = Limits::default();
         // Much is to wait: these bounds are met by tests of their own.
-        (limits.window_start, limits.window_max) = (1 << 30, 1 << 30);
+        (limits.window_start, limits.window_max) = (size, 1 << 30);
         (limits.control, limits.news, limits.downlink) = (1 << 30, 1 << 30, 1 << 40);
         (limits.partial_bodies, limits.partial_bytes) = (1 << 20, 1 << 40);
         let functions = vec![("any".into(), Policy::Anyone)];
@@ -124,6 +129,20 @@ impl Root {
         );
     }
 
+    /// Answers to so many calls of one context, all but a few of which wait for its credit.
+    fn starves(&mut self, link: LinkKey, src: ContextId, count: u32) {
+        for nth in 0..count {
+            let reply_to = ReplyTo::Handle(Handle::new(5000 + nth));
+            self.gets(link, frame(src, ROOT, Handle::PING, reply_to, Vec::new()));
+        }
+        self.pulls(link);
+    }
+
+    /// All that may leave for a child; how much that is.
+    fn pulls(&mut self, link: LinkKey) -> usize {
+        std::iter::from_fn(|| self.machine.pull(link, &mut self.out)).count()
+    }
+
     /// Empty frames from one hop to so many handles of another, which reads none.
     fn flows(&mut self, from: LinkKey, to: LinkKey, count: u32) {
         for handle in 0..count {
@@ -185,6 +204,52 @@ fn a_loss_costs_what_waits_for_the_lost() {
         ids.into_iter().map(|id| (seven, id)).collect()
     };
     costs_the_same(set_up, |root, (seven, id)| root.withdraws(seven, id));
+}
+
+/// Windows for a few answers.
+const SMALL: u32 = 600;
+
+#[test]
+fn answers_that_wait_for_the_credit_of_the_lost_are_not_looked_for_among_each_other() {
+    let goes = |answers: u32| {
+        let once = || {
+            let mut root = Root::with_windows(SMALL);
+            let seven = root.hop();
+            let id = root.below(seven, 1)[0];
+            root.starves(seven, id, answers);
+            assert!(root.machine.sizes().waiting > answers as usize / 2, "they wait");
+            let begun = Instant::now();
+            root.withdraws(seven, id);
+            root.pulls(seven);
+            let took = begun.elapsed() / answers;
+            assert_eq!(root.machine.sizes().waiting, 0);
+            took
+        };
+        (0..10).map(|_| once()).min().expect("it goes")
+    };
+    let (little, much) = (goes(LITTLE), goes(MUCH));
+    assert!(much < little * MORE, "{little:?} for each of {LITTLE}, {much:?} for each of {MUCH}");
+}
+
+#[test]
+fn a_little_credit_has_no_more_of_the_answers_looked_at_that_wait_for_it() {
+    let costs = |answers: u32| {
+        let mut root = Root::with_windows(SMALL);
+        let seven = root.hop();
+        root.starves(seven, seven.peer, answers + 2 * TIMES as u32);
+        let once = |_| {
+            let begun = Instant::now();
+            root.says(seven, Handle::CREDIT, &Credit { window: Window::Replies, bytes: 200 });
+            let left = root.pulls(seven);
+            (begun.elapsed(), left)
+        };
+        let (took, left): (Vec<_>, Vec<_>) = (0..TIMES).map(once).unzip();
+        let left: usize = left.into_iter().sum();
+        assert!((TIMES..=2 * TIMES).contains(&left), "{left} have left");
+        took.into_iter().min().expect("it comes")
+    };
+    let (little, much) = (costs(LITTLE), costs(MUCH));
+    assert!(much < little * MORE, "{little:?} where {LITTLE} wait, and {much:?} where {MUCH} do");
 }
 
 #[test]

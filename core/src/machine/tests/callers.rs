@@ -1,15 +1,15 @@
 //! What callers may have waiting here, all together that come by one link, and what nobody will read.
 
 use offshoot_wire::{
-    Blob, CallHead, ContextId, Credit, DeadCode, Direction, Frame, Handle, ReplyHead, StreamHead, Window,
-    codec,
+    Blob, CallHead, ContextId, Credit, DeadCode, DelRoute, Direction, Frame, Handle, ReplyHead, StreamHead,
+    Window, codec,
 };
 
 use super::{
     super::{Action, DropKind, Limits, Routes},
     bed::{
-        Bed, COUSIN, FIRST, ME, ROOT, THEIRS, call, call_from, dead, end_of, frame, head, item, pieces,
-        reply, with_head,
+        ABOVE, Bed, COUSIN, FIRST, ME, ROOT, THEIRS, call, call_from, dead, end_of, frame, head, item,
+        pieces, reply, with_head,
     },
 };
 
@@ -79,6 +79,35 @@ fn however_many_answers_wait_for_credit_all_leave_that_it_suffices_for() {
     assert!(left <= 300 - 14, "each credit was enough for one");
     leaf.gets(frame(COUSIN, ME, Handle::CREDIT, 0, credit(100_000)));
     assert_eq!(answers(&mut leaf), left);
+}
+
+/// Who has gone takes no answers, however many of them wait for his credit.
+// protocol 9.3
+#[test]
+fn very_many_answers_that_wait_for_credit_go_with_who_was_to_give_it_and_with_nobody_else() {
+    const EACH: u32 = 5000;
+
+    let mut leaf = Bed::leaf_with(Limits { window_start: 600, ..Limits::default() });
+    let callers = [COUSIN, other(1), other(2)];
+    let answers =
+        |said: &[Frame]| said.iter().filter(|it| it.dst == other(2) && it.handle != Handle::CREDIT).count();
+    let mut told = 0;
+    for n in 0..EACH {
+        callers.iter().for_each(|src| drop(leaf.gets(ping(*src, 4000 + n))));
+        told += answers(&leaf.says());
+    }
+    let waits = leaf.machine.sizes().waiting;
+    let gone =
+        DelRoute { ids: callers[..2].to_vec(), top: COUSIN, name: "c".into(), reason: "killed".into() };
+    leaf.gets(frame(ABOVE, ME, Handle::DEL_ROUTE, 0, codec::encode(&gone).unwrap()));
+    assert_eq!((leaf.machine.sizes().waiting, leaf.says()), (waits / 3, vec![]));
+    while told < EACH as usize {
+        leaf.gets(frame(other(2), ME, Handle::CREDIT, 0, credit(400)));
+        let said = leaf.says();
+        assert!(!said.is_empty() && said.iter().all(|frame| frame.dst == other(2)), "{told}: {said:?}");
+        told += answers(&said);
+    }
+    assert_eq!((leaf.machine.sizes().waiting, leaf.machine.sizes().data_bytes), (0, 0));
 }
 
 // attack 9
