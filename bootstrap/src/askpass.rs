@@ -29,7 +29,7 @@ use crate::{
     fate::Fate,
     prompter::{Attempts, MAX_QUESTIONS, Query},
     questions::{Login, Question},
-    stop::Stop,
+    stop::{Refusal, Stop},
     sys,
 };
 
@@ -203,11 +203,21 @@ impl Askpass {
 
     /// Whether one has gone out to where the way has ended.
     pub(crate) fn has_answered_at(&self, stop: Stop<'_>) -> bool {
-        self.answered.iter().any(|(account, is_of_place)| match stop {
-            Stop::AtPlace => *is_of_place,
-            Stop::AtJump(refused) => !is_of_place && account == refused,
+        match stop {
+            Stop::AtPlace => self.answered.iter().any(|(_, is_of_place)| *is_of_place),
+            Stop::AtJump(refusal) => self.refused(refusal).is_some(),
             Stop::BehindJump | Stop::Unknown => false,
-        })
+        }
+    }
+
+    /// The account of a jump host for which a password has gone out, and which was not let in. If none of them is called so, it is
+    /// the last of the same user, where a password would have let it in: its client has asked for one then, in another name.
+    fn refused(&self, refusal: Refusal<'_>) -> Option<&str> {
+        let of_jumps = self.answered.iter().filter(|(_, is_of_place)| !is_of_place);
+        let mut accounts = of_jumps.map(|(account, _)| account.as_str());
+        let is_alike = |last: &&str| refusal.takes_passwords && user_of(last) == user_of(refusal.account);
+        let last = accounts.clone().next_back().filter(is_alike);
+        accounts.find(|account| *account == refusal.account).or(last)
     }
 
     /// What has become of each of the passwords that it was given, once the way has led there.
@@ -222,11 +232,14 @@ impl Askpass {
             (Account::Place(_), _) => fate.left_open(),
             (Account::Jump(_), _) if self.has_reached => fate.led_on(),
             (Account::Jump(_), Stop::AtPlace | Stop::BehindJump) => fate.led_on(),
+            // Which of two hosts on the way comes first is told by this alone.
+            (Account::Jump(account), Stop::AtJump(at))
+                if self.refused(at).is_some_and(|at| at != account) =>
+            {
+                fate.led_on()
+            }
             // Whoever is behind a jump host can say this too, and one host must not speak for all that are: it asks again where it
             // was wrong.
-            (Account::Jump(account), Stop::AtJump(refused)) if account == refused => fate.left_open(),
-            // Which of two hosts on the way comes first is told by this alone.
-            (Account::Jump(_), Stop::AtJump(_)) if self.has_answered_at(stop) => fate.led_on(),
             (Account::Jump(_), Stop::AtJump(_) | Stop::Unknown) => fate.left_open(),
         });
         told.collect()
@@ -400,6 +413,11 @@ impl Askpass {
             drop(writeln!(verdict, "{status}"));
         }
     }
+}
+
+/// Of `user@host`.
+fn user_of(account: &str) -> Option<&str> {
+    account.rsplit_once('@').map(|(user, _)| user)
 }
 
 /// What whoever sits here answers. He takes his time: the connect may be over then, or the client gone, and the number of its

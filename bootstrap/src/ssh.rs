@@ -125,7 +125,7 @@ impl Ssh {
     }
 
     /// The password of an account at a jump host on the way: `account` is `user@host`, as the client calls it when it
-    /// asks. It is given once, and not to the host itself.
+    /// asks: by its `HostKeyAlias`, if the configuration has one for it. It is given once, and not to the host itself.
     pub fn jump_password(mut self, account: impl Into<String>, password: impl Into<Secret>) -> Self {
         self.jumps.push(Login::new(Account::Jump(account.into()), password.into()));
         self

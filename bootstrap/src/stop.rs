@@ -2,8 +2,10 @@
 
 use crate::phrases::NO_GREETING;
 
-/// What stands behind the account that was not let in.
+/// What stands behind the account that was not let in, and before the ways in that there are.
 const REFUSED: &str = ": Permission denied (";
+/// The ways in by which somebody is asked for a password.
+const BY_PASSWORD: [&str; 2] = ["password", "keyboard-interactive"];
 /// What the client of a jump host says that has let it in, and reaches no further.
 const NO_FURTHER: &str = "stdio forwarding failed";
 /// What a client says that does not believe a host.
@@ -14,12 +16,21 @@ const NOT_BELIEVED: &str = "Host key verification failed";
 pub(crate) enum Stop<'a> {
     /// At the place: all jump hosts have let it through.
     AtPlace,
-    /// At a jump host, which has not let that account in.
-    AtJump(&'a str),
+    /// At a jump host, which has not let somebody in.
+    AtJump(Refusal<'a>),
     /// Behind a jump host, which has let it through.
     BehindJump,
     /// Nobody says where.
     Unknown,
+}
+
+/// What a client says that is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal<'a> {
+    /// `user@host`, the host by its address in the configuration: a client that asks calls it by its alias there, if it has one.
+    pub(crate) account: &'a str,
+    /// Whether a password could have let it in.
+    pub(crate) takes_passwords: bool,
 }
 
 impl<'a> Stop<'a> {
@@ -30,7 +41,7 @@ impl<'a> Stop<'a> {
         let is_greeted = !begins(&NO_GREETING);
         match lines().rev().find_map(refused) {
             Some(_) if is_greeted => Self::AtPlace,
-            Some(account) if !account.is_empty() => Self::AtJump(account),
+            Some(refusal) if !refusal.account.is_empty() => Self::AtJump(refusal),
             None if is_greeted && begins(&[NOT_BELIEVED]) => Self::AtPlace,
             None if begins(&[NO_FURTHER]) => Self::BehindJump,
             _ => Self::Unknown,
@@ -38,13 +49,14 @@ impl<'a> Stop<'a> {
     }
 }
 
-/// The account that is not let in, if a client says that in this line: old ones do not name it.
-fn refused(line: &str) -> Option<&str> {
-    if line.starts_with(REFUSED.trim_start_matches(": ")) {
-        return Some("");
-    }
-    let (account, _) = line.split_once(REFUSED)?;
-    (!account.contains(char::is_whitespace)).then_some(account)
+/// Who is not let in, if a client says that in this line: old ones do not name the account.
+fn refused(line: &str) -> Option<Refusal<'_>> {
+    let (account, ways) = match line.strip_prefix(REFUSED.trim_start_matches(": ")) {
+        Some(ways) => ("", ways),
+        None => line.split_once(REFUSED)?,
+    };
+    let takes_passwords = ways.split([',', ')']).any(|way| BY_PASSWORD.contains(&way));
+    (!account.contains(char::is_whitespace)).then_some(Refusal { account, takes_passwords })
 }
 
 #[cfg(test)]
@@ -54,14 +66,14 @@ mod tests {
     #[test]
     fn where_it_has_ended_is_told_by_who_is_not_let_in_and_who_gets_no_greeting() {
         let silent = "kex_exchange_identification: Connection closed by remote host\r\n";
+        let at_jump = |takes_passwords| Stop::AtJump(Refusal { account: "me@jump", takes_passwords });
         for (said, stop) in [
             ("me@web: Permission denied (publickey).\r\n", Stop::AtPlace),
             ("Permission denied (publickey).\r\n", Stop::AtPlace),
             ("Welcome\r\nHost key verification failed.\r\n", Stop::AtPlace),
-            (
-                &format!("me@jump: Permission denied (publickey,password).\r\n{silent}"),
-                Stop::AtJump("me@jump"),
-            ),
+            (&format!("me@jump: Permission denied (publickey,password).\r\n{silent}"), at_jump(true)),
+            (&format!("me@jump: Permission denied (keyboard-interactive).\r\n{silent}"), at_jump(true)),
+            (&format!("me@jump: Permission denied (publickey).\r\n{silent}"), at_jump(false)),
             (&format!("stdio forwarding failed\r\n{silent}"), Stop::BehindJump),
             (&format!("Permission denied (publickey).\r\n{silent}"), Stop::Unknown),
             (&format!("Host key verification failed.\r\n{silent}"), Stop::Unknown),

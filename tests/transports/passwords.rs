@@ -29,6 +29,7 @@ crate::tests![
     a_wrong_password_is_not_proved_by_another_that_was_typed,
     without_a_password_it_is_said_that_one_is_needed,
     each_host_on_the_way_gets_its_own_password,
+    a_wrong_password_of_a_jump_host_is_told_whatever_the_host_goes_by,
     attack_57_the_password_of_a_host_is_not_for_whoever_asks_on_the_way,
     what_is_asked_a_second_time_or_is_something_else_ends_the_connect,
     attack_64_a_host_key_that_is_unknown_or_has_changed_is_shown_and_not_accepted,
@@ -198,6 +199,26 @@ fn each_host_on_the_way_gets_its_own_password() -> Result<(), Missing> {
         let jump = deep.ssh().jump_password(deep.jump_account(), PASSWORD);
         let error = fails(jump.option(option).option("KbdInteractiveAuthentication=no"));
         assert_eq!((error.code(), error.passwords()), (code, &[Told::Proved][..]), "{error}");
+    }
+    Ok(())
+}
+
+fn a_wrong_password_of_a_jump_host_is_told_whatever_the_host_goes_by() -> Result<(), Missing> {
+    let deep = Deep::new("alias")?;
+    let client = fs::read_to_string(deep.near.file("client")).unwrap();
+    // It asks in the name of the alias, and is not let in where the address says.
+    let elsewhere = "Host far\n  HostName bastion.example\n  HostKeyAlias far\n  NumberOfPasswordPrompts 1\n";
+    for way in ["password", "keyboard-interactive"] {
+        fs::write(deep.near.file("client"), format!("{elsewhere}  PreferredAuthentications {way}\n{client}"))
+            .unwrap();
+        adds(
+            &Router::new().unwrap(),
+            deep.ssh().password(OTHER).jump_password(deep.jump_account(), PASSWORD),
+        );
+        let error = fails(deep.ssh().password(OTHER).jump_password(deep.jump_account(), OTHER));
+        assert!(error.last_words().contains("@bastion.example: Permission denied ("), "{error}");
+        let told = [Told::Untold, Told::Unclear];
+        assert_eq!((error.code(), error.passwords()), ("password_wrong", &told[..]), "{error}");
     }
     Ok(())
 }

@@ -146,8 +146,10 @@ fn a_password_is_wrong_where_it_was_refused_and_nowhere_else() {
     let _quiet = quiet();
     // Whoever asks below the started client is that of a jump host.
     let jump = "(ask \"me@jump's password: \"; :)";
+    let outer = jump.replace("jump", "outer");
     let place = "ask \"me@web's password: \"";
-    let refused = |account: &str| format!("echo '{account}: Permission denied (publickey).' >&2");
+    let refused_with = |account: &str, by: &str| format!("echo '{account}: Permission denied ({by}).' >&2");
+    let refused = |account: &str| refused_with(account, "publickey");
     let with_jump = |ssh: Ssh| ssh.jump_password("me@jump", "lasst mich");
     let with_both = |ssh: Ssh| with_jump(ssh).password("ein");
     for (name, script, given, code, told) in [
@@ -175,6 +177,27 @@ fn a_password_is_wrong_where_it_was_refused_and_nowhere_else() {
         (
             "another jump host refuses",
             format!("{jump}; {}; {NO_GREETING}", refused("me@inner")),
+            &with_jump,
+            "authentication",
+            &[Told::Unclear][..],
+        ),
+        (
+            "the jump host refuses under its address",
+            format!("{jump}; {}; {NO_GREETING}", refused_with("me@10.0.0.7", "publickey,password")),
+            &with_jump,
+            "password_wrong",
+            &[Told::Unclear][..],
+        ),
+        (
+            "the second of two jump hosts refuses under its address",
+            format!("{outer}; {jump}; {}; {NO_GREETING}", refused_with("me@10.0.0.7", "password")),
+            &|ssh| with_jump(ssh).jump_password("me@outer", "auch mich"),
+            "password_wrong",
+            &[Told::Unclear, Told::Proved],
+        ),
+        (
+            "another account refuses under an address",
+            format!("{jump}; {}; {NO_GREETING}", refused_with("you@10.0.0.7", "keyboard-interactive")),
             &with_jump,
             "authentication",
             &[Told::Unclear][..],
