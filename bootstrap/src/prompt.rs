@@ -17,6 +17,8 @@ pub(crate) struct Prompt {
     said: Vec<u8>,
     /// The same before that, if it was the one that was agreed on, with its words.
     before: Vec<u8>,
+    /// The rest of the question that was agreed on may come yet.
+    has_rest: bool,
     /// What has become of the password, given or typed.
     fate: Fate,
     attempts: Attempts,
@@ -55,6 +57,7 @@ impl Prompt {
             question,
             said: Vec::new(),
             before: Vec::new(),
+            has_rest: false,
             fate: Fate::default(),
             attempts: Attempts::default(),
         }
@@ -80,10 +83,21 @@ impl Prompt {
             let behind = self.said.split_off(end);
             self.before = std::mem::replace(&mut self.said, behind);
         }
+        self.take_rest();
         // In the end of it the question may have begun.
         let kept = MAX_ABOVE.saturating_add(MAX_LINE).max(self.question.words.len());
         self.said.drain(..self.said.len().saturating_sub(kept));
         end.is_some()
+    }
+
+    /// Has what completes the question that was agreed on be none of its own: up to where it ends as questions do, or the line.
+    fn take_rest(&mut self) {
+        let is_behind = self.said.iter().any(|byte| is_line_end(*byte));
+        if self.has_rest && !is_behind && is_question(&self.said) {
+            self.said.clear();
+            self.has_rest = false;
+        }
+        self.has_rest &= !is_behind;
     }
 
     /// Where the question that was agreed on ends in what was said, if it is all there.
@@ -125,8 +139,11 @@ impl Prompt {
             Asked::Password => self.fate.gone_out(),
             Asked::Other => self.fate.followed(),
         }
-        // The words that were agreed on may be no more than the front of the question: nobody asks again before he has read.
+        // The words that were agreed on may be no more than the front of the question: nobody asks again before he has read. What
+        // writes it piece by piece may be at a word of it.
         if !self.said.iter().any(|byte| is_line_end(*byte)) {
+            let ends_with_a_word = self.question.words.trim_end().ends_with(char::is_alphanumeric);
+            self.has_rest = asked == Asked::Password && ends_with_a_word && !is_question(&self.said);
             self.said.clear();
         }
     }
@@ -173,13 +190,17 @@ impl Prompt {
 
     /// Whether the open line is a question: nobody waits for an answer to anything else.
     pub(crate) fn is_open(&self) -> bool {
-        let line = self.said.get(open_at(&self.said)..).unwrap_or_default().trim_ascii_end();
-        // What ends questions in writings of the east too.
-        let ends = [":", "?", "\u{ff1a}", "\u{ff1f}"];
+        let line = self.said.get(open_at(&self.said)..).unwrap_or_default();
         // What follows the words that were agreed on may be no more than their end.
         let has_words = String::from_utf8_lossy(line).contains(char::is_alphanumeric);
-        has_words && ends.iter().any(|end| line.ends_with(end.as_bytes()))
+        has_words && is_question(line)
     }
+}
+
+/// Whether it ends as questions do, in writings of the east too.
+fn is_question(said: &[u8]) -> bool {
+    let ends = [":", "?", "\u{ff1a}", "\u{ff1f}"];
+    ends.iter().any(|end| said.trim_ascii_end().ends_with(end.as_bytes()))
 }
 
 /// Where the line begins that has no end.
@@ -284,6 +305,30 @@ mod tests {
             assert!(prompt.hear(format!("Password for{rest}").as_bytes()) && prompt.agreed().is_ok());
             prompt.gone_out(Asked::Password);
             assert_eq!(prompt.is_open(), is_open, "{rest}");
+        }
+    }
+
+    #[test]
+    fn the_rest_of_such_a_question_is_none_though_it_comes_later_and_what_is_asked_behind_it_is_one() {
+        for (front, words, said, is_open) in [
+            ("", "Password for", " alice@REALM: ", false),
+            (" alice@", "Password for", "REALM: ", false),
+            ("", "Password for ", "alice@REALM: ", false),
+            ("", "First Factor", ": ", false),
+            ("", "Password for", "\nCode: ", true),
+            (" alice@REALM: ", "Password for", "Code: ", true),
+            // All of it was agreed on.
+            ("", "Password: ", "Code: ", true),
+            ("", "Passcode> ", "Code: ", true),
+        ] {
+            for cut in 1..=said.len() {
+                let mut prompt = Prompt::new(Question::new(words, Some("secret".into())));
+                assert!(prompt.hear(format!("{words}{front}").as_bytes()) && prompt.agreed().is_ok());
+                prompt.gone_out(Asked::Password);
+                said.as_bytes().chunks(cut).for_each(|piece| assert!(!prompt.hear(piece)));
+                assert_eq!(prompt.is_open(), is_open, "{words}{front}, {said} by {cut}");
+                assert!(!prompt.hear(b"\nPIN: ") && prompt.is_open(), "{words}{front}, {said} by {cut}");
+            }
         }
     }
 
