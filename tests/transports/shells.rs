@@ -27,6 +27,7 @@ crate::tests![
     a_far_side_that_has_changed_is_told_anew,
     a_shell_on_this_machine_is_sent_nothing_if_it_sees_our_memory,
     a_program_that_may_stay_is_sent_once,
+    a_program_that_may_stay_goes_by_its_name_each_time,
     what_killed_shells_have_left_in_the_cache_is_put_away_by_a_later_one,
     attack_72_a_program_that_somebody_else_has_put_there_is_checked_and_run,
     attack_59_a_cache_that_others_could_have_changed_is_not_trusted,
@@ -304,6 +305,30 @@ fn a_program_that_may_stay_is_sent_once() -> Result<(), Missing> {
         fs::write(kept[0].path(), "damaged").unwrap();
         assert!(sent_again() > 100_000, "{shell}");
         assert!(sent_again() < 8_000, "{shell}");
+    }
+    Ok(())
+}
+
+fn a_program_that_may_stay_goes_by_its_name_each_time() -> Result<(), Missing> {
+    let leaf = payload("leaf")?;
+    program("sha256sum")?;
+    for shell in ["dash", "bash", "busybox", "mksh", "zsh"] {
+        let (tools, home) = (shell_named_sh(&program(shell)?), tempfile::tempdir().unwrap());
+        let path = format!("PATH={}:/usr/bin:/bin", tools.path().display());
+        let cache = home.path().join(".cache/offshoot");
+        for is_sent in [true, false] {
+            let router = Router::new().unwrap();
+            let method = with_cache_and(&[&path], home.path(), &leaf).keep_file();
+            let child = router.connect(method).unwrap();
+            assert_eq!(child.call(ADD, (2, 3)), Ok(5), "{shell}");
+            assert_eq!(sent(home.path()) > 100_000, is_sent, "{shell}");
+            let pid = router.tree().pid(child.id()).unwrap();
+            let runs = fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+            assert!(runs.ends_with("leaf") && runs.exists(), "{shell}: {}", runs.display());
+            drop(router);
+            eventually("its file goes with it", Duration::from_secs(5), || (!runs.exists()).then_some(()));
+        }
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), 1, "{shell}");
     }
     Ok(())
 }

@@ -90,7 +90,14 @@ impl Errand {
     /// The line that runs the program if it has stayed there.
     pub(crate) fn cached(&self) -> String {
         let Self { nonce, host, hash, .. } = self;
-        format!("n={nonce} t={} h={hash}; {}; {}\n", quoted(host), self.runner(), one_line(CACHE))
+        let (kept, runner) = (self.kept(), self.runner());
+        format!("n={nonce} t={} h={hash} {kept}; {runner}; {}\n", quoted(host), one_line(CACHE))
+    }
+
+    /// Whether it is to have a file while it runs, and of which name.
+    fn kept(&self) -> String {
+        let keep = if self.keep { "yes" } else { "no" };
+        format!("k={keep} p={}", quoted(&clean_name(&self.name)))
     }
 
     /// The line that runs the program that somebody else has put there.
@@ -104,13 +111,12 @@ impl Errand {
         let Self { nonce, host, hash, .. } = self;
         let unpacker = quoted(wrapping.unpacker.unwrap_or("cat"));
         let receive = one_line(if wrapping.is_checked { CHECKED } else { RECEIVE });
-        let keep = if self.keep { "yes" } else { "no" };
-        let name = quoted(&clean_name(&self.name));
         let folders = if self.folders.is_empty() { FOLDERS.to_owned() } else { words(&self.folders) };
         let failed: String = failed.iter().map(|folder| format!(":{folder}:")).collect();
         format!(
-            "n={nonce} t={} s={size} h={hash} z={unpacker} k={keep} p={name} x={} {}; {}; {receive}; set -- {folders}; {}\n",
+            "n={nonce} t={} s={size} h={hash} z={unpacker} {} x={} {}; {}; {receive}; set -- {folders}; {}\n",
             quoted(host),
+            self.kept(),
             quoted(&failed),
             // What the line for the cache has left in it.
             if self.cache { "" } else { "c=" },
