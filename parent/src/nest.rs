@@ -332,14 +332,16 @@ impl Nest {
         let spawned = match outcome {
             Ok(spawned) => spawned,
             Err(error) if self.end.is_some() => {
-                return request.fail(shared, error.phase(), ConnectErrorKind::ShuttingDown);
+                let kind = ConnectErrorKind::ShuttingDown;
+                return request.fail_with(shared, error.phase(), kind, error.passwords().to_vec());
             }
             Err(error) => return answer(shared, request.asked.call, &Err(error)),
         };
         if shared.is_closing() {
             // It is not announced any more, and goes as it came.
             self.reaper.kill_now(spawned.process, |_| {});
-            return request.fail(shared, Phase::Spawn, ConnectErrorKind::ShuttingDown);
+            let kind = ConnectErrorKind::ShuttingDown;
+            return request.fail_with(shared, Phase::Spawn, kind, spawned.passwords);
         }
         let linked = self.nonce().and_then(|nonce| {
             let watcher = Arc::new(Watcher { id, jobs: self.jobs.clone() });
@@ -378,7 +380,8 @@ impl Nest {
             }
             Err(error) => {
                 self.reaper.kill_now(spawned.process, |_| {});
-                request.refuse(shared, &error);
+                let kind = ConnectErrorKind::from_system(&error);
+                request.fail_with(shared, Phase::Spawn, kind, spawned.passwords);
             }
         }
     }
@@ -447,7 +450,7 @@ impl Nest {
             return;
         };
         if self.end.is_some() {
-            return request.fail(shared, Phase::Hello, ConnectErrorKind::ShuttingDown);
+            return request.fail_with(shared, Phase::Hello, ConnectErrorKind::ShuttingDown, passwords);
         }
         let error = match ending {
             Some(Ending::Failed { failure, expired }) => {
@@ -463,11 +466,13 @@ impl Nest {
 
 impl Request {
     fn fail(self, shared: &Shared<Table>, phase: Phase, kind: ConnectErrorKind) {
-        answer(shared, self.asked.call, &Err(ConnectError::new(&self.plan, phase, kind)));
+        self.fail_with(shared, phase, kind, Vec::new());
     }
 
-    fn refuse(self, shared: &Shared<Table>, error: &io::Error) {
-        self.fail(shared, Phase::Spawn, ConnectErrorKind::from_system(error));
+    /// The same once passwords may have gone out: what has become of them is told, whatever else has gone wrong.
+    fn fail_with(self, shared: &Shared<Table>, phase: Phase, kind: ConnectErrorKind, passwords: Vec<Told>) {
+        let error = ConnectError::new(&self.plan, phase, kind).with_passwords(passwords);
+        answer(shared, self.asked.call, &Err(error));
     }
 }
 

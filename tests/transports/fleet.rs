@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use offshoot_bootstrap::{Dialect, Phase};
+use offshoot_bootstrap::{Dialect, Phase, Told};
 use offshoot_parent::prelude::*;
 use offshoot_tests::real::{PATIENCE, Signal, eventually, kill};
 
@@ -33,6 +33,8 @@ crate::tests![
     a_password_that_one_host_has_refused_is_given_to_no_other_though_somebody_typed_the_right_one,
     a_password_that_no_host_has_asked_for_is_not_proved,
     a_password_that_two_hosts_leave_open_is_given_to_no_third,
+    a_password_that_lets_in_where_no_program_comes_up_is_good_for_the_others,
+    what_has_become_of_a_password_is_told_by_one_who_is_ending_too,
     a_password_of_a_jump_host_is_good_whatever_becomes_of_the_hosts_behind_it,
     all_hosts_come_up_behind_an_sshd_that_takes_few_at_once,
 ];
@@ -498,6 +500,66 @@ fn a_password_that_two_hosts_leave_open_is_given_to_no_third() -> Result<(), Mis
     let asked = fs::read_to_string(user.home.path().join("asked")).unwrap();
     assert_eq!(asked, "+\n+\n", "{codes:?}");
     assert_eq!(codes, ["exited", "exited", "password_wrong", "password_wrong", "password_wrong"]);
+    Ok(())
+}
+
+fn a_password_that_lets_in_where_no_program_comes_up_is_good_for_the_others() -> Result<(), Missing> {
+    payload("leaf")?;
+    let mute = Payload::file(program("busybox")?).unwrap();
+    let (sshd, user) = (Sshd::new("")?, User::new("bare", &program("bash")?)?);
+    user.password("let me in");
+    let su = sshd.file("su");
+    // One that asks, and lets in whoever knows the word.
+    let script = "#!/bin/sh\nprintf 'Password: ' >&2; read -r word; [ \"$word\" = 'let me in' ] && exec sh -c \"$4\"\n\
+                  echo 'su: Authentication failure' >&2; exit 1\n";
+    fs::write(&su, script).unwrap();
+    crate::far::run(&["chmod", "700", &su]);
+    let by_ssh = sshd.ssh().user(&user.name).option("PubkeyAuthentication=no").password("let me in");
+    let by_su = Sudo::by_su().program(su).password("let me in");
+    let router = Router::new().unwrap();
+    let maker = hop(&router, "maker");
+    for maker in [&router.here(), &maker] {
+        for way in [by_ssh.plan(), by_su.plan()] {
+            let [mut up, mut without_a_word] = [way.clone(), way];
+            up.payload = payload("leaf")?;
+            without_a_word.payload = mute.clone();
+            let mut without_a_place = up.clone();
+            let nowhere = without_a_place.transport.as_mut().unwrap();
+            (nowhere.keep, nowhere.folders) = (true, vec!["/proc".to_owned()]);
+            for (bare, has_begun) in [(without_a_place, false), (without_a_word, true)] {
+                let hosts = [bare.clone(), bare.clone(), up.clone(), bare, up.clone()].map(Planned);
+                let all = maker.connect_all(hosts).into_iter();
+                let told = |error: &ConnectError| (error.phase() > Phase::Send, error.passwords().to_vec());
+                let outcomes = all.map(|(n, outcome)| (n, outcome.map(drop).map_err(|error| told(&error))));
+                let outcomes: Vec<_> = outcomes.collect::<BTreeMap<_, _>>().into_values().collect();
+                let failed = || Err((has_begun, vec![Told::Proved]));
+                assert_eq!(outcomes, [failed(), failed(), Ok(()), failed(), Ok(())], "by {maker}");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn what_has_become_of_a_password_is_told_by_one_who_is_ending_too() -> Result<(), Missing> {
+    payload("hop")?;
+    let folder = tempfile::tempdir().unwrap();
+    let su = folder.path().join("su").display().to_string();
+    // One that thinks about the word that it was told.
+    let script =
+        "#!/bin/sh\nprintf 'Password: ' >&2; read -r word; echo \"$word\" >$0.told; exec sleep 1000\n";
+    fs::write(&su, script).unwrap();
+    crate::far::run(&["chmod", "700", &su]);
+    let router = Router::new().unwrap();
+    let maker = hop(&router, "maker");
+    let bytes = Payload::bytes("leaf", static_program("leaf")?).unwrap();
+    let way = Sudo::by_su().program(&su).password("let me in").payload(bytes);
+    let connecting = maker.connect_async(way);
+    let is_told = || fs::exists(format!("{su}.told")).unwrap().then_some(());
+    eventually("it has the password", PATIENCE, is_told);
+    let ended = maker.shutdown();
+    let error = connecting.wait().unwrap_err();
+    assert_eq!((error.code(), error.passwords()), ("shutting_down", &[Told::Unclear][..]), "{error}");
+    ended.wait_timeout(PATIENCE).unwrap();
     Ok(())
 }
 
