@@ -456,7 +456,6 @@ fn tell(launch: &Launch<'_>, notice: &Notice) {
     }
 }
 
-/// How another process finds a descriptor of this one.
 fn parent_of(pid: Pid) -> Option<Pid> {
     let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_pid())).ok()?;
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
