@@ -15,6 +15,7 @@ use std::{
     fs,
     io::{self, PipeReader, PipeWriter, Read as _, Write as _},
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    time::{Duration, Instant},
 };
 
 use offshoot_wire::Secret;
@@ -39,6 +40,10 @@ const MAX_QUESTION: usize = 16 * 1024;
 /// How many notices are taken in a connect: one for each key that is tried on the way.
 const MAX_NOTICES: usize = 16;
 
+/// How long nobody says anything behind a password until he who got it has surely not refused it: PAM makes whoever
+/// mistypes it wait for two seconds, and a quarter more.
+const TAKEN: Duration = Duration::from_secs(4);
+
 /// The helper of one connect.
 #[derive(Debug)]
 pub(crate) struct Askpass {
@@ -61,6 +66,8 @@ pub(crate) struct Askpass {
     attempts: Attempts,
     /// The accounts whose passwords have gone out, and whether the client that was started has asked for them.
     answered: Vec<(String, bool)>,
+    /// When the last has.
+    last_out: Option<Instant>,
     /// The client that was started talks with a server: the jump hosts have let it through.
     has_reached: bool,
 }
@@ -146,6 +153,7 @@ impl Askpass {
             logins,
             attempts: Attempts::default(),
             answered: Vec::new(),
+            last_out: None,
             has_reached: false,
         };
         helper.invite()?;
@@ -206,7 +214,7 @@ impl Askpass {
         match stop {
             Stop::AtPlace => self.answered.iter().any(|(_, is_of_place)| *is_of_place),
             Stop::AtJump(refusal) => self.refused(refusal).is_some(),
-            Stop::BehindJump | Stop::Unknown => false,
+            Stop::BehindJump | Stop::Silent | Stop::Unknown => false,
         }
     }
 
@@ -225,12 +233,15 @@ impl Askpass {
         self.logins.iter().map(|(_, fate)| fate.led_on()).collect()
     }
 
-    /// The same once it has led nowhere, and has ended there.
-    pub(crate) fn left_open(&self, stop: Stop<'_>) -> Vec<Told> {
+    /// The same once it has led nowhere, and has ended there by now.
+    pub(crate) fn left_open(&self, stop: Stop<'_>, now: Instant) -> Vec<Told> {
+        let is_taken = self.last_out.is_none_or(|since| now.saturating_duration_since(since) >= TAKEN);
         let told = self.logins.iter().map(|(login, fate)| match (&login.account, stop) {
             (Account::Place(_), Stop::AtPlace) => fate.turned_away().left_open(),
             (Account::Place(_), _) => fate.left_open(),
             (Account::Jump(_), _) if self.has_reached => fate.led_on(),
+            // He who has let it through waits for the place as we do, and that is no word for it: he may be slow to refuse.
+            (Account::Jump(_), Stop::Silent) if is_taken => fate.left_unsaid(),
             (Account::Jump(_), Stop::AtPlace | Stop::BehindJump) => fate.led_on(),
             // Which of two hosts on the way comes first is told by this alone.
             (Account::Jump(account), Stop::AtJump(at))
@@ -240,7 +251,7 @@ impl Askpass {
             }
             // Whoever is behind a jump host can say this too, and one host must not speak for all that are: it asks again where it
             // was wrong.
-            (Account::Jump(_), Stop::AtJump(_) | Stop::Unknown) => fate.left_open(),
+            (Account::Jump(_), Stop::AtJump(_) | Stop::Silent | Stop::Unknown) => fate.left_open(),
         });
         told.collect()
     }
@@ -347,7 +358,7 @@ impl Askpass {
                 let is_again = self.answered.contains(&(account.to_owned(), is_of_place));
                 Err(if is_again { ConnectErrorKind::PasswordWrong } else { ConnectErrorKind::PasswordNeeded })
             }
-            (Ok(None), Question::Other { .. }) => {
+            (Ok(None), Question::Change { .. } | Question::Other { .. }) => {
                 Err(ConnectErrorKind::Unanswered { question: query.text.clone() })
             }
         };
@@ -375,9 +386,16 @@ impl Askpass {
 
     /// The password that was given for it, unless it has gone out already.
     fn known(&mut self, question: Question<'_>, is_of_place: bool) -> Option<Secret> {
-        let Question::Password { account } = question else { return None };
+        let account = question.account()?;
         let (login, fate) = self.logins.iter_mut().find(|(login, _)| login.is_for(account, is_of_place))?;
-        fate.asked();
+        match question {
+            Question::Password { .. } => fate.asked(),
+            Question::Change { .. } => {
+                fate.outlived();
+                return None;
+            }
+            _ => return None,
+        }
         (*fate == Fate::Kept).then(|| login.password.clone())
     }
 
@@ -388,6 +406,7 @@ impl Askpass {
         let fate = logins.next().map(|(_, fate)| fate);
         if let Question::Password { .. } = question {
             self.answered.push((account.to_owned(), is_of_place));
+            self.last_out = Some(Instant::now());
             fate.into_iter().for_each(Fate::gone_out);
         } else {
             fate.into_iter().for_each(Fate::followed);
@@ -460,4 +479,30 @@ fn parent_of(pid: Pid) -> Option<Pid> {
     let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_pid())).ok()?;
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
     parent.trim().parse().ok().and_then(Pid::from_raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jump_host_that_is_silent_for_longer_than_whoever_refuses_has_not_and_has_let_nobody_through() {
+        let login = |account, password: &str| Login::new(account, password.into());
+        let logins = [login(Account::Place(None), "zwei"), login(Account::Jump("me@jump".into()), "eins")];
+        let mut askpass = Askpass::new(&logins).unwrap();
+        askpass.gone_out(Question::Password { account: "me@jump" }, false);
+        let out = askpass.last_out.unwrap();
+        let soon = TAKEN.checked_sub(Duration::from_millis(1)).unwrap();
+        for (stop, later, told) in [
+            (Stop::Silent, soon, Told::Unclear),
+            (Stop::Silent, TAKEN, Told::Untold),
+            (Stop::Unknown, TAKEN, Told::Unclear),
+            (Stop::BehindJump, soon, Told::Proved),
+        ] {
+            assert_eq!(askpass.left_open(stop, out + later), [Told::Untold, told], "{stop:?}, {later:?}");
+        }
+        // That of the place is its own affair.
+        askpass.gone_out(Question::Password { account: "me@web" }, true);
+        assert_eq!(askpass.left_open(Stop::Silent, out + TAKEN * 2), [Told::Unclear, Told::Untold]);
+    }
 }

@@ -67,6 +67,34 @@ pub(crate) fn ended(report: Option<ExitReport>) -> ConnectErrorKind {
     report.map_or(ConnectErrorKind::Closed, |report| ConnectErrorKind::Exited { report })
 }
 
+/// Whether the way has let its user in though no shell has spoken, where it has ended for this reason: nobody on the way can
+/// make it seem so.
+pub(crate) fn is_let_in(
+    transport: &Transport,
+    (stderr, stdout): (&[u8], &[u8]),
+    report: Option<&ExitReport>,
+    kind: &ConnectErrorKind,
+) -> bool {
+    use ConnectErrorKind::{
+        Authentication, InputEaten, NoLogin, NoShell, OtherCommand, PasswordWrong, Restricted,
+    };
+    match (kind, transport.dialect) {
+        (Authentication | PasswordWrong, _) => false,
+        // Our command has run in the end.
+        (InputEaten, _) => true,
+        // Of itself the client says nothing on stdout, and ends with 255: all else is what runs beyond it.
+        (_, Dialect::Ssh) => {
+            let is_beyond =
+                |report: &ExitReport| matches!(report, ExitReport::Exited { code } if *code != 255);
+            report.is_some_and(is_beyond) || !stdout.trim_ascii().is_empty()
+        }
+        // It has said nothing of the password that it was told, as it does to whoever has mistyped it.
+        (NoLogin | NoShell | OtherCommand { .. } | Restricted, Dialect::Sudo) => true,
+        (_, Dialect::Sudo) => Words::of(transport, &heard(transport, stderr)).is_behind_a_password(),
+        (_, Dialect::Container | Dialect::Other) => false,
+    }
+}
+
 /// Why a way asks what nobody answers, if it has said before that the account is to blame.
 pub(crate) fn asked(transport: &Transport, stderr: &[u8]) -> Option<ConnectErrorKind> {
     Words::of(transport, &heard(transport, stderr)).account()
@@ -130,6 +158,12 @@ impl<'a> Words<'a> {
             matches!(kind, ConnectErrorKind::AccountDisabled | ConnectErrorKind::PasswordExpired)
         };
         self.far().filter(is_account).or_else(|| self.way().filter(is_account))
+    }
+
+    /// Whether something is said that nobody hears who is not let in.
+    fn is_behind_a_password(self) -> bool {
+        let mut phrases = phrases::of(self.dialect).iter().filter(|phrase| phrase.is_behind);
+        phrases.any(|phrase| self.lines().any(|line| self.holds(line, phrase)))
     }
 
     fn has_no_greeting(self) -> bool {

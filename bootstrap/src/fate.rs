@@ -16,6 +16,8 @@ pub(crate) enum Fate {
     Doubtful,
     /// It was asked for again, with nothing answered between.
     Refused,
+    /// It was enough: another is asked for in its place.
+    Enough,
 }
 
 impl Fate {
@@ -25,6 +27,14 @@ impl Fate {
             Self::Kept => Self::Kept,
             Self::Out | Self::Refused => Self::Refused,
             Self::Followed | Self::Doubtful => Self::Doubtful,
+            Self::Enough => Self::Enough,
+        }
+    }
+
+    /// It is to be changed: whoever mistypes it is not asked for that.
+    pub(crate) const fn outlived(&mut self) {
+        if let Self::Out | Self::Followed = self {
+            *self = Self::Enough;
         }
     }
 
@@ -51,8 +61,17 @@ impl Fate {
     pub(crate) const fn led_on(self) -> Told {
         match self {
             Self::Kept | Self::Doubtful => Told::Untold,
-            Self::Out | Self::Followed => Told::Proved,
+            Self::Out | Self::Followed | Self::Enough => Told::Proved,
             Self::Refused => Told::Refused,
+        }
+    }
+
+    /// The same where it has led nowhere, and whoever it was for has said nothing for longer than he who refuses one.
+    pub(crate) const fn left_unsaid(self) -> Told {
+        match self {
+            Self::Kept | Self::Out | Self::Followed | Self::Doubtful => Told::Untold,
+            Self::Refused => Told::Refused,
+            Self::Enough => Told::Proved,
         }
     }
 
@@ -62,6 +81,7 @@ impl Fate {
             Self::Kept => Told::Untold,
             Self::Out | Self::Followed | Self::Doubtful => Told::Unclear,
             Self::Refused => Told::Refused,
+            Self::Enough => Told::Proved,
         }
     }
 }

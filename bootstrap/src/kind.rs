@@ -321,6 +321,14 @@ pub enum ConnectErrorKind {
         "the password did not come as long as it was waited for there (`passwd_timeout` of sudoers); give it with `.password(..)`, or be quicker"
     )]
     PasswordLate,
+    /// It was not begun: connects that were given the same password have failed, and nobody has said whether it was right.
+    #[error(
+        "it was not begun: {failed} others that were given the same password have failed, and it was not said whether it was right; it is given to no more, since accounts get locked; look why those have failed"
+    )]
+    PasswordUnclear {
+        /// How many have failed.
+        failed: u32,
+    },
 }
 
 impl ConnectErrorKind {
@@ -359,6 +367,7 @@ impl ConnectErrorKind {
             Self::PasswordLate => "password_late",
             Self::NoTerminal => "no_terminal",
             Self::PasswordWrong => "password_wrong",
+            Self::PasswordUnclear { .. } => "password_unclear",
             Self::Unanswered { .. } => "unanswered",
             Self::NotPreplaced { .. } => "not_preplaced",
             Self::NotAllowed => "not_allowed",

@@ -7,6 +7,15 @@ pub(crate) struct Phrase {
     pub(crate) at: At,
     pub(crate) words: &'static str,
     pub(crate) kind: fn() -> ConnectErrorKind,
+    /// Whether it is said only once a password was enough, if one was asked for.
+    pub(crate) is_behind: bool,
+}
+
+impl Phrase {
+    /// One that is said to nobody who has mistyped a password.
+    const fn said_behind(self) -> Self {
+        Self { is_behind: true, ..self }
+    }
 }
 
 /// Where the words stand.
@@ -27,7 +36,7 @@ pub(crate) enum At {
 }
 
 const fn phrase(at: At, words: &'static str, kind: fn() -> ConnectErrorKind) -> Phrase {
-    Phrase { at, words, kind }
+    Phrase { at, words, kind, is_behind: false }
 }
 
 /// What a transport itself says.
@@ -107,13 +116,14 @@ const NO_NAME_BEYOND: &str = "channel 0: open failed: connect failed: Name or se
 /// What OpenSSH's client says before it does not believe a host that has another key now.
 pub(crate) const CHANGED: &str = "REMOTE HOST IDENTIFICATION HAS CHANGED";
 
-/// sudo and sudo-rs, su and doas, and what PAM has them say.
+/// sudo and sudo-rs, su and doas, and what PAM has them say. Who has mistyped his password hears from sudo of nothing else, and
+/// so of nothing that a rule forbids. From su he may: of a module that looks at groups, or that asks a server.
 const SUDO: &[Phrase] = &[
     phrase(At::Tool, "account has expired", || ConnectErrorKind::AccountDisabled),
-    phrase(At::Tool, "Account expired", || ConnectErrorKind::AccountDisabled),
-    phrase(At::Tool, "account validation failure", || ConnectErrorKind::AccountDisabled),
-    phrase(At::Tool, "Account or password is expired", || ConnectErrorKind::PasswordExpired),
-    phrase(At::Tool, "Password expired", || ConnectErrorKind::PasswordExpired),
+    phrase(At::Tool, "Account expired", || ConnectErrorKind::AccountDisabled).said_behind(),
+    phrase(At::Tool, "account validation failure", || ConnectErrorKind::AccountDisabled).said_behind(),
+    phrase(At::Tool, "Account or password is expired", || ConnectErrorKind::PasswordExpired).said_behind(),
+    phrase(At::Tool, "Password expired", || ConnectErrorKind::PasswordExpired).said_behind(),
     phrase(At::Tool, "Authentication token is no longer valid", || ConnectErrorKind::PasswordExpired),
     phrase(At::Tool, "you must have a tty", || ConnectErrorKind::NoTerminal),
     phrase(At::Tool, "must be run from a terminal", || ConnectErrorKind::NoTerminal),
@@ -127,10 +137,10 @@ const SUDO: &[Phrase] = &[
     phrase(At::Tool, "incorrect password", || ConnectErrorKind::PasswordWrong),
     phrase(At::Tool, "incorrect authentication attempt", || ConnectErrorKind::PasswordWrong),
     phrase(At::Start, "Sorry, try again", || ConnectErrorKind::PasswordWrong),
-    phrase(At::Second, "is not in the sudoers file", || ConnectErrorKind::NotAllowed),
-    phrase(At::Second, "is not allowed to run sudo", || ConnectErrorKind::NotAllowed),
-    phrase(At::Start, "Sorry, user ", || ConnectErrorKind::NotAllowed),
-    phrase(At::Tool, "I'm afraid I can't do that", || ConnectErrorKind::NotAllowed),
+    phrase(At::Second, "is not in the sudoers file", || ConnectErrorKind::NotAllowed).said_behind(),
+    phrase(At::Second, "is not allowed to run sudo", || ConnectErrorKind::NotAllowed).said_behind(),
+    phrase(At::Start, "Sorry, user ", || ConnectErrorKind::NotAllowed).said_behind(),
+    phrase(At::Tool, "I'm afraid I can't do that", || ConnectErrorKind::NotAllowed).said_behind(),
     phrase(At::Tool, "Operation not permitted", || ConnectErrorKind::NotAllowed),
     phrase(At::Tool, "Permission denied", || ConnectErrorKind::NotAllowed),
     phrase(At::Tool, "does not exist", || ConnectErrorKind::NoSuchUser),

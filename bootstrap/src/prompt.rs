@@ -7,6 +7,7 @@ use crate::{
     ConnectErrorKind, Launch, Question, Text, Told,
     fate::Fate,
     prompter::{Attempts, Query},
+    questions::changes_password,
 };
 
 /// Looks for questions in what comes.
@@ -68,11 +69,11 @@ impl Prompt {
         self.question.answer.as_ref().map(|_| self.fate.led_on())
     }
 
-    /// The same once it has led nowhere, for that reason.
-    pub(crate) fn left_open(&self, kind: &ConnectErrorKind) -> Option<Told> {
+    /// The same once it has led nowhere, for that reason; whether it has let its user in.
+    pub(crate) fn left_open(&self, kind: &ConnectErrorKind, is_let_in: bool) -> Option<Told> {
         let is_wrong = *kind == ConnectErrorKind::PasswordWrong;
         let fate = if is_wrong { self.fate.turned_away() } else { self.fate };
-        self.question.answer.as_ref().map(|_| fate.left_open())
+        self.question.answer.as_ref().map(|_| if is_let_in { fate.led_on() } else { fate.left_open() })
     }
 
     /// Takes what has come; whether the question that was agreed on is asked, which is to be answered then.
@@ -127,7 +128,7 @@ impl Prompt {
             (Fate::Kept, Some(answer)) => Ok(line(answer)),
             (Fate::Kept, None) => Err(ConnectErrorKind::PasswordNeeded),
             (Fate::Out | Fate::Refused, _) => Err(ConnectErrorKind::PasswordWrong),
-            (Fate::Followed | Fate::Doubtful, _) => {
+            (Fate::Followed | Fate::Doubtful | Fate::Enough, _) => {
                 Err(ConnectErrorKind::Unanswered { question: self.agreed_text() })
             }
         }
@@ -161,6 +162,9 @@ impl Prompt {
             Asked::Password => self.agreed_text(),
             Asked::Other => Text::from(String::from_utf8_lossy(open).trim()),
         };
+        if asked == Asked::Other && changes_password(&question) {
+            self.fate.outlived();
+        }
         let agreed = match asked {
             Asked::Password => self.agreed(),
             Asked::Other => Err(ConnectErrorKind::Unanswered { question: question.clone() }),

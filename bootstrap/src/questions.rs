@@ -67,6 +67,8 @@ pub(crate) enum Question<'a> {
     HostKey,
     /// Whether the client may do something. Without it the client goes on and does not.
     Consent,
+    /// A new password of an account, or the one that there is to be changed: it was enough.
+    Change { account: &'a str },
     /// Something else, of an account if it is the server that asks.
     Other { account: Option<&'a str> },
 }
@@ -80,8 +82,11 @@ impl<'a> Question<'a> {
             return Self::Password { account };
         }
         if let Some((account, asked)) = text.strip_prefix('(').and_then(|rest| rest.split_once(") ")) {
-            let account_only = Self::Other { account: Some(account) };
-            return if asks_password(asked) { Self::Password { account } } else { account_only };
+            return match () {
+                () if asks_password(asked) => Self::Password { account },
+                () if changes_password(asked) => Self::Change { account },
+                () => Self::Other { account: Some(account) },
+            };
         }
         match text {
             _ if text.starts_with("Enter passphrase for ") => Self::Passphrase,
@@ -92,7 +97,7 @@ impl<'a> Question<'a> {
 
     pub(crate) const fn account(self) -> Option<&'a str> {
         match self {
-            Self::Password { account } => Some(account),
+            Self::Password { account } | Self::Change { account } => Some(account),
             Self::Other { account } => account,
             Self::Passphrase | Self::HostKey | Self::Consent => None,
         }
@@ -106,6 +111,12 @@ fn asks_password(text: &str) -> bool {
     text.ends_with("password:") && !another.iter().any(|word| text.contains(word))
 }
 
+/// Whether a new password is asked for, or what there is in its place until now.
+pub(crate) fn changes_password(text: &str) -> bool {
+    let text = text.trim().to_lowercase();
+    text.ends_with("password:") && ["new", "current", "old"].iter().any(|word| text.contains(word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +128,9 @@ mod tests {
             ("me@web's password: ", password("me@web")),
             ("(me@web) Password: ", password("me@web")),
             ("(me@web) me@web's password: ", password("me@web")),
-            ("(me@web) New password: ", Question::Other { account: Some("me@web") }),
+            ("(me@web) New password: ", Question::Change { account: "me@web" }),
+            ("(me@web) (current) UNIX password: ", Question::Change { account: "me@web" }),
+            ("(me@web) One-time password: ", Question::Other { account: Some("me@web") }),
             ("(me@web) Verification code: ", Question::Other { account: Some("me@web") }),
             ("(me@jump) root@web's password: ", password("me@jump")),
             ("(me@jump) hm) root@web's password: ", password("me@jump")),

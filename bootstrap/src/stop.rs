@@ -8,6 +8,8 @@ const REFUSED: &str = ": Permission denied (";
 const BY_PASSWORD: [&str; 2] = ["password", "keyboard-interactive"];
 /// What the client of a jump host says that has let it in, and reaches no further.
 const NO_FURTHER: &str = "stdio forwarding failed";
+/// What a client says that has waited for a greeting as long as it may.
+const WAITED: &str = "Connection timed out during banner exchange";
 /// What a client says that does not believe a host.
 const NOT_BELIEVED: &str = "Host key verification failed";
 
@@ -20,6 +22,8 @@ pub(crate) enum Stop<'a> {
     AtJump(Refusal<'a>),
     /// Behind a jump host, which has let it through.
     BehindJump,
+    /// Nobody says where, and nobody that he was not let in: who is on the way may wait for what is behind him.
+    Silent,
     /// Nobody says where.
     Unknown,
 }
@@ -38,13 +42,24 @@ impl<'a> Stop<'a> {
     pub(crate) fn of(said: &'a str) -> Self {
         let lines = || said.split(['\n', '\r']).map(str::trim);
         let begins = |words: &[&str]| lines().any(|line| words.iter().any(|words| line.starts_with(words)));
-        let is_greeted = !begins(&NO_GREETING);
+        let has_waited = begins(&[WAITED]);
+        let is_greeted = !has_waited && !begins(&NO_GREETING);
         match lines().rev().find_map(refused) {
             Some(_) if is_greeted => Self::AtPlace,
             Some(refusal) if !refusal.account.is_empty() => Self::AtJump(refusal),
             None if is_greeted && begins(&[NOT_BELIEVED]) => Self::AtPlace,
             None if begins(&[NO_FURTHER]) => Self::BehindJump,
+            None if has_waited => Self::Silent,
             _ => Self::Unknown,
+        }
+    }
+
+    /// The same of a way that has not ended in its time: who has not ended has not said all.
+    pub(crate) fn late(said: &str) -> Self {
+        if said.split(['\n', '\r']).any(|line| refused(line.trim()).is_some()) {
+            Self::Unknown
+        } else {
+            Self::Silent
         }
     }
 }
@@ -77,11 +92,22 @@ mod tests {
             (&format!("stdio forwarding failed\r\n{silent}"), Stop::BehindJump),
             (&format!("Permission denied (publickey).\r\n{silent}"), Stop::Unknown),
             (&format!("Host key verification failed.\r\n{silent}"), Stop::Unknown),
+            ("Connection timed out during banner exchange\r\n", Stop::Silent),
+            (
+                "me@jump: Permission denied (password).\r\nConnection timed out during banner exchange\r\n",
+                at_jump(true),
+            ),
             ("it says me@web: Permission denied (x)\n", Stop::Unknown),
             (silent, Stop::Unknown),
             ("", Stop::Unknown),
         ] {
             assert_eq!(Stop::of(said), stop, "{said}");
+        }
+        for (said, stop) in [
+            ("Welcome\r\n", Stop::Silent),
+            ("Welcome\r\nme@jump: Permission denied (password).\r\n", Stop::Unknown),
+        ] {
+            assert_eq!(Stop::late(said), stop, "{said}");
         }
     }
 }

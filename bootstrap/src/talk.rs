@@ -420,8 +420,12 @@ impl Talk {
         }
         let words = String::from_utf8_lossy(&self.words);
         let (askpass, prompt) = (self.askpass.as_ref(), self.prompt.as_ref());
-        // Who has not ended has not said all.
-        let stop = if kind == ConnectErrorKind::Closed { Stop::of(&words) } else { Stop::Unknown };
+        let stop = match &kind {
+            ConnectErrorKind::Closed => Stop::of(&words),
+            ConnectErrorKind::NoAnswer { .. } => Stop::late(&words),
+            // Who has not ended has not said all.
+            _ => Stop::Unknown,
+        };
         let kind = match (kind, &plan.transport) {
             (ConnectErrorKind::Closed, Some(transport)) if phase == Phase::Shell => {
                 match explain::unspoken(transport, &self.words, &other, report.clone()) {
@@ -432,22 +436,28 @@ impl Talk {
                     }
                     // Whoever is busy is asked again, and a password goes out once.
                     ConnectErrorKind::Busy if askpass.is_some_and(Askpass::has_answered) => {
-                        explain::ended(report)
+                        explain::ended(report.clone())
                     }
                     kind => kind,
                 }
             }
-            (ConnectErrorKind::Closed, _) => explain::ended(report),
+            (ConnectErrorKind::Closed, _) => explain::ended(report.clone()),
             (
                 kind @ (ConnectErrorKind::PasswordWrong | ConnectErrorKind::Unanswered { .. }),
                 Some(transport),
             ) => explain::asked(transport, &self.words).unwrap_or(kind),
             (kind, _) => kind,
         };
+        let is_let_in = plan.transport.as_ref().is_some_and(|transport| {
+            explain::is_let_in(transport, (&self.words, &other), report.as_ref(), &kind)
+        });
         let passwords = match phase {
             Phase::Shell => in_order(
-                prompt.and_then(|prompt| prompt.left_open(&kind)),
-                askpass.map(|askpass| askpass.left_open(stop)),
+                prompt.and_then(|prompt| prompt.left_open(&kind, is_let_in)),
+                askpass.map(|askpass| match is_let_in {
+                    true => askpass.led_on(),
+                    false => askpass.left_open(stop, Instant::now()),
+                }),
             ),
             _ => led_on(askpass, prompt),
         };

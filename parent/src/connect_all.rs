@@ -51,7 +51,8 @@ const ARITY: usize = 8;
 ///
 /// A password that several of them have is given to one host at first, and to the others once one has asked for it and let us
 /// in: as long as none has asked they are begun one after another. If it is refused it is given to none of them, though somebody
-/// typed another then that was right; a host that asks for it a second time has refused it.
+/// typed another then that was right; a host that asks for it a second time has refused it. If two connects have failed behind it, and
+/// it was not said whether it was right, the others are not begun either ([`ConnectErrorKind::PasswordUnclear`]).
 ///
 /// If the root has not the descriptors for all of them, none is begun, and each ends with an error that says how many it
 /// takes ([`ConnectErrorKind::DescriptorsNeeded`]).
@@ -288,8 +289,12 @@ impl Arrivals {
         let (at, kind) = match self.lack.clone() {
             Some(lack) => (0, lack),
             None => {
-                let is_refused = |job: &Job| self.proofs.leave(&job.proof) == Leave::Never;
-                (self.waiting.iter().position(is_refused)?, ConnectErrorKind::PasswordWrong)
+                let why = |job: &Job| match self.proofs.leave(&job.proof) {
+                    Leave::Refused => Some(ConnectErrorKind::PasswordWrong),
+                    Leave::Unclear { failed } => Some(ConnectErrorKind::PasswordUnclear { failed }),
+                    Leave::Given | Leave::Later => None,
+                };
+                self.waiting.iter().enumerate().find_map(|(at, job)| Some((at, why(job)?)))?
             }
         };
         let job = self.waiting.remove(at)?;

@@ -1,10 +1,10 @@
 //! A password is proved on one host before it is given to others, and one that is refused is given to none: accounts get
-//! locked. A host that has not asked for it proves nothing.
+//! locked. Nor is one behind which two have failed without a word on it. A host that has not asked for it proves nothing.
 
 use offshoot_bootstrap::{Plan, Secret, Told};
 
-/// How many connects may fail behind a password without a word on it, before it counts as refused: an account gets locked
-/// by that as well.
+/// How many connects may fail behind a password without a word on it, before it is given to no other: it may have been
+/// refused each time, and an account gets locked by that as well.
 const UNCLEAR: u32 = 2;
 
 /// The passwords of a list of connects.
@@ -26,7 +26,7 @@ impl Proof {
             (State::Proving, Told::Proved) => State::Proved,
             (State::Proving, Told::Unclear) => {
                 self.unclear = self.unclear.saturating_add(1);
-                if self.unclear < UNCLEAR { State::Unproved } else { State::Refused }
+                if self.unclear < UNCLEAR { State::Unproved } else { State::Unclear }
             }
             // Nothing is known, or what a later release may tell.
             (State::Proving, _) => State::Unproved,
@@ -51,6 +51,8 @@ enum State {
     /// One host is being asked.
     Proving,
     Proved,
+    /// Too many have failed behind it without a word on it.
+    Unclear,
     Refused,
 }
 
@@ -64,7 +66,11 @@ pub(crate) enum Leave {
     /// Once another has proved a password of it.
     Later,
     /// Another was refused with one.
-    Never,
+    Refused,
+    /// So many others have failed behind one.
+    Unclear {
+        failed: u32,
+    },
 }
 
 impl Proofs {
@@ -83,7 +89,8 @@ impl Proofs {
     pub(crate) fn leave(&self, key: &ProofKey) -> Leave {
         let is_any = |state| self.of(key).any(|proof| proof.state == state);
         match () {
-            () if is_any(State::Refused) => Leave::Never,
+            () if is_any(State::Refused) => Leave::Refused,
+            () if is_any(State::Unclear) => Leave::Unclear { failed: UNCLEAR },
             () if is_any(State::Proving) => Leave::Later,
             () => Leave::Given,
         }
@@ -132,8 +139,8 @@ mod tests {
     #[test]
     fn of_a_password_for_two_accounts_the_gravest_counts() {
         for (told, leave) in [
-            ([Told::Untold, Told::Refused], Leave::Never),
-            ([Told::Refused, Told::Untold], Leave::Never),
+            ([Told::Untold, Told::Refused], Leave::Refused),
+            ([Told::Refused, Told::Untold], Leave::Refused),
             ([Told::Untold, Told::Proved], Leave::Given),
             ([Told::Unclear, Told::Proved], Leave::Later),
         ] {
@@ -172,7 +179,7 @@ mod tests {
             assert_eq!(proofs.leave(&one), Leave::Given);
         }
         proofs.ended(&one, &[Told::Refused]);
-        assert_eq!((proofs.leave(&one), proofs.leave(&other)), (Leave::Never, Leave::Given));
+        assert_eq!((proofs.leave(&one), proofs.leave(&other)), (Leave::Refused, Leave::Given));
     }
 
     #[test]
@@ -189,7 +196,7 @@ mod tests {
         proofs.ended(&both, &[Told::Refused, Told::Proved]);
         assert_eq!(
             [&one, &two, &both].map(|key| proofs.leave(key)),
-            [Leave::Never, Leave::Given, Leave::Never]
+            [Leave::Refused, Leave::Given, Leave::Refused]
         );
     }
 
@@ -197,10 +204,13 @@ mod tests {
     fn a_password_behind_which_connects_fail_for_other_reasons_goes_to_two_and_no_more() {
         let mut proofs = Proofs::default();
         let one = key(&mut proofs, "one");
-        for expected in [Leave::Given, Leave::Never] {
+        for expected in [Leave::Given, Leave::Unclear { failed: 2 }] {
             proofs.begun(&one);
             proofs.ended(&one, &[Told::Unclear]);
             assert_eq!(proofs.leave(&one), expected);
         }
+        // One that has been begun before says so all the same.
+        proofs.ended(&one, &[Told::Refused]);
+        assert_eq!(proofs.leave(&one), Leave::Refused);
     }
 }

@@ -98,6 +98,11 @@ fn every_reason_says_what_and_what_to_do() {
              `.password(..)`, or be quicker",
         ),
         (
+            ConnectErrorKind::PasswordUnclear { failed: 2 },
+            "it was not begun: 2 others that were given the same password have failed, and it was not said whether it \
+             was right; it is given to no more, since accounts get locked; look why those have failed",
+        ),
+        (
             ConnectErrorKind::Exited {
                 report: ExitReport::Killed { signal: 31, name: std::borrow::Cow::Borrowed("SYS") },
             },

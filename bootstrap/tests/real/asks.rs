@@ -151,6 +151,7 @@ fn a_password_is_wrong_where_it_was_refused_and_nowhere_else() {
     let refused_with = |account: &str, by: &str| format!("echo '{account}: Permission denied ({by}).' >&2");
     let refused = |account: &str| refused_with(account, "publickey");
     let with_jump = |ssh: Ssh| ssh.jump_password("me@jump", "lasst mich");
+    let of_place = |ssh: Ssh| ssh.password("ein");
     let with_both = |ssh: Ssh| with_jump(ssh).password("ein");
     for (name, script, given, code, told) in [
         (
@@ -223,7 +224,73 @@ fn a_password_is_wrong_where_it_was_refused_and_nowhere_else() {
             "password_wrong",
             &[Told::Refused, Told::Proved],
         ),
-        ("nobody says", format!("{jump}; exit 3"), &with_jump, "exited", &[Told::Unclear][..]),
+        ("nobody says", format!("{jump}; exit 255"), &with_jump, "exited", &[Told::Unclear][..]),
+        (
+            "nobody says, of the place",
+            format!("{place}; exit 255"),
+            &of_place,
+            "exited",
+            &[Told::Unclear][..],
+        ),
+        (
+            "what runs there is no shell",
+            format!("{jump}; {place}; exit 3"),
+            &with_both,
+            "exited",
+            &[Told::Proved, Told::Proved],
+        ),
+        (
+            "its shell takes nobody",
+            format!("{place}; echo 'This account is currently not available.'; exit 1"),
+            &of_place,
+            "no_login",
+            &[Told::Proved][..],
+        ),
+        (
+            "a banner says that it takes nobody",
+            format!("echo 'This account is currently not available.' >&2; {place}; exit 255"),
+            &of_place,
+            "no_login",
+            &[Told::Unclear][..],
+        ),
+        (
+            "a menu waits for somebody, until the client is ended",
+            format!("{place}; echo menu; exit 255"),
+            &of_place,
+            "exited",
+            &[Told::Proved][..],
+        ),
+        (
+            "it must be changed",
+            "ask '(me@web) Password: '; ask '(me@web) Current password: '".to_owned(),
+            &of_place,
+            "unanswered",
+            &[Told::Proved][..],
+        ),
+        (
+            "a code is asked for",
+            "ask '(me@web) Password: '; ask '(me@web) One-time password: '".to_owned(),
+            &of_place,
+            "unanswered",
+            &[Told::Unclear][..],
+        ),
+        (
+            "the place says nothing",
+            format!("{jump}; sleep 5; echo 'Connection timed out during banner exchange' >&2; exit 255"),
+            &with_jump,
+            "unreachable",
+            &[Told::Untold][..],
+        ),
+        (
+            "the jump host refuses while the place is waited for",
+            format!(
+                "{jump}; {}; echo 'Connection timed out during banner exchange' >&2; exit 255",
+                refused("me@jump")
+            ),
+            &with_jump,
+            "password_wrong",
+            &[Told::Unclear][..],
+        ),
         (
             "somebody else's was mistyped",
             format!("{jump}; {jump}"),
@@ -257,6 +324,43 @@ fn what_was_typed_and_is_asked_no_more_was_not_wrong() {
     let su = Sudo::by_su().program(tool.display().to_string()).payload(payload());
     let error = Launch::new(&su.plan()).asking(&prompter).run().unwrap_err();
     assert_eq!(error.code(), "password_needed", "{error}");
+    all_have_gone();
+}
+
+#[test]
+fn what_is_said_only_to_whom_is_known_tells_that_the_password_was_enough() {
+    let _quiet = quiet();
+    let folder = Folder::new();
+    let (sudo, su) = (Sudo::new as fn() -> Sudo, Sudo::by_su as fn() -> Sudo);
+    for (method, says, code, told) in [
+        (sudo, "me is not in the sudoers file.", "not_allowed", Told::Proved),
+        (sudo, "Sorry, user me is not allowed to execute 'sh' as root on web.", "not_allowed", Told::Proved),
+        (sudo, "sudo: account validation failure, is your account locked?", "account_disabled", Told::Proved),
+        (sudo, "sudo: sh: command not found", "no_shell", Told::Proved),
+        (sudo, "sudo: 1 incorrect password attempt", "password_wrong", Told::Refused),
+        (sudo, "sudo: unable to initialize PAM: Critical error", "exited", Told::Unclear),
+        // A module that looks at groups says so of whoever has mistyped it, too, and one that asks a server before it has.
+        (su, "su: Permission denied", "not_allowed", Told::Unclear),
+        (su, "su: User account has expired", "account_disabled", Told::Unclear),
+        (su, "This account is currently not available.", "no_login", Told::Proved),
+        (su, "su: Authentication failure", "password_wrong", Told::Refused),
+        (
+            su,
+            "You are required to change your password.\nCurrent password: ",
+            "password_expired",
+            Told::Proved,
+        ),
+        (su, "Code: ", "unanswered", Told::Unclear),
+    ] {
+        let waits = if says.ends_with(' ') { "exec sleep 1000" } else { "echo >&2; exit 1" };
+        let script = format!(
+            "#!/bin/sh\nprintf '%s' \"${{SUDO_PROMPT:-Password: }}\" >&2; read -r word\nprintf '%b' \"{says}\" >&2; {waits}\n"
+        );
+        let tool = folder.program("tool", script).display().to_string();
+        let way = method().program(tool).password("ein").payload(payload());
+        let error = Launch::new(&way.plan()).run().unwrap_err();
+        assert_eq!((error.code(), error.passwords()), (code, &[told][..]), "{says}: {error}");
+    }
     all_have_gone();
 }
 
