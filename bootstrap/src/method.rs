@@ -9,7 +9,7 @@ use std::{
 use offshoot_wire::{MAX_NAME, clean_name};
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectError, ConnectErrorKind, Payload, Phase, Secret, Text, Transport};
+use crate::{Account, ConnectError, ConnectErrorKind, Payload, Phase, Secret, Text, Transport};
 
 /// How long a connect may take where nobody said otherwise: a slow machine starts a process in a second, and a
 /// person who waits gives up after half a minute.
@@ -80,10 +80,18 @@ impl Plan {
 
     /// The passwords in it: whatever is told of it must hold none of them.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.passwords().map(|(secret, _)| secret)
+    }
+
+    /// The same, each with the account that a [`Login`](crate::Login) is for: who asks a question by words that were agreed on
+    /// asks for one account alone.
+    pub fn passwords(&self) -> impl Iterator<Item = (&Secret, Option<&Account>)> {
         let transport = self.transport.iter();
         transport.flat_map(|transport| {
             let asked = transport.question.iter().filter_map(|question| question.answer.as_ref());
-            asked.chain(transport.logins.iter().flatten().map(|login| &login.password))
+            let logins = transport.logins.iter().flatten();
+            let logins = logins.map(|login| (&login.password, Some(&login.account)));
+            asked.map(|answer| (answer, None)).chain(logins)
         })
     }
 

@@ -1,7 +1,8 @@
 //! A password is proved on one host before it is given to others, and one that is refused is given to none: accounts get
-//! locked. Nor is one behind which two have failed without a word on it. A host that has not asked for it proves nothing.
+//! locked. Nor is one behind which two have failed without a word on it. A host that has not asked for it proves nothing, nor
+//! does one that has asked for it as that of another account.
 
-use offshoot_bootstrap::{Plan, Secret, Told};
+use offshoot_bootstrap::{Account, Plan, Secret, Told};
 
 /// How many connects may fail behind a password without a word on it, before it is given to no other: it may have been
 /// refused each time, and an account gets locked by that as well.
@@ -14,6 +15,8 @@ pub(crate) struct Proofs(Vec<Proof>);
 #[derive(Debug)]
 struct Proof {
     secret: Secret,
+    /// Whose it is, if that is said.
+    account: Option<Account>,
     state: State,
     /// How many connects have failed behind it without a word on it.
     unclear: u32,
@@ -28,20 +31,10 @@ impl Proof {
                 self.unclear = self.unclear.saturating_add(1);
                 if self.unclear < UNCLEAR { State::Unproved } else { State::Unclear }
             }
-            // Nothing is known, or what a later release may tell.
+            // Nothing is known, nor of what a later release may tell: that proves nothing.
             (State::Proving, _) => State::Unproved,
             (state, _) => state,
         };
-    }
-}
-
-/// What counts where two things are told of one password.
-const fn gravity(told: &Told) -> u8 {
-    match told {
-        Told::Refused => 3,
-        Told::Unclear => 2,
-        Told::Proved => 1,
-        _ => 0,
     }
 }
 
@@ -76,12 +69,14 @@ pub(crate) enum Leave {
 impl Proofs {
     /// Where the passwords of a plan are, among those of others.
     pub(crate) fn key(&mut self, plan: &Plan) -> ProofKey {
-        plan.secrets().map(|secret| self.place(secret)).collect()
+        plan.passwords().map(|(secret, account)| self.place(secret, account)).collect()
     }
 
-    fn place(&mut self, secret: &Secret) -> usize {
-        self.0.iter().position(|proof| proof.secret == *secret).unwrap_or_else(|| {
-            self.0.push(Proof { secret: secret.clone(), state: State::Unproved, unclear: 0 });
+    fn place(&mut self, secret: &Secret, account: Option<&Account>) -> usize {
+        let is_it = |proof: &Proof| proof.secret == *secret && proof.account.as_ref() == account;
+        self.0.iter().position(is_it).unwrap_or_else(|| {
+            let (secret, account) = (secret.clone(), account.cloned());
+            self.0.push(Proof { secret, account, state: State::Unproved, unclear: 0 });
             self.0.len() - 1
         })
     }
@@ -104,10 +99,21 @@ impl Proofs {
     /// One has ended, and that is told of each of its passwords. Whether a host that could not be reached, or that a key has let
     /// us in to, would have taken the password is not known; the next is asked.
     pub(crate) fn ended(&mut self, key: &ProofKey, told: &[Told]) {
-        for (at, proof) in self.0.iter_mut().enumerate().filter(|(at, _)| key.contains(at)) {
-            // It may be given for two accounts. Whoever makes it may tell of fewer.
-            let of_it = key.iter().zip(told).filter(|(place, _)| **place == at).map(|(_, told)| *told);
-            proof.ended(of_it.max_by_key(gravity).unwrap_or(Told::Untold));
+        // Whoever makes it may tell of fewer.
+        let told = told.iter().copied().chain(std::iter::repeat(Told::Untold));
+        for (at, told) in key.iter().zip(told) {
+            self.0.get_mut(*at).into_iter().for_each(|proof| proof.ended(told));
+            if told == Told::Refused {
+                self.refuse(*at);
+            }
+        }
+    }
+
+    /// Whoever has mistyped it for one account has for the others.
+    fn refuse(&mut self, at: usize) {
+        let Some(secret) = self.0.get(at).map(|proof| proof.secret.clone()) else { return };
+        for proof in self.0.iter_mut().filter(|proof| proof.secret == secret) {
+            proof.state = State::Refused;
         }
     }
 
@@ -137,19 +143,28 @@ mod tests {
     }
 
     #[test]
-    fn of_a_password_for_two_accounts_the_gravest_counts() {
+    fn a_password_for_two_accounts_is_proved_for_each_alone_and_refused_for_both() {
         for (told, leave) in [
             ([Told::Untold, Told::Refused], Leave::Refused),
-            ([Told::Refused, Told::Untold], Leave::Refused),
-            ([Told::Untold, Told::Proved], Leave::Given),
+            ([Told::Refused, Told::Proved], Leave::Refused),
+            // The place has let us in by a key, or has failed for another reason.
+            ([Told::Untold, Told::Proved], Leave::Later),
             ([Told::Unclear, Told::Proved], Leave::Later),
+            ([Told::Proved, Told::Proved], Leave::Given),
         ] {
             let mut proofs = Proofs::default();
             let key = proofs.key(&Ssh::new("web").password("one").jump_password("me@hop", "one").plan());
+            let place = self::key(&mut proofs, "one");
+            let jump = proofs.key(&Ssh::new("web").jump_password("me@hop", "one").plan());
+            let other = proofs.key(&Ssh::new("web").user("root").password("one").plan());
             proofs.begun(&key);
             proofs.ended(&key, &told);
             proofs.begun(&key);
             assert_eq!(proofs.leave(&key), leave, "{told:?}");
+            assert_eq!(proofs.leave(&place), leave, "{told:?}");
+            let [jump, other] = [jump, other].map(|key| proofs.leave(&key));
+            let of_others = if leave == Leave::Refused { leave } else { Leave::Given };
+            assert_eq!((jump, other), (of_others, of_others), "{told:?}");
         }
     }
 
@@ -186,7 +201,8 @@ mod tests {
     fn a_password_is_the_same_beside_another_and_its_own_fate_alone_counts() {
         let mut proofs = Proofs::default();
         let both = proofs.key(&Ssh::new("web").password("one").jump_password("me@hop", "two").plan());
-        let [one, two] = ["one", "two"].map(|password| key(&mut proofs, password));
+        let one = key(&mut proofs, "one");
+        let two = proofs.key(&Ssh::new("web").jump_password("me@hop", "two").plan());
         assert_eq!(both, [one.clone(), two.clone()].concat());
         proofs.begun(&one);
         assert_eq!((proofs.leave(&both), proofs.leave(&two)), (Leave::Later, Leave::Given));
