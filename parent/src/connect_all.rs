@@ -248,17 +248,19 @@ impl Iterator for Arrivals {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(hopeless) = self.hopeless().or_else(|| self.late()) {
+            // One for the whole turn: whoever is not begun for having to rest must be waited for.
+            let now = Instant::now();
+            if let Some(hopeless) = self.hopeless().or_else(|| self.late(now)) {
                 return Some(hopeless);
             }
-            if let Some(ended) = self.begin() {
+            if let Some(ended) = self.begin(now) {
                 return Some(ended);
             }
             if self.waiting.is_empty() && self.running.is_empty() {
                 return None;
             }
             // Woken by a connect that has ended, by a gateway that has room, when one has rested, and when the time is over.
-            let mut knock = match self.next_due() {
+            let mut knock = match self.next_due(now) {
                 Some(due) => self.woken.recv_timeout(due.saturating_duration_since(Instant::now())).ok(),
                 None => self.woken.recv().ok(),
             };
@@ -302,9 +304,9 @@ impl Arrivals {
     }
 
     /// The next of those for which the time of all is over.
-    fn late(&mut self) -> Option<(usize, Result<Context, ConnectError>)> {
+    fn late(&mut self, now: Instant) -> Option<(usize, Result<Context, ConnectError>)> {
         let (at, limit) = self.deadline?;
-        if at > Instant::now() {
+        if at > now {
             return None;
         }
         // What has come up in time was in time, however late it is looked at.
@@ -323,18 +325,18 @@ impl Arrivals {
     }
 
     /// Begins what there is room for, up to the first that ends at once.
-    fn begin(&mut self) -> Option<(usize, Result<Context, ConnectError>)> {
+    fn begin(&mut self, now: Instant) -> Option<(usize, Result<Context, ConnectError>)> {
         let mut full = Full(vec![0; self.ways]);
-        while let Some((at, by, passage)) = self.next_job(&mut full) {
+        while let Some((at, by, passage)) = self.next_job(&mut full, now) {
             let maker = self.makers.context(by)?.clone();
             let mut job = self.waiting.remove(at)?;
-            let (now, end) = (Instant::now(), *job.end.get_or_insert_with(|| later(job.plan.timeout)));
+            let (since, end) = (Instant::now(), *job.end.get_or_insert_with(|| later(job.plan.timeout)));
             let mut plan = job.plan.clone();
-            plan.timeout = end.saturating_duration_since(now);
+            plan.timeout = end.saturating_duration_since(since);
             let (index, connecting) = (job.index, Connecting::new(&maker, plan));
             self.makers.begun(by);
             self.proofs.begun(&job.proof);
-            self.running.insert(index, Running { job, by, since: now, passage, connecting });
+            self.running.insert(index, Running { job, by, since, passage, connecting });
             if let Some(ended) = self.look(index) {
                 return Some(ended);
             }
@@ -344,8 +346,7 @@ impl Arrivals {
 
     /// The first that can be begun, by whom, and its passage: by the one that was asked as long as it and the way have room,
     /// then by the first helper where that is so, which may have been sent the program already.
-    fn next_job(&mut self, Full(full): &mut Full) -> Option<(usize, MakerKey, Passage)> {
-        let now = Instant::now();
+    fn next_job(&mut self, Full(full): &mut Full, now: Instant) -> Option<(usize, MakerKey, Passage)> {
         for (at, job) in self.waiting.iter().enumerate() {
             if job.not_before > now || self.proofs.leave(&job.proof) != Leave::Given {
                 continue;
@@ -443,9 +444,8 @@ impl Arrivals {
     }
 
     /// When something is to be done though nothing has come.
-    fn next_due(&self) -> Option<Instant> {
+    fn next_due(&self, now: Instant) -> Option<Instant> {
         let has_room = self.makers.have_room();
-        let now = Instant::now();
         // Those that have rested wait for a gateway.
         let resting = self.waiting.iter().filter(|job| has_room && job.not_before > now);
         let rested = resting.map(|job| job.not_before);
@@ -462,5 +462,25 @@ impl fmt::Debug for Arrivals {
             .field("waiting", &self.waiting.len())
             .field("running", &self.running.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use offshoot_bootstrap::Ssh;
+
+    use super::*;
+    use crate::Router;
+
+    #[test]
+    fn who_is_not_begun_for_having_to_rest_is_waited_for_though_his_time_has_come_meanwhile() {
+        let router = Router::new().unwrap();
+        let mut all = router.connect_all([Ssh::new("web")]).into_iter();
+        let now = Instant::now();
+        let rested = now + Duration::from_nanos(1);
+        all.waiting.iter_mut().for_each(|job| job.not_before = rested);
+        assert!(all.next_job(&mut Full(vec![0; all.ways]), now).is_none());
+        assert_eq!(all.next_due(now), Some(rested));
+        assert!(all.next_job(&mut Full(vec![0; all.ways]), rested).is_some());
     }
 }
