@@ -83,7 +83,7 @@ impl<'a> Question<'a> {
         }
         if let Some((account, asked)) = text.strip_prefix('(').and_then(|rest| rest.split_once(") ")) {
             return match () {
-                () if asks_password(asked) => Self::Password { account },
+                () if asks_password(asked) || names_password(asked, account) => Self::Password { account },
                 () if changes_password(asked) => Self::Change { account },
                 () => Self::Other { account: Some(account) },
             };
@@ -106,15 +106,38 @@ impl<'a> Question<'a> {
 
 /// Whether a server asks for the password that there is, rather than for a new one, or for something that is typed once.
 fn asks_password(text: &str) -> bool {
-    let text = text.trim().to_lowercase();
-    let another = ["new", "current", "old", "again", "retype", "one-time", "expired"];
-    text.ends_with("password:") && !another.iter().any(|word| text.contains(word))
+    let others = ["new", "current", "old", "again", "retype", "time", "expired"];
+    ends_in_password(text) && !has_word(text, &others)
+}
+
+/// Whether it asks for the password of the very user of that account, in the words of OpenPAM. The host calls itself what it
+/// likes there.
+fn names_password(text: &str, account: &str) -> bool {
+    let named = text.trim().strip_prefix("Password for ").and_then(|rest| rest.strip_suffix(':'));
+    let named = named.filter(|named| !named.contains(char::is_whitespace));
+    let (asked, known) = (named.and_then(user), user(account));
+    asked.is_some() && asked == known
+}
+
+fn user(account: &str) -> Option<&str> {
+    account.rsplit_once('@').map(|(user, _)| user)
 }
 
 /// Whether a new password is asked for, or what there is in its place until now.
 pub(crate) fn changes_password(text: &str) -> bool {
-    let text = text.trim().to_lowercase();
-    text.ends_with("password:") && ["new", "current", "old"].iter().any(|word| text.contains(word))
+    ends_in_password(text) && has_word(text, &["new", "current", "old"])
+}
+
+fn ends_in_password(text: &str) -> bool {
+    text.trim().to_lowercase().ends_with("password:")
+}
+
+/// Whether one of them stands there as a word, and is no part of an account.
+fn has_word(text: &str, words: &[&str]) -> bool {
+    let text = text.to_lowercase();
+    let spoken = text.split_whitespace().filter(|word| !word.contains('@'));
+    let mut spoken = spoken.flat_map(|word| word.split(|letter: char| !letter.is_alphanumeric()));
+    spoken.any(|word| words.contains(&word))
 }
 
 #[cfg(test)]
@@ -128,6 +151,17 @@ mod tests {
             ("me@web's password: ", password("me@web")),
             ("(me@web) Password: ", password("me@web")),
             ("(me@web) me@web's password: ", password("me@web")),
+            ("(arnold@web) arnold@web's password: ", password("arnold@web")),
+            ("(me@new) me@new's password: ", password("me@new")),
+            ("(me@newton) Password for newton: old password: ", Question::Change { account: "me@newton" }),
+            ("(me@web) Renewed password: ", password("me@web")),
+            ("(me@web) Password (again): ", Question::Other { account: Some("me@web") }),
+            ("(me@web) One time password: ", Question::Other { account: Some("me@web") }),
+            ("(root@10.0.0.1) Password for root@freebsd:", password("root@10.0.0.1")),
+            ("(me@corp@web) Password for me@corp@freebsd:", password("me@corp@web")),
+            ("(me@web) Password for root@freebsd:", Question::Other { account: Some("me@web") }),
+            ("(me@web) Password for me@a b@c:", Question::Other { account: Some("me@web") }),
+            ("(me@web) New password for me@freebsd:", Question::Other { account: Some("me@web") }),
             ("(me@web) New password: ", Question::Change { account: "me@web" }),
             ("(me@web) (current) UNIX password: ", Question::Change { account: "me@web" }),
             ("(me@web) One-time password: ", Question::Other { account: Some("me@web") }),
