@@ -65,7 +65,7 @@ pub struct Launch<'a> {
     pub(crate) limit: Duration,
     pub(crate) cancel: Option<BorrowedFd<'a>>,
     pub(crate) prompter: Option<&'a dyn Prompter>,
-    observer: Option<&'a dyn Observer>,
+    pub(crate) observer: Option<&'a dyn Observer>,
     is_tied: bool,
 }
 

@@ -72,7 +72,8 @@ impl fmt::Display for Step {
 
 /// Is told of every [`Step`] of a connect, such as how much of the program has left.
 ///
-/// Any `Fn(&Plan, &Step)` is one. It is called on the thread that makes the connect, which waits for it.
+/// Any `Fn(&Plan, &Step)` is one. It is called on the thread that makes the connect, which waits for it. No step holds a
+/// password of the plan, or what a prompter has answered, though a far side says it; the plan itself has its passwords.
 pub trait Observer: Send + Sync {
     /// This has happened on the way to the place of that plan.
     fn saw(&self, plan: &Plan, step: &Step);

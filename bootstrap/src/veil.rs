@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use offshoot_wire::Secret;
 
-use crate::{ConnectErrorKind, Launch, Notice, Plan, Prompter, Query, Text};
+use crate::{ConnectErrorKind, Launch, Notice, Observer, Plan, Prompter, Query, Step, Text};
 
 /// What stands in the place of a secret.
 const HIDDEN: &[u8] = b"(secret)";
@@ -16,17 +16,20 @@ const SHORTEST: usize = 4;
 pub(crate) struct Veil<'a> {
     plan: &'a Plan,
     prompter: Option<&'a dyn Prompter>,
+    observer: Option<&'a dyn Observer>,
     typed: Mutex<Vec<Secret>>,
 }
 
 impl<'a> Veil<'a> {
     pub(crate) fn new(launch: &Launch<'a>) -> Self {
-        Self { plan: launch.plan, prompter: launch.prompter, typed: Mutex::default() }
+        let (prompter, observer) = (launch.prompter, launch.observer);
+        Self { plan: launch.plan, prompter, observer, typed: Mutex::default() }
     }
 
-    /// The same connect, whose prompter is overheard.
+    /// The same connect, whose prompter is overheard, and whose observer is told nothing that opens doors.
     pub(crate) fn over<'b>(&'b self, launch: &Launch<'b>) -> Launch<'b> {
-        if self.prompter.is_some() { launch.asking(self) } else { *launch }
+        let launch = if self.prompter.is_some() { launch.asking(self) } else { *launch };
+        if self.observer.is_some() { launch.seen_by(self) } else { launch }
     }
 
     /// What was said, without the secrets in it.
@@ -42,8 +45,29 @@ impl<'a> Veil<'a> {
     /// The reason, of which a question may be a part.
     pub(crate) fn hide_in(&self, kind: ConnectErrorKind) -> ConnectErrorKind {
         let ConnectErrorKind::Unanswered { question } = &kind else { return kind };
-        let question = self.hide(question.as_bytes());
-        ConnectErrorKind::Unanswered { question: Text::from(&*String::from_utf8_lossy(&question)) }
+        ConnectErrorKind::Unanswered { question: self.hide_text(question) }
+    }
+
+    fn hide_text(&self, text: &Text) -> Text {
+        Text::from(&*String::from_utf8_lossy(&self.hide(text.as_bytes())))
+    }
+}
+
+/// What a far side says is shown without the secrets in it.
+impl Observer for Veil<'_> {
+    fn saw(&self, plan: &Plan, step: &Step) {
+        let Some(observer) = self.observer else { return };
+        let shown = match step {
+            Step::Asked { question, is_answered } => {
+                Step::Asked { question: self.hide_text(question), is_answered: *is_answered }
+            }
+            Step::Told { notice } => Step::Told { notice: self.hide_text(notice) },
+            Step::Spoke { host } => Step::Spoke { host: self.hide_text(host) },
+            Step::Placed { place } => Step::Placed { place: self.hide_text(place) },
+            Step::Refused { reason } => Step::Refused { reason: self.hide_text(reason) },
+            Step::Started { .. } | Step::NotCached | Step::Sending { .. } | Step::Running => step.clone(),
+        };
+        observer.saw(plan, &shown);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fs, io, os::fd::AsFd as _, sync::Mutex};
 
 use offshoot_bootstrap::{
-    ConnectError, Launch, Method as _, Notice, Phase, Prompter, Query, Secret, Ssh, Sudo, Told,
+    ConnectError, Launch, Method as _, Notice, Phase, Plan, Prompter, Query, Secret, Ssh, Step, Sudo, Told,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -380,6 +380,40 @@ fn an_error_holds_no_password_though_a_far_side_echoes_it() {
         );
         assert!(!format!("{error}{error:?}").contains("lasst"), "{error}");
     }
+    all_have_gone();
+}
+
+#[test]
+fn an_observer_is_shown_no_password_though_a_far_side_asks_with_it() {
+    let _quiet = quiet();
+    let folder = Folder::new();
+    let script = "printf 'Password: ' >&2; read -r word; printf 'Is it %s? ' \"$word\" >&2; read -r word; printf 'Or %s? ' \"$word\" >&2; exec sleep 1000";
+    let tool = folder.program("su", format!("#!/bin/sh\n{script}\n"));
+    let su = Sudo::by_su().program(tool.display().to_string()).payload(payload()).password("lasst mich ein");
+    let typed = |query: &Query| query.text.contains("lasst mich ein").then(|| "oder nicht".into());
+    let seen = Mutex::new(Vec::new());
+    let observer = |_: &Plan, step: &Step| seen.lock().unwrap().push(step.to_string());
+    Launch::new(&su.plan()).asking(&typed).seen_by(&observer).run().unwrap_err();
+    let seen = seen.into_inner().unwrap().join("\n");
+    assert!(seen.contains("asked `Is it (secret)?`: answered\nasked `Or (secret)?`: no answer"), "{seen}");
+    all_have_gone();
+}
+
+#[test]
+fn an_observer_is_shown_no_password_though_a_notice_holds_it() {
+    let _quiet = quiet();
+    let notice = "SSH_ASKPASS_PROMPT=none \"$SSH_ASKPASS\" \"touch it, $word\" & until [ -e $0.seen ]; do sleep 0.01; done; kill $!";
+    let client = Client::new(&format!("word=$(\"$SSH_ASKPASS\" \"me@web's password: \"); {notice}; exit 7"));
+    let seen = Mutex::new(Vec::new());
+    let observer = |_: &Plan, step: &Step| {
+        if let Step::Told { notice } = step {
+            seen.lock().unwrap().push(notice.to_string());
+            fs::write(client.file("ssh.seen"), "").unwrap();
+        }
+    };
+    let plan = client.ssh().password("lasst mich ein").plan();
+    Launch::new(&plan).seen_by(&observer).run().unwrap_err();
+    assert_eq!(seen.into_inner().unwrap(), ["touch it, (secret)"]);
     all_have_gone();
 }
 
