@@ -358,7 +358,8 @@ impl Askpass {
                 let is_again = self.answered.contains(&(account.to_owned(), is_of_place));
                 Err(if is_again { ConnectErrorKind::PasswordWrong } else { ConnectErrorKind::PasswordNeeded })
             }
-            (Ok(None), Question::Change { .. } | Question::Other { .. }) => {
+            (Ok(None), Question::Change { .. }) => Err(ConnectErrorKind::PasswordExpired),
+            (Ok(None), Question::Other { .. }) => {
                 Err(ConnectErrorKind::Unanswered { question: query.text.clone() })
             }
         };

@@ -123,9 +123,11 @@ fn user(account: &str) -> Option<&str> {
     account.rsplit_once('@').map(|(user, _)| user)
 }
 
-/// Whether a new password is asked for, or what there is in its place until now.
+/// Whether a new password is asked for, or what there is in its place until now. What is said above that counts for nothing: it
+/// may be said to whoever has mistyped his as well.
 pub(crate) fn changes_password(text: &str) -> bool {
-    ends_in_password(text) && has_word(text, &["new", "current", "old"])
+    let line = text.trim().lines().next_back().unwrap_or_default();
+    ends_in_password(line) && has_word(line, &["new", "current", "old"])
 }
 
 fn ends_in_password(text: &str) -> bool {
@@ -154,6 +156,9 @@ mod tests {
             ("(arnold@web) arnold@web's password: ", password("arnold@web")),
             ("(me@new) me@new's password: ", password("me@new")),
             ("(me@newton) Password for newton: old password: ", Question::Change { account: "me@newton" }),
+            ("(me@web) Must be changed.\nCurrent password: ", Question::Change { account: "me@web" }),
+            // What is said above a question for the password says nothing of it.
+            ("(me@web) New rules hold here.\nPassword: ", Question::Other { account: Some("me@web") }),
             ("(me@web) Renewed password: ", password("me@web")),
             ("(me@web) Password (again): ", Question::Other { account: Some("me@web") }),
             ("(me@web) One time password: ", Question::Other { account: Some("me@web") }),

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use offshoot_bootstrap::Told;
 use offshoot_parent::{Connecting, Phase, prelude::*};
 use offshoot_tests::real::{PATIENCE, Signal, descendants, eventually, is_gone, kill, logs};
 
@@ -154,8 +155,13 @@ fn sudo_without_a_password_says_that_one_is_needed() -> Result<(), Missing> {
 fn sudo_says_who_is_not_allowed() -> Result<(), Missing> {
     program("sudo")?;
     let desk = Desk::new("barred")?;
-    let error = desk.connect(Sudo::new().password(PASSWORD)).unwrap_err();
-    assert_eq!(error.code(), "not_allowed", "{error}");
+    // It says so to whom it knows alone.
+    for (word, code, told) in
+        [(PASSWORD, "not_allowed", Told::Proved), ("wrong", "password_wrong", Told::Refused)]
+    {
+        let error = desk.connect(Sudo::new().password(word)).unwrap_err();
+        assert_eq!((error.code(), error.passwords()), (code, &[told][..]), "{error}");
+    }
     Ok(())
 }
 

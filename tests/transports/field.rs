@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use offshoot_bootstrap::Told;
 use offshoot_parent::{Phase, prelude::*};
 use offshoot_tests::{
     far::try_to,
@@ -461,8 +462,15 @@ fn a_password_that_must_be_changed_says_so() -> Result<(), Missing> {
     let user = User::new("expired", &program("bash")?)?;
     user.password(PASSWORD);
     run(&["chage", "-d", "0", &user.name]);
-    let error = Router::new().unwrap().connect(sshd.ssh().user(&user.name).payload(leaf)).unwrap_err();
+    let (router, ssh) = (Router::new().unwrap(), sshd.ssh().user(&user.name).payload(leaf));
+    let error = router.connect(ssh.clone()).unwrap_err();
     assert_eq!(error.code(), "password_expired", "{error}");
+    // It is right all the same.
+    for way in ["password", "keyboard-interactive"] {
+        let ssh = ssh.clone().password(PASSWORD).option("PubkeyAuthentication=no");
+        let error = router.connect(ssh.option(format!("PreferredAuthentications={way}"))).unwrap_err();
+        assert_eq!((error.code(), error.passwords()), ("password_expired", &[Told::Proved][..]), "{error}");
+    }
     Ok(())
 }
 

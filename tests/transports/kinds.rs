@@ -3,6 +3,7 @@
 
 use std::{fs, time::Duration};
 
+use offshoot_bootstrap::Told;
 use offshoot_parent::{Phase, prelude::*};
 use tempfile::TempDir;
 
@@ -174,10 +175,10 @@ fn an_account_that_sudo_finds_expired_says_so() -> Result<(), Missing> {
     let desk = Desk::of_sudoer("overdue")?;
     run(&["chage", "-E", "0", desk.user_name()]);
     let error = desk.connect(Sudo::new().password(PASSWORD)).unwrap_err();
-    assert_eq!(error.code(), "account_disabled", "{error}");
+    assert_eq!((error.code(), error.passwords()), ("account_disabled", &[Told::Proved][..]), "{error}");
     run(&["chage", "-E", "-1", "-d", "0", desk.user_name()]);
     let error = desk.connect(Sudo::new().password(PASSWORD)).unwrap_err();
-    assert_eq!(error.code(), "password_expired", "{error}");
+    assert_eq!((error.code(), error.passwords()), ("password_expired", &[Told::Proved][..]), "{error}");
     Ok(())
 }
 

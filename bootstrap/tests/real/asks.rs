@@ -264,7 +264,7 @@ fn a_password_is_wrong_where_it_was_refused_and_nowhere_else() {
             "it must be changed",
             "ask '(me@web) Password: '; ask '(me@web) Current password: '".to_owned(),
             &of_place,
-            "unanswered",
+            "password_expired",
             &[Told::Proved][..],
         ),
         (
