@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    ConnectErrorKind, Method, Plan, Stdio, Text, Transport,
+    ConnectErrorKind, Method, Payload, Plan, Stdio, Text, Transport,
     options::{Options, check_word, common_options},
 };
 
@@ -56,7 +56,9 @@ impl Method for Wrapped {
         let flaw = if is_whole { self.check_whole() } else { None };
         let transport =
             Transport { near, stdio, is_whole, flaw, ..Transport::words(self.leader.iter().cloned()) };
-        self.options.plan("command", place, transport)
+        let plan = self.options.plan("command", place, transport);
+        // What means nothing is not read, nor sent to whoever carries the plan out.
+        if is_whole { Plan { payload: Payload::this_program(), ..plan } } else { plan }
     }
 }
 
@@ -74,6 +76,10 @@ mod tests {
     fn a_whole_command_is_run_as_it_is_and_nothing_is_put_anywhere() {
         let whole = Wrapped::whole(["sudo", "-n", "/usr/lib/agent/leaf"]).args(["-v"]);
         assert_eq!(whole.plan().transport.unwrap().argv(), ["sudo", "-n", "/usr/lib/agent/leaf", "-v"]);
+        // Nobody reads the file or sends the program, wherever the plan goes.
+        let payload =
+            whole.clone().payload(Payload::bytes("cat", std::fs::read("/bin/cat").unwrap()).unwrap());
+        assert_eq!((payload.plan().payload.size(), payload.plan().name), (0, whole.plan().name));
         let text = whole.explain();
         for part in [
             "runs here: sudo -n /usr/lib/agent/leaf -v\n",

@@ -70,7 +70,7 @@ impl Connecting {
         static TICKETS: AtomicU64 = AtomicU64::new(0);
         // What is sent on is a file of ours. A process of the maker itself goes by the path of its program, and so is one of his
         // files.
-        let sends = plan.transport.as_ref().is_some_and(|it| !it.is_whole) && !is_here(maker);
+        let sends = plan.transport.is_some() && !is_here(maker);
         let loaded = if sends { plan.payload.load() } else { Ok(plan.payload.clone()) };
         let failed = loaded.map(|payload| plan.payload = payload).err();
         let wish = Wish { maker: maker.clone(), plan, ticket: TICKETS.fetch_add(1, Ordering::Relaxed) };

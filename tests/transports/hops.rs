@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     accounts::{Desk, PASSWORD, account},
     containers::{Namespaces, Podman},
-    far::{ADD, Missing, Sshd, as_root, keeps, payload, program, run, static_program},
+    far::{ADD, Missing, Sshd, as_root, keeps, payload, payload_file, program, run, static_program},
 };
 
 crate::tests![
@@ -32,6 +32,7 @@ crate::tests![
     a_connect_whose_program_does_not_come_ends_with_the_reason_and_no_other_does,
     a_program_that_a_busy_hop_does_not_take_is_sent_again,
     no_program_is_sent_for_a_connect_that_was_refused_at_once,
+    no_program_is_sent_or_read_for_a_command_that_is_whole,
     fifty_connects_go_side_by_side_through_one_hop_and_hold_no_worker,
     ways_of_several_kinds_lead_one_behind_the_other,
     a_container_is_reached_by_a_bastion_a_host_and_sudo,
@@ -276,6 +277,25 @@ fn no_program_is_sent_for_a_connect_that_was_refused_at_once() -> Result<(), Mis
     let slow = inner.connect_async(slow());
     inner.connect(Local::new(leaf.clone())).unwrap_err();
     slow.wait().unwrap();
+    drop(router);
+    let sent = sent(&frames);
+    assert!(sent < leaf.size() as u64, "{sent} bytes were sent");
+    Ok(())
+}
+
+fn no_program_is_sent_or_read_for_a_command_that_is_whole() -> Result<(), Missing> {
+    let (hop, leaf) = (payload("hop")?, leaf()?);
+    let folder = tempfile::tempdir().unwrap();
+    let (frames, file) = (folder.path().join("frames"), folder.path().join("leaf"));
+    fs::copy(payload_file("leaf"), &file).unwrap();
+    let gone = Payload::file(&file).unwrap();
+    fs::remove_file(file).unwrap();
+    let router = Router::builder().record(&frames).build().unwrap();
+    let gateway = router.connect(Local::new(hop)).unwrap();
+    let whole = || Wrapped::whole([payload_file("leaf").display().to_string()]);
+    for payload in [gone, leaf.clone()] {
+        adds(&gateway.connect(whole().payload(payload)).unwrap());
+    }
     drop(router);
     let sent = sent(&frames);
     assert!(sent < leaf.size() as u64, "{sent} bytes were sent");
