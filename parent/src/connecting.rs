@@ -182,7 +182,10 @@ impl Wish {
             CallError::Stopped { .. } => ConnectErrorKind::ShuttingDown,
             _ => ConnectErrorKind::Asking { context, error: error.to_string().into() },
         };
-        self.error(phase, kind)
+        // A password may have gone out there, and been refused.
+        let told = if error.may_have_run() { Told::Unclear } else { Told::Untold };
+        let passwords: Vec<_> = self.plan.secrets().map(|_| told).collect();
+        self.error(phase, kind).with_passwords(passwords)
     }
 
     fn no_parent(&self) -> ConnectError {

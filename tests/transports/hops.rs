@@ -13,7 +13,10 @@ use offshoot_parent::{
     prelude::*,
     record::{Recorded, Recording},
 };
-use offshoot_tests::far::{Docker, busybox_root};
+use offshoot_tests::{
+    far::{Docker, busybox_root},
+    real::{PATIENCE, Signal, eventually, kill},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -33,6 +36,7 @@ crate::tests![
     a_program_that_a_busy_hop_does_not_take_is_sent_again,
     no_program_is_sent_for_a_connect_that_was_refused_at_once,
     no_program_is_sent_or_read_for_a_command_that_is_whole,
+    a_password_that_a_lost_or_silent_hop_had_may_have_been_refused,
     fifty_connects_go_side_by_side_through_one_hop_and_hold_no_worker,
     ways_of_several_kinds_lead_one_behind_the_other,
     a_container_is_reached_by_a_bastion_a_host_and_sudo,
@@ -299,6 +303,32 @@ fn no_program_is_sent_or_read_for_a_command_that_is_whole() -> Result<(), Missin
     drop(router);
     let sent = sent(&frames);
     assert!(sent < leaf.size() as u64, "{sent} bytes were sent");
+    Ok(())
+}
+
+fn a_password_that_a_lost_or_silent_hop_had_may_have_been_refused() -> Result<(), Missing> {
+    let hop = payload("hop")?;
+    let folder = tempfile::tempdir().unwrap();
+    let su = folder.path().join("su");
+    let told = folder.path().join("su.told");
+    let script = "#!/bin/sh\nprintf 'Password: ' >&2; read word; touch $0.told; exec sleep 1000\n";
+    fs::write(&su, script).unwrap();
+    run(&["chmod", "700", &su.display().to_string()]);
+    let router = Router::new().unwrap();
+    for (signal, code) in [(Signal::KILL, "lost"), (Signal::STOP, "no_answer")] {
+        let gateway = router.connect(Local::new(hop.clone())).unwrap();
+        let way = Sudo::by_su().program(su.display().to_string()).password(PASSWORD).payload(leaf()?);
+        let connecting = gateway.connect_async(way.timeout(Duration::from_secs(5)));
+        eventually("it is told", PATIENCE, || told.exists().then_some(()));
+        let pid = router.tree().pid(gateway.id()).unwrap();
+        kill(pid, signal);
+        let error = connecting.wait().unwrap_err();
+        assert_eq!((error.code(), error.passwords()), (code, &[Told::Unclear][..]), "{error}");
+        if signal == Signal::STOP {
+            kill(pid, Signal::KILL);
+        }
+        fs::remove_file(&told).unwrap();
+    }
     Ok(())
 }
 
