@@ -158,16 +158,15 @@ impl Prompt {
         let said = std::mem::take(if asked == Asked::Password { &mut self.before } else { &mut self.said });
         let (above, open) = said.split_at(open_at(&said));
         let above = Text::last_words(above);
-        let question = match asked {
-            Asked::Password => self.agreed_text(),
-            Asked::Other => Text::from(String::from_utf8_lossy(open).trim()),
-        };
-        if asked == Asked::Other && changes_password(&question) {
+        let open = Text::from(String::from_utf8_lossy(open).trim());
+        // The words that were agreed on may be the end of what asks for a new one.
+        let is_change = changes_password(&open) && !changes_password(&self.question.words);
+        if is_change {
             self.fate.outlived();
         }
-        let agreed = match asked {
-            Asked::Password => self.agreed(),
-            Asked::Other => Err(ConnectErrorKind::Unanswered { question: question.clone() }),
+        let (question, agreed) = match asked {
+            Asked::Password if !is_change => (self.agreed_text(), self.agreed()),
+            _ => (open.clone(), Err(ConnectErrorKind::Unanswered { question: open })),
         };
         let prompter = launch.prompter.filter(|_| !self.attempts.are_over());
         let is_prompted = agreed.is_err() && prompter.is_some();
@@ -300,6 +299,25 @@ mod tests {
         let question = "Password:".into();
         assert_eq!(prompt.agreed(), Err(ConnectErrorKind::Unanswered { question }));
         assert_eq!(prompt.led_on(), Some(Told::Untold));
+    }
+
+    #[test]
+    fn words_that_end_a_question_for_a_new_password_are_not_the_ones_that_were_agreed_on() {
+        let (plan, typed) = (crate::Sudo::new().plan(), |_: &Query| None);
+        let launch = Launch::new(&plan).asking(&typed);
+        for (words, asked, told) in [
+            ("password: ", "Current password: ", Told::Proved),
+            ("Password: ", "New Password: ", Told::Proved),
+            ("password: ", "doas (me@new) password: ", Told::Refused),
+            ("New password: ", "New password: ", Told::Refused),
+        ] {
+            let mut prompt = Prompt::new(Question::new(words, Some("secret".into())));
+            assert!(prompt.hear(words.as_bytes()) && prompt.agreed().is_ok());
+            prompt.gone_out(Asked::Password);
+            assert!(prompt.hear(format!("\n{asked}").as_bytes()));
+            let outcome = prompt.answer(&launch, Asked::Password, false);
+            assert_eq!((outcome.answer.is_err(), prompt.led_on()), (true, Some(told)), "{asked}");
+        }
     }
 
     #[test]
