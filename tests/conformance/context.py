@@ -169,10 +169,7 @@ class Leaf(Asks):
             return None
         body, cost = Reader(arrived[0]), arrived[1]
         try:
-            body.array(5)
-            function, left = body.text(), body.optional(body.u32)
-            above = body.items(lambda: (body.array(2), body.u32(), body.u32())[1:])
-            chain, ends = body.optional(body.u32), body.items(lambda: read_end(body))
+            function, left, above, chain, ends = read_head(body)
         except Malformed:
             self.refuse(frame, MALFORMED, "the head of the call could not be read")
             return self.give_back(frame.src, CALLS, cost)
@@ -259,20 +256,20 @@ class Leaf(Asks):
 
     def fail(self, call: Call, failure: int, text: str) -> None:
         """A call failed, and with it those that follow it in its chain (6.1)."""
-        self.fail_chain(call, text)
+        self.fail_chain(call.src, call.chain, text)
         self.reply(call, [1, failure, cut(text, 16_384)])
 
-    def fail_chain(self, call: Call, text: str) -> None:
+    def fail_chain(self, source: int, chain: int | None, text: str) -> None:
         """Remembers the first error of a chain."""
         with self.lock:
-            known = sum(src == call.src for src, _ in self.chains)
-            if call.chain is not None and known < MAX_CHAINS:
-                self.chains.setdefault((call.src, call.chain), cut(text, 16_384))
+            known = sum(src == source for src, _ in self.chains)
+            if chain is not None and known < MAX_CHAINS:
+                self.chains.setdefault((source, chain), cut(text, 16_384))
 
     def turn_away(self, call: Call, code: int, text: str) -> None:
         """A call has no answer (6.4)."""
         call.runs = False
-        self.fail_chain(call, text)
+        self.fail_chain(call.src, call.chain, text)
         if call.reply_to:
             self.free(call.src, call.reply_to, DEAD, [code, text])
 
@@ -294,7 +291,14 @@ class Leaf(Asks):
         part = self.parts.get((frame.src, CALL))
         if part and part[1] == named[2]:
             del self.parts[frame.src, CALL]
-            return self.free(frame.src, named[2], DEAD, [CANCELLED, "it was cancelled before it had arrived"])
+            text, body = "it was cancelled before it had arrived", Reader(bytes(part[2]))
+            try:
+                *_, chain, ends = read_head(body)
+                self.refuse_ends(frame.src, ends)
+                self.fail_chain(frame.src, chain, text)
+            except Malformed:
+                pass  # Not all of it has come.
+            return self.free(frame.src, named[2], DEAD, [CANCELLED, text])
         for call in [*self.calls, *filter(None, [self.running])]:
             if (call.src, call.reply_to) == (frame.src, named[2]):
                 call.cancelled = True

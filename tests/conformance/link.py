@@ -142,7 +142,7 @@ class Link:
         with self.lock:
             while goes():
                 left, rest = self.sending.get(key, WINDOW) - COST, len(body) - offset
-                if left < min(rest, 1024):
+                if left < min(rest, 1024 if offset else 4096):
                     self.lock.wait(patience())
                     continue
                 whole = offset == 0 and rest <= min(left, MAX_BODY)

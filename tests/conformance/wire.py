@@ -160,6 +160,14 @@ def read_end(body: Reader) -> tuple[int, int, int]:
     return body.u32(), body.u32(), body.of(0, 2)
 
 
+def read_head(body: Reader) -> tuple[str, int | None, list[tuple[int, int]], int | None, list[tuple[int, int, int]]]:
+    """The head of a call: function, time left, what waits for it, chain, ends (6.1)."""
+    body.array(5)
+    function, left = body.text(), body.optional(body.u32)
+    above = body.items(lambda: (body.array(2), body.u32(), body.u32())[1:])
+    return function, left, above, body.optional(body.u32), body.items(lambda: read_end(body))
+
+
 def cut(text: str, limit: int) -> str:
     """At most so many bytes of it."""
     return text.encode(errors="replace")[:limit].decode(errors="ignore")

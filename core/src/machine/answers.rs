@@ -6,7 +6,7 @@ use offshoot_wire::{
 
 use super::{
     Action, Actions, CallKey, DropKind, LinkKey, Machine, Queued, Routes, Tick, Timer, desk::Call,
-    parts::CONTROL_BUDGET,
+    incoming::head_of, parts::CONTROL_BUDGET,
 };
 use crate::plain::front;
 
@@ -79,8 +79,10 @@ impl<R: Routes> Machine<R> {
         let reply_to = Some(ReplyTo::Handle(id.handle));
         let called = [Handle::CALL_FUNCTION, Handle::CREATE_CHILD];
         if let Some(handle) = called.into_iter().find(|to| self.parts.reply_to(id.context, *to) == reply_to) {
+            let head = self.parts.begun(id.context, handle).and_then(|begun| head_of(handle, begun));
             self.parts.forget(id.context, handle);
             let text = "it was cancelled before it had arrived".to_owned();
+            self.turn_back(id.context, Some(id.handle), head, &text, out);
             return self.send_dead(id.context, self.config.me, id.handle, DeadCode::Cancelled, text, out);
         }
         match self.desk.waited_for(id) {

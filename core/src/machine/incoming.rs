@@ -27,7 +27,8 @@ impl<R: Routes> Machine<R> {
         {
             // It begins anew: what had come of another body is none of it.
             self.parts.forget(frame.src, frame.handle);
-            self.turn_back(&frame, &text, out);
+            let head = head_of(frame.handle, &frame.body);
+            self.turn_back(frame.src, frame.reply_to.handle(), head, &text, out);
             return self.refuse_arrived(from, &frame, kind, code, text, out);
         }
         let is_ancestors = self.is_ancestor(frame.src);
@@ -51,14 +52,19 @@ impl<R: Routes> Machine<R> {
         }
     }
 
-    /// What becomes of a call that is not even taken in: its chain has failed, and what it hands over is refused.
-    fn turn_back(&mut self, frame: &Frame, text: &str, out: &mut Actions) {
-        if frame.handle == Handle::CALL_FUNCTION
-            && let Ok((head, _)) = codec::decode_prefix::<CallHead>(&frame.body, CONTROL_BUDGET)
-        {
-            self.fail_chain(frame.src, head.chain, text);
-            self.refuse_undelivered(frame.src, frame.reply_to.handle(), &head.ends, out);
-        }
+    /// What becomes of a call that is not even taken in, as far as its head has come: its chain has failed, and what it
+    /// hands over is refused.
+    pub(super) fn turn_back(
+        &mut self,
+        src: ContextId,
+        waits: Option<Handle>,
+        head: Option<CallHead>,
+        text: &str,
+        out: &mut Actions,
+    ) {
+        let Some(head) = head else { return };
+        self.fail_chain(src, head.chain, text);
+        self.refuse_undelivered(src, waits, &head.ends, out);
     }
 
     /// Why a call is not even taken in.
@@ -153,7 +159,7 @@ impl<R: Routes> Machine<R> {
         };
         if let Some((kind, code, text)) = self.unfit(frame.handle, &head) {
             self.pay_back(&whole, out);
-            self.turn_back(&whole.frame, &text, out);
+            self.turn_back(frame.src, frame.reply_to.handle(), Some(head), &text, out);
             return self.refuse(from, &whole.frame, kind, code, text, out);
         }
         let now = self.timers.now();
@@ -368,4 +374,10 @@ impl<R: Routes> Machine<R> {
             wants_reply: call.reply_to.is_some(),
         })
     }
+}
+
+/// The head of a call of a function, if what has come of its body holds it.
+pub(super) fn head_of(called: Handle, begun: &[u8]) -> Option<CallHead> {
+    let is_function = called == Handle::CALL_FUNCTION;
+    codec::decode_prefix(begun, CONTROL_BUDGET).ok().filter(|_| is_function).map(|(head, _)| head)
 }

@@ -360,7 +360,9 @@ impl Outbox {
             return None;
         }
         let chunk = if whole { rest } else { rest.min(longest_piece).min(left.checked_sub(FRAME_COST)?) };
-        if chunk < rest.min(credits.smallest_chunk()) {
+        // The first should hold the head: who refuses the rest learns by it what else there is to refuse.
+        let least = if head.sent == 0 { 4 * credits.smallest_chunk() } else { credits.smallest_chunk() };
+        if chunk < rest.min(least).min(longest_piece) {
             return None;
         }
         let window = head.window;

@@ -8,8 +8,8 @@ use offshoot_wire::{
 use super::{
     super::{Action, DropKind, Limits, Outcome, Outgoing, Progress, Tick},
     bed::{
-        ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, call, call_from, caller, dead, decode, encode, frame, handles,
-        head, pieces, reply, with_head,
+        ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, call, call_from, caller, dead, decode, encode, end_of, frame,
+        handles, head, pieces, reply, with_head,
     },
 };
 
@@ -254,6 +254,26 @@ fn a_call_that_is_cancelled_while_it_still_arrives_is_answered_too() {
     leaf.gets(pieces(&long, 4000)[0].clone());
     leaf.gets(frame(ROOT, ME, Handle::CANCEL, 0, encode(&caller(ROOT, THEIRS))));
     assert_eq!(dead(&leaf.says()).map(|(_, code)| code), Some(DeadCode::Cancelled));
+}
+
+/// The root hands on an end that was made elsewhere, in a call of a chain.
+// protocol 6.1, 6.5 and 7.1
+#[test]
+fn a_call_that_is_cancelled_while_it_still_arrives_fails_its_chain_and_its_ends_are_refused() {
+    let ends = vec![end_of(COUSIN, 4001, Direction::Sends), end_of(ROOT, 4002, Direction::Sends)];
+    let chained = |ends| CallHead { chain: Some(7), ends, ..head("f") };
+    let whole = call_from(ROOT, 4000, with_head(&chained(ends), &"x".repeat(9000)));
+    let mut leaf = Bed::leaf();
+    leaf.gets(pieces(&whole, 4000)[0].clone());
+    leaf.gets(frame(ROOT, ME, Handle::CANCEL, 0, encode(&caller(ROOT, THEIRS))));
+    let said = leaf.says();
+    let told = said.iter().filter(|frame| frame.is_dead());
+    let told: Vec<_> = told.map(|frame| (frame.dst, frame.handle, decode::<Dead>(frame).code)).collect();
+    // The root closes its own when it learns that the call was cancelled.
+    let refused = (COUSIN, Handle::new(4001), DeadCode::Gone);
+    assert_eq!(told, [refused, (ROOT, THEIRS, DeadCode::Cancelled)]);
+    leaf.gets(call_from(ROOT, 4003, with_head(&chained(vec![]), &())));
+    assert_eq!(leaf.works(), None, "the call in front of it was cancelled");
 }
 
 // protocol 6.6 and 9.5

@@ -1,6 +1,6 @@
 //! Chapters 1 to 3 of the protocol: first frames, handles, frames that are too long, bodies in pieces.
 
-use offshoot_wire::{AddRoute, DeadCode, Frame, Handle, Hello, MAX_CHUNK, Part, Role, Setup};
+use offshoot_wire::{AddRoute, Credit, DeadCode, Frame, Handle, Hello, MAX_CHUNK, Part, Role, Setup, Window};
 
 use super::{
     super::{Action, DropKind, Event, Limits, Outcome, Progress},
@@ -154,6 +154,23 @@ fn a_long_body_leaves_in_pieces_that_follow_one_another() {
     assert_eq!(sent, body);
     // The next body of the flow, behind all of the first.
     assert_eq!((said.len(), said[3].part), (4, None));
+}
+
+/// Who is told of the first piece alone should find the head in it.
+// protocol 3.2
+#[test]
+fn the_first_piece_of_a_body_is_not_short() {
+    let mut leaf = Bed::leaf();
+    leaf.calls_with(ROOT, call("f", &"x".repeat(13_000)), None).unwrap();
+    leaf.calls_with(ROOT, call("f", &"x".repeat(30_000)), None).unwrap();
+    assert_eq!(handles(&leaf.says()).len(), 1, "3,000 bytes of credit are left");
+    let credit = |bytes| frame(ROOT, ME, Handle::CREDIT, 0, encode(&Credit { window: Window::Calls, bytes }));
+    leaf.gets(credit(1500));
+    let said = leaf.says();
+    assert_eq!(said.len(), 1);
+    assert!(said[0].part.is_some() && said[0].body.len() >= 4096, "{}", said[0].body.len());
+    leaf.gets(credit(1500));
+    assert_eq!(leaf.says().len(), 1, "the others may be short");
 }
 
 // protocol 3.2
