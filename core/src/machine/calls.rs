@@ -90,8 +90,6 @@ impl<R: Routes> Machine<R> {
         }
         if call.progress == Progress::NotSent {
             self.handles.remove(handle);
-            // Somebody may answer what he was not asked.
-            self.parts.forget(call.respondent, handle);
             self.close_untaken(&call.ends, out);
             self.take_back(&call.ends, out);
             return Progress::NotSent;

@@ -105,6 +105,8 @@ impl<R: Routes> Machine<R> {
         text.truncate(front(&text, MAX_TEXT).len());
         let dead = Dead { code, text: plain(text) };
         let peer = match self.handles.get(frame.handle) {
+            // What is said of one that has not left is about another, or a guess: nobody on the way has met it.
+            Some(Entry::Call(call)) if call.progress == Progress::NotSent => None,
             Some(Entry::Call(call)) => Some(call.respondent),
             Some(Entry::Stream(stream)) => stream.peer,
             Some(Entry::Watch(_)) | None => None,

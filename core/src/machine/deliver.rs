@@ -188,7 +188,7 @@ impl<R: Routes> Machine<R> {
 
     /// An answer to a call of ours, whole or in pieces, from its respondent alone (rule 4).
     fn deliver_reply(&mut self, from: Option<LinkKey>, frame: Frame, out: &mut Actions) {
-        let Some(call) = self.handles.call(frame.handle).filter(|call| call.respondent == frame.src) else {
+        let Some(call) = self.handles.call(frame.handle).filter(|call| call.is_answered_by(frame.src)) else {
             return self.drop_frame(from, DropKind::Respondent, &frame, out);
         };
         let (src, handle, given_up) = (frame.src, frame.handle, call.given_up);

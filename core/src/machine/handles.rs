@@ -26,6 +26,13 @@ pub(super) struct Waiting {
     pub(super) ends: Vec<End>,
 }
 
+impl Waiting {
+    /// Whether `src` can have something to say to it: whoever speaks before a byte of it has left has guessed its handle.
+    pub(super) fn is_answered_by(&self, src: ContextId) -> bool {
+        self.respondent == src && self.progress != Progress::NotSent
+    }
+}
+
 /// What stands behind an allocated handle.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Entry {

@@ -1,12 +1,12 @@
 //! What callers may have waiting here, all together that come by one link, and what nobody will read.
 
 use offshoot_wire::{
-    Blob, CallHead, ContextId, Credit, DeadCode, DelRoute, Direction, Frame, Handle, ReplyHead, StreamHead,
-    Window, codec,
+    Blob, CallHead, ContextId, Credit, Dead, DeadCode, DelRoute, Direction, Frame, Handle, ReplyHead,
+    StreamHead, Window, codec,
 };
 
 use super::{
-    super::{Action, DropKind, Limits, Routes},
+    super::{Action, DropKind, Limits, Progress, Routes},
     bed::{
         ABOVE, Bed, COUSIN, FIRST, ME, ROOT, THEIRS, call, call_from, dead, end_of, frame, head, item,
         pieces, reply, with_head,
@@ -307,16 +307,27 @@ fn of_an_answer_that_nobody_waits_for_the_whole_head_is_heard() {
     }
 }
 
-/// A handle can be guessed.
+/// A handle can be guessed, and what was ended so would leave all the same, and be taken for the next call of its handle.
+// protocol 2.2 and 9.2
 #[test]
-fn what_answers_a_call_that_has_not_left_goes_with_it() {
+fn what_has_not_left_cannot_be_answered_nor_refused() {
     let mut leaf = Bed::leaf();
     let handle = leaf.calls(COUSIN);
     let answer = frame(COUSIN, ME, handle, 0, reply(&"x".repeat(1000)));
     leaf.gets(pieces(&answer, 600)[0].clone());
-    assert_eq!(leaf.machine.sizes().parts, 1);
-    leaf.with(|machine, now, out| machine.cancel(now, handle, out));
-    assert_eq!((leaf.machine.sizes().parts, leaf.machine.sizes().handles), (0, 0));
+    assert_eq!(leaf.machine.sizes().parts, 0);
+    let refusal = codec::encode(&Dead::new(DeadCode::Policy, "no")).unwrap();
+    let refused = frame(COUSIN, ME, handle, Handle::IS_DEAD, refusal);
+    for early in [frame(COUSIN, ME, handle, 0, reply(&())), refused.clone()] {
+        assert_eq!((leaf.gets(early), leaf.machine.progress(handle)), (vec![], Progress::NotSent));
+    }
+    assert_ne!(leaf.calls(other(1)), handle);
+    leaf.says();
+    assert!(matches!(leaf.gets(refused)[..], [Action::Answer { handle: ended, .. }] if ended == handle));
+    // One in this context is there at once.
+    let ours = leaf.calls(ME);
+    assert_eq!(leaf.works().as_deref(), Some("f"));
+    assert!(matches!(leaf.actions()[..], [.., Action::Answer { handle, .. }] if handle == ours));
 }
 
 // attack 9
