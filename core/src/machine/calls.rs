@@ -94,7 +94,7 @@ impl<R: Routes> Machine<R> {
             self.take_back(&call.ends, out);
             return Progress::NotSent;
         }
-        self.drop_begun(call.respondent, handle, out);
+        self.unwant(call.respondent, handle, Window::Replies, out);
         if let Ok(body) = codec::encode(&CallId { context: me, handle }) {
             let frame = self.own_frame(call.respondent, Handle::CANCEL, ReplyTo::Nobody, body.into());
             // Nothing of the call waits any more; the calls behind it may wait for just this to free a worker.

@@ -4,7 +4,7 @@ use offshoot_wire::{ContextId, Dead, DeadCode, Frame, Handle, ReplyTo, codec};
 
 use super::{
     Action, Actions, DropKind, Ended, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes,
-    deliver::ends_of_reply, handles::Entry, parts::CONTROL_BUDGET, streams::Stream,
+    handles::Entry, parts::CONTROL_BUDGET, skim::ends_of_reply, streams::Stream,
 };
 use crate::plain::{front, plain};
 
@@ -184,7 +184,7 @@ impl<R: Routes> Machine<R> {
         match &outcome {
             // Nobody will read what it brings.
             Outcome::Reply(body) if call.given_up => {
-                self.refuse_ends(call.respondent, &ends_of_reply(body), out);
+                self.refuse_ends(call.respondent, &ends_of_reply(body).unwrap_or_default(), out);
             }
             _ if is_untaken(&outcome) => self.close_untaken(&call.ends, out),
             _ => {}

@@ -1,8 +1,6 @@
 //! A frame has reached its destination: which mailbox takes it, on which account, whole or in pieces.
 
-use offshoot_wire::{
-    Body, ContextId, DeadCode, End, Frame, Handle, ReplyHead, ReplyTo, StreamHead, Window, codec,
-};
+use offshoot_wire::{Body, DeadCode, Frame, Handle, ReplyHead, ReplyTo, StreamHead, Window, codec};
 
 use super::{
     Actions, DropKind, Ended, LinkKey, Machine, Outcome, Owner, Progress, Routes, Standing,
@@ -68,7 +66,7 @@ impl<R: Routes> Machine<R> {
 
     /// Books a data frame on the window of its source; `false` if that had no credit for it. The lost have no windows:
     /// dead messages and credit still come in their name, data only from who forges it, and what it left would stay.
-    fn charge(&mut self, from: Option<LinkKey>, frame: &Frame, window: Window) -> bool {
+    pub(super) fn charge(&mut self, from: Option<LinkKey>, frame: &Frame, window: Window) -> bool {
         let is_lost = R::HAS_CHILDREN
             && matches!(self.routes.owner(frame.src), Owner::Child(_) | Owner::Nobody)
             && self.routes.standing(frame.src) == Standing::Gone;
@@ -138,40 +136,14 @@ impl<R: Routes> Machine<R> {
         None
     }
 
-    /// Whether a piece of an answer that nobody waits for can hold a part of its head, of which more is to come.
-    fn wants_head(&self, frame: &Frame) -> bool {
-        match frame.part {
-            Some(part) if part.offset == 0 => lacks_head(&frame.body),
-            _ => self.parts.begun(frame.src, frame.handle).is_some(),
-        }
-    }
-
-    /// Books a piece of an answer that nobody waits for, and refuses the ends in it: it is not kept.
-    fn skim_reply(&mut self, from: Option<LinkKey>, frame: &Frame, out: &mut Actions) {
-        if !self.charge(from, frame, Window::Replies) {
-            return self.break_window(from, frame, Window::Replies, out);
-        }
-        let back = self.credits.taken(frame.src, Window::Replies, 0, cost_of(frame));
-        self.give_credit(frame.src, Window::Replies, back, out);
-        let Some(part) = frame.part else { return };
-        if part.offset == 0 {
-            self.refuse_ends(frame.src, &ends_of_reply(&frame.body), out);
-        }
-        if u64::from(part.offset) + frame.body.len() as u64 >= u64::from(part.total) {
-            self.end_call(frame.handle, Outcome::Reply(Body::default()), out);
-        }
-    }
-
-    /// Nobody waits for an answer any more: what has come of it goes once its head is there, and the ends in that are refused.
-    pub(super) fn drop_begun(&mut self, src: ContextId, handle: Handle, out: &mut Actions) {
-        let Some(begun) = self.parts.begun(src, handle).filter(|begun| !lacks_head(begun)) else { return };
-        let ends = ends_of_reply(begun);
-        self.parts.forget(src, handle);
-        self.refuse_ends(src, &ends, out);
-    }
-
     /// A source sent beyond its credit: what it broke ends, at both ends.
-    fn break_window(&mut self, from: Option<LinkKey>, frame: &Frame, window: Window, out: &mut Actions) {
+    pub(super) fn break_window(
+        &mut self,
+        from: Option<LinkKey>,
+        frame: &Frame,
+        window: Window,
+        out: &mut Actions,
+    ) {
         let text = "it was sent without credit".to_owned();
         self.parts.forget(frame.src, frame.handle);
         self.refuse(from, frame, DropKind::Credit, DeadCode::Congested, text.clone(), out);
@@ -191,14 +163,11 @@ impl<R: Routes> Machine<R> {
         let Some(call) = self.handles.call(frame.handle).filter(|call| call.is_answered_by(frame.src)) else {
             return self.drop_frame(from, DropKind::Respondent, &frame, out);
         };
-        let (src, handle, given_up) = (frame.src, frame.handle, call.given_up);
-        if given_up && frame.part.is_some() && !self.wants_head(&frame) {
-            return self.skim_reply(from, &frame, out);
+        if call.given_up && frame.part.is_some() {
+            return self.skim(from, &frame, Window::Replies, out);
         }
+        let (src, handle) = (frame.src, frame.handle);
         let Some(Whole { frame, cost }) = self.receive(from, frame, Window::Replies, true, out) else {
-            if given_up {
-                self.drop_begun(src, handle, out);
-            }
             return;
         };
         let back = self.credits.taken(src, Window::Replies, frame.body.len(), cost);
@@ -257,21 +226,8 @@ impl<R: Routes> Machine<R> {
 }
 
 /// What a frame costs in credit.
-fn cost_of(frame: &Frame) -> u32 {
+pub(super) fn cost_of(frame: &Frame) -> u32 {
     u32::try_from(frame.cost()).unwrap_or(u32::MAX)
-}
-
-/// Whether the head of an answer, as far as it has come, can go on.
-fn lacks_head(begun: &[u8]) -> bool {
-    begun.len() < CONTROL_BUDGET && codec::decode_prefix::<ReplyHead>(begun, CONTROL_BUDGET).is_err()
-}
-
-/// The ends that an answer hands over.
-pub(super) fn ends_of_reply(body: &[u8]) -> Vec<End> {
-    match codec::decode_prefix(body, CONTROL_BUDGET) {
-        Ok((ReplyHead::Value(ends), _)) => ends,
-        _ => Vec::new(),
-    }
 }
 
 /// The window in which a frame is sent; `None` for those outside credit, and for streams, whose windows end with them.

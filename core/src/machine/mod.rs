@@ -30,6 +30,7 @@ mod queue;
 mod queued;
 mod route;
 mod routes;
+mod skim;
 mod slots;
 mod streams;
 #[cfg(test)]

@@ -7,20 +7,43 @@ use super::{LinkKey, limits::Limits, map::Map};
 /// The memory that decoding one control body may take, in bytes.
 pub(super) const CONTROL_BUDGET: usize = 64 * 1024;
 
+/// So much is kept of a body that nobody wants, for its head, in bytes: room for 700 ends.
+pub(super) const HEAD: u32 = 8 * 1024;
+
 /// One body in the making.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Part {
     link: LinkKey,
     reply_to: ReplyTo,
-    body: Assembler,
+    made: Made,
     /// It answers a call of ours or is an item we gave credit for one by one: not counted against its link.
     asked_for: bool,
+}
+
+/// What is made of a body.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Made {
+    All(Assembler),
+    /// Nobody wants it: its first bytes are kept, no more than [`HEAD`].
+    Head(Vec<u8>),
 }
 
 impl Part {
     /// What it counts for against its link, in bytes.
     fn cost(&self) -> u64 {
-        (self.body.total() as usize + FRAME_COST) as u64
+        let most = match &self.made {
+            Made::All(body) => body.total(),
+            Made::Head(_) => HEAD,
+        };
+        (most as usize + FRAME_COST) as u64
+    }
+
+    /// What has come of it and is kept.
+    fn begun(&self) -> &[u8] {
+        match &self.made {
+            Made::All(body) => body.begun(),
+            Made::Head(head) => head,
+        }
     }
 }
 
@@ -64,21 +87,18 @@ impl Parts {
             if part.total > longest {
                 return Assembled::TooLarge;
             }
-            let body = Assembler::new(part.total);
-            let made = Part { link, reply_to: frame.reply_to, body, asked_for };
-            if !asked_for {
-                let held = self.held.or_default(link);
-                held.bodies += 1;
-                held.bytes += made.cost();
-            }
-            self.map.insert(key, made);
+            let made = Made::All(Assembler::new(part.total));
+            self.insert(key, Part { link, reply_to: frame.reply_to, made, asked_for });
         }
         let Some(entry) = self.map.get_mut(&key) else { return Assembled::Stray };
-        if entry.reply_to != frame.reply_to {
-            self.remove(&key);
-            return Assembled::Broken;
-        }
-        match entry.body.add(part, &frame.body) {
+        let body = match &mut entry.made {
+            Made::All(body) if entry.reply_to == frame.reply_to => body,
+            _ => {
+                self.remove(&key);
+                return Assembled::Broken;
+            }
+        };
+        match body.add(part, &frame.body) {
             Err(_) => {
                 self.remove(&key);
                 Assembled::Broken
@@ -100,15 +120,49 @@ impl Parts {
         held.bodies >= limits.partial_bodies || (is_long && held.bytes + total > most)
     }
 
-    /// A body is no longer in the making.
-    fn remove(&mut self, key: &(ContextId, Handle)) {
-        let Some(part) = self.map.remove(key).filter(|part| !part.asked_for) else { return };
-        let Some(held) = self.held.get_mut(&part.link) else { return };
-        held.bodies -= 1;
-        held.bytes -= part.cost();
-        if held.bodies == 0 {
-            self.held.remove(&part.link);
+    /// Keeps the head of a body that nobody wants, if its link has room for one more.
+    pub(super) fn keep_head(
+        &mut self,
+        link: LinkKey,
+        key: (ContextId, Handle),
+        head: Vec<u8>,
+        limits: &Limits,
+    ) {
+        if !self.is_crowded(link, limits, HEAD) {
+            let made = Made::Head(head);
+            self.insert(key, Part { link, reply_to: ReplyTo::Nobody, made, asked_for: false });
         }
+    }
+
+    /// Takes out a body in the making, of which no more than the head is wanted; and by which link it came.
+    pub(super) fn take_head(&mut self, src: ContextId, handle: Handle) -> Option<(LinkKey, Vec<u8>)> {
+        let part = self.remove(&(src, handle))?;
+        let begun = part.begun();
+        Some((part.link, begun.get(..HEAD as usize).unwrap_or(begun).to_vec()))
+    }
+
+    fn insert(&mut self, key: (ContextId, Handle), part: Part) {
+        if !part.asked_for {
+            let held = self.held.or_default(part.link);
+            held.bodies += 1;
+            held.bytes += part.cost();
+        }
+        self.map.insert(key, part);
+    }
+
+    /// A body is no longer in the making.
+    fn remove(&mut self, key: &(ContextId, Handle)) -> Option<Part> {
+        let part = self.map.remove(key)?;
+        if !part.asked_for
+            && let Some(held) = self.held.get_mut(&part.link)
+        {
+            held.bodies -= 1;
+            held.bytes -= part.cost();
+            if held.bodies == 0 {
+                self.held.remove(&part.link);
+            }
+        }
+        Some(part)
     }
 
     /// The reply handle of the body that `src` has in the making for `handle`.
@@ -118,7 +172,7 @@ impl Parts {
 
     /// What has come of the body that `src` has in the making for `handle`.
     pub(super) fn begun(&self, src: ContextId, handle: Handle) -> Option<&[u8]> {
-        self.map.get(&(src, handle)).map(|part| part.body.begun())
+        self.map.get(&(src, handle)).map(Part::begun)
     }
 
     /// Whose bodies are in the making.

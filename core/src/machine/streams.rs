@@ -11,7 +11,7 @@ use super::{
     Tick,
     deliver::Whole,
     handles::{Entry, Handles},
-    parts::CONTROL_BUDGET,
+    skim::ends_of_item,
 };
 
 /// One end of a stream here. It stays until its user has let go *and* the other side has closed or is gone.
@@ -68,6 +68,11 @@ impl Stream {
     /// It was made here, and whoever was given its other end has shown himself.
     pub(super) const fn was_taken(&self) -> bool {
         self.home && self.peer_handle.is_some()
+    }
+
+    /// Whether somebody here takes what comes.
+    const fn is_wanted(&self) -> bool {
+        !self.told && self.let_go.is_none()
     }
 }
 
@@ -199,7 +204,7 @@ impl<R: Routes> Machine<R> {
         self.stream_open(handle, out);
         let room = u64::from(self.config.limits.window_start);
         let Some(stream) = self.handles.stream_mut(handle) else { return Err(StreamUnsent::Closed) };
-        if stream.told || stream.let_go.is_some() {
+        if !stream.is_wanted() {
             return Err(StreamUnsent::Closed);
         }
         let (Some(peer), Some(peer_handle)) = (stream.peer, stream.peer_handle) else {
@@ -232,7 +237,15 @@ impl<R: Routes> Machine<R> {
         if stream.peer_closed {
             self.end_stream(handle);
         } else {
+            self.unwant_item(handle, out);
             self.send_close(handle, out);
+        }
+    }
+
+    /// Nobody takes what has come of an item.
+    fn unwant_item(&mut self, handle: Handle, out: &mut Actions) {
+        if let Some(peer) = self.handles.stream(handle).and_then(|stream| stream.peer) {
+            self.unwant(peer, handle, Window::Stream(handle), out);
         }
     }
 
@@ -308,16 +321,18 @@ impl<R: Routes> Machine<R> {
     /// An item has come.
     pub(super) fn on_item(&mut self, from: Option<LinkKey>, frame: Frame, out: &mut Actions) {
         let handle = frame.handle;
-        if self.handles.stream(handle).is_none_or(|s| s.ours != Direction::Receives) {
+        let Some(stream) = self.handles.stream(handle).filter(|s| s.ours == Direction::Receives) else {
             self.drop_frame(from, DropKind::Malformed, &frame, out);
             return self.break_stream(handle, "an item came to the end that sends", out);
-        }
-        let Some(Whole { frame, cost }) = self.receive(from, frame, Window::Stream(handle), true, out) else {
-            return;
         };
+        let (window, is_wanted) = (Window::Stream(handle), stream.is_wanted());
+        if !is_wanted && frame.part.is_some() {
+            return self.skim(from, &frame, window, out);
+        }
+        let Some(Whole { frame, cost }) = self.receive(from, frame, window, true, out) else { return };
         let Some(stream) = self.handles.stream_mut(handle) else { return };
-        if stream.told || stream.let_go.is_some() {
-            let ends = ends_of_item(&frame.body);
+        if !is_wanted {
+            let ends = ends_of_item(&frame.body).unwrap_or_default();
             return self.refuse_ends(frame.src, &ends, out);
         }
         stream.untaken.push_back(frame.body.len());
@@ -348,7 +363,7 @@ impl<R: Routes> Machine<R> {
         let of_stream = |queued: &Queued| queued.spender() == Some(handle);
         let purged = self.take_out(link, &mut |outbox| outbox.take_out_of(key, &of_stream), out);
         for queued in purged {
-            self.keep_ends(&ends_of_item(&queued.frame.body), out);
+            self.keep_ends(&ends_of_item(&queued.frame.body).unwrap_or_default(), out);
         }
     }
 
@@ -362,6 +377,7 @@ impl<R: Routes> Machine<R> {
                 stream.close_sent = true;
                 self.send_signal(handle, &StreamHead::Fail(why.to_owned()), out);
             }
+            self.unwant_item(handle, out);
             // Its handle stays until the other side has answered, so that the answer meets nobody else.
             self.tell_ended(handle, Ended::Lost(why.to_owned()), out);
         }
@@ -471,13 +487,5 @@ impl<R: Routes> Machine<R> {
             let text = "nobody took this end of the channel".to_owned();
             self.send_dead(end.home, self.config.me, end.handle, DeadCode::Gone, text, out);
         }
-    }
-}
-
-/// The ends that an item hands over.
-fn ends_of_item(body: &[u8]) -> Vec<End> {
-    match codec::decode_prefix(body, CONTROL_BUDGET) {
-        Ok((StreamHead::Item(ends), _)) => ends,
-        _ => Vec::new(),
     }
 }
