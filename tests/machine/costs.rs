@@ -9,7 +9,7 @@ use std::{
 };
 
 use offshoot_core::{
-    machine::{Actions, Config, Event, Limits, LinkKey, Machine, NewChild, Outgoing, Policy, Tick},
+    machine::{Actions, Config, DropKind, Event, Limits, LinkKey, Machine, NewChild, Outgoing, Policy, Tick},
     wire::{
         AddRoute, AllocateId, Body, CallId, ContextId, Credit, DelRoute, Frame, Handle, Hello, IdRange, Part,
         ReplyTo, Role, Setup, VERSION, Window, codec,
@@ -36,16 +36,21 @@ struct Root {
 
 impl Root {
     fn new() -> Self {
-        Self::with_windows(1 << 30)
+        Self::bounded(|_| ())
     }
 
     /// One that may have so many bytes under way to each.
     fn with_windows(size: u32) -> Self {
+        Self::bounded(|limits| limits.window_start = size)
+    }
+
+    fn bounded(bound: impl FnOnce(&mut Limits)) -> Self {
         let mut limits = Limits::default();
         // Much is to wait: these bounds are met by tests of their own.
-        (limits.window_start, limits.window_max) = (size, 1 << 30);
+        (limits.window_start, limits.window_max) = (1 << 30, 1 << 30);
         (limits.control, limits.news, limits.downlink) = (1 << 30, 1 << 30, 1 << 40);
         (limits.partial_bodies, limits.partial_bytes) = (1 << 20, 1 << 40);
+        bound(&mut limits);
         let functions = vec![("any".into(), Policy::Anyone)];
         let config = Config {
             me: ROOT,
@@ -179,6 +184,19 @@ fn a_call_that_is_taken_back_is_not_looked_for_among_all_that_wait() {
         last.map(|nth| (seven, CallId { context: seven.peer, handle: Handle::new(5000 + nth) })).collect()
     };
     costs_the_same(set_up, |root, (seven, id)| root.says(seven, Handle::CANCEL, &id));
+}
+
+#[test]
+fn a_call_is_refused_without_a_look_at_all_that_its_caller_has_open() {
+    let set_up = |root: &mut Root, much| {
+        let much = 20 * much;
+        *root = Root::bounded(|limits| (limits.calls_in_flight, limits.calls_waiting) = (much, 1 << 40));
+        let seven = root.hop();
+        (0..=much).for_each(|nth| root.call(seven, seven.peer, ROOT, 5000 + nth));
+        assert_eq!(root.machine.dropped(DropKind::Congested), 1, "it may have no more");
+        vec![seven; TIMES]
+    };
+    costs_the_same(set_up, |root, seven| root.call(seven, seven.peer, ROOT, 5000));
 }
 
 #[test]

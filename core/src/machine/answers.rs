@@ -152,10 +152,10 @@ impl<R: Routes> Machine<R> {
     /// Remembers the first error of a chain; later calls of it fail with that.
     pub(super) fn fail_chain(&mut self, src: ContextId, chain: Option<u32>, text: &str) {
         let Some(chain) = chain else { return };
-        let (most, of_source) = (self.config.limits.failed_chains as usize, self.desk.chains_of(src).count());
+        let most = self.config.limits.failed_chains as usize;
         // One link can speak for very many.
         let is_room = self.is_ancestor(src) || self.desk.chains.len() < most.saturating_mul(ALL_CHAINS);
-        if of_source < most && is_room {
+        if is_room && !self.desk.has_chains_of(src, most) {
             self.desk.chains.or_insert_with((src, chain), || text.to_owned());
         }
     }

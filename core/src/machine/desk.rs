@@ -208,31 +208,28 @@ impl Desk {
         Some(call.id().unwrap_or(own))
     }
 
-    /// The failed chains of a context.
-    pub(super) fn chains_of(&self, src: ContextId) -> impl Iterator<Item = (ContextId, u32)> + use<> {
-        self.chains.keys_between((src, 0), (src, u32::MAX))
+    /// Whether so many failed chains of a context are remembered.
+    pub(super) fn has_chains_of(&self, src: ContextId, least: usize) -> bool {
+        self.chains.has_between((src, 0), (src, u32::MAX), least)
     }
 
     /// Forgets the chains of a context that is gone.
     pub(super) fn forget_chains(&mut self, gone: ContextId) {
-        for key in self.chains_of(gone) {
+        for key in self.chains.keys_between((gone, 0), (gone, u32::MAX)) {
             self.chains.remove(&key);
         }
     }
 
     /// The slots of the calls of one context.
     pub(super) fn slots_of(&self, caller: ContextId) -> Vec<usize> {
-        self.names_of(caller).filter_map(|name| self.named.get(&name).copied()).collect()
+        let [first, last] = names_of(caller);
+        self.named.keys_between(first, last).filter_map(|name| self.named.get(&name).copied()).collect()
     }
 
     /// Whether a context has called and is not answered yet.
     pub(super) fn has_calls_of(&self, caller: ContextId) -> bool {
-        self.names_of(caller).next().is_some()
-    }
-
-    fn names_of(&self, caller: ContextId) -> impl Iterator<Item = (ContextId, Name)> + use<> {
-        let [first, last] = [Name::Handle(Handle::new(0)), Name::Slot(u32::MAX)];
-        self.named.keys_between((caller, first), (caller, last))
+        let [first, last] = names_of(caller);
+        self.named.has_between(first, last, 1)
     }
 
     /// Who has called and is not answered yet, or has a failed chain here.
@@ -247,6 +244,11 @@ impl Desk {
         debug_assert_eq!(self.named.len(), self.calls.len(), "each call has one name");
         (self.calls.len(), self.chains.len())
     }
+}
+
+/// The first and the last name that a call of a context can have.
+fn names_of(caller: ContextId) -> [(ContextId, Name); 2] {
+    [Name::Handle(Handle::new(0)), Name::Slot(u32::MAX)].map(|name| (caller, name))
 }
 
 fn by_slot(slot: usize) -> Name {

@@ -41,6 +41,9 @@ struct Places {
     placed: Vec<u128>,
 }
 
+/// A key, and its place.
+type Placed = (u128, usize);
+
 /// The longest piece: what an insertion moves is bounded by it, and a long list has few pieces.
 const PIECE: usize = 64;
 /// So many keys are looked through one by one.
@@ -66,6 +69,11 @@ impl Order {
     #[inline(never)]
     fn between(&self, first: u128, last: u128) -> Vec<(u128, usize)> {
         self.0.as_ref().map(|places| places.between(first, last)).unwrap_or_default()
+    }
+
+    #[inline(never)]
+    fn has_between(&self, first: u128, last: u128, least: usize) -> bool {
+        self.0.as_ref().map_or(least == 0, |places| places.has_between(first, last, least))
     }
 
     fn all(&self) -> Vec<(u128, usize)> {
@@ -154,19 +162,35 @@ impl Places {
 
     /// The keys from `first` to `last`, both among them, with their places.
     fn between(&self, first: u128, last: u128) -> Vec<(u128, usize)> {
-        let (piece, place) = self.place(first);
         let mut found = Vec::new();
-        let mut from = place;
+        self.walk(first, last, &mut |keys| {
+            found.extend_from_slice(keys);
+            true
+        });
+        found
+    }
+
+    /// Whether there are at least so many of them: none behind these is looked at.
+    fn has_between(&self, first: u128, last: u128, least: usize) -> bool {
+        let mut count = 0_usize;
+        self.walk(first, last, &mut |keys| {
+            count = count.saturating_add(keys.len());
+            count < least
+        });
+        count >= least
+    }
+
+    /// Goes through them in their order, as far as wanted.
+    fn walk(&self, first: u128, last: u128, goes_on: &mut dyn FnMut(&[Placed]) -> bool) {
+        let (piece, mut from) = self.place(first);
         for piece in self.sorted.get(piece..).unwrap_or_default() {
             let rest = piece.get(from..).unwrap_or_default();
             let end = rest.partition_point(|(key, _)| *key <= last);
-            found.extend_from_slice(rest.get(..end).unwrap_or_default());
-            if end < rest.len() {
+            if !goes_on(rest.get(..end).unwrap_or_default()) || end < rest.len() {
                 break;
             }
             from = 0;
         }
-        found
     }
 }
 
@@ -234,6 +258,11 @@ impl<K: Key, V> Map<K, V> {
     /// The keys from `first` to `last`, both among them, as they are now.
     pub(super) fn keys_between(&self, first: K, last: K) -> impl Iterator<Item = K> + use<K, V> {
         keys(self.order.between(first.pack(), last.pack()))
+    }
+
+    /// Whether there are at least so many keys from `first` to `last`.
+    pub(super) fn has_between(&self, first: K, last: K, least: usize) -> bool {
+        self.order.has_between(first.pack(), last.pack(), least)
     }
 
     pub(super) fn first_key(&self) -> Option<K> {
@@ -507,6 +536,12 @@ mod tests {
                 assert_eq!(map.insert(key, step), model.insert(key, step));
             }
             assert_eq!(map.len(), model.len());
+            let (first, last) = (key, id(key.number() + step % 300));
+            let between: Vec<_> = model.range(first..=last).map(|(key, _)| *key).collect();
+            for least in [0, 1, between.len(), between.len() + 1] {
+                assert_eq!(map.has_between(first, last, least), between.len() >= least, "{least}");
+            }
+            assert_eq!(map.keys_between(first, last).collect::<Vec<_>>(), between);
         }
         assert!(model.len() > 4 * PIECE);
         assert_eq!(
