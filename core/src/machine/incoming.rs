@@ -112,7 +112,8 @@ impl<R: Routes> Machine<R> {
         let code = if is_full(link.calls, limits.calls_in_flight.into(), &has_calls) {
             DeadCode::Busy
         } else if is_full(link.lined_up, limits.calls_waiting, &has_calls)
-            || is_full(link.outbox.answers(), limits.downlink, &|| link.outbox.owes_credit(src))
+            || (frame.reply_to != ReplyTo::Nobody
+                && is_full(link.outbox.answers(), limits.downlink, &|| link.outbox.owes_credit(src)))
         {
             DeadCode::Congested
         } else {
@@ -284,7 +285,7 @@ impl<R: Routes> Machine<R> {
         let owes = |link: &Link| {
             link.outbox.answers() >= self.config.limits.downlink && link.outbox.owes_credit(call.src)
         };
-        if call.from.and_then(|from| self.link(from)).is_some_and(owes) {
+        if call.reply_to.is_some() && call.from.and_then(|from| self.link(from)).is_some_and(owes) {
             let text = "too many answers wait for the credit of its caller".into();
             return Some((DropKind::Congested, DeadCode::Congested, text));
         }

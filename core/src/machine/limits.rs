@@ -29,7 +29,7 @@ pub struct Limits {
     /// Bytes on the uplink from which on every child gets less.
     pub uplink_all: u64,
     /// Bytes that may wait for a child; over it the destination that holds most is refused. And of our own answers by one link
-    /// to others than ancestors: from there on who owes credit for one of them may not call, from twice of it on nobody.
+    /// to others than ancestors: from there on who owes credit for one of them may not call for another, from twice of it on nobody.
     pub downlink: u64,
     /// Bodies in the making by one link.
     pub partial_bodies: u32,

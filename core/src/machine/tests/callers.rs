@@ -260,6 +260,23 @@ fn who_owes_credit_for_too_many_answers_has_no_more_of_his_calls_run() {
     assert_eq!(leaf.dropped(DropKind::Congested), 12 - run);
 }
 
+/// What nobody waits for adds nothing to what is owed.
+// protocol 6.1 and 8.3
+#[test]
+fn who_owes_credit_for_too_many_answers_may_still_call_without_one() {
+    let mut leaf = Bed::leaf_with(Limits { window_start: 600, downlink: 3000, ..Limits::default() });
+    leaf.gets(call_from(COUSIN, 0, call("open", &0)));
+    for n in 0..100 {
+        leaf.gets(ping(COUSIN, 4000 + n));
+        leaf.says();
+    }
+    let refused = leaf.dropped(DropKind::Congested);
+    assert!(refused > 50);
+    leaf.gets(call_from(COUSIN, 0, call("open", &0)));
+    assert_eq!([leaf.works(), leaf.works()], [Some("open".into()), Some("open".into())]);
+    assert_eq!(leaf.dropped(DropKind::Congested), refused);
+}
+
 // protocol 3.3
 #[test]
 fn a_body_that_is_refused_takes_the_one_before_it_along_and_an_ancestor_has_room_for_his() {
