@@ -95,7 +95,9 @@ impl<R: Routes> Machine<R> {
     fn one_too_many(&self, from: Option<LinkKey>, frame: &Frame) -> Option<(DropKind, DeadCode, String)> {
         let key = from.filter(|_| !self.is_ancestor(frame.src))?;
         let link = self.link(key)?;
-        if frame.part.is_some_and(|part| self.parts.is_crowded(key, &self.config.limits, part.total)) {
+        let limits = &self.config.limits;
+        let is_crowded = |total| self.parts.is_crowded(key, (frame.src, frame.handle), limits, total);
+        if frame.part.is_some_and(|part| is_crowded(part.total)) {
             let text = "too many bodies are in the making".to_owned();
             return Some((DropKind::Congested, DeadCode::Congested, text));
         }
@@ -103,7 +105,7 @@ impl<R: Routes> Machine<R> {
             // It is taken at once, and nobody waits for an answer.
             return None;
         }
-        let (limits, src) = (&self.config.limits, frame.src);
+        let src = frame.src;
         // From the bound on who has some of it gets no more, from twice of it on nobody.
         let is_full = |held: u64, most: u64, has_some: &dyn Fn() -> bool| {
             held >= most && (held / 2 >= most || has_some())

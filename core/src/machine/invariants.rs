@@ -57,6 +57,7 @@ impl<R: Routes> Machine<R> {
             self.links.iter().all(|(slot, link)| self.has_counted(slot, link)),
             "a link's books are right"
         );
+        debug_assert!(self.parts.has_counted(), "bodies in the making are counted");
         Sizes {
             links: self.links.len(),
             handles: self.handles.len(),

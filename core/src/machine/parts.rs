@@ -111,13 +111,23 @@ impl Parts {
         }
     }
 
-    /// Whether one more body of `total` bytes is too much for a link. One alone may be as long as the limit, and keeps none
-    /// away that is no longer than its share would be.
-    pub(super) fn is_crowded(&self, link: LinkKey, limits: &Limits, total: u32) -> bool {
-        let Some(held) = self.held.get(&link) else { return limits.partial_bodies == 0 };
+    /// Whether one more body of `total` bytes is too much for a link, the one left out in whose place it begins. One alone may
+    /// be as long as the limit, and keeps none away that is no longer than its share would be.
+    pub(super) fn is_crowded(
+        &self,
+        link: LinkKey,
+        key: (ContextId, Handle),
+        limits: &Limits,
+        total: u32,
+    ) -> bool {
+        let mut held = self.held.get(&link).copied().unwrap_or_default();
+        if let Some(own) = self.map.get(&key).filter(|own| own.link == link && !own.asked_for) {
+            held.bodies -= 1;
+            held.bytes -= own.cost();
+        }
         let (total, most) = (u64::from(total), limits.partial_bytes);
         let is_long = total > most / u64::from(limits.partial_bodies.max(1));
-        held.bodies >= limits.partial_bodies || (is_long && held.bytes + total > most)
+        held.bodies >= limits.partial_bodies || (is_long && held.bodies > 0 && held.bytes + total > most)
     }
 
     /// Keeps the head of a body that nobody wants, if its link has room for one more.
@@ -128,7 +138,7 @@ impl Parts {
         head: Vec<u8>,
         limits: &Limits,
     ) {
-        if !self.is_crowded(link, limits, HEAD) {
+        if !self.is_crowded(link, key, limits, HEAD) {
             let made = Made::Head(head);
             self.insert(key, Part { link, reply_to: ReplyTo::Nobody, made, asked_for: false });
         }
@@ -194,5 +204,16 @@ impl Parts {
 
     pub(super) fn len(&self) -> usize {
         self.map.len()
+    }
+
+    /// Whether what is counted of each link is what there is: for invariants.
+    pub(super) fn has_counted(&self) -> bool {
+        let mut held = Map::<LinkKey, Held>::new();
+        for part in self.map.values().filter(|part| !part.asked_for) {
+            let held = held.or_default(part.link);
+            held.bodies += 1;
+            held.bytes += part.cost();
+        }
+        held == self.held
     }
 }

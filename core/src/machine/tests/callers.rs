@@ -279,17 +279,33 @@ fn who_owes_credit_for_too_many_answers_may_still_call_without_one() {
 
 // protocol 3.3
 #[test]
-fn a_body_that_is_refused_takes_the_one_before_it_along_and_an_ancestor_has_room_for_his() {
+fn a_frame_that_is_refused_takes_along_the_body_in_the_making_and_an_ancestor_has_room_for_his() {
+    let mut leaf = Bed::leaf_with(Limits { partial_bodies: 1, calls_waiting: 1, ..Limits::default() });
+    let body = |src, reply_to| pieces(&call_from(src, reply_to, call("open", &"x".repeat(1000))), 600);
+    let [first, second] = &body(COUSIN, 4001)[..] else { panic!("two pieces") };
+    for refused in [first.clone(), call_from(COUSIN, 4001, call("open", &0))] {
+        leaf.gets(body(COUSIN, 4000)[0].clone());
+        leaf.gets(call_from(other(1), 0, call("open", &0)));
+        leaf.gets(refused);
+        assert_eq!((refusals(&mut leaf), leaf.machine.sizes().parts), (vec![DeadCode::Congested], 0));
+        leaf.gets(second.clone());
+        assert_eq!(refusals(&mut leaf), [], "it was told of once");
+        assert_eq!(leaf.works().as_deref(), Some("open"));
+    }
+    leaf.gets(body(COUSIN, 4002)[0].clone());
+    body(ROOT, 4000).into_iter().for_each(|piece| drop(leaf.gets(piece)));
+    assert_eq!((refusals(&mut leaf), leaf.works().as_deref()), (vec![], Some("open")));
+}
+
+// protocol 3.3
+#[test]
+fn a_body_that_begins_anew_has_the_room_of_the_one_before_it() {
     let mut leaf = Bed::leaf_with(Limits { partial_bodies: 1, ..Limits::default() });
     let body = |src, reply_to| pieces(&call_from(src, reply_to, call("open", &"x".repeat(1000))), 600);
     leaf.gets(body(COUSIN, 4000)[0].clone());
-    let [first, second] = &body(COUSIN, 4001)[..] else { panic!("two pieces") };
-    leaf.gets(first.clone());
-    assert_eq!((refusals(&mut leaf), leaf.machine.sizes().parts), (vec![DeadCode::Congested], 0));
-    leaf.gets(second.clone());
-    assert_eq!(refusals(&mut leaf), [], "it was told of once");
-    leaf.gets(body(COUSIN, 4002)[0].clone());
-    body(ROOT, 4000).into_iter().for_each(|piece| drop(leaf.gets(piece)));
+    leaf.gets(body(other(1), 4000)[0].clone());
+    assert_eq!(refusals(&mut leaf), [DeadCode::Congested]);
+    body(COUSIN, 4001).into_iter().for_each(|piece| drop(leaf.gets(piece)));
     assert_eq!((refusals(&mut leaf), leaf.works().as_deref()), (vec![], Some("open")));
 }
 
