@@ -47,6 +47,7 @@ class Leaf(Asks):
         self.calls: deque[Call] = deque()
         self.running: Call | None = None
         self.chains: dict[tuple[int, int], str] = {}
+        self.spilled: dict[int, int] = {}
         self.grants: set[tuple[str, int]] = set()
         self.streams: dict[int, Stream] = {}
         super().__init__()
@@ -113,6 +114,8 @@ class Leaf(Asks):
             if stream.peer in gone:
                 stream.we_closed = stream.they_closed = True
                 stream.fault = f"context {stream.peer} is gone"
+        for source in gone:
+            self.spilled.pop(source, None)
         self.forget_asked(gone)
         for table in (self.sending, self.receiving, self.parts, self.chains):
             for key in [key for key in table if key[0] in gone]:
@@ -216,7 +219,7 @@ class Leaf(Asks):
                 function, anyone = self.functions.get(call.function, (None, True))
                 may = anyone or call.auth in self.ancestors
                 may = may or call.src == call.auth and (call.function, call.auth) in self.grants
-                error = None if call.chain is None else self.chains.get((call.src, call.chain))
+                error = self.failed_chain(call)
                 late = call.deadline is not None and call.deadline <= time.monotonic()
             if call.cancelled or late or not may:
                 code = CANCELLED if call.cancelled else TOO_LATE if late else POLICY
@@ -263,8 +266,17 @@ class Leaf(Asks):
         """Remembers the first error of a chain."""
         with self.lock:
             known = sum(src == source for src, _ in self.chains)
-            if chain is not None and known < MAX_CHAINS:
+            if chain is not None and (known < MAX_CHAINS or (source, chain) in self.chains):
                 self.chains.setdefault((source, chain), cut(text, 16_384))
+            elif chain is not None:
+                self.spilled[source] = max(chain, self.spilled.get(source, 0))
+
+    def failed_chain(self, call: Call) -> str | None:
+        """Why its chain has failed (6.1)."""
+        if call.chain is None:
+            return None
+        is_spilled = call.chain <= self.spilled.get(call.src, -1)
+        return self.chains.get((call.src, call.chain), "too many have failed" if is_spilled else None)
 
     def turn_away(self, call: Call, code: int, text: str) -> None:
         """A call has no answer (6.4)."""

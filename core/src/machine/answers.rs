@@ -12,6 +12,8 @@ use crate::plain::front;
 
 /// Failed chains of how many callers are remembered if each has as many as one may have.
 const ALL_CHAINS: usize = 64;
+/// The longest text that is kept of a failed chain, in bytes.
+const MAX_FAILURE: usize = 1024;
 
 impl<R: Routes> Machine<R> {
     /// Ends a call to us with a value: `body` is its [`ReplyHead`] and that. This or [`fail`](Self::fail) must come once
@@ -146,7 +148,7 @@ impl<R: Routes> Machine<R> {
     /// Why a call is not run that follows one which has failed.
     pub(super) fn failed_chain(&self, key: CallKey) -> Option<String> {
         let call = self.desk.get(key)?;
-        self.desk.chains.get(&(call.src, call.head.chain?)).cloned()
+        self.desk.failed_chain((call.src, call.head.chain?))
     }
 
     /// Remembers the first error of a chain; later calls of it fail with that.
@@ -154,10 +156,8 @@ impl<R: Routes> Machine<R> {
         let Some(chain) = chain else { return };
         let most = self.config.limits.failed_chains as usize;
         // One link can speak for very many.
-        let is_room = self.is_ancestor(src) || self.desk.chains.len() < most.saturating_mul(ALL_CHAINS);
-        if is_room && !self.desk.has_chains_of(src, most) {
-            self.desk.chains.or_insert_with((src, chain), || text.to_owned());
-        }
+        let of_all = if self.is_ancestor(src) { usize::MAX } else { most.saturating_mul(ALL_CHAINS) };
+        self.desk.fail_chain((src, chain), front(text, MAX_FAILURE), most, of_all);
     }
 
     /// The end of a chain: its error may be forgotten.
@@ -187,9 +187,7 @@ impl<R: Routes> Machine<R> {
 
 /// What a failed call leaves to those behind it in its chain. A caller that waited knows the reason already.
 fn failure(call: &Call, text: &str) -> String {
-    /// The longest text that is kept, in bytes.
-    const MAX: usize = 1024;
-    let told = if call.reply_to.is_none() { front(text, MAX) } else { "" };
+    let told = if call.reply_to.is_none() { text } else { "" };
     format!("{}: {told}", call.head.function)
 }
 

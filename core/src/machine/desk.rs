@@ -25,6 +25,8 @@ pub(super) struct Desk {
     named: Map<(ContextId, Name), usize>,
     /// Chains that have failed, and with what.
     pub(super) chains: Map<(ContextId, u32), String>,
+    /// Of whom more have failed than there was room for: all that have numbers up to this count as failed.
+    spilled: Map<ContextId, u32>,
     serial: u32,
 }
 
@@ -208,9 +210,27 @@ impl Desk {
         Some(call.id().unwrap_or(own))
     }
 
-    /// Whether so many failed chains of a context are remembered.
-    pub(super) fn has_chains_of(&self, src: ContextId, least: usize) -> bool {
-        self.chains.has_between((src, 0), (src, u32::MAX), least)
+    /// Remembers why a chain has failed; where there is no room, that it has.
+    pub(super) fn fail_chain(&mut self, key: (ContextId, u32), text: &str, most: usize, most_of_all: usize) {
+        let (src, chain) = key;
+        if self.chains.get(&key).is_some() {
+            return;
+        }
+        let is_full =
+            self.chains.len() >= most_of_all || self.chains.has_between((src, 0), (src, u32::MAX), most);
+        if is_full {
+            let last = self.spilled.or_default(src);
+            *last = chain.max(*last);
+        } else {
+            self.chains.insert(key, text.to_owned());
+        }
+    }
+
+    /// Why a chain has failed, if it has.
+    pub(super) fn failed_chain(&self, key: (ContextId, u32)) -> Option<String> {
+        let is_spilled = || self.spilled.get(&key.0).is_some_and(|last| key.1 <= *last);
+        let text = || "more chains of its caller have failed than are remembered".to_owned();
+        self.chains.get(&key).cloned().or_else(|| is_spilled().then(text))
     }
 
     /// Forgets the chains of a context that is gone.
@@ -218,6 +238,7 @@ impl Desk {
         for key in self.chains.keys_between((gone, 0), (gone, u32::MAX)) {
             self.chains.remove(&key);
         }
+        self.spilled.remove(&gone);
     }
 
     /// The slots of the calls of one context.
@@ -235,6 +256,7 @@ impl Desk {
     /// Who has called and is not answered yet, or has a failed chain here.
     pub(super) fn callers(&self) -> Set<ContextId> {
         let mut callers: Set<ContextId> = self.chains.keys().map(|(src, _)| src).collect();
+        callers.extend(self.spilled.keys());
         callers.extend(self.calls.iter().map(|(_, call)| call.src));
         callers
     }
@@ -242,7 +264,7 @@ impl Desk {
     /// Calls, failed chains: for invariants.
     pub(super) fn sizes(&self) -> (usize, usize) {
         debug_assert_eq!(self.named.len(), self.calls.len(), "each call has one name");
-        (self.calls.len(), self.chains.len())
+        (self.calls.len(), self.chains.len() + self.spilled.len())
     }
 }
 

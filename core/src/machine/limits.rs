@@ -43,7 +43,8 @@ pub struct Limits {
     /// body: as much as the windows of a link may have grown by. From there on who has a call that is not answered is
     /// refused, from twice of it on everybody.
     pub calls_waiting: u64,
-    /// Failed chains remembered for one caller; of all that are no ancestors 64 times as many.
+    /// Failed chains remembered for one caller; of all that are no ancestors 64 times as many. Beyond that all chains of a
+    /// caller that began before the one that failed count as failed.
     pub failed_chains: u32,
     /// Grants remembered.
     pub grants: u32,

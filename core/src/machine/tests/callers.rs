@@ -1,8 +1,8 @@
 //! What callers may have waiting here, all together that come by one link, and what nobody will read.
 
 use offshoot_wire::{
-    Blob, CallHead, ContextId, Credit, Dead, DeadCode, DelRoute, Direction, Frame, Handle, Part, ReplyHead,
-    ReplyTo, StreamHead, Window, codec,
+    Blob, CallHead, ContextId, Credit, Dead, DeadCode, DelRoute, Direction, Failed, Frame, Handle, Part,
+    ReplyHead, ReplyTo,
 };
 
 use super::{
@@ -309,14 +309,34 @@ fn a_body_that_begins_anew_has_the_room_of_the_one_before_it() {
     assert_eq!((refusals(&mut leaf), leaf.works().as_deref()), (vec![], Some("open")));
 }
 
+/// Each of very many can fail some, and nothing runs behind a call that has failed for want of room to remember it.
+// protocol 6.1
 #[test]
-fn failed_chains_of_very_many_callers_have_a_bound_together() {
+fn where_no_more_failed_chains_are_remembered_all_of_their_caller_so_far_count_as_failed() {
     let mut leaf = Bed::leaf_with(Limits { failed_chains: 1, ..Limits::default() });
-    for n in 0..100 {
-        leaf.gets(call_from(other(n), 0, with_head(&CallHead { chain: Some(1), ..head("f") }, &0)));
-        assert_eq!(leaf.works(), None, "its policy does not let them call it");
+    let call = |leaf: &mut Bed<_>, src, chain, function| {
+        leaf.gets(call_from(src, 0, with_head(&CallHead { chain: Some(chain), ..head(function) }, &0)));
+        leaf.works().is_some()
+    };
+    for n in 0..64 {
+        assert!(!call(&mut leaf, other(n), 7, "f"), "its policy does not let them call it");
     }
+    assert!(!call(&mut leaf, COUSIN, 7, "f"));
+    assert_eq!([6, 7, 8].map(|chain| call(&mut leaf, COUSIN, chain, "open")), [false, false, true]);
+    assert_eq!([6, 7].map(|chain| call(&mut leaf, other(0), chain, "open")), [true, false]);
+    assert!(call(&mut leaf, other(64), 1, "open"), "none of its has failed");
+    // What is kept of each is short.
+    let long = Box::leak("x".repeat(5000).into_boxed_str());
+    leaf.gets(frame(other(0), ME, Handle::CHAIN_END, 0, codec::encode(&7_u32).unwrap()));
+    leaf.gets(call_from(other(0), 0, with_head(&CallHead { chain: Some(8), ..head(long) }, &0)));
+    leaf.with(|machine, now, out| {
+        let call = machine.take_call(now, 0, out).expect("who runs it will see that there is none");
+        machine.fail(now, call.key, Failed::Error, String::new(), out);
+    });
+    let gone = DelRoute { ids: vec![COUSIN], top: COUSIN, name: "c".into(), reason: "killed".into() };
+    leaf.gets(frame(ABOVE, ME, Handle::DEL_ROUTE, 0, codec::encode(&gone).unwrap()));
     assert_eq!(leaf.machine.sizes().chains, 64);
+    assert!(leaf.machine.desk.chains.values().all(|text| text.len() <= 1024));
 }
 
 /// The head of an answer may come in more than one piece.

@@ -105,7 +105,10 @@ fn so_many_failed_chains_of_a_caller_are_remembered() {
             machine.release_worker(0);
         });
     }
-    assert_eq!(leaf.machine.sizes().chains, 2);
+    for (chain, runs) in [(0, false), (2, false), (3, true)] {
+        leaf.gets(call_from(ROOT, 4000, with_head(&CallHead { chain: Some(chain), ..head("f") }, &())));
+        assert_eq!(leaf.works().is_some(), runs, "{chain}");
+    }
 }
 
 #[test]
