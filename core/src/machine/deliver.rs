@@ -1,18 +1,12 @@
 //! A frame has reached its destination: which mailbox takes it, on which account, whole or in pieces.
 
-use offshoot_wire::{Body, DeadCode, Frame, Handle, ReplyHead, ReplyTo, StreamHead, Window, codec};
+use offshoot_wire::{DeadCode, Frame, Handle, ReplyHead, ReplyTo, StreamHead, Window, codec};
 
 use super::{
     Actions, DropKind, Ended, LinkKey, Machine, Outcome, Owner, Progress, Routes, Standing,
     handles::Entry,
     parts::{Assembled, CONTROL_BUDGET},
 };
-
-/// A whole frame, and what its last piece costs until it is taken.
-pub(super) struct Whole {
-    pub(super) frame: Frame,
-    pub(super) cost: u32,
-}
 
 impl<R: Routes> Machine<R> {
     /// Hands a frame for this context to the mailbox it names; `from` is `None` for one of our own.
@@ -89,46 +83,42 @@ impl<R: Routes> Machine<R> {
         }
     }
 
-    /// Rule 9: books a data frame on its window, and puts it together with what came before it.
+    /// Rule 9: books a data frame on its window, and puts it together with what came before it. Once it is whole: what its
+    /// last piece costs until it is taken.
     pub(super) fn receive(
         &mut self,
         from: Option<LinkKey>,
-        frame: Frame,
+        frame: &mut Frame,
         window: Window,
         asked_for: bool,
         out: &mut Actions,
-    ) -> Option<Whole> {
-        let Some(link) = from else { return Some(Whole { frame, cost: 0 }) };
+    ) -> Option<u32> {
+        let Some(link) = from else { return Some(0) };
         let (src, cost) = (frame.src, frame.cost());
-        if !self.charge(from, &frame, window) {
-            self.break_window(from, &frame, window, out);
+        if !self.charge(from, frame, window) {
+            self.break_window(from, frame, window, out);
             return None;
         }
-        let last = cost_of(&frame);
-        if frame.part.is_none() {
-            self.credits.hold(src, window, frame.body.len());
-            return Some(Whole { frame, cost: last });
-        }
-        let head = Frame { body: Body::default(), ..frame.clone() };
+        let last = cost_of(frame);
         match self.parts.add(link, frame, asked_for, self.config.limits.body) {
-            Assembled::Whole(frame) => {
+            Assembled::Whole => {
                 self.credits.hold(src, window, frame.body.len());
-                return Some(Whole { frame, cost: last });
+                return Some(last);
             }
             Assembled::Partly => {
                 let back = self.credits.assembled(src, window, cost);
                 self.give_credit(src, window, back, out);
                 return None;
             }
-            Assembled::Stray => self.drop_frame(from, DropKind::Fragment, &head, out),
+            Assembled::Stray => self.drop_frame(from, DropKind::Fragment, frame, out),
             // protocol 3.3
             Assembled::Broken => {
                 let text = "a piece of the body does not continue it".to_owned();
-                self.spoil(from, &head, DropKind::Fragment, DeadCode::Malformed, text, out);
+                self.spoil(from, frame, DropKind::Fragment, DeadCode::Malformed, text, out);
             }
             Assembled::TooLarge => {
                 let text = format!("the body is over the limit of {} bytes", self.config.limits.body);
-                self.spoil(from, &head, DropKind::Oversize, DeadCode::TooLarge, text, out);
+                self.spoil(from, frame, DropKind::Oversize, DeadCode::TooLarge, text, out);
             }
         }
         let back = self.credits.taken(src, window, 0, last);
@@ -159,7 +149,7 @@ impl<R: Routes> Machine<R> {
     }
 
     /// An answer to a call of ours, whole or in pieces, from its respondent alone (rule 4).
-    fn deliver_reply(&mut self, from: Option<LinkKey>, frame: Frame, out: &mut Actions) {
+    fn deliver_reply(&mut self, from: Option<LinkKey>, mut frame: Frame, out: &mut Actions) {
         let Some(call) = self.handles.call(frame.handle).filter(|call| call.is_answered_by(frame.src)) else {
             return self.drop_frame(from, DropKind::Respondent, &frame, out);
         };
@@ -167,7 +157,7 @@ impl<R: Routes> Machine<R> {
             return self.skim(from, &frame, Window::Replies, out);
         }
         let (src, handle) = (frame.src, frame.handle);
-        let Some(Whole { frame, cost }) = self.receive(from, frame, Window::Replies, true, out) else {
+        let Some(cost) = self.receive(from, &mut frame, Window::Replies, true, out) else {
             return;
         };
         let back = self.credits.taken(src, Window::Replies, frame.body.len(), cost);

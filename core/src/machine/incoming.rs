@@ -5,8 +5,8 @@ use offshoot_wire::{
 };
 
 use super::{
-    Action, Actions, CallKey, DropKind, Incoming, LinkKey, Machine, Routes, Tick, Timer, deliver::Whole,
-    desk::Call, link::Link, parts::CONTROL_BUDGET,
+    Action, Actions, CallKey, DropKind, Incoming, LinkKey, Machine, Routes, Tick, Timer, desk::Call,
+    link::Link, parts::CONTROL_BUDGET,
 };
 
 /// The longest list of waiting calls that a call carries; beyond it only deadlines end what waits in a circle.
@@ -19,7 +19,7 @@ impl<R: Routes> Machine<R> {
     }
 
     /// A frame to a mailbox that is called: a function, or what the context itself offers.
-    pub(super) fn deliver_call(&mut self, from: Option<LinkKey>, frame: Frame, out: &mut Actions) {
+    pub(super) fn deliver_call(&mut self, from: Option<LinkKey>, mut frame: Frame, out: &mut Actions) {
         let first = frame.part.is_none_or(|part| part.offset == 0);
         if first
             && let Some((kind, code, text)) =
@@ -32,23 +32,18 @@ impl<R: Routes> Machine<R> {
             return self.refuse_arrived(from, &frame, kind, code, text, out);
         }
         let is_ancestors = self.is_ancestor(frame.src);
-        let Some(whole) = self.receive(from, frame, Window::Calls, is_ancestors, out) else { return };
-        match whole.frame.handle {
-            Handle::CALL_FUNCTION | Handle::CREATE_CHILD => self.take_in(from, whole, out),
+        let Some(cost) = self.receive(from, &mut frame, Window::Calls, is_ancestors, out) else { return };
+        if matches!(frame.handle, Handle::CALL_FUNCTION | Handle::CREATE_CHILD) {
+            return self.take_in(from, frame, cost, out);
+        }
+        self.pay_back(&frame, cost, out);
+        match frame.handle {
             Handle::FORWARD_LOG if R::HAS_CHILDREN => {
-                self.pay_back(&whole, out);
-                let src = whole.frame.src;
-                let name = self.routes.name(src).map(str::to_owned);
-                out.push(Action::Record { src, name, body: whole.frame.body });
+                let name = self.routes.name(frame.src).map(str::to_owned);
+                out.push(Action::Record { src: frame.src, name, body: frame.body });
             }
-            Handle::PING => {
-                self.pay_back(&whole, out);
-                self.reply_value(&whole.frame, out);
-            }
-            _ => {
-                self.pay_back(&whole, out);
-                self.on_grant(from, &whole.frame, out);
-            }
+            Handle::PING => self.reply_value(&frame, out),
+            _ => self.on_grant(from, &frame, out),
         }
     }
 
@@ -146,28 +141,30 @@ impl<R: Routes> Machine<R> {
         (DropKind::ShuttingDown, DeadCode::ShuttingDown, format!("context {} is ending", self.config.me))
     }
 
-    fn pay_back(&mut self, whole: &Whole, out: &mut Actions) {
-        let src = whole.frame.src;
-        let back = self.credits.taken(src, Window::Calls, whole.frame.body.len(), whole.cost);
-        self.give_credit(src, Window::Calls, back, out);
+    /// Gives back what a whole frame held; its last piece cost so much.
+    fn pay_back(&mut self, frame: &Frame, cost: u32, out: &mut Actions) {
+        let back = self.credits.taken(frame.src, Window::Calls, frame.body.len(), cost);
+        self.give_credit(frame.src, Window::Calls, back, out);
     }
 
     /// Takes a call in: it waits for a worker, or goes to the shell if this context offers it itself.
-    fn take_in(&mut self, from: Option<LinkKey>, whole: Whole, out: &mut Actions) {
-        let frame = &whole.frame;
+    fn take_in(&mut self, from: Option<LinkKey>, frame: Frame, cost: u32, out: &mut Actions) {
         let Ok((head, args_at)) = codec::decode_prefix::<CallHead>(&frame.body, CONTROL_BUDGET) else {
-            self.pay_back(&whole, out);
+            self.pay_back(&frame, cost, out);
             let text = "the head of the call could not be read".to_owned();
-            return self.refuse(from, &whole.frame, DropKind::Malformed, DeadCode::Malformed, text, out);
+            return self.refuse(from, &frame, DropKind::Malformed, DeadCode::Malformed, text, out);
         };
         if let Some((kind, code, text)) = self.unfit(frame.handle, &head) {
-            self.pay_back(&whole, out);
+            self.pay_back(&frame, cost, out);
             self.turn_back(frame.src, frame.reply_to.handle(), Some(head), &text, out);
-            return self.refuse(from, &whole.frame, kind, code, text, out);
+            return self.refuse(from, &frame, kind, code, text, out);
         }
         let now = self.timers.now();
         let has_asker = frame.reply_to.handle().is_some();
         let service = R::HAS_CHILDREN && frame.handle == Handle::CREATE_CHILD;
+        if service {
+            self.pay_back(&frame, cost, out);
+        }
         let deadline = head.left_ms.map(|left| now.after(u64::from(left)));
         let call = Call {
             serial: 0,
@@ -176,9 +173,9 @@ impl<R: Routes> Machine<R> {
             from: from.filter(|_| !self.is_ancestor(frame.src)),
             reply_to: frame.reply_to.handle(),
             head,
-            body: whole.frame.body.clone(),
+            body: frame.body,
             args_at,
-            cost: whole.cost,
+            cost,
             deadline,
             taken: service,
             overdue: false,
@@ -197,7 +194,6 @@ impl<R: Routes> Machine<R> {
             self.timers.set(at, Timer::CallerGone(key));
         }
         if service {
-            self.pay_back(&whole, out);
             out.push(Action::Service(key));
         } else {
             self.desk.line_up(key);

@@ -63,12 +63,12 @@ struct Held {
 }
 
 /// What a fragment made of its body.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Assembled {
     /// More is to come.
     Partly,
-    /// The body is whole; its frame is given back with it.
-    Whole(Frame),
+    /// The body is whole, and in its frame now.
+    Whole,
     /// It continues nothing.
     Stray,
     /// It does not continue the body that was in the making, which is gone.
@@ -78,9 +78,15 @@ pub(super) enum Assembled {
 }
 
 impl Parts {
-    /// Adds a fragment that came by `link`.
-    pub(super) fn add(&mut self, link: LinkKey, frame: Frame, asked_for: bool, longest: u32) -> Assembled {
-        let Some(part) = frame.part else { return Assembled::Whole(frame) };
+    /// Adds a fragment that came by `link`; the last one becomes the frame of the whole body.
+    pub(super) fn add(
+        &mut self,
+        link: LinkKey,
+        frame: &mut Frame,
+        asked_for: bool,
+        longest: u32,
+    ) -> Assembled {
+        let Some(part) = frame.part else { return Assembled::Whole };
         let key = (frame.src, frame.handle);
         if part.offset == 0 {
             self.remove(&key);
@@ -106,7 +112,8 @@ impl Parts {
             Ok(None) => Assembled::Partly,
             Ok(Some(body)) => {
                 self.remove(&key);
-                Assembled::Whole(Frame { part: None, body, ..frame })
+                (frame.part, frame.body) = (None, body);
+                Assembled::Whole
             }
         }
     }

@@ -9,7 +9,6 @@ use offshoot_wire::{
 use super::{
     Action, Actions, BadEnd, DropKind, Ended, LinkKey, Machine, NoWay, Owner, Queued, Routes, StreamUnsent,
     Tick,
-    deliver::Whole,
     handles::{Entry, Handles},
     skim::ends_of_item,
 };
@@ -319,7 +318,7 @@ impl<R: Routes> Machine<R> {
     }
 
     /// An item has come.
-    pub(super) fn on_item(&mut self, from: Option<LinkKey>, frame: Frame, out: &mut Actions) {
+    pub(super) fn on_item(&mut self, from: Option<LinkKey>, mut frame: Frame, out: &mut Actions) {
         let handle = frame.handle;
         let Some(stream) = self.handles.stream(handle).filter(|s| s.ours == Direction::Receives) else {
             self.drop_frame(from, DropKind::Malformed, &frame, out);
@@ -329,7 +328,7 @@ impl<R: Routes> Machine<R> {
         if !is_wanted && frame.part.is_some() {
             return self.skim(from, &frame, window, out);
         }
-        let Some(Whole { frame, cost }) = self.receive(from, frame, window, true, out) else { return };
+        let Some(cost) = self.receive(from, &mut frame, window, true, out) else { return };
         let Some(stream) = self.handles.stream_mut(handle) else { return };
         if !is_wanted {
             let ends = ends_of_item(&frame.body).unwrap_or_default();
