@@ -18,6 +18,10 @@ const SYSTEM_RUSTC: &str = "/usr/bin/rustc";
 /// tables would begin, what a loader would protect, and the room that keeps text and constants on pages of their own.
 const BARE: &str = "-Wl,--build-id=none -Wl,--no-eh-frame-hdr -Wl,-z,norelro -Wl,-z,noseparate-code";
 
+/// What LLVM does for speed alone: values that are computed or loaded ahead, as constants are for loops, are kept in memory
+/// where a large function has no register left for them, and each use of that is longer than what it spares.
+const AS_WRITTEN: &str = "-disable-machine-licm -disable-constant-hoisting -enable-load-pre=0";
+
 /// A compiler for one profile and machine.
 pub(super) struct Toolchain {
     profile: Profile,
@@ -70,6 +74,7 @@ impl Toolchain {
             flags.extend(
                 ["-Zunstable-options", "-Zlocation-detail=none", "-Zfmt-debug=none"].map(str::to_owned),
             );
+            flags.push(codegen(&format!("llvm-args={AS_WRITTEN}")));
             flags.push(codegen(&format!("link-args={BARE}")));
         }
         Ok(flags)
