@@ -4,7 +4,7 @@ use offshoot_wire::{ContextId, Dead, DeadCode, Frame, Handle, ReplyTo, codec};
 
 use super::{
     Action, Actions, DropKind, Ended, LinkKey, Machine, Outcome, Owner, Progress, Queued, Routes,
-    handles::Entry, parts::CONTROL_BUDGET, skim::ends_of_reply, streams::Stream,
+    handles::Entry, parts::CONTROL_BUDGET, skim::ends_of_reply,
 };
 use crate::plain::{front, plain};
 
@@ -101,9 +101,6 @@ impl<R: Routes> Machine<R> {
         let Ok(Dead { code, mut text }) = codec::decode(&frame.body, CONTROL_BUDGET) else {
             return self.drop_frame(link, DropKind::Malformed, frame, out);
         };
-        // It will be part of what people read, and may be anybody's.
-        text.truncate(front(&text, MAX_TEXT).len());
-        let dead = Dead { code, text: plain(text) };
         let peer = match self.handles.get(frame.handle) {
             // What is said of one that has not left is about another, or a guess: nobody on the way has met it.
             Some(Entry::Call(call)) if call.progress == Progress::NotSent => None,
@@ -111,39 +108,38 @@ impl<R: Routes> Machine<R> {
             Some(Entry::Stream(stream)) => stream.peer,
             Some(Entry::Watch(_)) | None => None,
         };
-        match peer {
+        let Some(peer) = peer else {
             // News of a loss can be faster than the dead reply that it makes superfluous. What the call had cost is back; what
             // its source may send here is not for it to say.
-            None if frame.handle.is_allocated() => {
-                if is_of_nobody(frame.src, frame.auth, dead.code) {
-                    self.credits.dissolve(frame.src, true);
-                }
-                self.drop_frame(link, DropKind::Late, frame, out);
+            let is_late = frame.handle.is_allocated();
+            if is_late && is_of_nobody(frame.src, frame.auth, code) {
+                self.credits.dissolve(frame.src, true);
             }
-            None => self.drop_frame(link, DropKind::Dead, frame, out),
-            Some(peer) if peer != frame.src => self.drop_frame(link, DropKind::Respondent, frame, out),
+            let kind = if is_late { DropKind::Late } else { DropKind::Dead };
+            return self.drop_frame(link, kind, frame, out);
+        };
+        if peer != frame.src {
+            return self.drop_frame(link, DropKind::Respondent, frame, out);
+        }
+        // It will be part of what people read, and may be anybody's.
+        text.truncate(front(&text, MAX_TEXT).len());
+        let dead = Dead { code, text: plain(text) };
+        let Some(stream) = self.handles.stream(frame.handle) else {
+            return self.end_call_dead(frame.handle, dead, frame.auth, out);
+        };
+        if frame.auth == peer && code == DeadCode::Gone {
             // The one it was given to has not taken our other end; who has opened it cannot say so any more.
-            Some(peer)
-                if self.handles.stream(frame.handle).is_some()
-                    && frame.auth == peer
-                    && dead.code == DeadCode::Gone =>
-            {
-                if self.handles.stream(frame.handle).is_some_and(Stream::was_taken) {
-                    self.drop_frame(link, DropKind::Late, frame, out);
-                } else {
-                    self.on_end_refused(frame.handle, dead.text, out);
-                }
+            if stream.was_taken() {
+                self.drop_frame(link, DropKind::Late, frame, out);
+            } else {
+                self.on_end_refused(frame.handle, dead.text, out);
             }
-            Some(peer) if self.handles.stream(frame.handle).is_some() => {
-                self.break_stream(frame.handle, &dead.text, out);
-                if frame.auth == peer
-                    || matches!(dead.code, DeadCode::NoRoute | DeadCode::Gone | DeadCode::OneWay)
-                {
-                    // Nobody is there who would answer with a CLOSE of his own.
-                    self.finish_stream(frame.handle, Ended::Lost(dead.text), out);
-                }
-            }
-            Some(_) => self.end_call_dead(frame.handle, dead, frame.auth, out),
+            return;
+        }
+        self.break_stream(frame.handle, &dead.text, out);
+        if frame.auth == peer || matches!(code, DeadCode::NoRoute | DeadCode::Gone | DeadCode::OneWay) {
+            // Nobody is there who would answer with a CLOSE of his own.
+            self.finish_stream(frame.handle, Ended::Lost(dead.text), out);
         }
     }
 
