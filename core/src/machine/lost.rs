@@ -16,17 +16,12 @@ impl<R: Routes> Machine<R> {
             self.unsaid.remove(&link);
         }
         let up = self.up == Some(link);
-        // A leaf has nobody to tell.
-        let unsent = if R::HAS_CHILDREN { self.take_unsent(link) } else { Vec::new() };
-        let name =
-            self.routes.name(link.peer).map_or_else(|| format!("context {}", link.peer), str::to_owned);
-        let why = format!("{name} is gone: {reason}");
         if up {
             self.up = None;
         }
-        // Before the news of the loss, which leaves behind them (rule 10).
-        for queued in unsent {
-            self.answer_unsent(queued, &why, out);
+        // Before the news of the loss, which leaves behind them (rule 10). A leaf has nobody to tell.
+        if R::HAS_CHILDREN {
+            self.answer_all_unsent(link, reason, out);
         }
         let mut steps = Vec::new();
         if up {
@@ -45,17 +40,22 @@ impl<R: Routes> Machine<R> {
         }
     }
 
-    /// What waited for a link that is gone.
-    fn take_unsent(&mut self, link: LinkKey) -> Vec<Queued> {
-        self.link_mut(link).map(|l| std::mem::take(&mut l.outbox).into_data()).unwrap_or_default()
+    /// What waited for a link that is gone is answered.
+    fn answer_all_unsent(&mut self, link: LinkKey, reason: &str, out: &mut Actions) {
+        let unsent = self.link_mut(link).map(|l| std::mem::take(&mut l.outbox).into_data());
+        let name =
+            self.routes.name(link.peer).map_or_else(|| format!("context {}", link.peer), str::to_owned);
+        let why = format!("{name} is gone: {reason}");
+        for queued in unsent.into_iter().flatten() {
+            self.answer_unsent(&queued, &why, out);
+        }
     }
 
     /// A frame of somebody else will never leave: its source learns it. Our own are ended by the loss itself.
     ///
     /// Streams and who waits for an answer learn it by the news of the loss, which names who is lost.
-    fn answer_unsent(&mut self, queued: Queued, why: &str, out: &mut Actions) {
-        // A leaf holds no frames of others.
-        if R::HAS_CHILDREN && queued.frame.src != self.config.me && !queued.frame.handle.is_allocated() {
+    fn answer_unsent(&mut self, queued: &Queued, why: &str, out: &mut Actions) {
+        if queued.frame.src != self.config.me && !queued.frame.handle.is_allocated() {
             self.answer_dead(&queued.frame, offshoot_wire::DeadCode::Gone, why.to_owned(), out);
         }
     }
@@ -72,17 +72,24 @@ impl<R: Routes> Machine<R> {
     pub(super) fn lose(&mut self, del: DelRoute, out: &mut Actions) {
         let lost: Set<ContextId> = del.ids.iter().copied().collect();
         for link in self.links_to(&lost).iter() {
-            // What others sent to the lost is answered where it is met next; here it only takes room.
             let unsent = self.take_out(link, &mut |outbox| outbox.take_out_to(&lost), out);
-            for queued in unsent {
-                if let Some(from) = queued.from {
-                    self.unbook(from, queued.weight(), out);
-                }
-                self.answer_unsent(queued, &lost_text(&del), out);
+            // A leaf holds no frames of others.
+            if R::HAS_CHILDREN {
+                self.answer_lost(&unsent, &del, out);
             }
         }
         self.lose_all(&lost, &del, out);
         out.push(Action::Lost { ids: del.ids, name: del.name, reason: del.reason });
+    }
+
+    /// What others sent to the lost takes no room any more, and who sent it learns that.
+    fn answer_lost(&mut self, unsent: &[Queued], del: &DelRoute, out: &mut Actions) {
+        for queued in unsent {
+            if let Some(from) = queued.from {
+                self.unbook(from, queued.weight(), out);
+            }
+            self.answer_unsent(queued, &lost_text(del), out);
+        }
     }
 
     /// The parent is gone, and with it all that is not below this context.
