@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    iter,
     sync::{Arc, Condvar, Mutex, OnceLock, Weak},
     time::{Duration, Instant},
 };
@@ -9,6 +10,7 @@ use std::{
 use offshoot_wire::{Body, ContextId, Handle, codec};
 
 use crate::{
+    ever::Ever,
     forward::Record,
     here::Running,
     machine::Unsent,
@@ -24,6 +26,8 @@ const MAX_RECORDS: usize = 4096;
 const LULL: Duration = Duration::from_secs(1);
 /// Bytes of text that may wait, in bytes.
 const MAX_BYTES: usize = 4 << 20;
+
+static WAKES: Ever = Ever::new();
 
 /// Takes what the broker and loggers leave, and hands it on from a thread of its own, which its first entry starts.
 #[derive(Default)]
@@ -109,6 +113,7 @@ impl Sink {
 
     /// Takes wakers of tasks, which are foreign code. They are never dropped.
     pub(crate) fn wake(self: &Arc<Self>, wake: Wake) {
+        WAKES.begin();
         self.add(|queue| queue.wakes.push_back(wake));
     }
 
@@ -174,7 +179,7 @@ impl Sink {
         }
         let mut queue = lock(&self.queue);
         queue.is_started = false;
-        let wakes = std::mem::take(&mut queue.wakes);
+        let wakes: Vec<Wake> = iter::from_fn(|| queue.next_wake()).collect();
         drop(queue);
         wakes.into_iter().for_each(Wake::fire);
     }
@@ -201,7 +206,7 @@ impl Sink {
         loop {
             if queue.is_ended {
                 // The end is what most of them wait for. Who comes later is woken by another thread.
-                let last = queue.wakes.pop_front();
+                let last = queue.next_wake();
                 queue.is_started = last.is_some();
                 return last.map(Job::Wake);
             }
@@ -257,6 +262,10 @@ impl Queue {
         !self.is_busy && self.records.is_empty() && self.wakes.is_empty() && self.dropped == 0
     }
 
+    fn next_wake(&mut self) -> Option<Wake> {
+        if WAKES.began() { self.wakes.pop_front() } else { None }
+    }
+
     fn drop_one(&mut self) {
         self.dropped = self.dropped.saturating_add(1);
         self.dropped_last = Some(Instant::now());
@@ -273,7 +282,7 @@ impl Queue {
     }
 
     fn take(&mut self) -> Option<Job> {
-        if let Some(wake) = self.wakes.pop_front() {
+        if let Some(wake) = self.next_wake() {
             return Some(Job::Wake(wake));
         }
         if self.is_full() {
