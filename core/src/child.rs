@@ -168,7 +168,7 @@ impl Boot {
 
     /// What is to be done when the parent is lost; see [`Child::on_parent_lost`].
     pub fn on_parent_lost(&mut self, grace: Duration, undo: impl FnOnce() + Send + 'static) {
-        self.hook = Some(Hook { grace, run: Box::new(undo) });
+        self.hook = Some(Hook::new(grace, Box::new(undo)));
     }
 
     /// Learns who this context is, and lives as it until the end. `make` gives the routing table and what happens

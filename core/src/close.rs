@@ -11,6 +11,7 @@ use std::{
 use rustix::process::{Signal, getpid, kill_process};
 
 use crate::{
+    ever::Ever,
     here::Here,
     shared::Shared,
     sync::{self, later, lock, rest},
@@ -24,8 +25,18 @@ const ORPHAN_KILL: Duration = Duration::from_millis(500);
 
 /// What user code wants done, once, when the parent is lost.
 pub(crate) struct Hook {
-    pub(crate) grace: Duration,
-    pub(crate) run: Box<dyn FnOnce() + Send>,
+    grace: Duration,
+    run: Box<dyn FnOnce() + Send>,
+}
+
+/// Whether this program wants anything done: most do not, and carry no code for it.
+static HOOKS: Ever = Ever::new();
+
+impl Hook {
+    pub(crate) fn new(grace: Duration, run: Box<dyn FnOnce() + Send>) -> Self {
+        HOOKS.begin();
+        Self { grace, run }
+    }
 }
 
 /// How a child process ends. A root has none: its program goes on.
@@ -77,8 +88,8 @@ impl Life {
     /// The time that an orphan has.
     pub(crate) fn orphan_grace(&self) -> Duration {
         match &*lock(&self.phase) {
-            Phase::Running(Some(hook)) => hook.grace.max(ORPHAN_GRACE),
-            Phase::Running(None) | Phase::Ending(_) => ORPHAN_GRACE,
+            Phase::Running(Some(hook)) if HOOKS.began() => hook.grace.max(ORPHAN_GRACE),
+            Phase::Running(_) | Phase::Ending(_) => ORPHAN_GRACE,
         }
     }
 
@@ -92,7 +103,7 @@ impl Life {
             };
         let mut phase = lock(&self.phase);
         let hook = match &mut *phase {
-            Phase::Running(hook) => hook.take().filter(|_| why == Why::Orphaned),
+            Phase::Running(hook) => hook.take().filter(|_| HOOKS.began() && why == Why::Orphaned),
             Phase::Ending(ending) => {
                 ending.kill_at = ending.kill_at.min(kill_at);
                 if deadline < ending.deadline {
@@ -194,7 +205,8 @@ impl Life {
     /// Waits for what user code does about a lost parent.
     fn wait_for_hook(&self) {
         let mut phase = lock(&self.phase);
-        while let Phase::Ending(Ending { hook_runs: true, leave_at, .. }) = *phase
+        while HOOKS.began()
+            && let Phase::Ending(Ending { hook_runs: true, leave_at, .. }) = *phase
             && Instant::now() < leave_at
         {
             // Notified when the hook has returned, and when there is less time.
