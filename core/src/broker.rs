@@ -235,16 +235,16 @@ impl<R: Here> Shared<R> {
             // As long as the link is there, its rate is.
             self.overhear_last(link);
         }
-        let name = self.with(|state, now| {
-            let name = state.links.remove(link.key).map(|_| self.name_in(state, link.key.peer));
-            if name.is_some() {
-                let event = Event::LinkDown { link: link.key, reason: end.reason.clone() };
-                state.machine.handle(now, event, &mut state.out);
-            }
-            name
+        let was_there = self.with(|state, now| {
+            // Before the machine forgets it.
+            let name = R::HAS_CHILDREN.then(|| self.name_in(state, link.key.peer));
+            state.links.remove(link.key)?;
+            let event = Event::LinkDown { link: link.key, reason: end.reason.clone() };
+            state.machine.handle(now, event, &mut state.out);
+            Some(name)
         });
-        if let Some(name) = name {
-            if let Some(watcher) = link.watcher.as_ref().filter(|_| R::HAS_CHILDREN) {
+        if let Some(name) = was_there {
+            if let Some((watcher, name)) = link.watcher.as_ref().zip(name) {
                 let failure = lock(&link.reader).fail(end);
                 match failure {
                     Some(failure) => watcher.failed(failure),

@@ -242,6 +242,9 @@ impl Handles {
 
     /// All that are about one of these contexts, in their order.
     pub(super) fn about(&self, contexts: impl Iterator<Item = ContextId>) -> Vec<Handle> {
+        if !ENTRIES.began() {
+            return Vec::new();
+        }
         let mut found = Set::new();
         for context in contexts {
             let mut next = self.row(context).and_then(|row| row.first);
