@@ -81,7 +81,7 @@ impl Child {
 
     /// How many calls run side by side: the main thread is the first worker. 1 unless set.
     pub fn workers(mut self, workers: usize) -> Self {
-        self.boot.workers = workers.max(1);
+        self.boot.workers(workers);
         self
     }
 
@@ -126,6 +126,9 @@ impl Default for Child {
 /// Whether this program has bounds of its own: most have not, and carry no code for it.
 static OWN_LIMITS: Ever = Ever::new();
 
+/// Whether it has more workers than its main thread.
+static MORE_WORKERS: Ever = Ever::new();
+
 /// What a process needs to become a child, leaf or parent.
 pub struct Boot {
     taken: Ends<OwnedFd>,
@@ -133,7 +136,7 @@ pub struct Boot {
     /// What it serves.
     pub functions: Functions,
     /// How many calls run side by side.
-    pub workers: usize,
+    workers: usize,
     /// Its own bounds, if it has any.
     limits: Option<Box<Limits>>,
     hook: Option<Hook>,
@@ -157,6 +160,12 @@ impl Boot {
         sys::shed();
         let taken = stdio::take().must();
         Self { taken, role, functions: Functions::new(), workers: 1, limits: None, hook: None }
+    }
+
+    /// How many calls run side by side; see [`Child::workers`].
+    pub fn workers(&mut self, workers: usize) {
+        MORE_WORKERS.begin();
+        self.workers = workers.max(1);
     }
 
     /// Other bounds than the usual; see [`Child::limits`].
@@ -204,7 +213,11 @@ impl Boot {
         // Both live as long as the process.
         mem::forget(Arc::clone(&shared));
         drop(broker::spawn(&shared).must());
-        worker::spawn(&shared, &self.functions, 1, self.workers).must();
+        if MORE_WORKERS.began() {
+            worker::spawn(&shared, &self.functions, 1, self.workers).must();
+        } else {
+            shared.set_workers(1);
+        }
 
         say(self.taken.output(), &marker(&nonce)).must();
         let ends = self.taken.try_map(|fd| Source::new(fd, &shared.poller)).must();

@@ -70,7 +70,7 @@ impl Hop {
 
     /// How many calls run side by side: the main thread is the first worker. 1 unless set.
     pub fn workers(mut self, workers: usize) -> Self {
-        self.boot.workers = workers.max(1);
+        self.boot.workers(workers);
         self
     }
 

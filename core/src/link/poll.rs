@@ -166,7 +166,7 @@ mod linux {
 
     /// Rounded up, so that nobody wakes early only to find nothing due; more than the system call takes is cut.
     fn whole_millis(timeout: Duration) -> Timespec {
-        let millis = i32::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
+        let millis = i32::try_from(sync::whole_millis(timeout)).unwrap_or(i32::MAX);
         Timespec { tv_sec: (millis / 1000).into(), tv_nsec: (millis % 1000 * 1_000_000).into() }
     }
 

@@ -76,8 +76,7 @@ impl<R: Here> Node for Shared<R> {
 
     /// Rounded up, so that no deadline is met early.
     fn tick(&self, at: Instant) -> Tick {
-        let micros = at.saturating_duration_since(self.start).as_micros();
-        Tick(u64::try_from(micros.div_ceil(1000)).unwrap_or(u64::MAX))
+        Tick(whole_millis(at.saturating_duration_since(self.start)))
     }
 
     fn instant(&self, at: Tick) -> Instant {
