@@ -19,7 +19,7 @@ use crate::{
     here::Running,
     node::{Node, Then},
     open::{About, Open},
-    sync::{later, lock},
+    sync::{later, lock, whole_millis},
 };
 
 /// Calls the functions of one context, each with a deadline, or all as one chain; see [`Context::with_timeout`],
@@ -222,7 +222,7 @@ impl<'a> Request<'a> {
 /// to milliseconds, so that news that somebody gave up arrives when the caller has done so too.
 fn left_ms(deadline: Instant) -> u32 {
     let left = deadline.saturating_duration_since(Instant::now());
-    u32::try_from(left.as_micros().div_ceil(1000).saturating_add(2)).unwrap_or(u32::MAX)
+    u32::try_from(whole_millis(left).saturating_add(2)).unwrap_or(u32::MAX)
 }
 
 /// Calls of which none runs behind one that failed.

@@ -72,6 +72,11 @@ impl Thread {
     }
 }
 
+/// A time in milliseconds, rounded up, so that whoever waits for so long does not look early.
+pub(crate) fn whole_millis(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1000).saturating_add(time.subsec_micros().div_ceil(1000).into())
+}
+
 /// The moment `wait` from now; a wait beyond what the clock can say is cut to a century.
 pub fn later(wait: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);

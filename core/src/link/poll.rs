@@ -81,6 +81,7 @@ mod linux {
     };
 
     use super::{AT_ONCE, Ask, Ready, Told};
+    use crate::sync::whole_millis;
 
     /// No link's key: of the bell, and of the alarm.
     const CALL: u64 = u64::MAX;
@@ -144,7 +145,7 @@ mod linux {
         }
 
         pub(super) fn wait_once(&self, found: &mut Found, timeout: Option<Duration>) -> io::Result<()> {
-            epoll::wait(&self.epoll, spare_capacity(&mut found.events), timeout.map(whole_millis).as_ref())?;
+            epoll::wait(&self.epoll, spare_capacity(&mut found.events), timeout.map(rounded).as_ref())?;
             Ok(())
         }
     }
@@ -164,9 +165,9 @@ mod linux {
         flags
     }
 
-    /// Rounded up, so that nobody wakes early only to find nothing due; more than the system call takes is cut.
-    fn whole_millis(timeout: Duration) -> Timespec {
-        let millis = i32::try_from(sync::whole_millis(timeout)).unwrap_or(i32::MAX);
+    /// What a system call takes: more than it can is cut.
+    fn rounded(timeout: Duration) -> Timespec {
+        let millis = i32::try_from(whole_millis(timeout)).unwrap_or(i32::MAX);
         Timespec { tv_sec: (millis / 1000).into(), tv_nsec: (millis % 1000 * 1_000_000).into() }
     }
 

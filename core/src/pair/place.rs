@@ -17,6 +17,7 @@ use crate::{
     link::Link,
     machine::{BadEnd, CallKey, Outgoing, Progress, StreamUnsent, Tick, Unsent},
     node::{CallSink, Called, Held, Node, Pace, StreamSink, Then},
+    sync::whole_millis,
     wake::{Run, Wake},
 };
 
@@ -68,8 +69,7 @@ impl Node for Place {
     }
 
     fn tick(&self, at: Instant) -> Tick {
-        let micros = at.saturating_duration_since(self.world.start).as_micros();
-        Tick(u64::try_from(micros.div_ceil(1000)).unwrap_or(u64::MAX))
+        Tick(whole_millis(at.saturating_duration_since(self.world.start)))
     }
 
     fn instant(&self, at: Tick) -> Instant {

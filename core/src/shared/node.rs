@@ -16,7 +16,7 @@ use crate::{
     link::Link,
     machine::{BadEnd, CallKey, Outgoing, Owner, Progress, Routes, Standing, StreamUnsent, Tick, Unsent},
     node::{CallSink, Called, Held, Node, Pace, StreamSink, Then},
-    sync::{lock, rest},
+    sync::{lock, rest, whole_millis},
     wake::{Run, Wake},
 };
 
