@@ -10,11 +10,19 @@ use offshoot_latch::Sleeper;
 use offshoot_wire::ContextId;
 
 use crate::{
+    ever::Ever,
     here::Running,
     link::{Generation, Link},
     node::Node,
     wake::{Listener, wait_by},
 };
+
+static KEEPS: Ever = Ever::new();
+
+/// Whether a turn was ever kept: only who receives items keeps any.
+pub(crate) fn has_kept() -> bool {
+    KEEPS.began()
+}
 
 /// The turn of a link.
 pub(crate) struct Loan {
@@ -40,6 +48,7 @@ impl Lease {
     /// Ends it, and keeps the turn if more is there to be read: for a thread that will be back at once, but may run user
     /// code before. Others can have the turn meanwhile.
     pub(crate) fn keep(mut self) {
+        KEEPS.begin();
         self.is_kept = self.has_more;
     }
 
@@ -73,6 +82,9 @@ struct Kept {
 
 /// Gives back what this thread keeps: it is about to wait for something that may come by that very link.
 pub(crate) fn let_go() {
+    if !has_kept() {
+        return;
+    }
     let kept = KEPT.try_with(RefCell::take).ok().flatten();
     let Some(Kept { node, link, generation }) = kept else { return };
     if let (Some(node), Some(link)) = (node.upgrade(), link.upgrade()) {
@@ -82,7 +94,7 @@ pub(crate) fn let_go() {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.is_kept {
+        if self.is_kept && has_kept() {
             let Loan { link, generation } = &self.loan;
             let (node, link) = (Arc::downgrade(&self.node), Arc::downgrade(link));
             let kept = Kept { node, link, generation: *generation };

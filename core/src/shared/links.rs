@@ -12,7 +12,7 @@ use super::{Effects, Shared, State, Way};
 use crate::{
     fault::Fault,
     here::Here,
-    lease::Loan,
+    lease::{self, Loan},
     link::{Ends, Link, LinkEnd, LinkParts, Outflow, Source, Taken, Token, Writer, take_or_give, write_out},
     machine::{Action, LinkKey, NewChild, Routes, Tick},
     sync::{MutexGuard, lock},
@@ -139,8 +139,8 @@ impl Links {
     }
 
     /// When the broker must look after turns that were kept.
-    pub(super) const fn mind_at(&self) -> Option<Tick> {
-        self.mind_at
+    pub(super) fn mind_at(&self) -> Option<Tick> {
+        self.mind_at.filter(|_| lease::has_kept())
     }
 
     /// Takes the writer token of a link, if it is free.
