@@ -5,6 +5,10 @@ use std::collections::VecDeque;
 use offshoot_wire::{Frame, Handle};
 
 use super::{FlowKey, map::Map, queue::take_at};
+use crate::ever::Ever;
+
+/// Whether any waits for data: a leaf has none to say that must.
+static BEHIND: Ever = Ever::new();
 
 /// A control frame that waits, perhaps for data in front of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,8 +46,18 @@ impl Front {
         self.queue.is_empty()
     }
 
+    /// Queues a frame that may overtake all data.
+    pub(super) fn push(&mut self, frame: Frame) {
+        self.line_up(frame, Map::new());
+    }
+
     /// Queues a frame behind so many frames of those flows.
-    pub(super) fn push(&mut self, frame: Frame, behind: Map<FlowKey, usize>) {
+    pub(super) fn push_behind(&mut self, frame: Frame, behind: Map<FlowKey, usize>) {
+        BEHIND.begin();
+        self.line_up(frame, behind);
+    }
+
+    fn line_up(&mut self, frame: Frame, behind: Map<FlowKey, usize>) {
         *self.room_of(&frame) += frame.cost();
         self.queue.push_back(Control { frame, behind });
     }
@@ -82,7 +96,7 @@ impl Front {
         let mut is_held_up = false;
         self.queue.iter().position(|control| {
             let is_loss = control.frame.handle == Handle::DEL_ROUTE;
-            let is_free = control.behind.is_empty() && !(is_loss && is_held_up);
+            let is_free = !BEHIND.began() || (control.behind.is_empty() && !(is_loss && is_held_up));
             is_held_up |= is_loss && !is_free;
             is_free
         })
@@ -94,11 +108,7 @@ impl Front {
 
     /// A frame has come to the front of a flow: what waits for all of that waits for this too.
     pub(super) fn wait_for_one_more(&mut self, key: FlowKey) {
-        for control in &mut self.queue {
-            if let Some(count) = control.behind.get_mut(&key) {
-                *count += 1;
-            }
-        }
+        self.count(key, |count| count + 1);
     }
 
     /// So many frames at the front of a flow have left, or never will: who waits behind them comes nearer.
@@ -113,6 +123,9 @@ impl Front {
 
     /// Changes how many frames of a flow each waits for.
     fn count(&mut self, key: FlowKey, left: impl Fn(usize) -> usize) {
+        if !BEHIND.began() {
+            return;
+        }
         for control in &mut self.queue {
             if let Some(count) = control.behind.get_mut(&key) {
                 *count = left(*count);

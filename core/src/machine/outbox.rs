@@ -238,7 +238,7 @@ impl Outbox {
 
     /// Queues a control frame, which leaves in front of all data.
     pub(super) fn push_control(&mut self, frame: Frame) {
-        self.control.push(frame, Map::new());
+        self.control.push(frame);
     }
 
     /// Queues a control frame that leaves behind what is queued now in the flows of `sources` that `behind` picks.
@@ -256,7 +256,7 @@ impl Outbox {
                 waits.insert(key, flow.queue.len());
             }
         }
-        self.control.push(frame, waits);
+        self.control.push_behind(frame, waits);
     }
 
     /// The flows of these sources; what it costs is what fewer are of, flows or sources.
