@@ -24,6 +24,14 @@ impl Tick {
     }
 }
 
+/// The sooner of two moments, as far as there are two.
+pub(crate) fn sooner<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 /// Names a link: its slot, and the neighbour behind it, so that a reused slot is noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkKey {

@@ -42,6 +42,7 @@ mod unsaid;
 use offshoot_wire::{Body, ContextId, Frame, Handle, Hello, ReplyTo, Window};
 
 pub use drops::DropKind;
+pub(crate) use event::sooner;
 pub use event::{Action, Actions, Event, LinkKey, Note, Tick};
 pub use invariants::{Received, Sizes};
 pub use limits::Limits;

@@ -6,6 +6,7 @@ use offshoot_wire::{ContextId, Handle};
 
 use super::{
     Action, Actions, CallKey, LinkKey, Machine, Routes, Tick,
+    event::sooner,
     map::{Key, Map, Set, pair, part},
 };
 
@@ -171,7 +172,7 @@ impl<R: Routes> Machine<R> {
     pub fn next_due(&self) -> Option<Tick> {
         let first = self.timers.set.first().map(|(at, _)| at);
         let started = self.timers.started.front().map(|(at, _)| *at);
-        first.into_iter().chain(started).min()
+        sooner(first, started)
     }
 
     pub(super) fn on_due(&mut self, out: &mut Actions) {

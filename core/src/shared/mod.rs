@@ -37,7 +37,7 @@ use crate::{
     here::{Here, IS_LEAF, Running},
     lease::{Lease, wait_reading},
     link::{Link, Poller},
-    machine::{Actions, CallKey, Config, Incoming, LinkKey, Machine, Routes, Tick},
+    machine::{Actions, CallKey, Config, Incoming, LinkKey, Machine, Routes, Tick, sooner},
     node::Node,
     sink::Sink,
     stdio::Capture,
@@ -262,7 +262,7 @@ impl<R: Here> Shared<R> {
         };
         let due = due.map(|tick| self.instant(tick));
         let life = self.life.as_ref().and_then(|life| life.next_due());
-        [due, life].into_iter().flatten().min()
+        sooner(due, life)
     }
 
     /// The broker is up, and looks at everything before it sleeps again.
@@ -277,9 +277,11 @@ impl<R: Here> Shared<R> {
     /// Whether a timer of the machine can be judged at `now`; whether something has rested long enough; whether it is time
     /// to look after turns that were kept.
     pub(crate) fn is_due(&self, now: Tick) -> [bool; 3] {
-        let due =
-            self.look(|state| [state.machine.next_due(), state.links.rest_until(), state.links.mind_at()]);
-        due.map(|due| due.is_some_and(|due| due <= now))
+        let is_past = |due: Option<Tick>| due.is_some_and(|due| due <= now);
+        self.look(|state| {
+            let (rest, look) = (state.links.rest_until(), state.links.mind_at());
+            [is_past(state.machine.next_due()), is_past(rest), is_past(look)]
+        })
     }
 
     /// The broker is woken when something is due sooner than it knows of. Under the lock: of two that set the alarm the
@@ -345,13 +347,6 @@ impl<R: Routes> State<R> {
     /// When something is due that the broker must do.
     fn next_due(&self) -> Option<Tick> {
         sooner(self.machine.next_due(), sooner(self.links.rest_until(), self.links.mind_at()))
-    }
-}
-
-fn sooner(one: Option<Tick>, other: Option<Tick>) -> Option<Tick> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
     }
 }
 
