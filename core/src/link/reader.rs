@@ -9,9 +9,12 @@ use super::{
     prelude::Prelude,
 };
 use crate::{
+    ever::Ever,
     fault::Fault,
     machine::{Event, LinkKey},
 };
+
+static PRELUDES: Ever = Ever::new();
 
 /// Reads one direction of a link.
 #[derive(Debug)]
@@ -51,6 +54,7 @@ impl Reader {
 
     /// Of a child that has yet to answer with the marker.
     pub(super) fn connecting(prelude: Prelude) -> Self {
+        PRELUDES.begin();
         Self { prelude: Some(prelude), ..Self::new(Decoder::new()) }
     }
 
@@ -109,7 +113,7 @@ impl Reader {
 
     fn read(&mut self, from: &Source) -> io::Result<Filled> {
         match &mut self.prelude {
-            Some(prelude) if !prelude.marker_seen() => {
+            Some(prelude) if PRELUDES.began() && !prelude.marker_seen() => {
                 prelude.read(from, &mut self.decoder).map(|bytes| Filled { bytes, all: true })
             }
             _ => {
