@@ -3,10 +3,14 @@
 pub(crate) use std::sync::{Mutex, MutexGuard};
 use std::{
     any::Any,
-    io, mem,
-    panic::{AssertUnwindSafe, catch_unwind},
+    io,
     sync::{Condvar, PoisonError},
     time::{Duration, Instant},
+};
+#[cfg(panic = "unwind")]
+use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
 };
 
 #[cfg(not(panic = "unwind"))]
@@ -35,6 +39,7 @@ pub(crate) fn rest<'a, T>(
 
 /// Runs code of the user's on a thread that must outlive it. A panic has told its own story by the panic hook; what it
 /// leaves behind is the user's too, and may panic once more as it is dropped.
+#[cfg(panic = "unwind")]
 pub fn contain<T>(run: impl FnOnce() -> T, panicked: impl FnOnce(&(dyn Any + Send)) -> T) -> T {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let value = panicked(&*panic);
@@ -43,6 +48,12 @@ pub fn contain<T>(run: impl FnOnce() -> T, panicked: impl FnOnce(&(dyn Any + Sen
         }
         value
     })
+}
+
+/// Where nothing unwinds, a panic ends the process.
+#[cfg(not(panic = "unwind"))]
+pub fn contain<T>(run: impl FnOnce() -> T, _panicked: impl FnOnce(&(dyn Any + Send)) -> T) -> T {
+    run()
 }
 
 /// Starts a thread. Boxed, so that what a thread is started by is compiled once.
