@@ -93,10 +93,13 @@ impl Front {
     /// The place of the one that leaves next. News of a loss leave behind earlier ones too: a later loss can take with it
     /// what these are about.
     fn free(&self) -> Option<usize> {
+        if !BEHIND.began() {
+            return (!self.queue.is_empty()).then_some(0);
+        }
         let mut is_held_up = false;
         self.queue.iter().position(|control| {
             let is_loss = control.frame.handle == Handle::DEL_ROUTE;
-            let is_free = !BEHIND.began() || (control.behind.is_empty() && !(is_loss && is_held_up));
+            let is_free = control.behind.is_empty() && !(is_loss && is_held_up);
             is_held_up |= is_loss && !is_free;
             is_free
         })
