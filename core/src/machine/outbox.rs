@@ -391,10 +391,15 @@ impl Outbox {
         } else {
             self.turn.push_back(key);
         }
-        self.load.remove(queued.frame.dst, queued.weight());
-        self.answers -= answer_weight(&queued);
+        self.unload(&queued);
         self.control.come_nearer(key, 1);
         Some(queued)
+    }
+
+    /// A frame waits in its flow no more.
+    fn unload(&mut self, queued: &Queued) {
+        self.load.remove(queued.frame.dst, queued.weight());
+        self.answers -= answer_weight(queued);
     }
 
     /// A flow has no turn before credit comes. Nothing waits behind it so long: SHUTDOWN alone waits for flows of our
@@ -467,14 +472,17 @@ impl Outbox {
                 self.feed_some(dst, window, usize::MAX);
             }
         }
-        self.take_out_of_all(&keys, &|_| true)
+        self.take_flows(&keys)
     }
 
     /// Takes out of the GRANTs that wait those that `pick` wants.
     pub(super) fn take_grants(&mut self, pick: &dyn Fn(&Queued) -> bool) -> Vec<Queued> {
         self.seat();
-        let keys: Vec<FlowKey> = self.grants.iter().collect();
-        self.take_out_of_all(&keys, pick)
+        let mut out = Vec::new();
+        for key in self.grants.iter() {
+            out.append(&mut self.take_out_of(key, pick));
+        }
+        out
     }
 
     /// Whether a GRANT waits; what is alone was looked at a moment ago.
@@ -493,13 +501,21 @@ impl Outbox {
                 self.feed_some(dst, window, usize::MAX);
             }
         }
-        self.take_out_of_all(&keys, &|_| true)
+        self.take_flows(&keys)
     }
 
-    fn take_out_of_all(&mut self, keys: &[FlowKey], pick: &dyn Fn(&Queued) -> bool) -> Vec<Queued> {
+    /// Takes out all that is in these flows.
+    fn take_flows(&mut self, keys: &[FlowKey]) -> Vec<Queued> {
         let mut out = Vec::new();
         for key in keys {
-            out.append(&mut self.take_out_of(*key, pick));
+            let Some(flow) = self.flows.get_mut(key).filter(|flow| !flow.queue.is_empty()) else { continue };
+            flow.cost = 0;
+            let queue = mem::take(&mut flow.queue);
+            self.control.come_nearer(*key, queue.len());
+            self.unstarve(*key);
+            self.emptied();
+            queue.iter().for_each(|queued| self.unload(queued));
+            out.extend(queue);
         }
         out
     }
@@ -528,10 +544,7 @@ impl Outbox {
         if is_empty {
             self.emptied();
         }
-        for queued in &out {
-            self.load.remove(queued.frame.dst, queued.weight());
-            self.answers -= answer_weight(queued);
-        }
+        out.iter().for_each(|queued| self.unload(queued));
         out
     }
 
