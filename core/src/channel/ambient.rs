@@ -6,7 +6,7 @@ use offshoot_wire::{Body, Direction, codec};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    freight::{Brought, Halves},
+    freight::{Brought, Halves, carrier},
     half::Half,
 };
 use crate::{here::Running, node::Node};
@@ -96,7 +96,7 @@ pub(super) fn give(
     FRAMES.with_borrow_mut(|frames| {
         let frame = writing(frames, node)?;
         let half = half().inspect_err(|refusal| frame.refusal = Some((*refusal).into()))?;
-        let place = frame.halves.get_or_insert_with(|| Box::new(Vec::new())).add(half);
+        let place = frame.halves.get_or_insert_with(|| carrier(Vec::new())).add(half);
         Ok(u32::try_from(place).unwrap_or(u32::MAX))
     })
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     ambient,
-    freight::{Halves, Handed, Leaving},
+    freight::{Halves, Handed, Leaving, has_carried},
     half::Half,
     leg::Leg,
     pipe::Pipe,
@@ -75,7 +75,7 @@ impl Draft {
     /// Binds the ends to `to`. The value itself must have been dropped: what is handed over is counted.
     pub(crate) fn seal(self, node: &Arc<Running>, to: ContextId, head: HeadOf<'_>) -> Result<Sealed, String> {
         let Self { body, value_at, halves } = self;
-        let Some(halves) = halves else {
+        let Some(halves) = halves.filter(|_| has_carried()) else {
             return Ok(Sealed { body, ends: Vec::new(), handed: Handed::nothing() });
         };
         let (ends, handed) = halves.export(node, to)?;

@@ -9,10 +9,23 @@ use super::{
     carry::{export, import},
     half::Half,
 };
-use crate::{here::Running, node::Node};
+use crate::{ever::Ever, here::Running, node::Node};
 
 /// Ends of channels in a message that is being made or read; `None` for most messages. Dropped, they close.
 pub(crate) type Halves = Option<Box<dyn Carried>>;
+
+static CARRIED: Ever = Ever::new();
+
+/// Whether a message ever carried any.
+pub(super) fn has_carried() -> bool {
+    CARRIED.began()
+}
+
+/// Room for such ends.
+pub(super) fn carrier(halves: Vec<Half>) -> Box<dyn Carried> {
+    CARRIED.begin();
+    Box::new(halves)
+}
 
 /// The ends of at least one channel.
 pub(crate) trait Carried: Send + Sync {
@@ -103,7 +116,7 @@ impl Brought {
 
     fn open(&mut self) -> Result<(), String> {
         if !self.ends.is_empty() {
-            self.halves = Some(Box::new(import(&self.node, self.from, &mem::take(&mut self.ends))?));
+            self.halves = Some(carrier(import(&self.node, self.from, &mem::take(&mut self.ends))?));
         }
         Ok(())
     }
