@@ -2,7 +2,7 @@
 
 use offshoot_wire::{
     Blob, CallHead, ContextId, Credit, Dead, DeadCode, DelRoute, Direction, Failed, Frame, Handle, Part,
-    ReplyHead, ReplyTo,
+    ReplyHead, ReplyTo, StreamHead, Window, codec,
 };
 
 use super::{
