@@ -108,33 +108,17 @@ pub(crate) fn wait_by<T>(
     mut poll: impl FnMut(&Listener) -> Option<T>,
     mut rest: impl FnMut(&Sleeper),
 ) -> Option<T> {
-    let mut value = None;
-    let mut has_come = |listener: &Listener| {
-        value = poll(listener);
-        value.is_some()
-    };
-    wait_until(deadline, &mut has_come, &mut rest);
-    value
-}
-
-/// Waits until something has come, or `deadline` has passed: once in a program, whatever it is.
-fn wait_until(
-    deadline: Option<Instant>,
-    has_come: &mut dyn FnMut(&Listener) -> bool,
-    rest: &mut dyn FnMut(&Sleeper),
-) {
     // A thread that is ending has no bell of its own any more.
     let bell = BELL.try_with(Arc::clone).unwrap_or_default();
     let listener = Listener::Thread(Arc::clone(&bell));
     loop {
-        if has_come(&listener) {
-            return;
+        if let Some(value) = poll(&listener) {
+            return Some(value);
         }
         // Rung by whoever fires the `Wake` made from our listener.
-        let rung = bell.get_with(deadline, &mut *rest);
+        let rung = bell.get_with(deadline, &mut rest);
         if rung == Err(GetError::TimedOut) {
-            has_come(&listener);
-            return;
+            return poll(&listener);
         }
     }
 }
