@@ -372,7 +372,7 @@ fn what_is_asked_a_second_time_or_is_something_else_ends_the_connect() -> Result
     assert!(error.to_string().contains("it asks `(me@web) Verification code:`, and there is no"), "{error}");
     let client = Client::new("ask '(me@web) New password: '");
     let error = fails(client.ssh().password(PASSWORD));
-    assert_eq!((error.code(), client.answers().as_str()), ("unanswered", ""), "{error}");
+    assert_eq!((error.code(), client.answers().as_str()), ("password_expired", ""), "{error}");
     // Without what opens a key the client goes on.
     let client = Client::new("ask \"Enter passphrase for key 'k': \" || ask '(me@web) Password: '; exit 7");
     let error = fails(client.ssh().password(PASSWORD));
