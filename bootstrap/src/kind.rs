@@ -86,7 +86,7 @@ pub enum ConnectErrorKind {
     },
     /// The far side may lack what must load the program.
     #[error(
-        "{program} needs a loader and libraries of its own machine, and so runs there alone; build it static (`--target x86_64-unknown-linux-musl`, or RUSTFLAGS `-C target-feature=+crt-static`)"
+        "{program} needs a loader and libraries of its own machine, and so runs there alone; build it static: `rustup target add x86_64-unknown-linux-musl`, then `cargo build --target x86_64-unknown-linux-musl`; or RUSTFLAGS=`-C target-feature=+crt-static` with `--target x86_64-unknown-linux-gnu`"
     )]
     NotStatic {
         /// The program.

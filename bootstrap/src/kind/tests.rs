@@ -40,8 +40,9 @@ fn every_reason_says_what_and_what_to_do() {
         ),
         (
             ConnectErrorKind::NotStatic { program: text() },
-            "TEXT needs a loader and libraries of its own machine, and so runs there alone; build it static \
-             (`--target x86_64-unknown-linux-musl`, or RUSTFLAGS `-C target-feature=+crt-static`)",
+            "TEXT needs a loader and libraries of its own machine, and so runs there alone; build it static: \
+             `rustup target add x86_64-unknown-linux-musl`, then `cargo build --target x86_64-unknown-linux-musl`; or \
+             RUSTFLAGS=`-C target-feature=+crt-static` with `--target x86_64-unknown-linux-gnu`",
         ),
         (
             ConnectErrorKind::NoPlace { tried: text() },
