@@ -73,8 +73,10 @@ fn join(there: Spawned) -> Result<(), Box<dyn Error>> {
     let mut errors = io::PipeReader::from(there.stderr);
     thread::spawn(move || io::copy(&mut errors, &mut io::stderr()));
     io::copy(&mut link, &mut io::stdout())?;
+    // It is kept until it has reported: one that is dropped gives no grace.
+    let reaper = Reaper::new()?;
     let (ended, end) = mpsc::channel();
-    Reaper::new()?.end(there.process, Duration::from_secs(5), move |exit| drop(ended.send(exit)));
+    reaper.end(there.process, Duration::from_secs(5), move |exit| drop(ended.send(exit)));
     let exit = end.recv()?;
     if exit.report.success() { Ok(()) } else { Err(exit.to_string().into()) }
 }

@@ -103,7 +103,11 @@ pub struct Exit {
 
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.report, self.escalated)
+        match (&self.report, self.escalated) {
+            // What ends by SIGKILL has no status: it had gone before the signal came.
+            (ExitReport::Exited { .. }, Escalation::Kill) => self.report.fmt(f),
+            (report, escalated) => write!(f, "{report}{escalated}"),
+        }
     }
 }
 
@@ -149,5 +153,13 @@ mod tests {
         assert_eq!(exit.to_string(), "killed by signal 9 (KILL), after SIGKILL");
         let exit = Exit { report: ExitStatus::from_raw(0).into(), escalated: Escalation::None };
         assert_eq!(exit.to_string(), "exit status 0");
+        let exit = Exit { report: ExitStatus::from_raw(1 << 8).into(), escalated: Escalation::Term };
+        assert_eq!(exit.to_string(), "exit status 1, after SIGTERM");
+    }
+
+    #[test]
+    fn who_went_before_sigkill_came_went_by_itself() {
+        let exit = Exit { report: ExitStatus::from_raw(1 << 8).into(), escalated: Escalation::Kill };
+        assert_eq!(exit.to_string(), "exit status 1");
     }
 }

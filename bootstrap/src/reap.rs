@@ -70,6 +70,8 @@ impl Reaper {
 
     /// Sees the process to its end: it has one grace to go by itself, another after SIGTERM, then it is killed.
     ///
+    /// The reaper must be kept for as long: dropping it cuts the grace, and kills what has not gone.
+    ///
     /// Returns at once. `report` runs once, on the thread of the reaper, after the process was reaped: it must be
     /// short and not block, for it holds up the end of all others.
     ///
