@@ -6,8 +6,33 @@
 //! container by [`Container`] or [`Image`], with another root by [`Chroot`] or [`Nspawn`], as a step of a Slurm job by
 //! [`Srun`], or at the end of any other command by [`Wrapped`].
 //!
+//! A program of yours on a host, where nothing has to be but a shell:
+//!
+//! ```no_run
+//! use std::io::{Read as _, Write as _};
+//!
+//! use offshoot_bootstrap::{Launch, Method as _, Payload, Ssh};
+//!
+//! let server = Payload::file("target/x86_64-unknown-linux-musl/release/server")?;
+//! let plan = Ssh::new("web1").payload(server).args(["--stdio"]).plan();
+//! let mut there = Launch::new(&plan).run()?;                   // what fails has a `code()`, and says what to do
+//!
+//! there.link.write_all(b"hello\n")?;
+//! there.link.close_stdin()?;                                   // no more comes: what reads to the end would wait for it
+//! let mut answer = there.said;                                 // what came with the last answer of the shell
+//! there.link.read_to_end(&mut answer)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//! use std::{io::{Read as _, Write as _}, time::Duration};
+//!
+//! What is sent must be static, which no Rust program is by default: build it with `--target x86_64-unknown-linux-musl`,
+//! which `rustup target add` gets, or with `RUSTFLAGS='-C target-feature=+crt-static'` and
+//! `--target x86_64-unknown-linux-gnu`. A [`Recipe`] in a `build.rs` builds it for several machines. What runs where, and
+//! what each error means, is in docs/methods.md, more of programs in docs/programs.md; both are the [`guide`] here too.
+//!
+//! A process here, and its end:
+//!
+//! ```
+//! use std::{io::{Read as _, Write as _}, sync::mpsc, time::Duration};
 //!
 //! use offshoot_bootstrap::{Local, Method as _, Payload, Reaper, spawn};
 //!
@@ -20,8 +45,10 @@
 //! spawned.link.read_to_string(&mut answer)?;
 //! assert_eq!(answer, "hello");
 //!
-//! let reaper = Reaper::new()?;                                 // one for all the children of a program
-//! reaper.end(spawned.process, Duration::from_secs(5), |exit| println!("cat: {exit}"));
+//! let reaper = Reaper::new()?;                                 // one for all children, kept: dropping it kills them
+//! let (ended, end) = mpsc::channel();
+//! reaper.end(spawned.process, Duration::from_secs(5), move |exit| drop(ended.send(exit)));
+//! assert_eq!(end.recv()?.to_string(), "exit status 0");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -53,6 +80,7 @@ mod exit;
 mod explain;
 mod fate;
 mod guard;
+pub mod guide;
 mod image;
 #[doc(hidden)]
 pub mod internal;
