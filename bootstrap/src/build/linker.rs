@@ -36,7 +36,7 @@ impl Linker {
             roots.map(|root| root.join("usr/lib").join(folder)).find(|musl| musl.join("libc.a").is_file());
         match musl {
             Some(musl) => Ok(Self { gcc, musl }),
-            None => Err(format!("there is no musl for it: install musl-dev, or unpack that of its architecture where `Recipe::sysroot` says, with usr/lib/{folder} in it").into()),
+            None => Err(format!("there is no musl for it: install musl-dev, or unpack that of its architecture where `Recipe::sysroot` says, with usr/lib/{folder} in it; `cargo xtask payload --target {machine}` leaves such a folder in a checkout of offshoot, target/payload-sysroot").into()),
         }
     }
 

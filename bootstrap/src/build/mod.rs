@@ -203,7 +203,10 @@ impl Recipe {
         static SET: Mutex<()> = Mutex::new(());
 
         let folder = folder.as_ref();
-        let entries = self.wanted()?.into_iter().map(|machine| self.entry(machine));
+        let machines = self.wanted()?;
+        // What is missing for one is told before minutes go into another.
+        machines.iter().try_for_each(|machine| self.toolchain(*machine).map(drop))?;
+        let entries = machines.into_iter().map(|machine| self.entry(machine));
         let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
         // Not before all is built: other threads may add machines to it meanwhile, one at a time.
         let _alone = SET.lock().unwrap_or_else(PoisonError::into_inner);
@@ -386,6 +389,16 @@ mod tests {
             );
             assert!(error.contains("`rustup target add "), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_missing_for_the_last_machine_is_told_before_the_first_is_built_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = Recipe::binary(folder.path().join("none"), "leaf");
+        let (here, all) = (Machine::here().unwrap(), Machine::ALL.into_iter());
+        let Some(lacking) = all.rev().find(|machine| recipe.compiler(*machine).is_err()) else { return };
+        let error = recipe.machines([here, lacking]).build(folder.path().join("set")).unwrap_err();
+        assert!(matches!(error, BuildError::Impossible { machine, .. } if machine == lacking), "{error}");
     }
 
     #[test]
