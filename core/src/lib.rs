@@ -21,8 +21,9 @@
 //! in arguments and results; a [`Pending`] is a call that goes on.
 //!
 //! What a leaf does with its process: descriptors 0 and 1 are the link to its parent, so user code gets `/dev/null` as
-//! standard input, and what it prints is forwarded line by line to the root, as are records of the `log` crate. When
-//! the parent is lost the process ends within a second, unless [`Child::on_parent_lost`] asks for more.
+//! standard input, and what it prints is forwarded line by line to the root, as are records of the `log` crate: there a
+//! logger for level info shows it, and without one nobody sees it. When the parent is lost the process ends within a
+//! second, unless [`Child::on_parent_lost`] asks for more.
 //!
 //! Bytes travel as [`Blob`]: a `Vec<u8>` is an array of numbers to serde, twice as long and a hundred times slower.
 //!

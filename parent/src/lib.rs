@@ -21,7 +21,35 @@
 //! }
 //! ```
 //!
-//! `cargo run -p offshoot-parent --example hello` runs it, and `show_record` prints what [`RouterBuilder::record`] has written.
+//! A child elsewhere is made by the way that leads there, and its program is sent:
+//!
+//! ```no_run
+//! use offshoot_parent::prelude::*;
+//!
+//! const LENGTH: Function<String, u64> = Function::new("length");
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let router = Router::new()?;
+//!     let leaf = Payload::file("../leaf/target/x86_64-unknown-linux-musl/release/leaf")?;
+//!     match router.connect(Ssh::new("web1").user("deploy").payload(leaf)) {
+//!         Ok(web) => println!("{}", web.call(LENGTH, "four".into())?),
+//!         Err(error) => eprintln!("{}: {error}", error.code()),                // what failed where, and what to do
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! What is sent runs `offshoot_core::Child`, or to have children of its own [`run`] or [`Hop`]. It must be static (else:
+//! `not_static`), which no Rust program is by default: build it with `--target x86_64-unknown-linux-musl`, which
+//! `rustup target add` gets, or with `RUSTFLAGS='-C target-feature=+crt-static'` and `--target x86_64-unknown-linux-gnu`.
+//! Where no `payload` is said it is this very program. [`embed!`] carries one that the `build.rs` has built, for several
+//! machines. What runs where, and what each error means, is in docs/methods.md, which is
+//! [`offshoot_bootstrap::guide::methods`] too.
+//!
+//! What a child prints (`println!`, `eprintln!`, a panic) comes to the root as records of the `log` crate, of level info:
+//! nobody sees it unless the root has a logger for them, set before [`Router::new`].
+//!
+//! `cargo run -p offshoot-parent --example hello` runs the first, and `show_record` prints what [`RouterBuilder::record`] has written.
 //!
 //! It stands on `offshoot-core`, which runs in every context, and `offshoot-bootstrap`, which starts programs in
 //! places; what a program needs of both is here too. What it adds is the routing [`table`](table::Table) of a context
