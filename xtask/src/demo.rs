@@ -48,7 +48,7 @@ pub(crate) struct Flags {
     /// Only try the way to the host step by step, and report it
     #[arg(long, requires = "ssh")]
     doctor: bool,
-    /// What else the demo program is given
+    /// What else the demo program is given: `--ssh-config FILE`, the configuration for ssh
     #[arg(last = true)]
     rest: Vec<String>,
 }

@@ -26,7 +26,8 @@ pub(crate) use tools::compiler_with_source;
 
 /// Build the payload programs and list role, profile, machine, size and hash of each.
 ///
-/// The sets end up in `target/payloads/PROFILE/NAME`. A leaf cannot have children, a parent can. What a profile needs
+/// The sets end up in `payloads/PROFILE/NAME` of the target folder, the programs of `static` for this machine in
+/// `payloads/NAME` too; the first time takes some minutes. A leaf cannot have children, a parent can. What a profile needs
 /// is installed where that can be done: by apt, as root.
 #[derive(clap::Args)]
 pub(crate) struct Flags {
@@ -130,6 +131,7 @@ pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
         haul.take(workspace, profile, machine, names, Progress::Shown)?;
     }
     print!("{}", table(&haul.built));
+    println!("in {}", workspace.target_dir().join("payloads").display());
     for reason in &haul.skipped {
         println!("skipped: {reason}");
     }
