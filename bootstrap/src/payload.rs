@@ -94,7 +94,8 @@ impl Offer {
 }
 
 impl Payload {
-    /// The running program, started once more with [`CHILD_ARG`](crate::CHILD_ARG) as its only argument.
+    /// The running program, started once more with [`CHILD_ARG`](crate::CHILD_ARG) as its only argument. Its `main` must see
+    /// that and become a child, as `offshoot_parent::run` does: all of `main` goes into it.
     ///
     /// In a plan that another context carries out, this is the program of that context.
     #[must_use]

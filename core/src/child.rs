@@ -123,6 +123,9 @@ impl Default for Child {
     }
 }
 
+/// Whether the link of this process was taken.
+static TAKEN: Ever = Ever::new();
+
 /// Whether this program has bounds of its own: most have not, and carry no code for it.
 static OWN_LIMITS: Ever = Ever::new();
 
@@ -157,6 +160,7 @@ impl Boot {
         if isatty(stdin()) {
             refuse(&Refusal::ByHand);
         }
+        TAKEN.begin();
         sys::shed();
         let taken = stdio::take().must();
         Self { taken, role, functions: Functions::new(), workers: 1, limits: None, hook: None }
@@ -166,6 +170,11 @@ impl Boot {
     pub fn workers(&mut self, workers: usize) {
         MORE_WORKERS.begin();
         self.workers = workers.max(1);
+    }
+
+    /// Whether this process has taken its link: it is a child then, and knows it.
+    pub fn was_taken() -> bool {
+        TAKEN.began()
     }
 
     /// Other bounds than the usual; see [`Child::limits`].

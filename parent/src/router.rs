@@ -21,12 +21,16 @@ use crate::{
     launching::Company,
     nursery::{Inherited, Nursery},
     record::Recorder,
+    run::is_forgotten,
     table::{Table, TableLimits, TableSizes},
 };
 
 /// How long a router that is dropped waits for the end of its tree beyond the graces of its children, before it goes
 /// without.
 const SLACK: Duration = Duration::from_secs(5);
+
+/// What is told to whoever sees the end of a child that has entered its `main`.
+const FORGOTTEN: &str = "this program was started as a child: put all of `main` into `offshoot_parent::run`";
 
 /// The root of a tree of contexts, in this process. There can be several.
 ///
@@ -58,7 +62,8 @@ impl Router {
     /// A root that serves no functions itself: who calls one there is told that there is none.
     ///
     /// # Errors
-    /// The system has no descriptor or thread left.
+    /// The system has no descriptor or thread left; or this process was started as a child, by
+    /// [`Payload::this_program`](crate::Payload::this_program), and [`run`](crate::run()) does not hold all of `main`.
     pub fn new() -> io::Result<Self> {
         Self::builder().build()
     }
@@ -277,9 +282,11 @@ impl RouterBuilder {
     /// Starts the router.
     ///
     /// # Errors
-    /// The system has no descriptor or thread left, the file of the recording cannot be made, or a limit is too small to
-    /// live by.
+    /// As [`Router::new`]; the file of the recording cannot be made, or a limit is too small to live by.
     pub fn build(self) -> io::Result<Router> {
+        if is_forgotten() {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, FORGOTTEN));
+        }
         let bad = |text| io::Error::new(io::ErrorKind::InvalidInput, text);
         self.limits.check().map_err(bad)?;
         let recorder = self.record.as_deref().map(Recorder::create).transpose()?;

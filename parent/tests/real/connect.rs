@@ -1,7 +1,8 @@
 //! How a connect fails: with the reason, and with nothing left.
 
-use std::time::Duration;
+use std::{error::Error, process::ExitCode, time::Duration};
 
+use offshoot_bootstrap::CHILD_ARG;
 use offshoot_parent::prelude::*;
 use offshoot_parent::{ExitReport, Phase};
 
@@ -14,6 +15,7 @@ use crate::{
 crate::tests![
     the_error_of_a_child_that_dies_before_hello_tells_how_and_its_last_words,
     a_child_killed_before_hello_is_told_by_its_signal,
+    a_child_that_enters_main_is_no_second_root_and_says_what_to_write,
     a_silent_child_is_ended_when_its_time_is_over,
     a_child_that_closes_its_link_and_stays_is_ended,
     the_errors_of_a_hop_arrive_as_they_are,
@@ -51,6 +53,28 @@ fn a_child_killed_before_hello_is_told_by_its_signal() {
         "odd: local, waiting for its first word: it ended: killed by signal 9 (KILL); look whether memory has run out there \
          (`dmesg`), or who kills processes"
     );
+}
+
+/// Set for a program whose `main` is not in `run`.
+pub(crate) const FORGETFUL: &str = "OFFSHOOT_TEST_FORGETFUL";
+
+/// All that such a `main` does.
+pub(crate) fn forget_to_run() -> Result<ExitCode, Box<dyn Error>> {
+    let _router = Router::new()?;
+    // The next one would be made here, and so on.
+    Err("a second root".into())
+}
+
+fn a_child_that_enters_main_is_no_second_root_and_says_what_to_write() {
+    let folder = Folder::new();
+    let router = Router::new().unwrap();
+    let program = std::env::current_exe().unwrap();
+    let child = format!("{FORGETFUL}=1 exec '{}' {CHILD_ARG}", program.display());
+    let error = router.connect(script(&folder, &child)).unwrap_err();
+    let exited = ConnectErrorKind::Exited { report: ExitReport::Exited { code: 1 } };
+    assert_eq!((error.kind(), error.phase()), (&exited, Phase::Marker), "{error}");
+    let words = "this program was started as a child: put all of `main` into `offshoot_parent::run`";
+    assert!(error.last_words().contains(words), "{error}");
 }
 
 fn a_silent_child_is_ended_when_its_time_is_over() {
