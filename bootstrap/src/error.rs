@@ -4,7 +4,7 @@ use std::{error::Error, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectErrorKind, Plan, Text, Told};
+use crate::{BuildError, ConnectErrorKind, PayloadError, Plan, Text, Told, UnknownMachine, UnknownProfile};
 
 /// Why a connect failed. Its text names the place, the method and the phase, and ends with the last lines that the
 /// far side wrote to its stderr.
@@ -135,11 +135,18 @@ impl fmt::Display for ConnectError {
     }
 }
 
-impl fmt::Debug for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
+/// `main` shows an error by its `Debug`, and so that is its text.
+macro_rules! debug_is_text {
+    ($($error:ty),+ $(,)?) => {
+        $(impl fmt::Debug for $error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        })+
+    };
 }
+
+debug_is_text!(ConnectError, ConnectErrorKind, PayloadError, BuildError, UnknownMachine, UnknownProfile);
 
 impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
@@ -233,6 +240,20 @@ mod tests {
         let error = error(Phase::Marker).with_last_words(b"one\ntwo\x07\n");
         let text = "web\\u{1b}1: local, waiting for its first word: it closed its link without a word; its last words:\n  | one\n  | two\\u{7}";
         assert_eq!((error.to_string().as_str(), format!("{error:?}").as_str()), (text, text));
+    }
+
+    #[test]
+    fn main_shows_every_error_as_its_text() {
+        fn check(error: &dyn Error) {
+            assert_eq!(format!("{error:?}"), error.to_string());
+        }
+        check(&ConnectErrorKind::Unreachable);
+        check(&UnknownMachine);
+        check(&UnknownProfile);
+        let missing = Payload::file("/no/such/leaf").unwrap_err();
+        check(&missing);
+        check(&BuildError::from(missing));
+        check(&BuildError::NoBuildScript);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ExitReport, Text, payload::other_than_elf, sys};
 
 /// Why a connect failed. Match on what you can act on; print the [`ConnectError`](crate::ConnectError).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ConnectErrorKind {
     /// The name of the child cannot be one.

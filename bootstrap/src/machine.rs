@@ -130,7 +130,7 @@ impl FromStr for Machine {
 }
 
 /// No machine has this name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a machine is `x86_64`, `aarch64`, `armv7l`, `i686` or `riscv64`, as `uname -m` says")]
 pub struct UnknownMachine;
 

@@ -425,7 +425,7 @@ mod path_bytes {
 }
 
 /// Why something cannot be a payload.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PayloadError {
     /// No file is named.

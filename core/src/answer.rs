@@ -22,8 +22,14 @@ const TEXT_MAX: usize = 16 * 1024;
 ///
 /// It is made by `?` from everything that is `Display`, with its causes where the type shows them by `{:#}`. Like
 /// the error of `anyhow` it is neither `Display` nor `Error` itself, which is what makes that possible.
-#[derive(Debug)]
 pub struct Failure(String);
+
+/// As its text: `main` shows it so.
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl<E: Display> From<E> for Failure {
     fn from(error: E) -> Self {

@@ -10,7 +10,7 @@ use crate::{machine::Progress, plain::Plain};
 ///
 /// [`may_have_run`](Self::may_have_run) says whether it is safe to do it again. Its text is one line that can be shown
 /// anywhere: what others wrote is escaped in it where it would move a cursor, ring a bell or begin a new line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
     /// The function returned an error.
@@ -257,7 +257,7 @@ fn fate(progress: &Progress) -> &'static str {
 }
 
 /// Why an item was not sent.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// Nobody will receive: the receiver is dropped, or this stream was failed.
@@ -283,7 +283,7 @@ pub enum SendError {
 }
 
 /// Why no item was received.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecvError {
     /// Nothing came in time.
@@ -313,14 +313,27 @@ pub enum RecvError {
 }
 
 /// Nothing happened in time; what was waited for goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("nothing happened in time; wait again, or give it up")]
 pub struct TimedOut;
 
 /// The caller has given a call up, or its deadline has passed: nobody waits for the result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the call was cancelled: nobody waits for its result any more")]
 pub struct Cancelled;
+
+/// `main` shows an error by its `Debug`, and so that is its text.
+macro_rules! debug_is_text {
+    ($($error:ty),+ $(,)?) => {
+        $(impl fmt::Debug for $error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        })+
+    };
+}
+
+debug_is_text!(CallError, SendError, RecvError, TimedOut, Cancelled);
 
 #[cfg(test)]
 mod tests {
@@ -352,6 +365,14 @@ mod tests {
         assert_eq!(
             lost(Progress::Started).to_string(),
             "web1.db is lost: exit status 1; the call had begun to run"
+        );
+    }
+
+    #[test]
+    fn main_shows_what_ends_it_as_text() {
+        assert_eq!(
+            format!("{TimedOut:?}, {Cancelled:?}, {:?}", crate::Failure::from("no \"quotes\"")),
+            format!("{TimedOut}, {Cancelled}, no \"quotes\"")
         );
     }
 
@@ -433,7 +454,7 @@ mod tests {
             ),
         ];
         for (error, text) in texts {
-            assert_eq!(error.to_string(), text);
+            assert_eq!((error.to_string().as_str(), format!("{error:?}").as_str()), (text, text));
         }
     }
 
@@ -452,6 +473,14 @@ mod tests {
             RecvError::Failed { reason: reason() },
             RecvError::Decode { message: reason() },
         ];
+        assert_eq!(
+            format!("{sent:?}"),
+            format!("[{}]", sent.clone().map(|error| error.to_string()).join(", "))
+        );
+        assert_eq!(
+            format!("{received:?}"),
+            format!("[{}]", received.clone().map(|error| error.to_string()).join(", "))
+        );
         assert_eq!(
             sent.map(|error| error.to_string()),
             [

@@ -67,7 +67,7 @@ impl FromStr for Profile {
 }
 
 /// No profile has this name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a profile is `static`, `small` or `tiny`")]
 pub struct UnknownProfile;
 
@@ -324,7 +324,7 @@ fn announce(manifest: &Path, program: &Path) {
 }
 
 /// Why a payload could not be built.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// Something that the profile needs for that machine is not there.
