@@ -30,6 +30,9 @@ pub struct ConnectError(Box<Inner>);
 struct Inner {
     place: Text,
     method: Text,
+    /// Each context says it for itself, of whom it has asked: it does not travel.
+    #[serde(skip)]
+    maker: Option<Text>,
     phase: Phase,
     kind: ConnectErrorKind,
     #[serde(deserialize_with = "last_words")]
@@ -45,11 +48,19 @@ impl ConnectError {
         Self(Box::new(Inner {
             place,
             method,
+            maker: None,
             phase,
             kind,
             last_words: Text::default(),
             passwords: Vec::new(),
         }))
+    }
+
+    /// Of a connect that was asked of another context, by its name.
+    #[must_use]
+    pub fn asked_of(mut self, maker: &str) -> Self {
+        self.0.maker = Some(maker.into());
+        self
     }
 
     /// With the end of what the far side wrote: at most the last 20 lines and 4 KiB, made safe to print.
@@ -100,6 +111,13 @@ impl ConnectError {
         &self.0.method
     }
 
+    /// The name of the context that was to make it, where that is another than the one that says so. It is said by who has
+    /// asked, and does not travel.
+    #[must_use]
+    pub fn maker(&self) -> Option<&str> {
+        self.0.maker.as_deref()
+    }
+
     /// How far it had come.
     #[must_use]
     pub fn phase(&self) -> Phase {
@@ -126,8 +144,10 @@ fn last_words<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Text,
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { place, method, phase, kind, last_words, passwords: _ } = &*self.0;
-        write!(f, "{place}: {method}, {phase}: {kind}")?;
+        let Inner { place, method, maker, phase, kind, last_words, passwords: _ } = &*self.0;
+        write!(f, "{place}: {method}")?;
+        maker.iter().try_for_each(|maker| write!(f, " from {maker}"))?;
+        write!(f, ", {phase}: {kind}")?;
         if !last_words.is_empty() {
             f.write_str("; its last words:")?;
         }

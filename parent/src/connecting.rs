@@ -193,12 +193,17 @@ impl Wish {
     }
 
     fn error(&self, phase: Phase, kind: ConnectErrorKind) -> ConnectError {
-        ConnectError::new(&self.plan, phase, kind)
+        self.of_maker(ConnectError::new(&self.plan, phase, kind))
+    }
+
+    /// Of many that were asked for the same nobody could tell which it was.
+    fn of_maker(&self, error: ConnectError) -> ConnectError {
+        if is_here(&self.maker) { error } else { error.asked_of(self.maker.name()) }
     }
 
     fn ask(&self) -> Result<Pending<Answer>, ConnectError> {
         let Self { maker, plan, ticket } = self;
-        plan.check()?;
+        plan.check().map_err(|error| self.of_maker(error))?;
         let shared = internal::shared_of::<Table>(maker);
         let role =
             shared.as_ref().and_then(|shared| Some(shared.hooks_as::<Nursery>()?.about(maker.id())?.role));

@@ -100,8 +100,11 @@ fn the_errors_of_a_hop_arrive_as_they_are() {
     let error = hop.connect(script(&folder, "echo broken >&2; exit 3")).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "odd: local, waiting for its first word: it ended: exit status 3; its last words:\n  | broken"
+        "odd: local from hop, waiting for its first word: it ended: exit status 3; its last words:\n  | broken"
     );
+    assert_eq!(error.maker(), Some("hop"));
+    let error = hop.connect(this_program("a.b")).unwrap_err();
+    assert!(error.to_string().starts_with("a.b: local from hop, getting an id: "), "{error}");
     assert_eq!(hop.call(ADD, (1, 2)), Ok(3));
 }
 
