@@ -28,7 +28,7 @@ use rustix::{
 use crate::{
     Account, ConnectErrorKind, Launch, Notice, Prompter, Step, Text, Told,
     fate::Fate,
-    prompter::{Attempts, MAX_QUESTIONS, Query},
+    prompter::{Attempts, MAX_ATTEMPTS, MAX_QUESTIONS, Query},
     questions::{Login, Question},
     stop::{Refusal, Stop},
     sys,
@@ -321,6 +321,7 @@ impl Askpass {
             method: launch.plan.method.clone(),
             account: question.account().map(Text::from),
             is_of_place,
+            kind: question.kind(),
             text: Text::from(text.trim()),
             above: Text::default(),
             echoes: matches!(question, Question::HostKey | Question::Consent),
@@ -330,7 +331,8 @@ impl Askpass {
         // The clients of jump hosts may ask; consent is what any of them waits for.
         let is_of_jump = asker.is_some_and(|asker| asker != leader && getpgid(Some(asker)) == Ok(leader));
         let may_ask = is_of_jump || query.is_consent || launch.lets_it_ask();
-        let prompter = launch.prompter.filter(|_| may_ask);
+        let is_refused_too_often = question.comes_again_as_refused() && query.attempt > MAX_ATTEMPTS;
+        let prompter = launch.prompter.filter(|_| may_ask && !is_refused_too_often);
         let known = self.known(question, is_of_place);
         let typed =
             || prompter.map_or(Ok(None), |prompter| typed(launch, prompter, &query, (helper, leader)));
@@ -344,6 +346,9 @@ impl Askpass {
             (Ok(Some(secret)), _) => {
                 let given = self.give(helper, verdict, &secret);
                 given.map(|()| self.gone_out(question, is_of_place)).map(|()| true)
+            }
+            (Ok(None), Question::HostKey) if is_refused_too_often => {
+                Err(ConnectErrorKind::Unanswered { question: query.text.clone() })
             }
             (Ok(None), Question::Passphrase | Question::HostKey | Question::Consent) => {
                 self.decide(verdict, 1);

@@ -138,7 +138,7 @@ pub use nspawn::Nspawn;
 pub use offshoot_wire::{Role, Secret};
 pub use payload::{Payload, PayloadError};
 pub use process::Process;
-pub use prompter::{Notice, Prompter, Query};
+pub use prompter::{Notice, Prompter, Query, QueryKind};
 pub use questions::{Account, Login, Told};
 pub use reap::Reaper;
 pub use set::{Entry, PayloadSet};

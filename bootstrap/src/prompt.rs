@@ -6,7 +6,7 @@ use offshoot_wire::Secret;
 use crate::{
     ConnectErrorKind, Launch, Question, Text, Told,
     fate::Fate,
-    prompter::{Attempts, Query},
+    prompter::{Attempts, MAX_ATTEMPTS, Query, QueryKind},
     questions::changes_password,
 };
 
@@ -168,15 +168,20 @@ impl Prompt {
             Asked::Password if !is_change => (self.agreed_text(), self.agreed()),
             _ => (open.clone(), Err(ConnectErrorKind::Unanswered { question: open })),
         };
-        let prompter = launch.prompter.filter(|_| !self.attempts.are_over());
-        let is_prompted = agreed.is_err() && prompter.is_some();
+        let is_over = self.attempts.are_over();
         let attempt = self.attempts.count(&question);
+        let prompter = launch.prompter.filter(|_| !is_over && attempt <= MAX_ATTEMPTS);
+        let is_prompted = agreed.is_err() && prompter.is_some();
         let answer = agreed.or_else(|kind| {
             let query = Query {
                 place: launch.plan.place.clone(),
                 method: launch.plan.method.clone(),
                 account: None,
                 is_of_place: true,
+                kind: match asked {
+                    Asked::Password => QueryKind::Password,
+                    Asked::Other => QueryKind::Other,
+                },
                 text: question.clone(),
                 above,
                 echoes,

@@ -8,6 +8,8 @@ use crate::Text;
 
 /// How many questions are taken in a connect: one for each account and key on a long way.
 pub(crate) const MAX_QUESTIONS: u32 = 16;
+/// How often the same question is passed on whose answers are refused: as often as `ssh` and `sudo` ask for a password.
+pub(crate) const MAX_ATTEMPTS: u32 = 3;
 
 /// A question that comes up on the way to a place, for a [`Prompter`].
 #[derive(Clone, Debug)]
@@ -23,6 +25,8 @@ pub struct Query {
     /// Whether the process that was started for this place asks, rather than one that it has started, such as the client
     /// of a jump host.
     pub is_of_place: bool,
+    /// What is asked, as far as that is known.
+    pub kind: QueryKind,
     /// The question, safe to print.
     pub text: Text,
     /// What sudo, su or doas has said before it, such as a menu or that the last answer was wrong: up to 20 lines, safe to
@@ -33,8 +37,25 @@ pub struct Query {
     pub echoes: bool,
     /// Whether it wants consent and no text: `yes` gives it, and whatever else refuses it.
     pub is_consent: bool,
-    /// How often the same has been asked in this connect, 1 for the first time.
+    /// How often the same has been asked in this connect, 1 for the first time. A fourth time the connect fails instead, unless
+    /// it is a key that is asked for: each client on the way may do that.
     pub attempt: u32,
+}
+
+/// What a [`Query`] asks, so that a password does not go out as the answer to something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum QueryKind {
+    /// The password of an account. Of sudo, su and doas: by the words that the method has for it.
+    Password,
+    /// What opens a key.
+    Passphrase,
+    /// Whether a host is who it says: `yes`, `no`, or the fingerprint of its key.
+    HostKey,
+    /// Whether something may be done; see [`Query::is_consent`].
+    Consent,
+    /// Something else, such as a code or a menu; what it is its text alone says.
+    Other,
 }
 
 /// What a client on the way to a place says to whoever sits here, and waits for no answer to: that a key wants to be touched,

@@ -3,6 +3,8 @@
 use offshoot_wire::Secret;
 use serde::{Deserialize, Serialize};
 
+use crate::QueryKind;
+
 /// A password for the questions of an ssh client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -56,6 +58,9 @@ impl Login {
     }
 }
 
+/// How a client asks about a host once more, that was told neither yes nor no.
+const NOT_UNDERSTOOD: &str = "Please type 'yes'";
+
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question<'a> {
@@ -90,9 +95,25 @@ impl<'a> Question<'a> {
         }
         match text {
             _ if text.starts_with("Enter passphrase for ") => Self::Passphrase,
-            _ if text.contains("(yes/no") => Self::HostKey,
+            _ if text.contains("(yes/no") || text.starts_with(NOT_UNDERSTOOD) => Self::HostKey,
             _ => Self::Other { account: None },
         }
+    }
+
+    /// The same for a prompter.
+    pub(crate) const fn kind(self) -> QueryKind {
+        match self {
+            Self::Password { .. } => QueryKind::Password,
+            Self::Passphrase => QueryKind::Passphrase,
+            Self::HostKey => QueryKind::HostKey,
+            Self::Consent => QueryKind::Consent,
+            Self::Change { .. } | Self::Other { .. } => QueryKind::Other,
+        }
+    }
+
+    /// Whether it is asked again only because the answer would not do: what is asked of a key each client on the way may ask.
+    pub(crate) const fn comes_again_as_refused(self) -> bool {
+        !matches!(self, Self::Passphrase | Self::Consent | Self::Other { account: None })
     }
 
     pub(crate) const fn account(self) -> Option<&'a str> {
@@ -175,6 +196,7 @@ mod tests {
             ("(me@jump) hm) root@web's password: ", password("me@jump")),
             ("Enter passphrase for key '/etc/keys/id': ", Question::Passphrase),
             ("The authenticity of host 'web' ...\n(yes/no/[fingerprint])? ", Question::HostKey),
+            ("Please type 'yes', 'no' or the fingerprint: ", Question::HostKey),
             ("Enter PIN for ED25519-SK key: ", Question::Other { account: None }),
             ("Banner\nroot@web's password: ", Question::Other { account: None }),
         ] {

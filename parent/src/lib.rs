@@ -96,8 +96,8 @@ pub use doctor::Report;
 pub use hop::Hop;
 pub use offshoot_bootstrap::{
     Chroot, ConnectError, ConnectErrorKind, Container, ExitReport, HostKeys, Image, Local, Machine, Method,
-    Notice, Nspawn, Observer, Payload, PayloadError, PayloadSet, Phase, Plan, Prompter, Query, Secret, Srun,
-    Ssh, Step, Sudo, Transport, Wrapped, embed,
+    Notice, Nspawn, Observer, Payload, PayloadError, PayloadSet, Phase, Plan, Prompter, Query, QueryKind,
+    Secret, Srun, Ssh, Step, Sudo, Transport, Wrapped, embed,
 };
 pub use offshoot_core::wire::Blob;
 pub use offshoot_core::{
@@ -116,7 +116,7 @@ pub mod prelude {
         Blob, Call, CallError, Caller, Chroot, ConnectError, ConnectErrorKind, Connecting, Container,
         Context, ContextExt, ContextId, Function, Functions, Hop, HostKeys, Image, Local, Lost, Machine,
         Message, Method, Notice, Nspawn, Observer, Outcome, Payload, PayloadSet, Pending, Plan, Policy,
-        Progress, Prompter, Query, Receiver, RecvError, Router, Secret, Select, SendError, Sender, Shutdown,
-        Srun, Ssh, Step, Sudo, Tree, Wrapped,
+        Progress, Prompter, Query, QueryKind, Receiver, RecvError, Router, Secret, Select, SendError, Sender,
+        Shutdown, Srun, Ssh, Step, Sudo, Tree, Wrapped,
     };
 }

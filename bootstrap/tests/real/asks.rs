@@ -3,7 +3,8 @@
 use std::{fs, io, os::fd::AsFd as _, sync::Mutex};
 
 use offshoot_bootstrap::{
-    ConnectError, Launch, Method as _, Notice, Phase, Plan, Prompter, Query, Secret, Ssh, Step, Sudo, Told,
+    ConnectError, Launch, Method as _, Notice, Phase, Plan, Prompter, Query, QueryKind, Secret, Ssh, Step,
+    Sudo, Told,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -95,6 +96,25 @@ fn what_was_typed_for_a_connect_that_is_over_goes_to_nobody() {
     let plan = client.ssh().ask().plan();
     let error = Launch::new(&plan).asking(&prompter).unless(cancel.as_fd()).run().unwrap_err();
     assert_eq!((error.code(), &*client.answers()), ("cancelled", ""), "{error}");
+    all_have_gone();
+}
+
+#[test]
+fn what_is_asked_again_and_again_is_answered_three_times() {
+    let _quiet = quiet();
+    let client = Client::new(
+        "ask 'The authenticity of host is not known (yes/no/[fingerprint])? '\n\
+         while ask \"Please type 'yes', 'no' or the fingerprint: \"; do :; done; exit 7",
+    );
+    let asked = Mutex::new(Vec::new());
+    let prompter = |query: &Query| {
+        assert_eq!(query.kind, QueryKind::HostKey);
+        asked.lock().unwrap().push(query.attempt);
+        Some("geheim".into())
+    };
+    let error = fails(&client.ssh().ask(), &prompter);
+    assert_eq!((error.code(), &**asked.lock().unwrap()), ("unanswered", &[1, 1, 2, 3][..]), "{error}");
+    assert!(error.to_string().contains("Please type 'yes'"), "{error}");
     all_have_gone();
 }
 
