@@ -94,6 +94,11 @@ impl Nursery {
         }
     }
 
+    /// Waits until all that was recorded is written, and records no more.
+    pub(crate) fn end_recording(&self) {
+        self.recorder.iter().for_each(Recorder::end);
+    }
+
     /// What `id` said of itself, if this context has it at first hand or from who made it.
     pub(crate) fn about(&self, id: ContextId) -> Option<About> {
         self.known().get(&id).copied()

@@ -69,7 +69,7 @@ pub struct RecordedFrame {
 pub(crate) struct Recorder {
     start: Instant,
     shared: Arc<Pending>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
@@ -95,7 +95,7 @@ impl Recorder {
         let writer = Arc::clone(&shared);
         let body = move || writer.write_to(&mut file);
         let thread = thread::Builder::new().name("offshoot-record".to_owned()).spawn(body)?;
-        Ok(Self { start: Instant::now(), shared, thread: Some(thread) })
+        Ok(Self { start: Instant::now(), shared, thread: Mutex::new(Some(thread)) })
     }
 
     /// Notes a frame; never blocks on the disk.
@@ -125,6 +125,16 @@ impl Recorder {
         drop(state);
         self.shared.changed.notify_one();
     }
+
+    /// Ends the recording, and waits until what was noted is written.
+    pub(crate) fn end(&self) {
+        lock(&self.shared.state).is_over = true;
+        self.shared.changed.notify_one();
+        if let Some(thread) = lock(&self.thread).take() {
+            // It writes what is left, and ends.
+            drop(thread.join());
+        }
+    }
 }
 
 impl Pending {
@@ -151,12 +161,7 @@ impl Pending {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        lock(&self.shared.state).is_over = true;
-        self.shared.changed.notify_one();
-        if let Some(thread) = self.thread.take() {
-            // It writes what is left, and ends.
-            drop(thread.join());
-        }
+        self.end();
     }
 }
 
@@ -300,7 +305,8 @@ mod tests {
     fn what_there_is_no_room_for_is_counted() {
         // Nobody empties the buffer of a recorder without a thread.
         let shared = Arc::new(Pending::default());
-        let recorder = Recorder { start: Instant::now(), shared: Arc::clone(&shared), thread: None };
+        let recorder =
+            Recorder { start: Instant::now(), shared: Arc::clone(&shared), thread: Mutex::new(None) };
         let big = frame(BUFFER / 2);
         for _ in 0..4 {
             recorder.frame(LINK, Way::Out, &big);

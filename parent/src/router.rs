@@ -143,6 +143,8 @@ impl Drop for Router {
         if let Some(broker) = self.broker.take().filter(|broker| !broker.is_me()) {
             broker.join();
         }
+        // Whoever still has a context keeps what writes it.
+        self.nursery.end_recording();
     }
 }
 
@@ -236,7 +238,8 @@ impl RouterBuilder {
     }
 
     /// Writes every frame that passes on a link of the root to a file, to be read with
-    /// [`Recording`](crate::record::Recording) or the example `show_record`. It holds whatever is sent, secrets too.
+    /// [`Recording`](crate::record::Recording) or the example `show_record`. It holds whatever is sent, secrets too, and is
+    /// whole when the router was dropped.
     pub fn record(self, path: impl AsRef<Path>) -> Self {
         Self { record: Some(path.as_ref().to_owned()), ..self }
     }
