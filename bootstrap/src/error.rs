@@ -148,6 +148,10 @@ impl fmt::Display for ConnectError {
         write!(f, "{place}: {method}")?;
         maker.iter().try_for_each(|maker| write!(f, " from {maker}"))?;
         write!(f, ", {phase}: {kind}")?;
+        // One that reads its input as something else says nothing.
+        if matches!((phase, kind), (Phase::Marker, ConnectErrorKind::NoAnswer { .. })) {
+            f.write_str("; is it a program that runs `Child` or `run`?")?;
+        }
         if !last_words.is_empty() {
             f.write_str("; its last words:")?;
         }

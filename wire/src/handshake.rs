@@ -122,15 +122,23 @@ fn parse_hex(digits: &[u8]) -> Option<[u8; NONCE_LEN]> {
 #[derive(Clone, Debug)]
 pub struct MarkerScan {
     marker: [u8; MARKER_LEN],
+    opening: [u8; OPENING_LEN],
     seen: Vec<u8>,
     is_found: bool,
+    is_echo: bool,
 }
 
 impl MarkerScan {
     /// Looks for the marker that answers the opening with this nonce.
     #[must_use]
     pub fn new(nonce: &Nonce) -> Self {
-        Self { marker: marker(nonce), seen: Vec::new(), is_found: false }
+        Self {
+            marker: marker(nonce),
+            opening: opening(nonce),
+            seen: Vec::new(),
+            is_found: false,
+            is_echo: false,
+        }
     }
 
     /// Takes the next bytes, and tells where among them the marker ends once it does: the rest are frames.
@@ -142,18 +150,33 @@ impl MarkerScan {
         let old_len = self.seen.len();
         let search_from = old_len.saturating_sub(MARKER_LEN.saturating_sub(1));
         self.seen.extend_from_slice(bytes);
-        let found = self
-            .seen
-            .get(search_from..)
-            .and_then(|seen| seen.windows(MARKER_LEN).position(|window| window == self.marker));
-        let Some(position) = found else {
+        let marker_at = self.find(&self.marker, search_from);
+        let is_noise = |start: &usize| marker_at.is_none_or(|marker| *start < marker);
+        // What comes behind it was ours too.
+        if let Some(start) = self.find(&self.opening, search_from).filter(is_noise) {
+            self.is_echo = true;
+            self.seen.truncate(start);
+        }
+        let Some(start) = marker_at else {
             self.cut();
             return None;
         };
         self.is_found = true;
-        let start = search_from.saturating_add(position);
         self.seen.truncate(start);
         Some(start.saturating_add(MARKER_LEN).saturating_sub(old_len))
+    }
+
+    /// Whether the opening itself came back, as from a program that copies its input: nobody speaks frames there. It is no
+    /// part of the last words.
+    #[must_use]
+    pub const fn is_echo(&self) -> bool {
+        self.is_echo
+    }
+
+    /// Where such words begin in what has come, if that is not before `from`.
+    fn find(&self, words: &[u8], from: usize) -> Option<usize> {
+        let position = self.seen.get(from..)?.windows(words.len()).position(|window| window == words)?;
+        Some(from.saturating_add(position))
     }
 
     /// The last [`MAX_LAST_WORDS`] bytes before the marker, or of all that came where there was none.
@@ -223,9 +246,25 @@ mod tests {
     #[test]
     fn neither_an_echo_nor_the_marker_of_another_is_one() {
         let mut scan = MarkerScan::new(&NONCE);
-        assert_eq!(scan.push(&opening(&NONCE)), None);
+        assert!(scan.push(&opening(&NONCE)).is_none() && scan.is_echo());
         assert_eq!(scan.push(&marker(&Nonce::new([9; 16]))), None);
         assert!(scan.push(&marker(&NONCE)).is_some());
+    }
+
+    // protocol 1.2
+    #[test]
+    fn what_sends_the_opening_back_is_known_and_its_last_words_are_its_own() {
+        let stream = [&b"cat: hm\n"[..], &opening(&NONCE), b"MI\0\0"].concat();
+        for cut in 0..stream.len() {
+            let mut scan = MarkerScan::new(&NONCE);
+            let (first, second) = stream.split_at(cut);
+            assert_eq!((scan.push(first), scan.push(second), scan.is_echo()), (None, None, true));
+            assert!(scan.last_words().starts_with(b"cat: hm\n"), "cut at {cut}");
+        }
+        let mut scan = MarkerScan::new(&NONCE);
+        assert!(scan.push(&opening(&Nonce::new([9; 16]))).is_none() && !scan.is_echo());
+        // Behind the marker are frames, whatever they hold.
+        assert!(scan.push(&[&marker(&NONCE)[..], &opening(&NONCE)].concat()).is_some() && !scan.is_echo());
     }
 
     // protocol 1.2; attack 55

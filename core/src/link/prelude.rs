@@ -35,6 +35,11 @@ impl Prelude {
         self.marker_seen
     }
 
+    /// Whether what is sent there comes back.
+    pub(super) const fn is_echo(&self) -> bool {
+        self.scan.is_echo()
+    }
+
     /// Reads from the link up to the marker; what follows it is the decoder's.
     pub(super) fn read(&mut self, from: &Source, decoder: &mut Decoder) -> io::Result<usize> {
         let mut piece = [0; PIECE];

@@ -128,6 +128,9 @@ impl Reader {
     }
 
     fn take_frames(&mut self, link: LinkKey) -> Result<(), String> {
+        if PRELUDES.began() && self.prelude.as_ref().is_some_and(Prelude::is_echo) {
+            return Err("what is sent to it comes back".to_owned());
+        }
         loop {
             match self.decoder.next_frame() {
                 Ok(Some(Decoded::Frame(frame))) => self.input.push(Event::Frame { link, frame }),

@@ -17,6 +17,7 @@ crate::tests![
     a_child_killed_before_hello_is_told_by_its_signal,
     a_child_that_enters_main_is_no_second_root_and_says_what_to_write,
     a_silent_child_is_ended_when_its_time_is_over,
+    what_sends_back_all_that_it_is_sent_is_known_at_once,
     a_child_that_closes_its_link_and_stays_is_ended,
     the_errors_of_a_hop_arrive_as_they_are,
     a_bad_name_is_refused_before_anything_is_started,
@@ -84,6 +85,18 @@ fn a_silent_child_is_ended_when_its_time_is_over() {
     let silent = script(&folder, "echo hm >&2; exec sleep 1000").timeout(limit);
     let error = router.connect(silent).unwrap_err();
     assert_eq!((error.kind(), error.last_words()), (&ConnectErrorKind::NoAnswer { limit }, "hm"));
+    assert!(error.to_string().contains("; is it a program that runs `Child` or `run`?; its last"), "{error}");
+}
+
+fn what_sends_back_all_that_it_is_sent_is_known_at_once() {
+    let router = Router::new().unwrap();
+    let error = router.connect(Local::new(Payload::file("/bin/cat").unwrap())).unwrap_err();
+    assert_eq!(
+        (error.code(), error.phase(), error.last_words()),
+        ("bad_stream", Phase::Marker, ""),
+        "{error}"
+    );
+    assert!(error.to_string().contains("is it a program that runs `Child` or `run`?"), "{error}");
 }
 
 fn a_child_that_closes_its_link_and_stays_is_ended() {
