@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::Command,
 };
 
@@ -31,7 +31,9 @@ impl Linker {
         if ask(Path::new(gcc), &["-dumpversion"]).is_none() {
             return Err(format!("there is no {gcc}: install Debian's package {}", package(gcc)).into());
         }
-        let roots = sysroots.iter().map(PathBuf::as_path).chain([Path::new("/")]);
+        // The linker runs in another folder than whoever has named them.
+        let named = sysroots.iter().filter_map(|root| path::absolute(root).ok());
+        let roots = named.chain([PathBuf::from("/")]);
         let musl =
             roots.map(|root| root.join("usr/lib").join(folder)).find(|musl| musl.join("libc.a").is_file());
         match musl {
@@ -108,7 +110,24 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::env;
+
     use super::*;
+
+    #[test]
+    fn a_folder_of_musl_that_is_named_from_here_is_found_from_where_the_linker_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let machine =
+            Machine::ALL.into_iter().find(|it| ask(Path::new(it.gcc()), &["-dumpversion"]).is_some());
+        let Some(machine) = machine else { return };
+        let musl = folder.path().join("usr/lib").join(machine.musl_folder());
+        fs::create_dir_all(&musl).unwrap();
+        fs::write(musl.join("libc.a"), "").unwrap();
+        let up: PathBuf = env::current_dir().unwrap().components().skip(1).map(|_| "..").collect();
+        let sysroot = up.join(folder.path().strip_prefix("/").unwrap());
+        let linker = Linker::find(machine, &[sysroot]).unwrap();
+        assert!(linker.musl.is_absolute() && linker.musl.ends_with(musl.strip_prefix("/").unwrap()));
+    }
 
     #[test]
     fn the_package_of_each_compiler_is_named() {
