@@ -362,6 +362,13 @@ pub enum BuildError {
     Payload(#[from] PayloadError),
 }
 
+/// As its text: a build script that returns it prints it so.
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl BuildError {
     fn at(path: &Path, error: &io::Error) -> Self {
         Self::File { path: path.into(), error: error.to_string().into() }
@@ -389,6 +396,12 @@ mod tests {
             );
             assert!(error.contains("`rustup target add "), "{error}");
         }
+    }
+
+    #[test]
+    fn a_build_script_that_returns_it_prints_what_cargo_said_line_by_line() {
+        let error = BuildError::Cargo { said: "error: one\nerror: two".to_owned() };
+        assert_eq!(format!("{error:?}"), "cargo cannot build it:\nerror: one\nerror: two");
     }
 
     #[test]
