@@ -362,13 +362,6 @@ pub enum BuildError {
     Payload(#[from] PayloadError),
 }
 
-/// As its text: a build script that returns it prints it so.
-impl fmt::Debug for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 impl BuildError {
     fn at(path: &Path, error: &io::Error) -> Self {
         Self::File { path: path.into(), error: error.to_string().into() }
