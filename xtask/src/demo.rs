@@ -45,10 +45,13 @@ pub(crate) struct Flags {
     /// Go there from this host, which is reached first
     #[arg(long, value_name = "HOST", requires = "ssh")]
     via: Option<String>,
+    /// The configuration for ssh, in place of that of the user
+    #[arg(long, value_name = "FILE", requires = "ssh")]
+    ssh_config: Option<String>,
     /// Only try the way to the host step by step, and report it
     #[arg(long, requires = "ssh")]
     doctor: bool,
-    /// What else the demo program is given: `--ssh-config FILE`, the configuration for ssh
+    /// What else the demo program is given
     #[arg(last = true)]
     rest: Vec<String>,
 }
@@ -56,8 +59,9 @@ pub(crate) struct Flags {
 pub(crate) fn main(flags: &Flags, workspace: &Workspace) -> Result<ExitCode> {
     let mut demo = prepare(workspace, Progress::Shown)?;
     demo.args(flags.json.then_some("--json"));
-    for (flag, host) in [("--ssh", &flags.ssh), ("--via", &flags.via)] {
-        demo.args(host.iter().flat_map(|host| [flag, host]));
+    let told = [("--ssh", &flags.ssh), ("--via", &flags.via), ("--ssh-config", &flags.ssh_config)];
+    for (flag, word) in told {
+        demo.args(word.iter().flat_map(|word| [flag, word]));
     }
     demo.args(flags.doctor.then_some("--doctor")).args(&flags.rest);
     run::pass_through(&mut demo)?;
