@@ -148,7 +148,7 @@ pub enum ConnectErrorKind {
     #[error(
         "its host key {}; compare the key with its owner's, then `ssh` there once by hand{}",
         if *is_changed { "is another one than before" } else { "is not known" },
-        if *is_changed { " after `ssh-keygen -R HOST`" } else { "" }
+        if *is_changed { " after `ssh-keygen -R HOST`" } else { ", or accept it unseen by `.host_keys(HostKeys::AcceptNew)`" }
     )]
     HostKey {
         /// It had another before.
@@ -161,7 +161,9 @@ pub enum ConnectErrorKind {
     #[error("it took no further connection; have fewer at once, or raise MaxStartups in its sshd_config")]
     Busy,
     /// It did not let this user in.
-    #[error("it did not let the user in; look at the key (`ssh-add -l`), the user, and its authorized_keys")]
+    #[error(
+        "it did not let the user in; look at the key (`ssh-add -l`), the user, and its authorized_keys, or give a password by `.password(..)`"
+    )]
     Authentication,
     /// The password must be changed first.
     #[error("the password of the account must be changed first; log in there once by hand")]

@@ -106,7 +106,8 @@ impl Ssh {
         self
     }
 
-    /// The file of the key to log in with, and no other key.
+    /// The file of the key to log in with. Besides it only those are tried that the configuration names for the host, and none
+    /// else that an agent has.
     pub fn identity(mut self, file: impl Into<String>) -> Self {
         self.identity = Some(file.into());
         self

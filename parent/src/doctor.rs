@@ -14,6 +14,10 @@ use crate::{ContextExt as _, RouterBuilder, nursery::lock};
 /// How long the place may take to be left.
 const LEAVING: Duration = Duration::from_secs(10);
 
+/// The shortest secret that is looked for in a report, in bytes. What is shorter may be a part of any word, which would tell it
+/// by what is left of that; where a far side has said it, it is hidden already.
+const SHORTEST: usize = 8;
+
 impl RouterBuilder {
     /// Tries a way to a place: each method from where the one before it has led, the first from here. All that is tried has
     /// ended when this returns.
@@ -139,7 +143,7 @@ impl Notes {
         }
         // What the far side has echoed, or somebody has put into an option.
         let secrets = lock(&self.secrets);
-        let told = secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty());
+        let told = secrets.iter().map(Secret::expose).filter(|secret| secret.len() >= SHORTEST);
         told.fold(text, |text, secret| text.replace(secret, "(secret)"))
     }
 }
@@ -209,10 +213,19 @@ mod tests {
     #[test]
     fn a_report_holds_no_secret_whoever_echoes_it() {
         let notes = Notes::new();
-        let plan = Ssh::new("web").password("geheim").jump_password("me@jump", "leise").plan();
+        let plan = Ssh::new("web").password("geheimnis").jump_password("me@jump", "leise sein").plan();
         lock(&notes.secrets).extend(plan.secrets().cloned());
-        notes.note("asked `geheim leise?`".to_owned());
+        notes.note("asked `geheimnis leise sein?`".to_owned());
         assert!(notes.text().contains("asked `(secret) (secret)?`"), "{}", notes.text());
+    }
+
+    #[test]
+    fn a_secret_that_is_a_part_of_words_is_not_told_by_its_holes() {
+        let notes = Notes::new();
+        let plan = Ssh::new("web").password("x").jump_password("root@jump", "root").plan();
+        lock(&notes.secrets).extend(plan.secrets().cloned());
+        notes.note("from root by ssh: root on linux".to_owned());
+        assert!(notes.text().contains("from root by ssh: root on linux"), "{}", notes.text());
     }
 
     #[test]
