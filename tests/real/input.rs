@@ -157,7 +157,7 @@ fn input_a_leaf_can_have_no_children() {
     let leaf = router.connect(leaf("leaf")).unwrap();
     assert_eq!(
         text(leaf.connect(Local::new(Payload::this_program()).name("x"))),
-        "x: local, getting an id: leaf is a leaf and can have no children; its program must link `offshoot-parent`"
+        "x: local from leaf, getting an id: leaf is a leaf and can have no children; its program must link `offshoot-parent`"
     );
 }
 
@@ -177,7 +177,7 @@ fn input_a_context_that_is_gone_can_do_nothing() {
         assert!(error.starts_with("gone is lost: ") && error.ends_with("; the call was not sent"), "{error}");
     }
     let error = text(gone.connect(leaf("x")));
-    assert!(error.starts_with("x: local, getting an id: gone is lost: "), "{error}");
+    assert!(error.starts_with("x: local from gone, getting an id: gone is lost: "), "{error}");
     assert!(!gone.lost().wait().is_empty());
     assert_eq!(router.tree().pid(gone.id()), None);
 }
