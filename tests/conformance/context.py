@@ -47,6 +47,7 @@ class Leaf(Asks):
         self.calls: deque[Call] = deque()
         self.running: Call | None = None
         self.chains: dict[tuple[int, int], str] = {}
+        self.over: dict[tuple[int, int], bool] = {}
         self.spilled: dict[int, int] = {}
         self.grants: set[tuple[str, int]] = set()
         self.streams: dict[int, Stream] = {}
@@ -81,7 +82,7 @@ class Leaf(Asks):
         elif frame.handle == CANCEL:
             self.on_cancel(frame)
         elif frame.handle == CHAIN_END:
-            self.decoded(frame, lambda body: self.chains.pop((frame.src, body.u32()), None))
+            self.decoded(frame, lambda body: self.end_chain((frame.src, body.u32())))
         elif frame.handle in (CALL, PING, GRANT):
             self.on_called(frame)
         elif frame.handle == CREATE_CHILD and frame.auth not in self.ancestors:
@@ -117,7 +118,7 @@ class Leaf(Asks):
         for source in gone:
             self.spilled.pop(source, None)
         self.forget_asked(gone)
-        for table in (self.sending, self.receiving, self.parts, self.chains):
+        for table in (self.sending, self.receiving, self.parts, self.chains, self.over):
             for key in [key for key in table if key[0] in gone]:
                 del table[key]  # type: ignore[attr-defined]
 
@@ -212,6 +213,7 @@ class Leaf(Asks):
         while True:
             with self.lock:
                 self.running = None
+                self.forget_over()
                 self.lock.notify_all()
                 self.lock.wait_for(lambda: self.calls)
                 call = self.running = self.calls.popleft()
@@ -278,6 +280,18 @@ class Leaf(Asks):
         is_spilled = call.chain <= self.spilled.get(call.src, -1)
         return self.chains.get((call.src, call.chain), "too many have failed" if is_spilled else None)
 
+    def end_chain(self, key: tuple[int, int]) -> None:
+        """No more calls of a chain follow: its error is forgotten with the last of those that are here (6.5)."""
+        self.over[key] = True
+        self.forget_over()
+
+    def forget_over(self) -> None:
+        """Forgets the chains that are over and of which no call is here."""
+        here = {(call.src, call.chain) for call in [*self.calls, *filter(None, [self.running])]}
+        for key in [key for key in self.over if key not in here]:
+            del self.over[key]
+            self.chains.pop(key, None)
+
     def turn_away(self, call: Call, code: int, text: str) -> None:
         """A call has no answer (6.4)."""
         call.runs = False
@@ -319,6 +333,7 @@ class Leaf(Asks):
                     self.give_back(call.src, CALLS, call.cost)
                     self.turn_away(call, CANCELLED, "it was cancelled before it ran")
                     self.refuse_ends(call.src, call.ends)
+        self.forget_over()
 
     # Streams.
 

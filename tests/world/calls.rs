@@ -25,15 +25,17 @@ fn the_later_calls_of_a_chain_fail_with_its_first_error() {
 
 #[test]
 fn a_chain_that_was_ended_is_forgotten() {
-    check("0>1 1>2", |w| {
-        let first = w.start(Call::new(0, 2).job(Job::Fail).chain(1));
-        w.now_do(&Op::EndChain(0, 2, 1));
-        w.expect(first, &[End::Failed]);
-        w.at_rest(|w| match w.context(w.id(2)).unwrap().router.sizes().chains {
-            0 => Ok(()),
-            n => Err(format!("{n} chains are remembered")),
+    for slow in [false, true] {
+        Scenario::on("0>1 1>2").with(|s| s.slow_workers = slow).check(|w| {
+            let first = w.start(Call::new(0, 2).job(Job::Fail).chain(1));
+            w.now_do(&Op::EndChain(0, 2, 1));
+            w.expect(first, &[End::Failed]);
+            w.at_rest(|w| match w.context(w.id(2)).unwrap().router.sizes().chains {
+                0 => Ok(()),
+                n => Err(format!("{n} chains are remembered")),
+            });
         });
-    });
+    }
 }
 
 #[test]

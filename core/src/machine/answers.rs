@@ -28,9 +28,13 @@ impl<R: Routes> Machine<R> {
     /// Ends a call to us that has failed; later calls of its chain fail too.
     pub fn fail(&mut self, now: Tick, key: CallKey, how: Failed, text: String, out: &mut Actions) {
         self.timers.advance(now);
-        let Some(call) = self.finish(key) else { return };
-        self.fail_chain(call.src, call.head.chain, &failure(&call, &text));
-        self.reply_failed(&call, how, text, out);
+        let Some(call) = self.desk.get(key) else { return };
+        // Before it goes: with the last of a chain that is over what became of it is forgotten.
+        let (src, chain, why) = (call.src, call.head.chain, failure(call, &text));
+        self.fail_chain(src, chain, &why);
+        if let Some(call) = self.finish(key) {
+            self.reply_failed(&call, how, text, out);
+        }
     }
 
     pub(super) fn reply_failed(&mut self, call: &Call, how: Failed, text: String, out: &mut Actions) {
@@ -153,19 +157,18 @@ impl<R: Routes> Machine<R> {
 
     /// Remembers the first error of a chain; later calls of it fail with that.
     pub(super) fn fail_chain(&mut self, src: ContextId, chain: Option<u32>, text: &str) {
-        let Some(chain) = chain else { return };
+        // Nobody calls in the name of the lost, or takes their chains out again.
+        let Some(chain) = chain.filter(|_| !self.is_lost(src)) else { return };
         let most = self.config.limits.failed_chains as usize;
         // One link can speak for very many.
         let of_all = if self.is_ancestor(src) { usize::MAX } else { most.saturating_mul(ALL_CHAINS) };
         self.desk.fail_chain((src, chain), front(text, MAX_FAILURE), most, of_all);
     }
 
-    /// The end of a chain: its error may be forgotten.
+    /// The end of a chain.
     pub(super) fn on_chain_end(&mut self, from: Option<LinkKey>, frame: &Frame, out: &mut Actions) {
         match codec::decode::<u32>(&frame.body, CONTROL_BUDGET) {
-            Ok(chain) => {
-                self.desk.chains.remove(&(frame.src, chain));
-            }
+            Ok(chain) => self.desk.end_chain((frame.src, chain)),
             Err(_) => self.drop_frame(from, DropKind::Malformed, frame, out),
         }
     }

@@ -1,6 +1,6 @@
 //! A frame has reached its destination: which mailbox takes it, on which account, whole or in pieces.
 
-use offshoot_wire::{DeadCode, Frame, Handle, ReplyHead, ReplyTo, StreamHead, Window, codec};
+use offshoot_wire::{ContextId, DeadCode, Frame, Handle, ReplyHead, ReplyTo, StreamHead, Window, codec};
 
 use super::{
     Actions, DropKind, Ended, LinkKey, Machine, Outcome, Owner, Progress, Routes, Standing,
@@ -58,15 +58,19 @@ impl<R: Routes> Machine<R> {
         }
     }
 
-    /// Books a data frame on the window of its source; `false` if that had no credit for it. The lost have no windows:
-    /// dead messages and credit still come in their name, data only from who forges it, and what it left would stay.
+    /// Whether a context was here below and is lost. Dead messages and credit still come in its name, all else only from who
+    /// forges it, and what it left would stay.
+    pub(super) fn is_lost(&self, id: ContextId) -> bool {
+        R::HAS_CHILDREN
+            && matches!(self.routes.owner(id), Owner::Child(_) | Owner::Nobody)
+            && self.routes.standing(id) == Standing::Gone
+    }
+
+    /// Books a data frame on the window of its source; `false` if that had no credit for it. The lost have no windows.
     pub(super) fn charge(&mut self, from: Option<LinkKey>, frame: &Frame, window: Window) -> bool {
-        let is_lost = R::HAS_CHILDREN
-            && matches!(self.routes.owner(frame.src), Owner::Child(_) | Owner::Nobody)
-            && self.routes.standing(frame.src) == Standing::Gone;
         let config = &self.config;
         let party = || from.filter(|_| !config.is_ancestor(frame.src)).map(|link| link.peer);
-        !is_lost && self.credits.charge(party, frame.src, window, frame.cost())
+        !self.is_lost(frame.src) && self.credits.charge(party, frame.src, window, frame.cost())
     }
 
     /// A frame was too long to be read at all.

@@ -23,11 +23,21 @@ pub(super) struct Desk {
     pub(super) workers: Vec<Option<CallKey>>,
     /// The slots of all calls, each under one name.
     named: Map<(ContextId, Name), usize>,
+    /// Chains of which calls are here.
+    open: Map<(ContextId, u32), Open>,
     /// Chains that have failed, and with what.
     pub(super) chains: Map<(ContextId, u32), String>,
     /// Of whom more have failed than there was room for: all that have numbers up to this count as failed.
     spilled: Map<ContextId, u32>,
     serial: u32,
+}
+
+/// A chain of which calls are here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Open {
+    calls: u32,
+    /// No more follow.
+    is_over: bool,
 }
 
 /// What a call is called among those of its caller.
@@ -112,6 +122,9 @@ impl Desk {
         self.serial = self.serial.wrapping_add(1);
         call.serial = self.serial;
         let (src, reply_to) = (call.src, call.reply_to);
+        if let Some(chain) = call.head.chain {
+            self.open.or_default((src, chain)).calls += 1;
+        }
         let key = CallKey::new(self.calls.insert(call), self.serial);
         let name = reply_to.map_or_else(|| by_slot(key.slot), Name::Handle);
         if let Some(earlier) = self.named.insert((src, name), key.slot) {
@@ -125,10 +138,11 @@ impl Desk {
         self.key(*self.named.get(&(context, Name::Handle(handle)))?)
     }
 
-    /// Nobody waits for a call any more.
+    /// The caller of a call is gone: nobody waits for it any more, nor calls behind it.
     pub(super) fn unwait(&mut self, slot: usize) {
         let Some(call) = self.calls.get_mut(slot) else { return };
-        let (src, reply_to) = (call.src, call.reply_to.take());
+        let (src, reply_to, chain) = (call.src, call.reply_to.take(), call.head.chain.take());
+        self.leave_chain(src, chain);
         self.unname(src, reply_to, slot);
         self.named.insert((src, by_slot(slot)), slot);
     }
@@ -171,6 +185,7 @@ impl Desk {
     pub(super) fn remove(&mut self, slot: usize) -> Option<Call> {
         let call = self.calls.try_remove(slot)?;
         self.unname(call.src, call.reply_to, slot);
+        self.leave_chain(call.src, call.head.chain);
         if !call.taken {
             self.leave_line();
         }
@@ -233,6 +248,24 @@ impl Desk {
         self.chains.get(&key).cloned().or_else(|| is_spilled().then(text))
     }
 
+    /// A call of a chain is here no more.
+    fn leave_chain(&mut self, src: ContextId, chain: Option<u32>) {
+        let Some(key) = chain.map(|chain| (src, chain)) else { return };
+        let Some(open) = self.open.get_mut(&key) else { return };
+        open.calls -= 1;
+        if open.calls == 0 && self.open.remove(&key).is_some_and(|open| open.is_over) {
+            self.chains.remove(&key);
+        }
+    }
+
+    /// No more calls of a chain follow: its error is forgotten with the last of those that are here.
+    pub(super) fn end_chain(&mut self, key: (ContextId, u32)) {
+        match self.open.get_mut(&key) {
+            Some(open) => open.is_over = true,
+            None => drop(self.chains.remove(&key)),
+        }
+    }
+
     /// Forgets the chains of a context that is gone.
     pub(super) fn forget_chains(&mut self, gone: ContextId) {
         for key in self.chains.keys_between((gone, 0), (gone, u32::MAX)) {
@@ -264,6 +297,9 @@ impl Desk {
     /// Calls, failed chains: for invariants.
     pub(super) fn sizes(&self) -> (usize, usize) {
         debug_assert_eq!(self.named.len(), self.calls.len(), "each call has one name");
+        let chained = self.calls.iter().filter(|(_, call)| call.head.chain.is_some()).count();
+        let open = self.open.values().map(|open| open.calls as usize).sum::<usize>();
+        debug_assert_eq!(open, chained, "each call counts for its chain");
         (self.calls.len(), self.chains.len() + self.spilled.len())
     }
 }

@@ -308,8 +308,9 @@ impl<R: Routes> Machine<R> {
         text: String,
         out: &mut Actions,
     ) {
+        let Some((src, chain)) = self.desk.get(key).map(|call| (call.src, call.head.chain)) else { return };
+        self.fail_chain(src, chain, &text);
         let Some(call) = self.finish(key) else { return };
-        self.fail_chain(call.src, call.head.chain, &text);
         self.refuse_undelivered(call.src, call.reply_to, &call.head.ends, out);
         if call.reply_to.is_none() && kind == DropKind::Late {
             return;

@@ -6,7 +6,7 @@ use offshoot_wire::{
 };
 
 use super::{
-    super::{Action, DropKind, Limits, Outcome, Outgoing, Progress, Tick},
+    super::{Action, DropKind, Event, Limits, Outcome, Outgoing, Progress, Tick},
     bed::{
         ABOVE, Bed, COUSIN, ME, ROOT, THEIRS, call, call_from, caller, dead, decode, encode, end_of, frame,
         handles, head, pieces, reply, with_head,
@@ -83,6 +83,52 @@ fn calls_of_a_chain_behind_one_that_failed_fail_too_until_the_chain_ends() {
     leaf.gets(frame(ROOT, ME, Handle::CHAIN_END, 0, encode(&3_u32)));
     leaf.gets(chained(4002));
     assert_eq!(leaf.works().as_deref(), Some("f"));
+}
+
+/// CHAIN_END comes behind the calls of a chain, and these may wait and run for long.
+// protocol 6.5
+#[test]
+fn what_became_of_a_chain_is_known_until_the_last_call_of_it_has_ended() {
+    let mut leaf = Bed::leaf();
+    let chained = || call_from(ROOT, 0, with_head(&CallHead { chain: Some(3), ..head("f") }, &()));
+    let over = frame(ROOT, ME, Handle::CHAIN_END, 0, encode(&3_u32));
+    let takes = |leaf: &mut Bed<_>| leaf.with(|machine, now, out| machine.take_call(now, 0, out));
+    let fails = |leaf: &mut Bed<_>, key| {
+        leaf.with(|machine, now, out| machine.fail(now, key, Failed::Error, "no".to_owned(), out));
+        leaf.with(|machine, _, _| machine.release_worker(0));
+    };
+    // It ends while its only call runs.
+    leaf.gets(chained());
+    let only = takes(&mut leaf).unwrap();
+    leaf.gets(over.clone());
+    fails(&mut leaf, only.key);
+    assert_eq!(leaf.machine.sizes().chains, 0);
+    // It ends while a call of it waits behind one that has failed.
+    leaf.gets(chained());
+    leaf.gets(chained());
+    let first = takes(&mut leaf).unwrap();
+    leaf.gets(over);
+    fails(&mut leaf, first.key);
+    assert_eq!(leaf.works(), None, "the call in front of it has failed");
+    assert_eq!(leaf.machine.sizes().chains, 0);
+    // Its caller is lost while a call of it runs.
+    leaf.gets(call_from(COUSIN, 0, with_head(&CallHead { chain: Some(3), ..head("open") }, &0)));
+    let last = takes(&mut leaf).unwrap();
+    let del = DelRoute { ids: vec![COUSIN], top: COUSIN, name: "c".into(), reason: "killed".into() };
+    leaf.gets(frame(ABOVE, ME, Handle::DEL_ROUTE, 0, encode(&del)));
+    fails(&mut leaf, last.key);
+    assert_eq!(leaf.machine.sizes().chains, 0);
+}
+
+/// What is refused before it is charged may come in the name of one who was lost below.
+#[test]
+fn no_chain_of_the_lost_is_remembered() {
+    let mut hop = Bed::hop();
+    let child = hop.child(Role::Leaf);
+    let down = Event::LinkDown { link: child, reason: "lost".to_owned() };
+    hop.with(|machine, now, out| machine.handle(now, down, out));
+    hop.with(|machine, _, _| machine.fail_chain(child.peer, Some(1), "refused"));
+    assert_eq!(hop.machine.sizes().chains, 0);
 }
 
 // protocol 6.2
