@@ -21,10 +21,14 @@ pub(super) fn run(input: &[u8], _: Peak) {
     a_parent_says(sliced.stream);
 }
 
-/// The marker is found where it stands, by any slicing, and what follows brings the link up or ends it.
+/// The marker is found where it stands, by any slicing, and what follows brings the link up or ends it. Behind an opening that
+/// came back there is none.
 fn a_child_says(sliced: Sliced<'_>) {
-    let marker = marker(&Nonce::new(NONCE));
-    let at = sliced.stream.windows(MARKER_LEN).position(|window| window == marker);
+    let (marker, opening) = (marker(&Nonce::new(NONCE)), opening(&Nonce::new(NONCE)));
+    let marked = sliced.stream.windows(MARKER_LEN).position(|window| window == marker);
+    let echo = sliced.stream.windows(OPENING_LEN).position(|window| window == opening);
+    let echo = echo.filter(|echo| marked.is_none_or(|marked| *echo < marked));
+    let at = marked.filter(|_| echo.is_none());
     let mut scan = MarkerScan::new(&Nonce::new(NONCE));
     let mut frames = None::<Vec<u8>>;
     for slice in sliced.slices() {
@@ -33,7 +37,8 @@ fn a_child_says(sliced: Sliced<'_>) {
             None => frames = scan.push(slice).map(|end| slice[end..].to_vec()),
         }
     }
-    let noise = &sliced.stream[..at.unwrap_or(sliced.stream.len())];
+    let noise = &sliced.stream[..echo.or(at).unwrap_or(sliced.stream.len())];
+    assert_eq!(scan.is_echo(), echo.is_some());
     assert_eq!(scan.last_words(), &noise[noise.len().saturating_sub(MAX_LAST_WORDS)..]);
     assert_eq!(frames.as_deref(), at.map(|at| &sliced.stream[at + MARKER_LEN..]));
     comes_up(&frames.unwrap_or_default());
