@@ -337,6 +337,8 @@ impl Askpass {
         let typed =
             || prompter.map_or(Ok(None), |prompter| typed(launch, prompter, &query, (helper, leader)));
         let secret = known.map_or_else(typed, |known| Ok(Some(known)));
+        // Who asks is not silent, nor as long as somebody thinks about it.
+        self.last_out = self.last_out.map(|_| Instant::now());
         // To the client an empty line is a yes, too.
         let is_refused =
             |secret: &Secret| query.is_consent && !secret.expose().trim().eq_ignore_ascii_case("yes");

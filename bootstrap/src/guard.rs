@@ -4,9 +4,10 @@
 //! own line. The client starts them by the shell of the user, `SHELL`, and finds there a script in sealed memory, as it finds
 //! the helper by which it asks: before that becomes the shell, it leaves a guard in the group of the client.
 //!
-//! The guard reads a pipe which we alone write. A line there says that the client has ended by itself: what it has left, such as a
-//! connection that is shared, may stay. The end of the pipe says that we are gone, and then the guard kills its group, itself
-//! with it. A client that goes straight to its server starts no shell, and has no guard.
+//! The guard reads a pipe which we alone write. A line there says that the program runs, from when on a proxy looks at its own line,
+//! or that the client has ended by itself: what it has left, such as a connection that is shared, may stay. The end of the pipe
+//! says that we are gone, and then the guard kills its group, itself with it. A client that goes straight to its server starts no
+//! shell, and has no guard.
 
 use std::{
     env,
@@ -21,7 +22,7 @@ use std::{
 
 use crate::{ExitReport, Process, quote::quoted, sys};
 
-/// A line for each guard: there is one for each proxy, and no way leads past so many bastions.
+/// A line for each guard: there is one for each proxy that the client has started, and it has no cause for so many.
 const LINES: [u8; 64] = [b'\n'; 64];
 
 /// How long a script that does nothing may take.
@@ -30,8 +31,9 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// What the guards of one client are started and dismissed by.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    /// The script, and the end of the pipe that it opens.
-    door: Option<(OwnedFd, PipeReader)>,
+    script: OwnedFd,
+    /// The end of the pipe that the script opens.
+    _heard: PipeReader,
     line: PipeWriter,
 }
 
@@ -45,18 +47,18 @@ impl Guard {
     }
 
     fn with(shell: &str) -> io::Result<Self> {
-        let (read, line) = io::pipe()?;
+        let (heard, line) = io::pipe()?;
         // What the client asks its configuration for by that shell (`Match exec`) is over when it has answered. The guard is nobody's
         // child, and holds no end of what its proxy has.
         let script = format!(
             "#!/bin/sh\n[ $# = 0 ] && exit\ncase $2 in 'exec '*)\n\
              exec 3<{pipe}\n( (read -r _ || kill -KILL 0) <&3 3<&- >/dev/null 2>&1 & )\nexec 3<&- ;;\n\
-             esac\nexec {shell} \"$@\"\n",
-            pipe = sys::path_from_outside(read.as_fd()),
+             esac\nexport SHELL={shell}\nexec {shell} \"$@\"\n",
+            pipe = sys::path_from_outside(heard.as_fd()),
             shell = quoted(shell),
         );
         let (script, _) = sys::memory_image("shell", script.as_bytes())?;
-        Ok(Self { door: Some((script, read)), line })
+        Ok(Self { script, _heard: heard, line })
     }
 
     /// Whether the script can be run by others than us: the client does not go on without its shell. Once it could it is
@@ -72,29 +74,21 @@ impl Guard {
     }
 
     fn tried(&self) -> Option<ExitReport> {
-        let mut command = Command::new(self.shell()?);
+        let mut command = Command::new(self.shell());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         Process::new(command.spawn().ok()?, None, false).wait(LIMIT)
     }
 
-    fn shell(&self) -> Option<String> {
-        self.door.as_ref().map(|(script, _)| sys::path_from_outside(script.as_fd()))
+    fn shell(&self) -> String {
+        sys::path_from_outside(self.script.as_fd())
     }
 
-    /// What the client must have in its environment.
-    pub(crate) fn env(&self) -> Option<(&'static str, String)> {
-        self.shell().map(|shell| ("SHELL", shell))
+    /// What the client must have in its environment. What it starts has the shell of the user there.
+    pub(crate) fn env(&self) -> (&'static str, String) {
+        ("SHELL", self.shell())
     }
 
-    /// No more guards are started: the way has led there. None if there is none.
-    pub(crate) fn closed(mut self) -> Option<Self> {
-        self.door = None;
-        // An end that is only written is ready when nobody reads.
-        let is_alone = sys::is_ready(self.line.as_fd());
-        (!is_alone).then_some(self)
-    }
-
-    /// The client has ended by itself.
+    /// Whoever guards the client is to go.
     pub(crate) fn dismiss(self) {
         // That nobody reads any more is no error, and the pipe has never held anything else.
         let _ = sys::quietly(|| rustix::io::write(&self.line, &LINES));

@@ -41,9 +41,9 @@ impl Process {
         self
     }
 
-    /// It has led where it was to lead, and starts no guard any more.
-    pub(crate) fn has_led(&mut self) {
-        self.guard = self.guard.take().and_then(Guard::closed);
+    /// Whoever guards it has no cause to any more.
+    pub(crate) fn dismiss_guards(&mut self) {
+        self.guard.take().into_iter().for_each(Guard::dismiss);
     }
 
     /// Whether the kernel ends it when this program does.
@@ -79,7 +79,7 @@ impl Process {
         let looked = self.child.try_wait();
         self.gone |= !matches!(looked, Ok(None));
         if self.gone {
-            self.guard.take().into_iter().for_each(Guard::dismiss);
+            self.dismiss_guards();
         }
         looked
     }

@@ -179,8 +179,8 @@ impl Prompt {
                 account: None,
                 is_of_place: true,
                 kind: match asked {
-                    Asked::Password => QueryKind::Password,
-                    Asked::Other => QueryKind::Other,
+                    Asked::Password if !is_change => QueryKind::Password,
+                    _ => QueryKind::Other,
                 },
                 text: question.clone(),
                 above,

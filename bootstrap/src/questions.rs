@@ -127,8 +127,10 @@ impl<'a> Question<'a> {
 
 /// Whether a server asks for the password that there is, rather than for a new one, or for something that is typed once.
 fn asks_password(text: &str) -> bool {
-    let others = ["new", "current", "old", "again", "retype", "time", "expired"];
-    ends_in_password(text) && !has_word(text, &others)
+    let others = ["new", "current", "old", "again", "retype", "expired"];
+    // What is said above it may be a page of law.
+    let is_typed_once = has_word(last_line(text), &["time"]);
+    ends_in_password(text) && !has_word(text, &others) && !is_typed_once
 }
 
 /// Whether it asks for the password of the very user of that account, in the words of OpenPAM. The host calls itself what it
@@ -147,8 +149,13 @@ fn user(account: &str) -> Option<&str> {
 /// Whether a new password is asked for, or what there is in its place until now. What is said above that counts for nothing: it
 /// may be said to whoever has mistyped his as well.
 pub(crate) fn changes_password(text: &str) -> bool {
-    let line = text.trim().lines().next_back().unwrap_or_default();
-    ends_in_password(line) && has_word(line, &["new", "current", "old"])
+    let line = last_line(text);
+    let is_of_a_token = has_word(line, &["token", "code", "passcode", "pin"]);
+    ends_in_password(line) && has_word(line, &["new", "current", "old"]) && !is_of_a_token
+}
+
+fn last_line(text: &str) -> &str {
+    text.trim().lines().next_back().unwrap_or_default()
 }
 
 fn ends_in_password(text: &str) -> bool {

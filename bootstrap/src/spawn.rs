@@ -91,7 +91,7 @@ pub(crate) fn start(
                 .args(args)
                 .envs(transport.env.iter().cloned())
                 .envs(helper.iter().flat_map(|it| it.env()))
-                .envs(guard.iter().filter_map(Guard::env))
+                .envs(guard.iter().map(Guard::env))
                 .envs(room_in(transport));
             let session = match theirs_of_it {
                 None if transport.shares_session => Session::Ours,

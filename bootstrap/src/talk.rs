@@ -126,12 +126,13 @@ impl Talk {
             askpass.end_notices(launch, true);
         }
         self.learn(launch, matches!(outcome, Ok(Some(_))));
-        self.process.has_led();
         let kind = match outcome {
-            Ok(Some(said)) => match self.link.set_nonblocking(false) {
-                Ok(()) => return self.spawned(launch.plan, said, &veil),
-                Err(error) => ConnectErrorKind::from_system(&error),
-            },
+            Ok(Some(said)) => {
+                match self.link.set_nonblocking(false).inspect(|()| self.process.dismiss_guards()) {
+                    Ok(()) => return self.spawned(launch.plan, said, &veil),
+                    Err(error) => ConnectErrorKind::from_system(&error),
+                }
+            }
             Ok(None) => ConnectErrorKind::Closed,
             Err(kind) => kind,
         };

@@ -300,7 +300,17 @@ impl Arrivals {
             }
         };
         let job = self.waiting.remove(at)?;
-        Some((job.index, Err(ConnectError::new(&job.plan, Phase::Allocate, kind))))
+        Some((job.index, Err(self.error(&job, Phase::Allocate, kind))))
+    }
+
+    /// What the list itself has to say of one.
+    fn error(&self, job: &Job, phase: Phase, kind: ConnectErrorKind) -> ConnectError {
+        let error = ConnectError::new(&job.plan, phase, kind);
+        let maker = self.makers.context(MakerKey::ASKED).filter(|maker| !is_here(maker));
+        match maker {
+            Some(maker) => error.asked_of(maker.name()),
+            None => error,
+        }
     }
 
     /// The next of those for which the time of all is over.
@@ -321,7 +331,7 @@ impl Arrivals {
         // Dropping a connect gives it up.
         let running = || self.running.pop_first().map(|(_, running)| (running.job, Phase::Spawn));
         let (job, phase) = waiting.or_else(running)?;
-        Some((job.index, Err(ConnectError::new(&job.plan, phase, ConnectErrorKind::NoAnswer { limit }))))
+        Some((job.index, Err(self.error(&job, phase, ConnectErrorKind::NoAnswer { limit }))))
     }
 
     /// Begins what there is room for, up to the first that ends at once.
@@ -388,7 +398,8 @@ impl Arrivals {
         }
         match outcome {
             Err(error) if *error.kind() == ConnectErrorKind::Busy => self.rest(job, error),
-            Err(_) if by.is_helper() => {
+            // Where it has cost the last leave to give its password it would not be begun any more, and its reason be lost.
+            Err(_) if by.is_helper() && self.may_be_begun(&job) => {
                 // It may be the helper's fault, and it has cost time.
                 (job.helped, job.end) = (false, None);
                 self.waiting.push_front(job);
@@ -403,6 +414,10 @@ impl Arrivals {
                 Some((index, outcome))
             }
         }
+    }
+
+    fn may_be_begun(&self, job: &Job) -> bool {
+        matches!(self.proofs.leave(&job.proof), Leave::Given | Leave::Later)
     }
 
     /// Whether more wait than the one that was asked can begin when those that it makes have ended: what a helper makes takes

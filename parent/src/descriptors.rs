@@ -6,7 +6,7 @@ use offshoot_bootstrap::{ConnectErrorKind, Plan, Stdio};
 use rustix::process::{Resource, getrlimit};
 
 /// What a child takes while it is up: its link, of one descriptor or two, and the stderr of what leads to it if that is a
-/// process of its own. One more is for an ssh client that a proxy leads on, of which nobody knows before.
+/// process of its own.
 fn kept(plan: &Plan) -> u64 {
     match plan.transport.as_ref().map(|transport| transport.stdio) {
         None => 1,

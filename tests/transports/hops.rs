@@ -315,10 +315,10 @@ fn a_password_that_a_lost_or_silent_hop_had_may_have_been_refused() -> Result<()
     fs::write(&su, script).unwrap();
     run(&["chmod", "700", &su.display().to_string()]);
     let router = Router::new().unwrap();
-    for (signal, code) in [(Signal::KILL, "lost"), (Signal::STOP, "no_answer")] {
+    for (signal, code, limit) in [(Signal::KILL, "lost", 60), (Signal::STOP, "no_answer", 8)] {
         let gateway = router.connect(Local::new(hop.clone())).unwrap();
         let way = Sudo::by_su().program(su.display().to_string()).password(PASSWORD).payload(leaf()?);
-        let connecting = gateway.connect_async(way.timeout(Duration::from_secs(5)));
+        let connecting = gateway.connect_async(way.timeout(Duration::from_secs(limit)));
         eventually("it is told", PATIENCE, || told.exists().then_some(()));
         let pid = router.tree().pid(gateway.id()).unwrap();
         kill(pid, signal);

@@ -24,7 +24,7 @@ if [ "$c" ] && [ -f "$c/$h" ] && [ -r "$c/$h" ] && [ -x "$c/$h" ] && exec 9<"$c/
 case $(sha256sum <&9) in
 $h*)
 if [ $k = no ]; then o $n run; a exec /proc/self/fd/9; exit 126; fi;
-f=$c/.$n;
+f=$c/.offshoot-$n;
 trap "" PIPE;
 trap "rm -rf \"\$f\"; exit 1" HUP INT TERM;
 if (umask 077; mkdir "$f" && cat </proc/self/fd/9 >"$f/$p" && chmod 700 "$f/$p") 2>/dev/null; then
