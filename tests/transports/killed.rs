@@ -256,6 +256,15 @@ fn who_guards_a_client_goes_when_the_program_runs_and_leaves_what_is_shared() ->
         Command::new(&words[0]).args(&words[1..]).output().unwrap().status.success()
     };
     assert!(control("check"));
+    // A root that is killed leaves it, too: whoever else uses it has no part in that.
+    let shares = format!("ControlMaster auto\nControlPersist 60\nControlPath {socket}\n");
+    assert!(control("exit"));
+    let client = fs::read_to_string(sshd.file("client")).unwrap();
+    fs::write(sshd.file("client"), shares + &client).unwrap();
+    let mut root = root(&[&sshd.file("client")]);
+    is_up(&mut root);
+    kill_root(root);
+    assert!(control("check"));
     assert!(control("exit"));
     eventually("what was shared is gone", PATIENCE, || (!Path::new(&socket).exists()).then_some(()));
     Ok(())
