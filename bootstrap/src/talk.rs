@@ -127,12 +127,10 @@ impl Talk {
         }
         self.learn(launch, matches!(outcome, Ok(Some(_))));
         let kind = match outcome {
-            Ok(Some(said)) => {
-                match self.link.set_nonblocking(false).inspect(|()| self.process.dismiss_guards()) {
-                    Ok(()) => return self.spawned(launch.plan, said, &veil),
-                    Err(error) => ConnectErrorKind::from_system(&error),
-                }
-            }
+            Ok(Some(said)) => match self.link.set_nonblocking(false) {
+                Ok(()) => return self.spawned(launch.plan, said, &veil),
+                Err(error) => ConnectErrorKind::from_system(&error),
+            },
             Ok(None) => ConnectErrorKind::Closed,
             Err(kind) => kind,
         };
@@ -376,7 +374,8 @@ impl Talk {
         others.into_iter().flatten().chain([self.link.as_fd()]).any(sys::is_ready)
     }
 
-    fn spawned(self, plan: &Plan, said: Vec<u8>, veil: &Veil<'_>) -> Result<Spawned, ConnectError> {
+    fn spawned(mut self, plan: &Plan, said: Vec<u8>, veil: &Veil<'_>) -> Result<Spawned, ConnectError> {
+        self.process.dismiss_guards();
         let passwords = led_on(self.askpass.as_ref(), self.prompt.as_ref());
         // Whoever reads it reads the end at once.
         let closed = || io::pipe().map(|(read, _)| read.into());

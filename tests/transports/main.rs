@@ -18,6 +18,7 @@ mod argv;
 mod asks;
 mod beside;
 mod buildah;
+mod cache;
 mod cluster;
 mod containers;
 mod demo;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
     arguments.test_threads = Some(1);
     let trials = [
         shells::tests(),
+        cache::tests(),
         argv::tests(),
         lies::tests(),
         images::tests(),
