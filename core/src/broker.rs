@@ -16,14 +16,16 @@ use crate::{
     sync::{self, Thread, lock},
 };
 
-/// Bytes that are read from one link before the others have their turn, in bytes.
+/// What is read from one link before the others have their turn: bytes, and [`FRAME_COST`](offshoot_wire::FRAME_COST) more
+/// for each frame, since empty ones keep others waiting, too.
 const READ_QUANTUM: usize = 64 * 1024;
 /// Bytes that are written to one link before the others have their turn, in bytes.
 pub(crate) const WRITE_QUANTUM: usize = 256 * 1024;
-/// Bytes that are still read from a link that is to end: no more can be under way on one.
-const LAST_QUANTUM: usize = 1 << 20;
-/// Rounds of input that go before a timer that is due; more would let a flood stop the time.
-const ROUNDS_BEFORE_TIMER: usize = 8;
+/// The same, of a link that is to end: no more can be under way on one, be it a mebibyte of empty frames.
+const LAST_QUANTUM: usize = 6 << 20;
+/// Rounds of input that go before a timer that is due; more would let a flood stop the time. A socket that is full of empty
+/// frames, some 200 KiB of them, is read in fewer.
+const ROUNDS_BEFORE_TIMER: usize = 16;
 
 /// The running broker of a context.
 #[derive(Debug)]
@@ -173,7 +175,7 @@ impl<R: Here> Rounds<R> {
 }
 
 impl<R: Here> Shared<R> {
-    /// Reads a link once, at most `quantum` bytes, and gives what came to the machine; tells why nothing more will
+    /// Reads a link once, as much as `quantum` says, and gives what came to the machine; tells why nothing more will
     /// come, if so.
     pub(crate) fn read_link(&self, link: &Arc<Link>, quantum: usize) -> Option<LinkEnd> {
         self.read_some(link, quantum).end

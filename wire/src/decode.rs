@@ -9,8 +9,9 @@ use crate::{Body, Excerpt, Frame, HEADER_LEN, Header, PART_LEN, Part, Recent, sp
 const IDLE_BUFFER: usize = 2 * 1024;
 /// By how much it grows each time that a read brings as much as that.
 const GROWTH: usize = 8;
-/// What is read into where one speaks without a pause: one read takes many frames.
-const BUSY_BUFFER: usize = 64 * 1024;
+/// What is read into where one speaks without a pause: one read takes many frames, and no more of them than others can wait
+/// for.
+const BUSY_BUFFER: usize = 16 * 1024;
 /// Of a body at least this much must be missing for it to be read straight into its own memory;
 /// a shorter rest comes through the buffer, together with what follows it.
 const DIRECT_READ: usize = 4 * 1024;
@@ -43,7 +44,7 @@ pub enum BadStream {
 ///
 /// Read into [`space`](Self::space) and tell [`filled`](Self::filled), or [`push`](Self::push); then call
 /// [`next_frame`](Self::next_frame) until there is none. Nothing is reserved for a body before its announced length
-/// has been checked. An idle decoder keeps no buffer: what is read into belongs to the thread, 64 KiB at most. After long
+/// has been checked. An idle decoder keeps no buffer: what is read into belongs to the thread, 16 KiB at most. After long
 /// bodies it keeps the memory of up to four that were taken out and dropped, for the next ones, until some short frames
 /// have come.
 ///

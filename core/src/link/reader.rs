@@ -1,6 +1,6 @@
 //! The incoming direction: bytes taken off a link without blocking, and the frames they make.
 
-use offshoot_wire::{Body, Decoded, Decoder, Frame, Header};
+use offshoot_wire::{Body, Decoded, Decoder, FRAME_COST, Frame, Header};
 use rustix::io::{self, Errno};
 
 use super::{
@@ -58,14 +58,15 @@ impl Reader {
         Self { prelude: Some(prelude), ..Self::new(Decoder::new()) }
     }
 
-    /// Reads until nothing is there, the stream ends, or `quantum` bytes have come; the events go to `input`.
+    /// Reads until nothing is there, the stream ends, or what has come weighs `quantum`: its bytes, and for each frame
+    /// [`FRAME_COST`] more. The events go to `input`.
     pub(crate) fn take_in(&mut self, from: &Source, link: LinkKey, quantum: usize) -> TakenIn {
         let mut turn = TakenIn::default();
         // What SETUP came with has been read already.
         if let Err(bad) = self.take_frames(link) {
             turn.end = Some(LinkEnd::cut(bad));
         }
-        while turn.bytes < quantum && turn.end.is_none() {
+        while self.weight(&turn) < quantum && turn.end.is_none() {
             match self.read(from) {
                 Ok(Filled { bytes: 0, .. }) => turn.end = Some(self.end_of_stream()),
                 Ok(Filled { bytes, all }) => {
@@ -80,8 +81,12 @@ impl Reader {
                 Err(error) => turn.end = Some(LinkEnd::closed(format!("the link broke: {}", Fault(error)))),
             }
         }
-        turn.has_more = turn.end.is_none() && (turn.bytes >= quantum || self.decoder.is_mid_frame());
+        turn.has_more = turn.end.is_none() && (self.weight(&turn) >= quantum || self.decoder.is_mid_frame());
         turn
+    }
+
+    const fn weight(&self, turn: &TakenIn) -> usize {
+        turn.bytes.saturating_add(self.input.len().saturating_mul(FRAME_COST))
     }
 
     /// Reads what is there on the stderr of a child, and asks for the next event of it. Once the child is up its lines go
