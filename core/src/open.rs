@@ -383,7 +383,11 @@ impl Drop for Open {
             chain.lost_sight();
         }
         if !slot.has_ended() {
-            let _progress = self.to.node().cancel(Held::by(&**slot, *handle));
+            let progress = self.to.node().cancel(Held::by(&**slot, *handle));
+            if let Some(chain) = self.chain.as_ref().filter(|_| progress == Progress::NotSent) {
+                let (function, context) = (self.function, self.to.name().to_owned());
+                chain.failed(&CallError::Cancelled { function, context, progress });
+            }
         }
         // An answer that nobody reads may bring ends of channels: those are refused.
         drop(self.look());

@@ -1,13 +1,14 @@
 //! Calls of ours: sent, given up, timed out; each ends exactly once (rule 4).
 
 use offshoot_wire::{
-    Body, CallId, ContextId, Dead, DeadCode, FRAME_COST, Frame, Handle, ReplyTo, Window, codec,
+    Body, CallHead, CallId, ContextId, Dead, DeadCode, FRAME_COST, Frame, Handle, ReplyTo, Window, codec,
 };
 
 use super::{
     Action, Actions, FlowKey, Machine, NoWay, Outcome, Outgoing, Progress, Queued, Routes, Tick, Timer,
     Unsent,
     handles::{Entry, Waiting},
+    parts::CONTROL_BUDGET,
 };
 
 impl<R: Routes> Machine<R> {
@@ -78,15 +79,16 @@ impl<R: Routes> Machine<R> {
         out.push(Action::Answer { handle, outcome: Outcome::TimedOut { progress } });
     }
 
-    /// Takes back what of a call has not left, and cancels what has.
+    /// Takes back what of a call has not left, and cancels what has. Those behind it in its chain are not to run: in its
+    /// place leaves one that fails over there.
     fn withdraw(&mut self, handle: Handle, out: &mut Actions) -> Progress {
         let Some(call) = self.handles.call(handle).cloned() else { return Progress::Unknown };
         let me = self.config.me;
         let link = self.way_to(call.respondent);
         if let Some(link) = link {
             let flow = FlowKey::new(me, call.respondent, call.to);
-            let of_call = |queued: &Queued| queued.frame.reply_to == ReplyTo::Handle(handle);
-            self.take_out(link, &mut |outbox| outbox.take_out_of(flow, &of_call), out);
+            let waits = ReplyTo::Handle(handle);
+            self.take_out(link, &mut |outbox| outbox.take_back(flow, waits, &lapsed), out);
         }
         if call.progress == Progress::NotSent {
             self.handles.remove(handle);
@@ -204,4 +206,14 @@ impl<R: Routes> Machine<R> {
         let text = format!("the body of {} bytes is over the limit of {limit} bytes", body.len());
         Err(Unsent::Dead(Dead { code: DeadCode::TooLarge, text }))
     }
+}
+
+/// A call like one of a chain, for nobody and with nothing, whose time is over; `None` for one of no chain.
+fn lapsed(call: &Body) -> Option<Body> {
+    let (CallHead { function, chain, .. }, _) = codec::decode_prefix(call, CONTROL_BUDGET).ok()?;
+    let chain = Some(chain?);
+    let head = CallHead { function, left_ms: Some(0), above: Vec::new(), chain, ends: Vec::new() };
+    let mut body = codec::encode(&head).ok()?;
+    codec::encode_into(&(), &mut body).ok()?;
+    Some(body.into())
 }

@@ -6,7 +6,7 @@
 
 use std::{collections::VecDeque, mem};
 
-use offshoot_wire::{ContextId, FRAME_COST, Frame, Handle, ReplyTo, Window};
+use offshoot_wire::{Body, ContextId, FRAME_COST, Frame, Handle, ReplyTo, Window};
 
 use super::{
     FlowKey, LinkKey, Queued,
@@ -546,6 +546,36 @@ impl Outbox {
         }
         out.iter().for_each(|queued| self.unload(queued));
         out
+    }
+
+    /// Takes out what has not left of what waits for `reply_to`. Where nothing has, and `mark` makes something of it, that
+    /// takes its place, and nobody waits for it.
+    pub(super) fn take_back(
+        &mut self,
+        key: FlowKey,
+        reply_to: ReplyTo,
+        mark: &dyn Fn(&Body) -> Option<Body>,
+    ) -> Vec<Queued> {
+        self.seat();
+        let flow = self.flows.get_mut(&key);
+        let mut queue = flow.into_iter().flat_map(|flow| &mut flow.queue);
+        let whole = queue.find(|queued| queued.frame.reply_to == reply_to && queued.sent == 0);
+        let marked = whole.and_then(|queued| {
+            let body = mark(&queued.frame.body)?;
+            let old = queued.clone();
+            (queued.frame.reply_to, queued.frame.body) = (ReplyTo::Nobody, body);
+            Some((old, queued.weight(), queued.frame.cost()))
+        });
+        let Some((old, weight, cost)) = marked else {
+            return self.take_out_of(key, &|queued| queued.frame.reply_to == reply_to);
+        };
+        if let Some(flow) = self.flows.get_mut(&key) {
+            flow.cost = flow.cost - old.frame.cost() + cost;
+        }
+        self.load.add(key.dst, weight);
+        self.unload(&old);
+        self.unstarve(key);
+        vec![old]
     }
 
     /// Takes out what has not left of the body that waits for `reply_to`, if a part of it has: then it is the first of

@@ -271,6 +271,40 @@ fn behind_the_first_failure_of_a_chain_nothing_runs() {
     assert_eq!(pair.child.chain().call(STEP, 6), Ok(()), "another chain has not failed");
 }
 
+/// They would run as if it had.
+#[test]
+fn what_is_behind_a_call_of_a_chain_that_never_left_does_not_run() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&runs);
+    const STEP: Function<u32, ()> = Function::new("step");
+    const FILL: Function<String, ()> = Function::new("fill");
+    let (functions, begun, go) = holding(Policy::Anyone);
+    let functions = functions.serve(FILL, |_call, _text| ()).serve(STEP, move |_call, _step| {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    let pair = Pair::new(functions);
+    let holding = pair.child.call_async(HOLD, ());
+    begun.recv_timeout(SOON).expect("it runs");
+    let [chain, other] = [pair.child.chain(), pair.child.chain()];
+    let first = chain.call_async(STEP, 1);
+    // More than its window takes while the worker is held: what is behind does not leave.
+    let fill: Vec<_> = (0..40).map(|_| pair.child.call_async(FILL, "x".repeat(60_000))).collect();
+    let dropped = chain.call_async(STEP, 2);
+    let behind = [chain.call_async(STEP, 3), other.call_async(STEP, 4)];
+    drop(dropped);
+    let later = chain.call_async(STEP, 5);
+    go.send(()).expect("it waits");
+    assert_eq!(holding.wait_timeout(SOON), Ok(7));
+    fill.into_iter().for_each(|call| call.wait_timeout(SOON).expect("there is room again"));
+    assert_eq!(first.wait_timeout(SOON), Ok(()), "it left before");
+    let [chained, other] = behind.map(|call| call.wait_timeout(SOON).map_err(|error| error.to_string()));
+    let later = later.wait_timeout(SOON).map_err(|error| error.to_string());
+    let why = "not run, since an earlier call of its chain failed: the call of step in child was cancelled; the call was not sent";
+    assert_eq!([chained, later], [(); 2].map(|()| Err(why.to_owned())));
+    assert_eq!(other, Ok(()), "another chain has not failed");
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+}
+
 #[test]
 fn a_call_without_a_reply_runs_in_the_order_of_the_others() {
     let runs = Arc::new(AtomicUsize::new(0));

@@ -85,6 +85,34 @@ fn calls_of_a_chain_behind_one_that_failed_fail_too_until_the_chain_ends() {
     assert_eq!(leaf.works().as_deref(), Some("f"));
 }
 
+/// In its place one leaves whose time is over.
+// protocol 6.5
+#[test]
+fn what_is_behind_a_call_of_a_chain_that_is_taken_back_before_it_leaves_is_not_run() {
+    let mut leaf = Bed::leaf_with(Limits { window_start: 150, ..Limits::default() });
+    let chained = |text: &str| with_head(&CallHead { chain: Some(3), ..head("f") }, &text);
+    // Its window is full.
+    leaf.calls(ROOT);
+    leaf.says();
+    let long = "x".repeat(200);
+    let [_, second, third] = [1, 2, 3].map(|_| leaf.calls_with(ROOT, chained(&long), None).unwrap());
+    leaf.with(|machine, now, out| assert_eq!(machine.cancel(now, second, out), Progress::NotSent));
+    let credit = Credit { window: Window::Calls, bytes: 16_384 };
+    leaf.gets(frame(ROOT, ME, Handle::CREDIT, 0, encode(&credit)));
+    let said = leaf.says();
+    let [first, mark, last] = &said[..] else { panic!("{said:?}") };
+    assert_eq!((first.body.len(), last.body.len()), (chained(&long).len(), chained(&long).len()));
+    assert_eq!((mark.reply_to, last.reply_to), (ReplyTo::Nobody, ReplyTo::Handle(third)));
+    let (head, at) = codec::decode_prefix::<CallHead>(&mark.body, 4096).unwrap();
+    assert_eq!((head.left_ms, head.chain, &mark.body[at..]), (Some(0), Some(3), &[0xf6][..]));
+
+    let mut callee = Bed::leaf();
+    callee.gets(call_from(ROOT, 0, mark.body.to_vec()));
+    callee.gets(call_from(ROOT, 4000, chained("")));
+    assert_eq!(callee.works(), None);
+    assert!(matches!(reply_head(&callee.says()[0]), ReplyHead::Failed(Failed::Chain, _)));
+}
+
 /// CHAIN_END comes behind the calls of a chain, and these may wait and run for long.
 // protocol 6.5
 #[test]
