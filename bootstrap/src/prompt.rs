@@ -229,6 +229,8 @@ fn line(answer: &Secret) -> Secret<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::Method as _;
 
@@ -308,13 +310,17 @@ mod tests {
 
     #[test]
     fn words_that_end_a_question_for_a_new_password_are_not_the_ones_that_were_agreed_on() {
-        let (plan, typed) = (crate::Sudo::new().plan(), |_: &Query| None);
+        let (plan, kinds) = (crate::Sudo::new().plan(), Mutex::new(Vec::new()));
+        let typed = |query: &Query| {
+            kinds.lock().unwrap().push(query.kind);
+            None
+        };
         let launch = Launch::new(&plan).asking(&typed);
-        for (words, asked, told) in [
-            ("password: ", "Current password: ", Told::Proved),
-            ("Password: ", "New Password: ", Told::Proved),
-            ("password: ", "doas (me@new) password: ", Told::Refused),
-            ("New password: ", "New password: ", Told::Refused),
+        for (words, asked, told, kind) in [
+            ("password: ", "Current password: ", Told::Proved, QueryKind::Other),
+            ("Password: ", "New Password: ", Told::Proved, QueryKind::Other),
+            ("password: ", "doas (me@new) password: ", Told::Refused, QueryKind::Password),
+            ("New password: ", "New password: ", Told::Refused, QueryKind::Password),
         ] {
             let mut prompt = Prompt::new(Question::new(words, Some("secret".into())));
             assert!(prompt.hear(words.as_bytes()) && prompt.agreed().is_ok());
@@ -322,6 +328,7 @@ mod tests {
             assert!(prompt.hear(format!("\n{asked}").as_bytes()));
             let outcome = prompt.answer(&launch, Asked::Password, false);
             assert_eq!((outcome.answer.is_err(), prompt.led_on()), (true, Some(told)), "{asked}");
+            assert_eq!(kinds.lock().unwrap().pop(), Some(kind), "{asked}");
         }
     }
 

@@ -187,6 +187,8 @@ mod tests {
             ("(me@web) Must be changed.\nCurrent password: ", Question::Change { account: "me@web" }),
             // What is said above a question for the password says nothing of it.
             ("(me@web) New rules hold here.\nPassword: ", Question::Other { account: Some("me@web") }),
+            ("(me@web) Each time you log in you accept our terms.\nPassword: ", password("me@web")),
+            ("(me@web) New token password: ", Question::Other { account: Some("me@web") }),
             ("(me@web) Renewed password: ", password("me@web")),
             ("(me@web) Password (again): ", Question::Other { account: Some("me@web") }),
             ("(me@web) One time password: ", Question::Other { account: Some("me@web") }),

@@ -83,15 +83,18 @@ fn no_more_go_on_at_once_than_were_asked_for() -> Result<(), Missing> {
 fn the_time_of_all_ends_those_that_have_not() -> Result<(), Missing> {
     payload("leaf")?;
     let router = Router::new().unwrap();
-    let methods = [by("exec \"$@\"", "sh"), by("exec sleep 1000", "sh"), by("exec sleep 1000", "sh")];
-    let since = Instant::now();
-    let all = router.connect_all(methods).parallel(2).within(Duration::from_secs(2));
-    let failed: BTreeSet<_> = all
-        .into_iter()
-        .filter_map(|(n, outcome)| outcome.err().map(|error| (n, error.to_string().contains("within 2 s"))))
-        .collect();
-    assert_eq!(failed, BTreeSet::from([(1, true), (2, true)]));
-    assert!(since.elapsed() < Duration::from_secs(5));
+    for (maker, named) in [(router.here(), None), (hop(&router, "maker"), Some("maker"))] {
+        let methods = ["exec \"$@\"", "exec sleep 1000", "exec sleep 1000"].map(|script| by(script, "sh"));
+        let since = Instant::now();
+        let all = maker.connect_all(methods).parallel(2).within(Duration::from_secs(2));
+        let told = |error: ConnectError| {
+            (error.to_string().contains("within 2 s"), error.maker().map(str::to_owned))
+        };
+        let failed = all.into_iter().filter_map(|(n, outcome)| outcome.err().map(|error| (n, told(error))));
+        let late = (true, named.map(str::to_owned));
+        assert_eq!(failed.collect::<BTreeMap<_, _>>(), BTreeMap::from([(1, late.clone()), (2, late)]));
+        assert!(since.elapsed() < Duration::from_secs(5));
+    }
     Ok(())
 }
 

@@ -94,24 +94,29 @@ pub(crate) fn be_root_if_asked() {
     }
 }
 
-fn root(words: &[&str]) -> Child {
+/// A root in a process of its own, which is killed at the end, of a test that fails, too.
+struct Root(Child);
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn root(words: &[&str]) -> Root {
     root_with_shell(words, Path::new("/bin/sh"))
 }
 
-fn root_with_shell(words: &[&str], shell: &Path) -> Child {
+fn root_with_shell(words: &[&str], shell: &Path) -> Root {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.arg(ROOT).args(words).env("SHELL", shell).stdout(Stdio::piped()).spawn().unwrap()
+    Root(command.arg(ROOT).args(words).env("SHELL", shell).stdout(Stdio::piped()).spawn().unwrap())
 }
 
-fn is_up(root: &mut Child) {
+fn is_up(root: &mut Root) {
     let mut line = String::new();
-    io::BufReader::new(root.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    io::BufReader::new(root.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "up\n");
-}
-
-fn kill_root(mut root: Child) {
-    root.kill().unwrap();
-    root.wait().unwrap();
 }
 
 fn all_is_gone(folder: &Path) {
@@ -141,7 +146,7 @@ fn a_root_that_is_killed_while_a_program_is_put_somewhere_leaves_nothing() -> Re
             let sign = signs.path().join("stalled").display().to_string();
             let root = root(&[&stop.to_string(), &sign, folder.path().to_str().unwrap(), keep]);
             appears(&sign);
-            kill_root(root);
+            drop(root);
             all_is_gone(folder.path());
         }
     }
@@ -168,7 +173,7 @@ fn a_root_that_is_killed_leaves_nothing_behind_a_terminal() -> Result<(), Missin
             appears(&sign);
             let begun = || fs::read_dir(folder.path()).unwrap().next().map(drop);
             eventually(&format!("its folder is there: {shell}{sudo}, {stop}"), PATIENCE, begun);
-            kill_root(root);
+            drop(root);
             all_is_gone(folder.path());
         }
     }
@@ -180,7 +185,7 @@ fn a_root_that_is_killed_leaves_nothing_behind_ssh() -> Result<(), Missing> {
     let (sshd, folder) = (Sshd::new("")?, tempfile::tempdir().unwrap());
     let mut root = root(&[&sshd.file("client")]);
     is_up(&mut root);
-    kill_root(root);
+    drop(root);
     all_is_gone(folder.path());
     Ok(())
 }
@@ -191,7 +196,7 @@ fn a_client_that_waits_for_a_silent_server_goes_with_its_root() -> Result<(), Mi
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let root = root(&[&sshd.file("client"), &silent.local_addr().unwrap().port().to_string()]);
     let _taken = silent.accept().unwrap();
-    kill_root(root);
+    drop(root);
     all_is_gone(folder.path());
     Ok(())
 }
@@ -205,7 +210,7 @@ fn what_leads_to_a_silent_bastion_goes_with_its_root() -> Result<(), Missing> {
         let jumps = format!("127.0.0.1:{}{behind}", silent.local_addr().unwrap().port());
         let root = root(&[JUMPS, &sshd.file("client"), &jumps]);
         let _taken = silent.accept().unwrap();
-        kill_root(root);
+        drop(root);
         all_is_gone(folder.path());
     }
     Ok(())
@@ -215,7 +220,11 @@ fn a_proxy_is_started_by_the_shell_of_the_user() -> Result<(), Missing> {
     payload("leaf")?;
     let (sshd, folder) = (Sshd::new("")?, tempfile::tempdir().unwrap());
     let [shell, told] = ["it's a shell", "told"].map(|name| folder.path().join(name));
-    fs::write(&shell, "#!/bin/sh\necho \"$1 $2\" >>\"${0%/*}/told\"\nexec /bin/sh \"$@\"\n").unwrap();
+    fs::write(
+        &shell,
+        "#!/bin/sh\n{ echo \"$1 $2\"; echo \"$SHELL\"; } >>\"${0%/*}/told\"\nexec /bin/sh \"$@\"\n",
+    )
+    .unwrap();
     run(&["chmod", "700", shell.to_str().unwrap()]);
     let asking =
         format!("Match exec \"true of that host\"\n{}", fs::read_to_string(sshd.file("client")).unwrap());
@@ -223,10 +232,14 @@ fn a_proxy_is_started_by_the_shell_of_the_user() -> Result<(), Missing> {
     let mut root = root_with_shell(&[&sshd.file("client")], &shell);
     is_up(&mut root);
     let told = fs::read_to_string(told).unwrap();
-    let [asked, proxy] = *told.lines().collect::<Vec<_>>() else { panic!("{told}") };
+    let [asked, first, proxy, second] = *told.lines().collect::<Vec<_>>() else { panic!("{told}") };
     assert_eq!(asked, "-c true of that host");
+    assert!(
+        [first, second].iter().all(|named| Path::new(named) == shell),
+        "to whoever looks it is the user's: {told}"
+    );
     assert!(proxy.starts_with("-c exec ") && proxy.contains("sshd"), "{proxy}");
-    kill_root(root);
+    drop(root);
     fs::remove_file(&shell).unwrap();
     fs::remove_file(folder.path().join("told")).unwrap();
     all_is_gone(folder.path());
@@ -263,7 +276,7 @@ fn who_guards_a_client_goes_when_the_program_runs_and_leaves_what_is_shared() ->
     fs::write(sshd.file("client"), shares + &client).unwrap();
     let mut root = root(&[&sshd.file("client")]);
     is_up(&mut root);
-    kill_root(root);
+    drop(root);
     assert!(control("check"));
     assert!(control("exit"));
     eventually("what was shared is gone", PATIENCE, || (!Path::new(&socket).exists()).then_some(()));
