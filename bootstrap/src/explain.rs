@@ -321,6 +321,7 @@ mod tests {
             ("Sorry, try again.\n", "password_wrong"),
             ("me is not in the sudoers file.\n", "not_allowed"),
             ("sudo: I'm sorry me. I'm afraid I can't do that\n", "not_allowed"),
+            ("doas: doas is not enabled, /etc/doas.conf: No such file or directory\n", "not_allowed"),
             ("su: User account has expired\n", "account_disabled"),
             ("sudo: account validation failure, is your account locked?\n", "account_disabled"),
             ("start: a password is required\n", "exited"),

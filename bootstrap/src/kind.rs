@@ -203,7 +203,7 @@ pub enum ConnectErrorKind {
     #[error("the account is not one to log in to: its shell, or what it is made to run, takes no commands")]
     NoLogin,
     /// There is no such container, or it does not run.
-    #[error("there is no such container or image, or it does not run; look at what its engine lists")]
+    #[error("there is no such container, image or folder, or it does not run; look at what its engine lists")]
     NoContainer,
     /// There is no shell there.
     #[error("there is no `sh` there, and so no way to put a program")]

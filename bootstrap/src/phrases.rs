@@ -141,6 +141,7 @@ const SUDO: &[Phrase] = &[
     phrase(At::Second, "is not allowed to run sudo", || ConnectErrorKind::NotAllowed).said_behind(),
     phrase(At::Start, "Sorry, user ", || ConnectErrorKind::NotAllowed).said_behind(),
     phrase(At::Tool, "I'm afraid I can't do that", || ConnectErrorKind::NotAllowed).said_behind(),
+    phrase(At::Tool, "doas is not enabled", || ConnectErrorKind::NotAllowed),
     phrase(At::Tool, "Operation not permitted", || ConnectErrorKind::NotAllowed),
     phrase(At::Tool, "Permission denied", || ConnectErrorKind::NotAllowed),
     phrase(At::Tool, "does not exist", || ConnectErrorKind::NoSuchUser),

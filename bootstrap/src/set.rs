@@ -97,9 +97,17 @@ impl PayloadSet {
                 }
             })
         };
-        let list = read(LIST)?;
-        Self::parse(&String::from_utf8_lossy(&list), |machine| read(machine).map(Raw::from))
-            .map_err(|error| error.in_set(folder))
+        let list = read(LIST).map_err(|error| match error {
+            PayloadError::NotFound { .. } if folder.is_dir() => {
+                PayloadError::BadSet { what: format!("no file `{LIST}` is there").into() }
+            }
+            PayloadError::NotFound { .. } => PayloadError::NotFound { path: folder.into() },
+            other => other,
+        });
+        list.and_then(|list| {
+            Self::parse(&String::from_utf8_lossy(&list), |machine| read(machine).map(Raw::from))
+        })
+        .map_err(|error| error.in_set(folder))
     }
 
     /// A set that is part of the running program; [`embed!`](crate::embed) calls it.
@@ -438,5 +446,22 @@ mod tests {
         assert!(matches!(PayloadSet::load(folder.path()), Err(PayloadError::NotFound { .. })));
         fs::write(folder.path().join(LIST), "something else").unwrap();
         assert!(matches!(PayloadSet::load(folder.path()), Err(PayloadError::BadSet { .. })));
+    }
+
+    #[test]
+    fn where_there_is_no_set_it_says_what_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let [there, gone] = [folder.path().to_owned(), folder.path().join("gone")];
+        let said = [&there, &gone].map(|folder| PayloadSet::load(folder).unwrap_err().to_string());
+        assert_eq!(
+            said,
+            [
+                format!(
+                    "{}: no file `set` is there: not a payload set, or damaged; build it anew",
+                    there.display()
+                ),
+                format!("{}: no such file", gone.display()),
+            ]
+        );
     }
 }
