@@ -19,13 +19,15 @@ use crate::{
 /// What is read from one link before the others have their turn: bytes, and [`FRAME_COST`](offshoot_wire::FRAME_COST) more
 /// for each frame, since empty ones keep others waiting, too.
 const READ_QUANTUM: usize = 64 * 1024;
-/// Bytes that are written to one link before the others have their turn, in bytes.
-pub(crate) const WRITE_QUANTUM: usize = 256 * 1024;
 /// The same, of a link that is to end: no more can be under way on one, be it a mebibyte of empty frames.
 const LAST_QUANTUM: usize = 6 << 20;
-/// Rounds of input that go before a timer that is due; more would let a flood stop the time. A socket that is full of empty
-/// frames, some 200 KiB of them, is read in fewer.
+/// Bytes that are written to one link before the others have their turn.
+pub(crate) const WRITE_QUANTUM: usize = 256 * 1024;
+/// Rounds of input that go before a timer that is due; more would let a flood stop the time. Of each link they read 256 KiB
+/// at least, which is more than a socket holds.
 const ROUNDS_BEFORE_TIMER: usize = 16;
+/// The same of a link that is read once, be it of empty frames.
+const QUANTUM_BEFORE_TIMER: usize = 2 * ROUNDS_BEFORE_TIMER * READ_QUANTUM;
 
 /// The running broker of a context.
 #[derive(Debug)]
@@ -161,7 +163,7 @@ impl<R: Here> Rounds<R> {
             }
             // Of what others read the poller tells nothing.
             for link in self.shared.lent_links() {
-                if let Some(end) = self.shared.read_link(&link, ROUNDS_BEFORE_TIMER * READ_QUANTUM) {
+                if let Some(end) = self.shared.read_link(&link, QUANTUM_BEFORE_TIMER) {
                     self.shared.down(&link, &end);
                 }
             }

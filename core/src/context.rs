@@ -97,7 +97,9 @@ impl Context {
     }
 
     /// Calls of which none runs behind one that has failed: it ends with the first error, as
-    /// [`CallError::Chain`]. So a script of steps can be sent without waiting for each.
+    /// [`CallError::Chain`]. So a script of steps can be sent without waiting for each. One that is given up before it was
+    /// sent has failed. One that a context on its way refuses, since too much waits there, is known to have failed here
+    /// alone: what was sent behind it until then may run.
     pub fn chain(&self) -> Caller {
         self.plain().chained()
     }

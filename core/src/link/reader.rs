@@ -61,27 +61,25 @@ impl Reader {
     /// Reads until nothing is there, the stream ends, or what has come weighs `quantum`: its bytes, and for each frame
     /// [`FRAME_COST`] more. The events go to `input`.
     pub(crate) fn take_in(&mut self, from: &Source, link: LinkKey, quantum: usize) -> TakenIn {
-        let mut turn = TakenIn::default();
+        let (mut turn, mut is_dry) = (TakenIn::default(), false);
         // What SETUP came with has been read already.
         if let Err(bad) = self.take_frames(link) {
             turn.end = Some(LinkEnd::cut(bad));
         }
-        while self.weight(&turn) < quantum && turn.end.is_none() {
+        while !is_dry && self.weight(&turn) < quantum && turn.end.is_none() {
             match self.read(from) {
                 Ok(Filled { bytes: 0, .. }) => turn.end = Some(self.end_of_stream()),
                 Ok(Filled { bytes, all }) => {
                     turn.bytes = turn.bytes.saturating_add(bytes);
                     turn.end = self.take_frames(link).err().map(LinkEnd::cut);
                     // There was no more; what has come since the poller will tell.
-                    if !all {
-                        break;
-                    }
+                    is_dry = !all;
                 }
-                Err(Errno::WOULDBLOCK) => break,
+                Err(Errno::WOULDBLOCK) => is_dry = true,
                 Err(error) => turn.end = Some(LinkEnd::closed(format!("the link broke: {}", Fault(error)))),
             }
         }
-        turn.has_more = turn.end.is_none() && (self.weight(&turn) >= quantum || self.decoder.is_mid_frame());
+        turn.has_more = turn.end.is_none() && (!is_dry || self.decoder.is_mid_frame());
         turn
     }
 

@@ -88,7 +88,10 @@ impl<R: Routes> Machine<R> {
         if let Some(link) = link {
             let flow = FlowKey::new(me, call.respondent, call.to);
             let waits = ReplyTo::Handle(handle);
-            self.take_out(link, &mut |outbox| outbox.take_back(flow, waits, &lapsed), out);
+            // Behind one that is taken back while this context ends nothing comes any more.
+            let is_chained = call.to == Handle::CALL_FUNCTION && !self.closing;
+            let mark = |call: &Body| lapsed(call).filter(|_| is_chained);
+            self.take_out(link, &mut |outbox| outbox.replace_unsent(flow, waits, &mark), out);
         }
         if call.progress == Progress::NotSent {
             self.handles.remove(handle);
@@ -210,7 +213,10 @@ impl<R: Routes> Machine<R> {
 
 /// A call like one of a chain, for nobody and with nothing, whose time is over; `None` for one of no chain.
 fn lapsed(call: &Body) -> Option<Body> {
-    let (CallHead { function, chain, .. }, _) = codec::decode_prefix(call, CONTROL_BUDGET).ok()?;
+    // A long argument is not put together for its head.
+    let (before, whole, _) = call.pieces();
+    let front = if before.is_empty() { &whole } else { before };
+    let (CallHead { function, chain, .. }, _) = codec::decode_prefix(front, CONTROL_BUDGET).ok()?;
     let chain = Some(chain?);
     let head = CallHead { function, left_ms: Some(0), above: Vec::new(), chain, ends: Vec::new() };
     let mut body = codec::encode(&head).ok()?;

@@ -274,11 +274,11 @@ impl<R: Routes> Machine<R> {
             return Some((DropKind::Late, DeadCode::Cancelled, "it was cancelled before it ran".into()));
         }
         if call.deadline.is_some_and(|at| at <= self.timers.now()) {
-            return Some((
-                DropKind::Late,
-                DeadCode::TooLate,
-                "its deadline passed before it could run".into(),
-            ));
+            let text = match call.head.left_ms {
+                Some(0) => "it was given up before it was sent",
+                _ => "its deadline passed before it could run",
+            };
+            return Some((DropKind::Late, DeadCode::TooLate, text.into()));
         }
         let owes = |link: &Link| {
             link.outbox.answers() >= self.config.limits.downlink && link.outbox.owes_credit(call.src)

@@ -82,7 +82,7 @@ impl<R: Routes> Machine<R> {
             calls += 1;
             lined_up += if call.taken { 0 } else { call.weight() };
         }
-        (calls, lined_up) == (link.calls, link.lined_up) && link.outbox.has_counted_answers()
+        (calls, lined_up) == (link.calls, link.lined_up) && link.outbox.has_counted()
     }
 
     /// What this context may still send in each window that it has used, in bytes.

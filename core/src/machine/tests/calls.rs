@@ -97,6 +97,7 @@ fn what_is_behind_a_call_of_a_chain_that_is_taken_back_before_it_leaves_is_not_r
     let long = "x".repeat(200);
     let [_, second, third] = [1, 2, 3].map(|_| leaf.calls_with(ROOT, chained(&long), None).unwrap());
     leaf.with(|machine, now, out| assert_eq!(machine.cancel(now, second, out), Progress::NotSent));
+    assert_eq!(leaf.machine.sizes().chains, 0, "and all that is counted is what there is");
     let credit = Credit { window: Window::Calls, bytes: 16_384 };
     leaf.gets(frame(ROOT, ME, Handle::CREDIT, 0, encode(&credit)));
     let said = leaf.says();
@@ -111,6 +112,32 @@ fn what_is_behind_a_call_of_a_chain_that_is_taken_back_before_it_leaves_is_not_r
     callee.gets(call_from(ROOT, 4000, chained("")));
     assert_eq!(callee.works(), None);
     assert!(matches!(reply_head(&callee.says()[0]), ReplyHead::Failed(Failed::Chain, _)));
+}
+
+/// It is short, and may leave where what it stands for could not.
+// protocol 6.5
+#[test]
+fn what_leaves_in_the_place_of_a_call_that_waits_for_credit_needs_no_more_than_its_own() {
+    let mut leaf = Bed::leaf_with(Limits { window_start: 300, ..Limits::default() });
+    let chained = with_head(&CallHead { chain: Some(3), ..head("f") }, &"x".repeat(200));
+    leaf.calls(ROOT);
+    let first = leaf.calls_with(ROOT, chained.clone(), None).unwrap();
+    leaf.calls_with(ROOT, chained, None).unwrap();
+    assert_eq!(leaf.says().len(), 1, "there is credit for one");
+    leaf.with(|machine, now, out| assert_eq!(machine.cancel(now, first, out), Progress::NotSent));
+    let [mark] = &leaf.says()[..] else { panic!("it waits") };
+    assert_eq!(mark.reply_to, ReplyTo::Nobody);
+}
+
+// protocol 6.5
+#[test]
+fn who_is_ending_leaves_nothing_in_the_place_of_a_call_that_is_taken_back() {
+    let mut leaf = Bed::leaf();
+    let chained = with_head(&CallHead { chain: Some(3), ..head("f") }, &());
+    let call = leaf.calls_with(ROOT, chained, None).unwrap();
+    leaf.with(|machine, now, out| machine.shutdown(now, 1000, out));
+    leaf.with(|machine, now, out| assert_eq!(machine.cancel(now, call, out), Progress::NotSent));
+    assert!(!handles(&leaf.says()).contains(&Handle::CALL_FUNCTION));
 }
 
 /// CHAIN_END comes behind the calls of a chain, and these may wait and run for long.
