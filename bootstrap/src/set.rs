@@ -87,8 +87,9 @@ impl PayloadSet {
     ///
     /// There is no set, a file of it is missing, or is not what it was.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self, PayloadError> {
-        let folder =
-            Some(folder.as_ref()).filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = Some(folder.as_ref())
+            .filter(|path| !path.as_os_str().is_empty())
+            .unwrap_or_else(|| Path::new("."));
         let read = |name: &str| {
             let path = folder.join(name);
             fs::read(&path).map_err(|error| match error.kind() {
