@@ -158,6 +158,10 @@ const TWINS: &[Twin] = &[
     twin("I26", Sabotage::Unnoticed, "0>1", |w| {
         w.will(Op::Crash(0));
     }),
+    twin("I27", Sabotage::Unchain, "0>1", |w| {
+        w.start(Call::new(0, 1).job(Job::Fail).chain(1));
+        w.start(Call::new(0, 1).chain(1));
+    }),
 ];
 
 /// Who is beside all that the twins do, and has nothing to do with it.
@@ -230,7 +234,7 @@ fn every_check_sees_the_mistake_that_is_made_for_it() {
     assert!(missed.is_empty(), "{}", missed.join("\n"));
     let seen: BTreeSet<&str> = TWINS.iter().map(|twin| twin.found).chain(WITHOUT).collect();
     let missing: Vec<String> =
-        (1..=26).map(|no| format!("I{no}")).filter(|no| !seen.contains(&**no)).collect();
+        (1..=27).map(|no| format!("I{no}")).filter(|no| !seen.contains(&**no)).collect();
     assert!(missing.is_empty(), "no mistake is made for {missing:?}");
 }
 

@@ -88,9 +88,11 @@ impl<R: Routes> Machine<R> {
         if let Some(link) = link {
             let flow = FlowKey::new(me, call.respondent, call.to);
             let waits = ReplyTo::Handle(handle);
-            // Behind one that is taken back while this context ends nothing comes any more.
-            let is_chained = call.to == Handle::CALL_FUNCTION && !self.closing;
-            let mark = |call: &Body| lapsed(call).filter(|_| is_chained);
+            // While this context ends nothing more comes behind the last one.
+            let (is_function, closing) = (call.to == Handle::CALL_FUNCTION, self.closing);
+            let mark = |call: &Body, is_last: bool| {
+                if is_function && !(closing && is_last) { lapsed(call) } else { None }
+            };
             self.take_out(link, &mut |outbox| outbox.replace_unsent(flow, waits, &mark), out);
         }
         if call.progress == Progress::NotSent {

@@ -101,6 +101,22 @@ pub struct CallRecord {
     pub has_waited: bool,
     /// It asked for a child, and where that was to be made no id was left.
     pub found_no_id: bool,
+    /// The chain that it is of.
+    chain: Option<u32>,
+}
+
+impl CallRecord {
+    /// Whether it surely has failed for those behind it in its chain. What a hop refuses has not come there.
+    fn has_broken_its_chain(&self) -> bool {
+        match &self.end {
+            Some(CallEnd::Failed) => true,
+            Some(CallEnd::Dead(code, by, _)) => *by == self.dst && *code != DeadCode::Unanswered,
+            Some(CallEnd::Cancelled(progress) | CallEnd::TimedOut(progress)) => {
+                *progress == Progress::NotSent
+            }
+            _ => false,
+        }
+    }
 }
 
 /// One stream.
@@ -131,6 +147,8 @@ pub struct History {
     pub streams: Vec<StreamRecord>,
     /// The call of each source that ran last in each mailbox of each destination: rule 10.
     last_run: BTreeMap<(ContextId, ContextId, Handle), CallNo>,
+    /// The calls of each chain of a source in a destination, in the order in which they were begun.
+    chains: BTreeMap<(ContextId, ContextId, u32), Vec<CallNo>>,
     /// Every id that a context was made with, and by whom; the root by itself.
     pub made_by: BTreeMap<ContextId, ContextId>,
     /// How many children found no id, by who was to make them.
@@ -239,8 +257,16 @@ impl History {
             is_grant,
             has_waited: false,
             found_no_id: false,
+            chain: None,
         });
         self.calls.len() as CallNo - 1
+    }
+
+    /// That call is the next of a chain.
+    pub fn chained(&mut self, call: CallNo, chain: u32) {
+        let record = &mut self.calls[call as usize];
+        record.chain = Some(chain);
+        self.chains.entry((record.src, record.dst, chain)).or_default().push(call);
     }
 
     /// The machine did not take it.
@@ -276,6 +302,7 @@ impl History {
             self.wrong("I25", text);
         }
         self.i01_progress_is_true(call);
+        self.i27_chains_hold(call);
     }
 
     /// A call has ended as its machine says.
@@ -330,6 +357,7 @@ impl History {
             self.wrong("I4", format!("call {call} of context {src} runs behind call {last} of it"));
         }
         self.i01_progress_is_true(call);
+        self.i27_chains_hold(call);
     }
 
     /// There is no id for a child of `at`, which a call may have asked for.
@@ -351,6 +379,24 @@ impl History {
         if never && record.runs > 0 && !self.is_touched(record.src, record.dst) {
             let text = format!("call {call} ended as {:?}, but has run", record.end);
             self.wrong("I1", text);
+        }
+    }
+
+    /// Behind a call that has failed none of its chain runs.
+    fn i27_chains_hold(&mut self, call: CallNo) {
+        let CallRecord { src, dst, chain, .. } = self.calls[call as usize];
+        let Some(chain) = chain.filter(|_| !self.is_touched(src, dst)) else { return };
+        let calls = self.chains.get(&(src, dst, chain)).into_iter().flatten();
+        let mut calls = calls.map(|no| (*no, &self.calls[*no as usize]));
+        let Some((first, broken)) = calls.by_ref().find(|(_, call)| call.has_broken_its_chain()) else {
+            return;
+        };
+        if let Some((ran, _)) = calls.find(|(_, call)| call.runs > 0 && !call.has_waited) {
+            let text = format!(
+                "call {ran} has run behind call {first} of its chain, which ended as {:?}",
+                broken.end
+            );
+            self.wrong("I27", text);
         }
     }
 

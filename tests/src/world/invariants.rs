@@ -1,4 +1,4 @@
-//! The invariants I1 to I26 as far as they concern machines.
+//! The invariants I1 to I27 as far as they concern machines.
 //!
 //! [`every_step`] looks at one moment, [`at_rest`] at a world in which nothing is left to do. What concerns more than a
 //! moment is watched as it happens: by the [`History`] (I1 to I4, I8, I12, I16), by an [`Arrival`](super::arrival::Arrival) for each frame

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use offshoot_core::machine::{Limits, Policy};
 use offshoot_wire::{
-    AddRoute, AllocateId, Body, ContextId, Frame, Handle, IdRange, ReplyTo, StreamHead, codec,
+    AddRoute, AllocateId, Body, CallHead, ContextId, Frame, Handle, IdRange, ReplyTo, StreamHead, codec,
 };
 
 use super::job;
@@ -33,6 +33,8 @@ pub enum Sabotage {
     GrantTwice,
     /// A context is announced by the id behind its own.
     Misname,
+    /// Calls arrive without the chain that they are of.
+    Unchain,
     /// Machines are made without the bounds that they are said to have.
     Unbounded,
     /// Machines let everybody call what they serve.
@@ -77,6 +79,7 @@ impl Sabotage {
             Self::GrantTwice if is_grant(&frame) => {
                 frame.body = IdRange::new(1).map_or(frame.body, |same| encoded(&AllocateId::Grant(same)));
             }
+            Self::Unchain if frame.handle == Handle::CALL_FUNCTION => frame.body = unchained(&frame.body),
             Self::Misname if frame.handle == Handle::ADD_ROUTE => frame.body = misnamed(&frame.body),
             Self::Swap => {
                 let before = wire.back_mut().filter(|before| is_next(before, &frame));
@@ -169,6 +172,11 @@ fn damaged(body: &[u8]) -> Body {
 fn misnamed(body: &Body) -> Body {
     let another = |add: AddRoute| AddRoute { id: ContextId::new(add.id.number() + 1), ..add };
     codec::decode(body, 4096).map_or_else(|_| body.clone(), |add| encoded(&another(add)))
+}
+
+fn unchained(body: &Body) -> Body {
+    let Ok((head, args_at)) = codec::decode_prefix::<CallHead>(body, 4096) else { return body.clone() };
+    [&*encoded(&CallHead { chain: None, ..head }), body.get(args_at..).unwrap_or_default()].concat().into()
 }
 
 fn encoded(value: &impl serde::Serialize) -> Body {

@@ -116,29 +116,28 @@ impl Outbox {
     }
 
     /// Takes out what has not left of what waits for `reply_to`. Where nothing has, and `mark` makes something of it, that
-    /// takes its place, and nobody waits for it.
+    /// takes its place, and nobody waits for it. It is told whether it would be the last of its flow.
     pub(in super::super) fn replace_unsent(
         &mut self,
         key: FlowKey,
         reply_to: ReplyTo,
-        mark: &dyn Fn(&Body) -> Option<Body>,
+        mark: &dyn Fn(&Body, bool) -> Option<Body>,
     ) -> Vec<Queued> {
         self.seat();
-        let flow = self.flows.get_mut(&key);
-        let mut queue = flow.into_iter().flat_map(|flow| &mut flow.queue);
-        let whole = queue.find(|queued| queued.frame.reply_to == reply_to && queued.sent == 0);
-        let marked = whole.and_then(|queued| {
-            let body = mark(&queued.frame.body)?;
+        let marked = self.flows.get_mut(&key).and_then(|flow| {
+            let last = flow.queue.len().checked_sub(1)?;
+            let is_it = |queued: &Queued| queued.frame.reply_to == reply_to && queued.sent == 0;
+            let place = flow.queue.iter().position(is_it)?;
+            let queued = flow.queue.get_mut(place)?;
+            let body = mark(&queued.frame.body, place == last)?;
             let old = queued.clone();
             (queued.frame.reply_to, queued.frame.body) = (ReplyTo::Nobody, body);
-            Some((old, queued.weight(), queued.frame.cost()))
+            flow.cost = flow.cost - old.frame.cost() + queued.frame.cost();
+            Some((old, queued.weight()))
         });
-        let Some((old, weight, cost)) = marked else {
+        let Some((old, weight)) = marked else {
             return self.take_out_of(key, &|queued| queued.frame.reply_to == reply_to);
         };
-        if let Some(flow) = self.flows.get_mut(&key) {
-            flow.cost = flow.cost - old.frame.cost() + cost;
-        }
         self.load.add(key.dst, weight);
         self.unload(&old);
         self.unstarve(key);

@@ -131,13 +131,17 @@ fn what_leaves_in_the_place_of_a_call_that_waits_for_credit_needs_no_more_than_i
 
 // protocol 6.5
 #[test]
-fn who_is_ending_leaves_nothing_in_the_place_of_a_call_that_is_taken_back() {
+fn who_is_ending_leaves_nothing_in_the_place_of_a_call_with_none_behind_it() {
     let mut leaf = Bed::leaf();
     let chained = with_head(&CallHead { chain: Some(3), ..head("f") }, &());
-    let call = leaf.calls_with(ROOT, chained, None).unwrap();
+    let [first, second, third] = [1, 2, 3].map(|_| leaf.calls_with(ROOT, chained.clone(), None).unwrap());
     leaf.with(|machine, now, out| machine.shutdown(now, 1000, out));
-    leaf.with(|machine, now, out| assert_eq!(machine.cancel(now, call, out), Progress::NotSent));
-    assert!(!handles(&leaf.says()).contains(&Handle::CALL_FUNCTION));
+    for call in [first, third] {
+        leaf.with(|machine, now, out| assert_eq!(machine.cancel(now, call, out), Progress::NotSent));
+    }
+    let said = leaf.says();
+    let calls = said.iter().filter(|frame| frame.handle == Handle::CALL_FUNCTION).map(|call| call.reply_to);
+    assert_eq!(calls.collect::<Vec<_>>(), [ReplyTo::Nobody, ReplyTo::Handle(second)]);
 }
 
 /// CHAIN_END comes behind the calls of a chain, and these may wait and run for long.

@@ -34,6 +34,9 @@ impl Context {
         io: &mut Io<'_>,
     ) -> CallNo {
         let no = io.history.call(self.me(), dst, call.function, call.one_way, call.grant.is_some());
+        if let Some(chain) = call.chain.filter(|_| call.mailbox == Handle::CALL_FUNCTION) {
+            io.history.chained(no, chain);
+        }
         // A job that takes an end is given one of a stream that is made here.
         let mut made = None;
         let given = given.or_else(|| {
