@@ -26,8 +26,6 @@ pub(crate) const WRITE_QUANTUM: usize = 256 * 1024;
 /// Rounds of input that go before a timer that is due; more would let a flood stop the time. Of each link they read 256 KiB
 /// at least, which is more than a socket holds.
 const ROUNDS_BEFORE_TIMER: usize = 16;
-/// The same of a link that is read once, be it of empty frames.
-const QUANTUM_BEFORE_TIMER: usize = 2 * ROUNDS_BEFORE_TIMER * READ_QUANTUM;
 
 /// The running broker of a context.
 #[derive(Debug)]
@@ -163,7 +161,7 @@ impl<R: Here> Rounds<R> {
             }
             // Of what others read the poller tells nothing.
             for link in self.shared.lent_links() {
-                if let Some(end) = self.shared.read_link(&link, QUANTUM_BEFORE_TIMER) {
+                if let Some(end) = self.shared.read_rounds(&link) {
                     self.shared.down(&link, &end);
                 }
             }
@@ -181,6 +179,12 @@ impl<R: Here> Shared<R> {
     /// come, if so.
     pub(crate) fn read_link(&self, link: &Arc<Link>, quantum: usize) -> Option<LinkEnd> {
         self.read_some(link, quantum).end
+    }
+
+    /// Reads a link as often as goes before a timer; tells why nothing more will come, if so.
+    fn read_rounds(&self, link: &Arc<Link>) -> Option<LinkEnd> {
+        let rounds = (0..ROUNDS_BEFORE_TIMER).map(|_| self.read_some(link, READ_QUANTUM));
+        rounds.take_while(|taken| taken.has_more || taken.end.is_some()).find_map(|taken| taken.end)
     }
 
     fn read_some(&self, link: &Arc<Link>, quantum: usize) -> TakenIn {

@@ -213,13 +213,13 @@ impl<R: Routes> Machine<R> {
     }
 }
 
-/// A call like one of a chain, for nobody and with nothing, whose time is over; `None` for one of no chain.
+/// A call of no function for nobody, in the chain of `call`, whose time is over; `None` for one of no chain.
 fn lapsed(call: &Body) -> Option<Body> {
     // A long argument is not put together for its head.
     let (before, whole, _) = call.pieces();
     let front = if before.is_empty() { &whole } else { before };
-    let (CallHead { function, chain, .. }, _) = codec::decode_prefix(front, CONTROL_BUDGET).ok()?;
-    let chain = Some(chain?);
+    let (CallHead { chain, .. }, _) = codec::decode_prefix(front, CONTROL_BUDGET).ok()?;
+    let (function, chain) = ("".into(), Some(chain?));
     let head = CallHead { function, left_ms: Some(0), above: Vec::new(), chain, ends: Vec::new() };
     let mut body = codec::encode(&head).ok()?;
     codec::encode_into(&(), &mut body).ok()?;

@@ -275,7 +275,7 @@ impl<R: Routes> Machine<R> {
         }
         if call.deadline.is_some_and(|at| at <= self.timers.now()) {
             let text = match call.head.left_ms {
-                Some(0) => "it was given up before it was sent",
+                Some(0) if call.reply_to.is_none() => "it was given up before it was sent",
                 _ => "its deadline passed before it could run",
             };
             return Some((DropKind::Late, DeadCode::TooLate, text.into()));

@@ -69,7 +69,7 @@ impl Limits {
         /// What one control frame may take.
         const CONTROL_FRAME: u64 = 8 << 10;
         /// What the refusals of all that one turn of reading can bring may take: of 1,056 headers, each for a handle of its
-        /// own, and of more before a timer. Others can bring a link to half above its bound, and at twice that it is cut: half of it must hold these.
+        /// own. Others can bring a link to half above its bound, and at twice that it is cut: half of it must hold these.
         const REFUSALS: u64 = 2 << 20;
         let least: [(_, u64, u64); 9] = [
             // An answer that names a long error.

@@ -116,7 +116,7 @@ fn chain(peer: &mut Peer) -> Result<(), Fault> {
     let behind = peer.call_with(&in_chain(9, "add"), &(2, 3))?;
     fails(peer, behind, Failed::Chain, "the third")?;
     // What leaves in the place of one that was given up.
-    let lapsed = call_body(&CallHead { left_ms: Some(0), ..in_chain(10, "add") }, &());
+    let lapsed = call_body(&CallHead { left_ms: Some(0), ..in_chain(10, "add") }, &(2, 3));
     let frame = peer.frame(Handle::CALL_FUNCTION, ReplyTo::Nobody, lapsed);
     peer.spend(&frame)?;
     let behind = peer.call_with(&in_chain(10, "add"), &(2, 3))?;
@@ -124,7 +124,8 @@ fn chain(peer: &mut Peer) -> Result<(), Fault> {
     let frame = peer.frame(Handle::CHAIN_END, ReplyTo::Nobody, vec![7]);
     peer.send(&frame)?;
     let call = peer.call_with(&in_chain(7, "add"), &(2, 3))?;
-    peer.value::<i64>(call).map(drop)
+    peer.value::<i64>(call)?;
+    peer.is_quiet()
 }
 
 fn cancel(peer: &mut Peer, context: ContextId, handle: Handle) -> Result<(), Fault> {

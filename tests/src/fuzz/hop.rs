@@ -31,7 +31,7 @@ const KINDS: usize = 16;
 pub(super) fn run(input: &[u8], _: Peak) {
     let mut dice = Dice::spelt(input);
     let kind = dice.below(KINDS as u64) as usize;
-    let mut run = Run { world: base(kind), dice, next_label: 10 };
+    let mut run = Run { world: base(kind), dice, next_label: 10, chain: 1 << 20 };
     if let Err(violation) = run.chaos().and_then(|()| run.calm()) {
         panic!("{}: {}", violation.invariant, violation.text);
     }
@@ -62,6 +62,8 @@ struct Run {
     world: World,
     dice: Dice,
     next_label: u32,
+    /// The chain of calls that go on; none of this number was ever ended.
+    chain: u32,
 }
 
 impl Run {
@@ -190,8 +192,8 @@ impl Run {
         let call = match self.dice.below(8) {
             0 => self.grant(src, dst, third),
             1 => Call::new(src, dst).bytes(self.dice.below(3) as u32 * 600).one_way(),
-            2 => Call::new(src, dst).job(Job::Fail).chain(1),
-            3 => Call::new(src, dst).chain(1),
+            2 => Call::new(src, dst).job(Job::Fail).chain(self.chain),
+            3 => Call::new(src, dst).chain(self.chain),
             _ => Call::any(&mut self.dice, src, dst, self.world.id(third)),
         };
         self.now(&Op::Start(call));
@@ -219,7 +221,10 @@ impl Run {
             8 if a != 0 => Op::Crash(a),
             9 => Op::Cut(1, a),
             10 if a != 0 => Op::Shutdown(0, a),
-            _ => Op::EndChain(a, b, 1),
+            _ => {
+                self.chain += 1;
+                Op::EndChain(a, b, self.chain - 1)
+            }
         };
         self.now(&op);
     }

@@ -105,20 +105,6 @@ pub struct CallRecord {
     chain: Option<u32>,
 }
 
-impl CallRecord {
-    /// Whether it surely has failed for those behind it in its chain. What a hop refuses has not come there.
-    fn has_broken_its_chain(&self) -> bool {
-        match &self.end {
-            Some(CallEnd::Failed) => true,
-            Some(CallEnd::Dead(code, by, _)) => *by == self.dst && *code != DeadCode::Unanswered,
-            Some(CallEnd::Cancelled(progress) | CallEnd::TimedOut(progress)) => {
-                *progress == Progress::NotSent
-            }
-            _ => false,
-        }
-    }
-}
-
 /// One stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct StreamRecord {
@@ -388,7 +374,7 @@ impl History {
         let Some(chain) = chain.filter(|_| !self.is_touched(src, dst)) else { return };
         let calls = self.chains.get(&(src, dst, chain)).into_iter().flatten();
         let mut calls = calls.map(|no| (*no, &self.calls[*no as usize]));
-        let Some((first, broken)) = calls.by_ref().find(|(_, call)| call.has_broken_its_chain()) else {
+        let Some((first, broken)) = calls.by_ref().find(|(_, call)| self.has_broken_its_chain(call)) else {
             return;
         };
         if let Some((ran, _)) = calls.find(|(_, call)| call.runs > 0 && !call.has_waited) {
@@ -397,6 +383,30 @@ impl History {
                 broken.end
             );
             self.wrong("I27", text);
+        }
+    }
+
+    /// Whether a call surely has failed for those behind it in its chain.
+    fn has_broken_its_chain(&self, call: &CallRecord) -> bool {
+        match &call.end {
+            Some(CallEnd::Failed) => true,
+            Some(CallEnd::Dead(code, by, _)) => {
+                // Where the head of a call never came, or the function has run, nobody knows.
+                let is_known =
+                    !matches!(code, DeadCode::Unanswered | DeadCode::TooLarge | DeadCode::Malformed);
+                *by == call.dst && is_known
+            }
+            // What a hop refuses has not come there, be it what stands for such a call.
+            Some(CallEnd::Cancelled(Progress::NotSent) | CallEnd::TimedOut(Progress::NotSent)) => {
+                let refuses = |at: &ContextId| {
+                    [DropKind::Congested, DropKind::NoRoute]
+                        .iter()
+                        .any(|kind| self.notes.contains(&(*at, *kind)))
+                };
+                let way = self.way(call.src, call.dst).unwrap_or_default();
+                !way.iter().any(|at| *at != call.dst && refuses(at))
+            }
+            _ => false,
         }
     }
 

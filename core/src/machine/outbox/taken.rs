@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, mem};
 
-use offshoot_wire::{Body, ContextId, Handle, ReplyTo, Window};
+use offshoot_wire::{Body, ContextId, Frame, Handle, ReplyTo, Window};
 
 use super::{
     super::{FlowKey, Queued, map::Set, queued::Toward},
@@ -116,7 +116,8 @@ impl Outbox {
     }
 
     /// Takes out what has not left of what waits for `reply_to`. Where nothing has, and `mark` makes something of it, that
-    /// takes its place, and nobody waits for it. It is told whether it would be the last of its flow.
+    /// takes its place, and nobody waits for it; not behind another one that is the same. It is told whether it would be the
+    /// last of its flow.
     pub(in super::super) fn replace_unsent(
         &mut self,
         key: FlowKey,
@@ -128,8 +129,16 @@ impl Outbox {
             let last = flow.queue.len().checked_sub(1)?;
             let is_it = |queued: &Queued| queued.frame.reply_to == reply_to && queued.sent == 0;
             let place = flow.queue.iter().position(is_it)?;
+            let body = mark(&flow.queue.get(place)?.frame.body, place == last)?;
+            // By its length first: a long body would be put together to be compared.
+            let is_same = |queued: &Queued| {
+                let Frame { reply_to, body: other, .. } = &queued.frame;
+                *reply_to == ReplyTo::Nobody && other.len() == body.len() && *other == body
+            };
+            if flow.queue.iter().take(place).any(is_same) {
+                return None;
+            }
             let queued = flow.queue.get_mut(place)?;
-            let body = mark(&queued.frame.body, place == last)?;
             let old = queued.clone();
             (queued.frame.reply_to, queued.frame.body) = (ReplyTo::Nobody, body);
             flow.cost = flow.cost - old.frame.cost() + queued.frame.cost();

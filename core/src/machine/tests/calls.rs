@@ -97,7 +97,7 @@ fn what_is_behind_a_call_of_a_chain_that_is_taken_back_before_it_leaves_is_not_r
     let long = "x".repeat(200);
     let [_, second, third] = [1, 2, 3].map(|_| leaf.calls_with(ROOT, chained(&long), None).unwrap());
     leaf.with(|machine, now, out| assert_eq!(machine.cancel(now, second, out), Progress::NotSent));
-    assert_eq!(leaf.machine.sizes().chains, 0, "and all that is counted is what there is");
+    leaf.is_counted();
     let credit = Credit { window: Window::Calls, bytes: 16_384 };
     leaf.gets(frame(ROOT, ME, Handle::CREDIT, 0, encode(&credit)));
     let said = leaf.says();
@@ -125,8 +125,24 @@ fn what_leaves_in_the_place_of_a_call_that_waits_for_credit_needs_no_more_than_i
     leaf.calls_with(ROOT, chained, None).unwrap();
     assert_eq!(leaf.says().len(), 1, "there is credit for one");
     leaf.with(|machine, now, out| assert_eq!(machine.cancel(now, first, out), Progress::NotSent));
+    leaf.is_counted();
     let [mark] = &leaf.says()[..] else { panic!("it waits") };
     assert_eq!(mark.reply_to, ReplyTo::Nobody);
+}
+
+// protocol 6.5
+#[test]
+fn one_frame_stands_for_all_calls_of_a_chain_that_are_taken_back() {
+    let mut leaf = Bed::leaf();
+    let chained = |chain| with_head(&CallHead { chain: Some(chain), ..head("f") }, &());
+    let calls = [3, 4, 3, 3].map(|chain| leaf.calls_with(ROOT, chained(chain), None).unwrap());
+    for call in calls {
+        leaf.with(|machine, now, out| assert_eq!(machine.cancel(now, call, out), Progress::NotSent));
+    }
+    leaf.is_counted();
+    let said = leaf.says();
+    let chain = |mark: &Frame| codec::decode_prefix::<CallHead>(&mark.body, 4096).unwrap().0.chain;
+    assert_eq!(said.iter().map(chain).collect::<Vec<_>>(), [Some(3), Some(4)]);
 }
 
 // protocol 6.5
