@@ -58,6 +58,6 @@ mod tests {
         assert_eq!(of_rows.len(), 3, "{of_rows:?}");
         assert!(of_rows[0].contains("I2: there is no test gone"), "{of_rows:?}");
         assert!(of_rows[1].contains("I4") && of_rows[2].contains("I5"), "{of_rows:?}");
-        assert_eq!(problems.len(), 3 + 14 + 21 + 17);
+        assert_eq!(problems.len(), 3 + 14 + 22 + 17);
     }
 }
